@@ -1,0 +1,105 @@
+"""The one exception family of this package.
+
+Every error says what is wrong, where (config key, column, row) and what to do about it. Each kind is also
+the builtin that a caller would expect, so ``except FileNotFoundError`` works as well as
+``except DeepLakeMMDetError``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AnnotationError",
+    "BoxFormatError",
+    "ColumnError",
+    "ConfigError",
+    "CredentialError",
+    "DeepLakeMMDetError",
+    "ImageError",
+    "ImportRefusedError",
+    "InstallError",
+    "MissingOpError",
+    "SourceFormatError",
+    "SourceNotFoundError",
+    "StorageError",
+]
+
+
+class DeepLakeMMDetError(Exception):
+    """Base of all errors raised by this package.
+
+    Args:
+        what: What is wrong, in one sentence.
+        where: The place: a config key, a column, a row, a file.
+        advice: What the reader can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, advice: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.advice = advice
+        super().__init__(what)
+
+    def __str__(self) -> str:  # KeyError would otherwise print a repr
+        parts = [self.what.rstrip(".") + "."]
+        if self.where:
+            parts.append(f"Where: {self.where.rstrip('.')}.")
+        if self.advice:
+            parts.append(f"What to do: {self.advice.rstrip('.')}.")
+        return " ".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.advice)
+
+
+def _rebuild(
+    kind: type[DeepLakeMMDetError], what: str, where: str | None, advice: str | None
+) -> DeepLakeMMDetError:
+    return kind(what, where=where, advice=advice)
+
+
+class ConfigError(DeepLakeMMDetError, ValueError):
+    """A config or an argument says something that cannot be done."""
+
+
+class SourceNotFoundError(DeepLakeMMDetError, FileNotFoundError):
+    """There is nothing at the path, or not the version that was asked for."""
+
+
+class SourceFormatError(DeepLakeMMDetError, ValueError):
+    """There is something at the path, but not a lake that can be read this way."""
+
+
+class ColumnError(DeepLakeMMDetError, KeyError):
+    """A column is missing, ambiguous, or of the wrong type for its role."""
+
+
+class BoxFormatError(DeepLakeMMDetError, ValueError):
+    """The box format is unspecified or unknown; it is never guessed."""
+
+
+class AnnotationError(DeepLakeMMDetError, ValueError):
+    """Annotations contradict each other or their class names."""
+
+
+class ImageError(DeepLakeMMDetError, ValueError):
+    """An image cannot be decoded or has an unusable shape."""
+
+
+class StorageError(DeepLakeMMDetError, OSError):
+    """The storage did not answer, or answered with a fault."""
+
+
+class CredentialError(DeepLakeMMDetError, PermissionError):
+    """Credentials are missing, refused, or stand where they must not."""
+
+
+class ImportRefusedError(DeepLakeMMDetError, FileExistsError):
+    """An import would overwrite something."""
+
+
+class InstallError(DeepLakeMMDetError, ImportError):
+    """The installed packages cannot work together."""
+
+
+class MissingOpError(DeepLakeMMDetError, NotImplementedError):
+    """A compiled mmcv op was called that the stand-in does not provide."""
