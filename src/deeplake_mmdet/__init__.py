@@ -1,6 +1,7 @@
 """Train, evaluate and run MMDetection detectors on Deep Lake datasets.
 
-The names below are loaded when first used, so that importing this package stays cheap.
+The names below are loaded when first used, so that importing this package stays cheap. Importing it checks
+that the installed packages can work together, and offers a stand-in for ``mmcv._ext`` if mmcv has none.
 """
 
 from __future__ import annotations
@@ -8,21 +9,53 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from deeplake_mmdet.environment import check_environment
+from deeplake_mmdet.ops import install as _install_ops
+
 __version__ = "0.1.0"
 
-_HOMES: dict[str, str] = {}
+_HOMES = {
+    "CocoMetric": "evaluation",
+    "DeepLakeDataset": "dataset",
+    "Run": "training",
+    "import_coco": "transfer",
+    "import_voc": "transfer",
+    "inspect": "lake",
+    "load_config": "config",
+    "test": "training",
+    "train": "training",
+}
 
-__all__ = ["__version__"]
+__all__ = [  # noqa: RUF022 - as _HOMES has them, checked by a test
+    "CocoMetric",
+    "DeepLakeDataset",
+    "Run",
+    "__version__",
+    "import_coco",
+    "import_voc",
+    "inspect",
+    "load_config",
+    "test",
+    "train",
+]
 
 if TYPE_CHECKING:
-    pass
+    from deeplake_mmdet.config import load_config
+    from deeplake_mmdet.dataset import DeepLakeDataset
+    from deeplake_mmdet.evaluation import CocoMetric
+    from deeplake_mmdet.lake import inspect
+    from deeplake_mmdet.training import Run, test, train
+    from deeplake_mmdet.transfer import import_coco, import_voc
+
+check_environment()
+_install_ops()
 
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
 
 def __dir__() -> list[str]:

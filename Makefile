@@ -1,0 +1,46 @@
+# make demo   a small lake, a trained detector, its scores and pictures
+# make test   the whole test suite
+# make check  ruff and mypy
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OPENCV := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
+
+# imaug, which mmdet requires, drags in both OpenCV wheels. They share their files, and the one that needs
+# libGL and X libraries wins: it is removed, and the headless one put back in full.
+define install
+	$(BIN)/pip install -q -c constraints.txt -e '$(1)'
+	$(BIN)/pip uninstall -q -y opencv-python
+	$(BIN)/pip install -q --force-reinstall --no-deps opencv-python-headless==$(OPENCV)
+	@touch $@
+endef
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.installed
+	$(BIN)/deeplake-mmdet demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.)
+
+$(VENV)/.installed-test: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.[test])
+	@touch $(VENV)/.installed
+
+$(VENV)/.installed-dev: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.[test,dev])
+	@touch $(VENV)/.installed $(VENV)/.installed-test

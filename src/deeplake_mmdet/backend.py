@@ -1,0 +1,44 @@
+"""The ``deeplake://`` file backend: encoded images out of the lakes that this process has open."""
+
+from __future__ import annotations
+
+from mmengine.fileio import BaseStorageBackend, register_backend
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import find_view, parse_uri
+
+__all__ = ["DeepLakeBackend"]
+
+
+@register_backend("deeplake", prefixes="deeplake")
+class DeepLakeBackend(BaseStorageBackend):
+    """Serves ``deeplake://<view key>/<column>/<row>.<ext>`` to mmengine's file functions.
+
+    Stock ``LoadImageFromFile``, ``DetVisualizationHook`` and everything else that reads through
+    ``mmengine.fileio`` works unmodified. The instance holds nothing, so that it survives a fork.
+    """
+
+    def get(self, filepath: str) -> bytes:
+        """The encoded image, as stored, with its EXIF orientation neutralised.
+
+        Args:
+            filepath: The address.
+
+        Raises:
+            ConfigError: It is no such address, or not of the view's image column.
+            SourceNotFoundError: No dataset in this process uses that view.
+            ImageError: The cell is empty.
+        """
+        key, column, row = parse_uri(filepath)
+        view = find_view(key)
+        if column != view.roles.img:
+            raise ConfigError(
+                f"Column {column!r} is not the image column of this view",
+                where=str(filepath),
+                advice=f"the image column is {view.roles.img!r}",
+            )
+        return view.images([row])[0]
+
+    def get_text(self, filepath: str, encoding: str = "utf-8") -> str:
+        """The same bytes as text; images hold none, so this serves only mmengine's interface."""
+        return self.get(filepath).decode(encoding)

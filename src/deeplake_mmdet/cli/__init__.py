@@ -1,0 +1,49 @@
+"""The command ``deeplake-mmdet``: one file per command, argument parsing and printing only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from deeplake_mmdet import __version__
+from deeplake_mmdet.cli import demo, import_, inspect, test, train
+from deeplake_mmdet.errors import DeepLakeMMDetError
+
+__all__ = ["build_parser", "main"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; importing nothing heavy, so that ``--help`` answers at once."""
+    parser = argparse.ArgumentParser(
+        prog="deeplake-mmdet",
+        description="Train, evaluate and run MMDetection detectors on Deep Lake datasets.",
+        epilog="Start with: deeplake-mmdet demo",
+    )
+    parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (demo, train, test, import_, inspect):
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 after success, 1 after an error of this package (printed in one line; set
+        ``DEEPLAKE_MMDET_TRACEBACK=1`` to see where it came from), 2 after wrong usage, 130 after Ctrl-C.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        args.run(args)
+    except DeepLakeMMDetError as error:
+        if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
+            raise
+        print(f"deeplake-mmdet: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("deeplake-mmdet: interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,7 @@
+"""``python -m deeplake_mmdet.cli``."""
+
+import sys
+
+from deeplake_mmdet.cli import main
+
+sys.exit(main())

@@ -1,0 +1,49 @@
+"""``deeplake-mmdet demo``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="make a small lake, train on it, show the result",
+        description="Draw a small lake, train a detector on it, evaluate it and show the result; a few minutes.",
+    )
+    parser.add_argument("--work-dir", default="runs/demo", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--train-images", type=int, default=400, metavar="N", help="default: %(default)s")
+    parser.add_argument("--val-images", type=int, default=100, metavar="N", help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the demo and say where everything is and what to type next."""
+    from rich.console import Console
+
+    from deeplake_mmdet.demo import demo
+    from deeplake_mmdet.report import class_table
+
+    made = demo(
+        args.work_dir,
+        train_images=args.train_images,
+        val_images=args.val_images,
+        epochs=args.epochs,
+        seed=args.seed,
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(class_table(made.run.class_scores, title="Held-out images"))
+    console.print(f"mAP50 {made.run.metrics['coco/bbox_mAP_50']:.3f} after {made.seconds / 60:.1f} minutes\n")
+    console.print(f"Training curve   {made.curve}")
+    console.print(f"Predictions      {made.predictions}")
+    console.print(f"Checkpoint       {made.checkpoint}")
+    console.print("\nNext:")
+    console.print(f"  deeplake-mmdet inspect {args.work_dir}/lakes/train")
+    console.print(f"  deeplake-mmdet test {made.config} {made.checkpoint}")
+    console.print("  deeplake-mmdet import coco ANNOTATIONS.json LAKE --images FOLDER")

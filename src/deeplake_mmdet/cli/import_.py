@@ -1,0 +1,58 @@
+"""``deeplake-mmdet import``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command and its formats."""
+    parser = commands.add_parser(
+        "import", help="make a lake from files", description="Make a lake from images and annotation files."
+    )
+    formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
+
+    coco = formats.add_parser("coco", help="COCO JSON", description="Import a COCO detection data set.")
+    coco.add_argument("annotations", metavar="JSON", help="annotation file")
+    coco.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
+    coco.add_argument("--images", metavar="DIR", required=True, help="folder that file_name is relative to")
+    coco.set_defaults(run=run_coco)
+
+    voc = formats.add_parser("voc", help="Pascal VOC XML", description="Import a Pascal VOC data set.")
+    voc.add_argument("root", metavar="ROOT", help="folder with Annotations, ImageSets and JPEGImages")
+    voc.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
+    voc.add_argument("--split", required=True, help="name of a list in ImageSets/Main, e.g. train")
+    voc.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order (default: all, sorted)")
+    voc.set_defaults(run=run_voc)
+
+    for command in (coco, voc):
+        command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
+        command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
+
+
+def run_coco(args: argparse.Namespace) -> None:
+    """Import and print the summary."""
+    from deeplake_mmdet.transfer import import_coco
+
+    _show(import_coco(args.annotations, args.lake, images=args.images, **_common(args)))
+
+
+def run_voc(args: argparse.Namespace) -> None:
+    """Import and print the summary."""
+    from deeplake_mmdet.transfer import import_voc
+
+    _show(import_voc(args.root, args.lake, split=args.split, classes=args.classes, **_common(args)))
+
+
+def _common(args: argparse.Namespace) -> dict[str, Any]:
+    creds = {"endpoint_url": args.endpoint_url} if args.endpoint_url else None
+    return {"overwrite": args.overwrite, "creds": creds}
+
+
+def _show(summary: Any) -> None:
+    from rich.console import Console
+
+    Console().print(summary.render(), highlight=False)

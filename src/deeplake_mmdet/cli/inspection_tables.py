@@ -1,0 +1,65 @@
+"""An inspection as rich tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from deeplake_mmdet.lake import Inspection
+
+__all__ = ["render"]
+
+
+def render(found: Inspection) -> Iterator[Table | Text]:
+    """Head, columns, classes and versions; classes only if the lake can be trained on."""
+    source = found.source
+    head = Text(f"{source.url}\n", style="bold")
+    head.append(f"{found.rows} rows, branch {source.branch}, version {source.version}", style="not bold")
+    if source.query:
+        head.append(f"\nquery {source.query}", style="not bold")
+    yield head
+    yield _columns(found)
+    if found.view is not None:
+        yield _classes(found)
+        yield _sizes(found)
+    yield _versions(found)
+
+
+def _columns(found: Inspection) -> Table:
+    roles = {}
+    if found.view is not None:
+        roles = {column: role for role, column in asdict(found.view.roles).items() if column}
+    table = Table("column", "type", "role", title="Columns", title_justify="left")
+    for name, column in found.columns.items():
+        table.add_row(name, str(column), roles.get(name, ""))
+    return table
+
+
+def _classes(found: Inspection) -> Table:
+    table = Table("class", title="Classes", title_justify="left")
+    table.add_column("boxes", justify="right")
+    table.add_column("images", justify="right")
+    for name, boxes, images in found.class_counts():
+        table.add_row(name, str(boxes), str(images))
+    return table
+
+
+def _sizes(found: Inspection) -> Text:
+    smallest, largest, empty = found.size_range()
+    return Text(
+        f"Images {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} pixels (width x height), "
+        f"{empty} without boxes"
+    )
+
+
+def _versions(found: Inspection) -> Table:
+    table = Table("version", "time", "message", title=f"Versions (newest first, {found.version_count} in all)")
+    table.title_justify = "left"
+    for version, time, message in found.versions:
+        table.add_row(version, time, message)
+    return table

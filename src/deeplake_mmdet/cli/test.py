@@ -1,0 +1,44 @@
+"""``deeplake-mmdet test``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from deeplake_mmdet.cli.arguments import add_run_arguments
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "test", help="evaluate a checkpoint", description="Evaluate a checkpoint on a config's test_dataloader."
+    )
+    add_run_arguments(parser)
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file written by train")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate and print the scores, whole and by class."""
+    from rich.console import Console
+
+    from deeplake_mmdet.config import parse_options
+    from deeplake_mmdet.report import class_table
+    from deeplake_mmdet.training import test
+
+    result = test(
+        args.config,
+        args.checkpoint,
+        work_dir=args.work_dir,
+        cfg_options=parse_options(args.cfg_options),
+        launcher=args.launcher,
+    )
+    console = Console()
+    if result.class_scores:
+        console.print(class_table(result.class_scores))
+    for key, value in result.metrics.items():
+        if not key.startswith(("time", "data_time")):
+            console.print(f"{key} {value:.4f}", highlight=False)
+    console.print(f"Run folder: {result.work_dir}", highlight=False)

@@ -1,0 +1,50 @@
+"""``deeplake-mmdet train``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from deeplake_mmdet.cli.arguments import add_run_arguments
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("train", help="train a detector", description="Train the detector of a config.")
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="CHECKPOINT",
+        help="go on from CHECKPOINT, or from the newest one in the work dir",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU only)")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch size")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, then say where everything is and what to type next."""
+    from deeplake_mmdet.config import parse_options
+    from deeplake_mmdet.training import train
+
+    result = train(
+        args.config,
+        work_dir=args.work_dir,
+        resume=args.resume,
+        amp=args.amp,
+        auto_scale_lr=args.auto_scale_lr,
+        cfg_options=parse_options(args.cfg_options),
+        launcher=args.launcher,
+    )
+    checkpoint = result.best_checkpoint or result.last_checkpoint
+    print(f"\nRun folder: {result.work_dir}")
+    for key, value in result.metrics.items():
+        if key.endswith("mAP") or key.endswith("mAP_50"):
+            print(f"  {key} {value:.3f}")
+    if checkpoint:
+        print(f"Next: deeplake-mmdet test {args.config} {checkpoint}")

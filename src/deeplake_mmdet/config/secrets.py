@@ -1,0 +1,73 @@
+"""Taking literal secrets out of a config's content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deeplake_mmdet.lake import is_handle, put_away
+
+__all__ = ["extract_secrets", "redact"]
+
+_CREDENTIAL_KEYS = ("credentials", "deeplake_credentials")
+_PUBLIC = ("endpoint_url", "aws_region", "region")
+_MASK = "<removed by deeplake-mmdet>"
+
+
+def extract_secrets(content: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Replace every literal credential by a handle.
+
+    Args:
+        content: A config as plain dicts and lists.
+
+    Returns:
+        The same content with handles, without top-level variables that hold a secret or credentials and
+        with secrets masked wherever else they stand; and the secret texts.
+    """
+    secrets: set[str] = set()
+    replaced = _replace(content, secrets)
+    cleaned = {
+        key: _mask(value, secrets)
+        for key, value in replaced.items()
+        if not (isinstance(value, str) and value in secrets)
+    }
+    return cleaned, secrets
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with every secret masked."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _MASK)
+    return text
+
+
+def _replace(node: Any, secrets: set[str]) -> Any:
+    if isinstance(node, Mapping):
+        return {
+            key: _put_away(value, secrets) if key in _CREDENTIAL_KEYS else _replace(value, secrets)
+            for key, value in node.items()
+        }
+    if isinstance(node, (list, tuple)):
+        return type(node)(_replace(value, secrets) for value in node)
+    return node
+
+
+def _put_away(value: Any, secrets: set[str]) -> Any:
+    if not isinstance(value, Mapping) or is_handle(value):
+        return value
+    flat = {**value, **(value.get("creds") or {})}
+    literal = {
+        key: text for key, text in flat.items() if key not in (*_PUBLIC, "creds") and isinstance(text, str) and text
+    }
+    if not literal:
+        return dict(value)
+    secrets.update(literal.values())
+    return put_away(value)
+
+
+def _mask(node: Any, secrets: set[str]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _mask(value, secrets) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_mask(value, secrets) for value in node)
+    return redact(node, secrets) if isinstance(node, str) else node

@@ -1,0 +1,53 @@
+"""The demo's predictions beside ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeplake_mmdet.report import MosaicItem
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+__all__ = ["predicted_items"]
+
+
+def predicted_items(cfg: Config, checkpoint: Path, count: int) -> Iterator[MosaicItem]:
+    """Run a checkpoint on the first images of the test split that hold objects.
+
+    Args:
+        cfg: The config it was trained with.
+        checkpoint: File.
+        count: Number of images.
+    """
+    import mmcv
+    import torch
+    from mmdet.apis import init_detector
+    from mmengine.fileio import get
+
+    from deeplake_mmdet.registry import DATASETS
+
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    model = init_detector(cfg, str(checkpoint), device=device)
+    dataset: Any = DATASETS.build(cfg.test_dataloader.dataset)
+    filled = [index for index in range(len(dataset)) if dataset.get_cat_ids(index)]
+    for index in filled[:count]:
+        info, sample = dataset.get_data_info(index), dataset[index]
+        with torch.no_grad():
+            (result,) = model.test_step(
+                {"inputs": [sample["inputs"]], "data_samples": [sample["data_samples"]]}
+            )
+        found = result.pred_instances.cpu().numpy()
+        truth = info["instances"]
+        yield MosaicItem(
+            mmcv.imfrombytes(get(info["img_path"])),
+            np.array([instance["bbox"] for instance in truth]),
+            np.array([instance["bbox_label"] for instance in truth]),
+            found.bboxes,
+            found.labels,
+            found.scores,
+        )

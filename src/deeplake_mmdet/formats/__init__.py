@@ -1,0 +1,19 @@
+"""Annotation files in the formats of others: pure reading and writing, without a lake."""
+
+from __future__ import annotations
+
+from deeplake_mmdet.formats.coco import CocoAnnotation, CocoCategory, CocoFile, CocoImage, load_coco
+from deeplake_mmdet.formats.voc import VocImage, VocObject, VocSplit, load_voc, read_voc_xml
+
+__all__ = [
+    "CocoAnnotation",
+    "CocoCategory",
+    "CocoFile",
+    "CocoImage",
+    "VocImage",
+    "VocObject",
+    "VocSplit",
+    "load_coco",
+    "load_voc",
+    "read_voc_xml",
+]

@@ -1,0 +1,29 @@
+"""The only room that imports deeplake: sources, columns, boxes, images and the annotation table."""
+
+from __future__ import annotations
+
+from deeplake_mmdet.lake.boxes import BoxFormat
+from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
+from deeplake_mmdet.lake.inspection import Inspection, inspect
+from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.table import AnnotationTable
+from deeplake_mmdet.lake.views import LakeView, find_view, open_view, parse_uri
+from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
+
+__all__ = [
+    "AnnotationTable",
+    "BoxFormat",
+    "CredentialRef",
+    "ImageRecord",
+    "Inspection",
+    "LakeView",
+    "LakeWriter",
+    "ResolvedSource",
+    "Source",
+    "find_view",
+    "inspect",
+    "is_handle",
+    "open_view",
+    "parse_uri",
+    "put_away",
+]

@@ -1,0 +1,99 @@
+"""Box formats and their exact conversion to xyxy pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import BoxFormatError
+
+__all__ = ["BoxFormat", "to_xyxy", "to_xywh"]
+
+MODES = ("ltwh", "ltrb", "ccwh")
+UNITS = ("pixel", "fractional")
+_EXAMPLES = "one of " + ", ".join(f"'{mode}_{unit}'" for mode in MODES for unit in UNITS)
+
+
+@dataclass(frozen=True)
+class BoxFormat:
+    """How a lake stores a box.
+
+    Attributes:
+        mode: ``ltwh`` (left, top, width, height), ``ltrb`` (left, top, right, bottom) or
+            ``ccwh`` (centre x, centre y, width, height).
+        unit: ``pixel``, or ``fractional`` of the image's width and height.
+    """
+
+    mode: str
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> BoxFormat:
+        """Read ``'ltwh'`` (pixels) or ``'ltwh_pixel'``, ``'ccwh_fractional'`` and so on; case is ignored.
+
+        Raises:
+            BoxFormatError: The text names no format.
+        """
+        mode, _, unit = str(text).lower().replace("-", "_").partition("_")
+        if mode not in MODES or (unit or "pixel") not in UNITS:
+            raise BoxFormatError(
+                f"Unknown box format {text!r}", where="dataset key 'box_format'", advice=f"use {_EXAMPLES}"
+            )
+        return cls(mode, unit or "pixel")
+
+    def __str__(self) -> str:
+        return f"{self.mode}_{self.unit}"
+
+
+def to_xyxy(
+    boxes: NDArray[np.float64],
+    box_format: BoxFormat,
+    widths: NDArray[np.generic] | float,
+    heights: NDArray[np.generic] | float,
+) -> NDArray[np.float64]:
+    """Convert boxes to (left, top, right, bottom) in pixels, in float64 and without rounding.
+
+    Args:
+        boxes: Shape (n, 4), in ``box_format``.
+        box_format: The stored format.
+        widths: Image width in pixels of each box's image, shape (n,) or one number. Used if fractional.
+        heights: Image height likewise.
+
+    Returns:
+        Shape (n, 4), float64.
+    """
+    out = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    if box_format.unit == "fractional":
+        out[:, 0::2] *= np.asarray(widths, np.float64).reshape(-1, 1)
+        out[:, 1::2] *= np.asarray(heights, np.float64).reshape(-1, 1)
+    if box_format.mode == "ltwh":
+        out[:, 2:] += out[:, :2]
+    elif box_format.mode == "ccwh":
+        half = out[:, 2:] / 2
+        centre = out[:, :2].copy()
+        out[:, :2] = centre - half
+        out[:, 2:] = centre + half
+    return out
+
+
+def to_xywh(
+    boxes: NDArray[np.float64],
+    box_format: BoxFormat,
+    widths: NDArray[np.generic] | float,
+    heights: NDArray[np.generic] | float,
+) -> NDArray[np.float64]:
+    """Convert boxes to COCO's (left, top, width, height) in pixels; pixel LTWH comes back unchanged.
+
+    Arguments and shape as in `to_xyxy`. Going through corners would change widths in the last bits.
+    """
+    out = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    if box_format.unit == "fractional":
+        out[:, 0::2] *= np.asarray(widths, np.float64).reshape(-1, 1)
+        out[:, 1::2] *= np.asarray(heights, np.float64).reshape(-1, 1)
+    if box_format.mode == "ltrb":
+        out[:, 2:] -= out[:, :2]
+    elif box_format.mode == "ccwh":
+        out[:, :2] -= out[:, 2:] / 2
+    return out

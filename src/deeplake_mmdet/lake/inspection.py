@@ -1,0 +1,97 @@
+"""What a lake holds, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deeplake_mmdet.errors import DeepLakeMMDetError
+from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
+from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.views import LakeView, open_view
+
+__all__ = ["Inspection", "inspect"]
+
+_NEWEST = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """A lake's facts.
+
+    Attributes:
+        source: Where and which version.
+        rows: Number of rows.
+        columns: Facts of all columns.
+        versions: Id, time and message of the newest versions, newest first; empty for a view.
+        version_count: Number of versions in all.
+        view: The lake as a `DeepLakeDataset` would see it, or None if it cannot be trained on as it is.
+        problem: Why not.
+    """
+
+    source: ResolvedSource
+    rows: int
+    columns: dict[str, ColumnFacts]
+    versions: tuple[tuple[str, str, str], ...]
+    version_count: int
+    view: LakeView | None
+    problem: DeepLakeMMDetError | None
+
+    def class_counts(self) -> list[tuple[str, int, int]]:
+        """Name, number of boxes and number of images of each class."""
+        if self.view is None:
+            return []
+        labels, rows = self.view.table.labels, self.view.table.rows_of_boxes()
+        names = self.view.lake_classes
+        boxes = np.bincount(labels, minlength=len(names))
+        pairs = np.unique(labels * np.int64(len(self.view.table)) + rows)
+        images = np.bincount(pairs // len(self.view.table), minlength=len(names))
+        return [(name, int(boxes[index]), int(images[index])) for index, name in enumerate(names)]
+
+    def size_range(self) -> tuple[tuple[int, int], tuple[int, int], int]:
+        """Width and height of the smallest and the largest image by area, and how many have no box."""
+        if self.view is None:
+            return (0, 0), (0, 0), 0
+        table = self.view.table
+        areas = table.widths.astype(np.int64) * table.heights
+        ends = [(int(table.widths[at]), int(table.heights[at])) for at in (areas.argmin(), areas.argmax())]
+        return ends[0], ends[1], int((np.diff(table.offsets) == 0).sum())
+
+
+def inspect(
+    path: str,
+    *,
+    commit: str | None = None,
+    branch: str | None = None,
+    tag: str | None = None,
+    query: str | None = None,
+    tensors: Mapping[str, Any] | None = None,
+    box_format: str | None = None,
+    credentials: str | Mapping[str, Any] | None = None,
+) -> Inspection:
+    """Open a lake and gather its facts. Arguments as for `DeepLakeDataset`.
+
+    Raises:
+        DeepLakeMMDetError: The lake cannot be opened. What only keeps it from being trained on is returned
+            as ``problem``.
+    """
+    source = Source(path, commit=commit, branch=branch, tag=tag, query=query)
+    ref = CredentialRef(credentials)
+    resolved = resolve(source, ref)
+    handle = handle_of(resolved, ref)
+    view, problem = None, None
+    try:
+        view = open_view(source, credentials=ref, tensors=tensors, box_format=box_format)
+    except DeepLakeMMDetError as error:
+        problem = error
+    history = [
+        (str(version.id), str(version.timestamp), str(version.message or ""))
+        for version in getattr(handle, "history", ())
+    ]
+    newest = tuple(reversed(history[-_NEWEST:]))
+    return Inspection(resolved, len(handle), describe_columns(handle), newest, len(history), view, problem)

@@ -1,0 +1,53 @@
+"""The stand-in for ``mmcv._ext``: nms and average roi_align work, every other op raises on call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NoReturn
+
+from deeplake_mmdet.errors import MissingOpError
+from deeplake_mmdet.ops.advice import HOW_TO_COMPILE
+from deeplake_mmdet.ops.nms import nms
+from deeplake_mmdet.ops.roi_align import roi_align_backward, roi_align_forward
+
+__all__ = [
+    "get_compiler_version",
+    "get_compiling_cuda_version",
+    "nms",
+    "roi_align_backward",
+    "roi_align_forward",
+]
+
+__deeplake_mmdet_stand_in__ = True
+
+
+def get_compiler_version() -> str:
+    """Return what mmcv itself reports without compiled ops; ``mmcv.utils.collect_env`` asks."""
+    return "n/a"
+
+
+def get_compiling_cuda_version() -> str:
+    """Return what mmcv itself reports without compiled ops; ``mmcv.utils.collect_env`` asks."""
+    return "n/a"
+
+
+@cache
+def _missing(name: str) -> Callable[..., NoReturn]:
+    def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
+        raise MissingOpError(
+            f"the op {name!r} needs mmcv's compiled module mmcv._ext, which is not installed; "
+            "deeplake_mmdet's stand-in provides nms and roi_align only",
+            where=f"mmcv._ext.{name}",
+            advice=HOW_TO_COMPILE,
+        )
+
+    missing_op.__name__ = missing_op.__qualname__ = name
+    return missing_op
+
+
+def __getattr__(name: str) -> Callable[..., NoReturn]:
+    # The import system, inspect and copy probe dunder names and must be told that they are absent.
+    if name.startswith("__") and name.endswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _missing(name)

@@ -1,0 +1,22 @@
+"""Scope ``deeplake_mmdet``: child registries of mmengine's roots.
+
+A config that says ``type='deeplake_mmdet.DeepLakeDataset'`` needs no ``custom_imports``: mmengine imports
+``<scope>.registry`` when it meets a scope it does not know, and then the registry's ``locations``.
+"""
+
+from __future__ import annotations
+
+from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import METRICS as ROOT_METRICS
+from mmengine.registry import Registry
+
+__all__ = ["DATASETS", "HOOKS", "METRICS"]
+
+DATASETS = Registry(
+    "dataset", parent=ROOT_DATASETS, scope="deeplake_mmdet", locations=["deeplake_mmdet.dataset"]
+)
+HOOKS = Registry("hook", parent=ROOT_HOOKS, scope="deeplake_mmdet", locations=["deeplake_mmdet.training"])
+METRICS = Registry(
+    "metric", parent=ROOT_METRICS, scope="deeplake_mmdet", locations=["deeplake_mmdet.evaluation"]
+)

@@ -1,0 +1,7 @@
+"""Pictures and tables of a run: training curves, prediction mosaics, per-class results."""
+
+from deeplake_mmdet.report.curves import training_curve
+from deeplake_mmdet.report.mosaic import MosaicItem, prediction_mosaic
+from deeplake_mmdet.report.tables import ClassRow, class_table
+
+__all__ = ["ClassRow", "MosaicItem", "class_table", "prediction_mosaic", "training_curve"]

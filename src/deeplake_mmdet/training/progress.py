@@ -1,0 +1,63 @@
+"""A progress bar instead of log lines on the terminal."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from deeplake_mmdet.registry import HOOKS
+
+__all__ = ["ProgressHook"]
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """Shows a bar over all iterations with the loss, and a line after each validation.
+
+    The log file keeps what the terminal no longer shows.
+    """
+
+    priority = "LOW"
+
+    def before_train(self, runner: Any) -> None:
+        """Move the log to its file and start the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        runner.logger.setLevel(logging.INFO)
+        for handler in runner.logger.handlers:
+            to_file = isinstance(handler, logging.FileHandler)
+            handler.setLevel(logging.INFO if to_file else logging.WARNING)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(highlight=False),
+        )
+        self._task = self._bar.add_task("Training", total=runner.max_iters, completed=runner.iter)
+        self._bar.start()
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Advance the bar."""
+        loss = float((outputs or {}).get("loss", float("nan")))
+        self._bar.update(
+            self._task, completed=runner.iter + 1, description=f"Epoch {runner.epoch + 1}, loss {loss:.2f}"
+        )
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        """Print the scores."""
+        scores = ", ".join(
+            f"{key.rpartition('/')[2]} {value:.3f}"
+            for key, value in (metrics or {}).items()
+            if key.endswith(("mAP", "mAP_50"))
+        )
+        self._bar.print(f"Epoch {runner.epoch}: {scores}")
+
+    def after_train(self, runner: Any) -> None:
+        """Finish the bar."""
+        self._bar.stop()

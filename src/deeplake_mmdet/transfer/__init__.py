@@ -1,0 +1,9 @@
+"""Import into a lake from the annotation formats of others."""
+
+from __future__ import annotations
+
+from deeplake_mmdet.transfer.coco import import_coco
+from deeplake_mmdet.transfer.summary import ImportSummary, Refusal
+from deeplake_mmdet.transfer.voc import import_voc
+
+__all__ = ["ImportSummary", "Refusal", "import_coco", "import_voc"]
