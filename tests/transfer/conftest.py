@@ -7,14 +7,6 @@ from PIL import Image
 
 
 @pytest.fixture(scope="session")
-def shared_data(request):
-    folder = request.config.rootpath.parent / "shared/data"
-    if not (folder / "bccd").is_dir() or not (folder / "nuts").is_dir():
-        pytest.skip(f"no data sets at {folder}")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def make_image():
     def make(width=32, height=24, encoding="jpeg", seed=0, **options):
         pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)

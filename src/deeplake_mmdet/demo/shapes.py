@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = ["CLASS_NAMES", "coverage", "outline"]
 
-CLASS_NAMES: tuple[str, ...] = ("ball", "brick", "star", "ring")
+CLASS_NAMES: tuple[str, ...] = ("ball", "brick", "cone", "star", "ring")
 
 Polygon = NDArray[np.float64]
 

@@ -49,7 +49,7 @@ def _colour(
     value: tuple[float, float],
     hue: tuple[float, float] = (0, 1),
 ) -> NDArray[np.float32]:
-    rgb = colorsys.hsv_to_rgb(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
+    rgb = colorsys.hsv_to_rgb(rng.uniform(*hue) % 1, rng.uniform(*saturation), rng.uniform(*value))
     return np.array(rgb[::-1], np.float32)
 
 
@@ -59,7 +59,7 @@ def _mix(low: NDArray[np.float32], high: NDArray[np.float32], amount: Plane) -> 
     return np.asarray(cv2.merge(channels), np.float32)
 
 
-def surface(rng: np.random.Generator, u: Plane, v: Plane, pixels: float) -> _BGR:
+def surface(rng: np.random.Generator, u: Plane, v: Plane, pixels: float, hue: tuple[float, float]) -> _BGR:
     """Colour an object's surface with a random texture.
 
     Args:
@@ -67,12 +67,14 @@ def surface(rng: np.random.Generator, u: Plane, v: Plane, pixels: float) -> _BGR
         u: (h, w) coordinate along the object, -1..1 across its unit circle; turns with the object.
         v: (h, w) coordinate across it.
         pixels: Radius of the unit circle, so that no pattern gets finer than the pixels can show.
+        hue: Range to draw the hue from, in turns; it may go below 0 or beyond 1.
 
     Returns:
         (h, w, 3) float32 BGR in 0..1, unshaded.
     """
-    first = _colour(rng, (0.45, 0.95), (0.55, 0.98))
-    second = first * rng.uniform(0.3, 0.6) if rng.random() < 0.6 else _colour(rng, (0.0, 0.5), (0.75, 1.0))
+    first = _colour(rng, (0.6, 0.95), (0.6, 0.98), hue)
+    light = rng.random() < 0.4
+    second = _colour(rng, (0.0, 0.2), (0.8, 1.0)) if light else first * rng.uniform(0.35, 0.6)
     finest = max(4.0 / pixels, 0.2)
     period = np.float32(rng.uniform(finest, finest + 0.35))
     kind = rng.choice(["plain", "checker", "stripes", "dots", "marble", "fade"])
@@ -95,7 +97,7 @@ def surface(rng: np.random.Generator, u: Plane, v: Plane, pixels: float) -> _BGR
 
 
 def _plaster(rng: np.random.Generator, height: int, width: int) -> _BGR:
-    base = _colour(rng, (0.05, 0.3), (0.45, 0.8))
+    base = _colour(rng, (0.03, 0.2), (0.45, 0.8))
     blotches = noise(rng, height, width, rng.uniform(60, 140), 5)
     grit = noise(rng, height, width, 4, 2)
     return _mix(base * np.float32(0.7), base * np.float32(1.15), blotches * 0.75 + grit * 0.25)
@@ -151,7 +153,7 @@ def _room(rng: np.random.Generator, height: int, width: int) -> _BGR:
     for _ in range(int(rng.integers(5, 14))):
         corner = (int(rng.integers(lights.shape[1])), int(rng.integers(lights.shape[0])))
         extent = (corner[0] + int(rng.integers(4, 30)), corner[1] + int(rng.integers(4, 30)))
-        tint = (_colour(rng, (0.1, 0.6), (0.1, 0.6)) - 0.3).tolist()
+        tint = (_colour(rng, (0.1, 0.4), (0.1, 0.6)) - 0.3).tolist()
         cv2.rectangle(lights, corner, extent, tint, -1)
     lights = cv2.GaussianBlur(lights, (0, 0), rng.uniform(3, 6))
     return np.clip(wall + cv2.resize(lights, (width, height)), 0.02, 1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import BoxFormatError
 
-__all__ = ["BoxFormat", "to_xyxy", "to_xywh"]
+__all__ = ["BoxFormat", "to_xywh", "to_xyxy"]
 
 MODES = ("ltwh", "ltrb", "ccwh")
 UNITS = ("pixel", "fractional")

@@ -98,7 +98,9 @@ def _check_named(columns: Mapping[str, ColumnFacts], role: str, name: Any) -> st
             f"The lake has no column {name!r}", where=where, advice=_nearest(str(name), columns, "columns")
         )
     rule, column = _RULES[role], columns[name]
-    if column.kind not in rule.kinds and not (role in ("gt_bboxes", "gt_labels") and column.kind == "generic"):
+    if column.kind not in rule.kinds and not (
+        role in ("gt_bboxes", "gt_labels") and column.kind == "generic"
+    ):
         raise ColumnError(
             f"Column {name!r} is of type {column} and cannot serve as {role!r}",
             where=where,

@@ -163,9 +163,7 @@ def _whole_numbers(labels: NDArray[Any], column: str) -> NDArray[np.int64]:
     )
 
 
-def _check_counts(
-    expected: NDArray[np.int64], found: NDArray[np.int64], boxes: str, other: str
-) -> None:
+def _check_counts(expected: NDArray[np.int64], found: NDArray[np.int64], boxes: str, other: str) -> None:
     wrong = np.flatnonzero(expected != found)
     if len(wrong):
         row = int(wrong[0])

@@ -205,9 +205,7 @@ def _lake_classes(names: Any, classes: Sequence[str] | None, column: str) -> tup
     )
 
 
-def _selected(
-    classes: Sequence[str] | None, lake_classes: tuple[str, ...], column: str
-) -> tuple[str, ...]:
+def _selected(classes: Sequence[str] | None, lake_classes: tuple[str, ...], column: str) -> tuple[str, ...]:
     if classes is None:
         return lake_classes
     unknown = [name for name in classes if name not in lake_classes]

@@ -1,0 +1,40 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Workers of test data loaders and this process share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real data is not here: {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nuts_lake(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from deeplake_mmdet import import_coco
+
+    lake = tmp_path_factory.mktemp("lakes") / "nuts"
+    nuts = shared_data / "nuts"
+    import_coco(nuts / "trainval.json", lake, images=nuts / "images", progress=False)
+    return lake
+
+
+@pytest.fixture(scope="session")
+def bccd_lakes(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    from deeplake_mmdet import import_voc
+
+    folder = tmp_path_factory.mktemp("lakes")
+    lakes = {split: folder / f"bccd-{split}" for split in ("train", "val")}
+    for split, lake in lakes.items():
+        import_voc(shared_data / "bccd", lake, split=split, progress=False)
+    return lakes
