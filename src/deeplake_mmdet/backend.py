@@ -25,7 +25,7 @@ class DeepLakeBackend(BaseStorageBackend):
             filepath: The address.
 
         Raises:
-            ConfigError: It is no such address, or not of the view's image column.
+            ConfigError: It is no such address, or not of an image of the view.
             SourceNotFoundError: No dataset in this process uses that view.
             ImageError: The cell is empty.
         """
@@ -37,6 +37,8 @@ class DeepLakeBackend(BaseStorageBackend):
                 where=str(filepath),
                 advice=f"the image column is {view.roles.img!r}",
             )
+        if row >= len(view.table):
+            raise ConfigError(f"This view has {len(view.table)} rows", where=str(filepath))
         return view.images([row])[0]
 
     def get_text(self, filepath: str, encoding: str = "utf-8") -> str:

@@ -113,9 +113,7 @@ def test_coco_polygons_are_identical_without_rasterising(nuts_lake: Path, shared
     for index in range(len(stock)):
         mine, theirs = (sample(d, index)["data_samples"].gt_instances.masks.masks for d in (ours, stock))
         assert all(
-            np.array_equal(a, b)
-            for x, y in zip(mine, theirs, strict=True)
-            for a, b in zip(x, y, strict=True)
+            np.array_equal(a, b) for x, y in zip(mine, theirs, strict=True) for a, b in zip(x, y, strict=True)
         )
 
 
@@ -130,15 +128,15 @@ def test_voc_samples_are_identical(
     assert_same_samples(ours, stock, without=ZERO_AREA)
 
 
-def test_voc_zero_area_boxes_are_the_only_difference(
-    bccd_lakes: dict[str, Path], shared_data: Path
-) -> None:
+def test_voc_zero_area_boxes_are_the_only_difference(bccd_lakes: dict[str, Path], shared_data: Path) -> None:
     missing = 0
     for split, path in bccd_lakes.items():
         ours, stock = build(lake(path)), build(stock_voc(shared_data, split))
         for index in range(len(stock)):
             mine, theirs = (d.get_data_info(index)["instances"] for d in (ours, stock))
-            kept = [box for box in theirs if box["bbox"][0] < box["bbox"][2] and box["bbox"][1] < box["bbox"][3]]
+            kept = [
+                box for box in theirs if box["bbox"][0] < box["bbox"][2] and box["bbox"][1] < box["bbox"][3]
+            ]
             assert mine == kept
             missing += len(theirs) - len(kept)
     assert missing == 2
@@ -159,7 +157,10 @@ def test_indices_select_the_same_samples(nuts_lake: Path, shared_data: Path, ind
 
 
 def test_get_subset_selects_the_same_samples(nuts_lake: Path, shared_data: Path) -> None:
-    ours, stock = build(lake(nuts_lake, pipeline=LOAD + PACK)), build(stock_coco(shared_data, pipeline=LOAD + PACK))
+    ours, stock = (
+        build(lake(nuts_lake, pipeline=LOAD + PACK)),
+        build(stock_coco(shared_data, pipeline=LOAD + PACK)),
+    )
     assert_same_samples(ours.get_subset([4, 2]), stock.get_subset([4, 2]))
     ours.get_subset_(3)
     stock.get_subset_(3)
@@ -180,8 +181,10 @@ def test_reordered_classes_mean_what_they_say(nuts_lake: Path, shared_data: Path
     classes = ("hazelnut", "date")
     ours = build(lake(nuts_lake, metainfo={"classes": classes}, pipeline=LOAD + PACK))
     stock = build(stock_coco(shared_data, classes=classes, pipeline=LOAD + PACK))
-    names = {item["id"]: item["name"] for item in json.loads(
-        (shared_data / "nuts" / "trainval.json").read_text())["categories"]}
+    names = {
+        item["id"]: item["name"]
+        for item in json.loads((shared_data / "nuts" / "trainval.json").read_text())["categories"]
+    }
     stock_names = [names[category] for category in stock.cat_ids]
     assert stock_names == ["date", "hazelnut"]  # the minimal case: not the order that was asked for
     for index in range(len(stock)):

@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 
 __all__ = ["use_lake_metrics"]
 
-_STOCK = ("CocoMetric", "mmdet.CocoMetric")
 _OURS = "deeplake_mmdet.CocoMetric"
 _KEPT = ("metric", "classwise", "proposal_nums", "iou_thrs", "metric_items", "collect_device", "prefix")
 
@@ -28,18 +27,28 @@ def use_lake_metrics(cfg: Config) -> None:
         found = [evaluator] if isinstance(evaluator, Mapping) else list(evaluator)
         new = [_replaced(metric) for metric in found]
         if new != found:
-            print_log(f"{split}_evaluator: mmdet's CocoMetric becomes {_OURS}; the lake is its truth", "current")
+            print_log(
+                f"{split}_evaluator: mmdet's CocoMetric becomes {_OURS}; the lake is its truth", "current"
+            )
             cfg[f"{split}_evaluator"] = new[0] if isinstance(evaluator, Mapping) else new
 
 
 def _replaced(metric: Any) -> Any:
-    if metric.get("type") not in _STOCK or metric.get("metric") not in ("bbox", ["bbox"]):
+    if not isinstance(metric, Mapping) or not _is(metric, "mmdet", "CocoMetric"):
+        return metric
+    if metric.get("metric", "bbox") not in ("bbox", ["bbox"], ("bbox",)) or metric.get("format_only"):
         return metric
     return {"type": _OURS, **{key: metric[key] for key in _KEPT if key in metric}}
 
 
 def _reads_lake(dataset: Any) -> bool:
-    return any(node.get("type") == "deeplake_mmdet.DeepLakeDataset" for node in _dicts(dataset))
+    return any(_is(node, "deeplake_mmdet", "DeepLakeDataset") for node in _dicts(dataset))
+
+
+def _is(node: Mapping[str, Any], package: str, name: str) -> bool:
+    """By registry (``mmdet.CocoMetric``) or by module, as configs with imports have it."""
+    kind = str(node.get("type"))
+    return kind == name or (kind.startswith(f"{package}.") and kind.endswith(f".{name}"))
 
 
 def _dicts(node: Any) -> Iterator[Mapping[str, Any]]:

@@ -22,7 +22,9 @@ def parse_options(items: Sequence[str] | None) -> dict[str, Any]:
     for item in items or ():
         if "=" not in item:
             raise ConfigError(
-                f"Not an option: {item!r}", where="--cfg-options", advice="write key=value, e.g. train_cfg.max_epochs=5"
+                f"Not an option: {item!r}",
+                where="--cfg-options",
+                advice="write key=value, e.g. train_cfg.max_epochs=5",
             )
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})

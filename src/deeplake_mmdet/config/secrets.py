@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_handle, put_away
 
 __all__ = ["extract_secrets", "redact"]
@@ -12,6 +13,8 @@ __all__ = ["extract_secrets", "redact"]
 _CREDENTIAL_KEYS = ("credentials", "deeplake_credentials")
 _PUBLIC = ("endpoint_url", "aws_region", "region")
 _MASK = "<removed by deeplake-mmdet>"
+# Shorter ones are words such as 'test', which MinIO's users choose; paths and types hold them too.
+_LEAST_MASKED = 8
 
 
 def extract_secrets(content: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -22,12 +25,17 @@ def extract_secrets(content: Mapping[str, Any]) -> tuple[dict[str, Any], set[str
 
     Returns:
         The same content with handles, without top-level variables that hold a secret or credentials and
-        with secrets masked wherever else they stand; and the secret texts.
+        with secrets of eight and more characters masked wherever else they stand; and the secret texts.
+
+    Raises:
+        ConfigError: Credentials are no mapping.
+        CredentialError: See `put_away`.
     """
     secrets: set[str] = set()
     replaced = _replace(content, secrets)
+    long = {secret for secret in secrets if len(secret) >= _LEAST_MASKED}
     cleaned = {
-        key: _mask(value, secrets)
+        key: _mask(value, long)
         for key, value in replaced.items()
         if not (isinstance(value, str) and value in secrets)
     }
@@ -53,11 +61,18 @@ def _replace(node: Any, secrets: set[str]) -> Any:
 
 
 def _put_away(value: Any, secrets: set[str]) -> Any:
-    if not isinstance(value, Mapping) or is_handle(value):
+    if not value or is_handle(value):
         return value
-    flat = {**value, **(value.get("creds") or {})}
+    if not isinstance(value, Mapping):  # perhaps a bare token: not to be shown
+        raise ConfigError(
+            f"Credentials must be a mapping, got {type(value).__name__}",
+            where="config key 'credentials'",
+            advice="write credentials=dict(token=...)",
+        )
+    creds = value.get("creds") or {}
+    flat = {**value, **(creds if isinstance(creds, Mapping) else {"creds": creds})}
     literal = {
-        key: text for key, text in flat.items() if key not in (*_PUBLIC, "creds") and isinstance(text, str) and text
+        key: text for key, text in flat.items() if key not in _PUBLIC and isinstance(text, str) and text
     }
     if not literal:
         return dict(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,8 @@ class CocoMetric(BaseMetric):
         self.classwise = classwise
         self.proposal_nums = tuple(proposal_nums)
         # The float steps of numpy.linspace are those of the reference implementation.
-        self.iou_thrs = np.linspace(0.5, 0.95, 10) if iou_thrs is None else np.atleast_1d(iou_thrs)
+        given = np.linspace(0.5, 0.95, 10) if iou_thrs is None else iou_thrs
+        self.iou_thrs = np.atleast_1d(np.asarray(given, np.float64))
         self.metric_items = tuple(metric_items or _DEFAULT_ITEMS)
         self.class_scores: tuple[ClassScore, ...] = ()
 
@@ -108,8 +110,14 @@ class CocoMetric(BaseMetric):
         Args:
             results: What `process` kept, from all ranks.
         """
+        if not results:
+            raise ConfigError(
+                "There is nothing to score: no sample was evaluated",
+                where="val_dataloader or test_dataloader",
+            )
         unique = {(key, row): arrays for key, row, *arrays in results}
-        views = {key: find_view(key) for key in dict.fromkeys(key for key, _ in unique)}
+        views = {key: find_view(key) for key in sorted({key for key, _ in unique})}
+        unique = {sample: unique[sample] for sample in sorted(unique, key=partial(_place, views))}
         class_names = self._class_names(list(views.values()))
         scores = score_boxes(
             _truth(views, list(unique)),
@@ -145,6 +153,13 @@ class CocoMetric(BaseMetric):
         line = " ".join(f"{value:.3f}" for value in scores.statistics[:6])
         logger.info("bbox_mAP_copypaste: %s", line)
         return found
+
+
+def _place(views: dict[str, LakeView], sample: tuple[str, int]) -> tuple[str, int, int]:
+    """Where COCOeval would put an image: by id. The order decides between equal scores."""
+    key, row = sample
+    ids = views[key].table.img_ids
+    return key, row if ids is None else int(ids[row]), row
 
 
 def _truth(views: dict[str, LakeView], samples: list[tuple[str, int]]) -> BoxSet:
@@ -185,5 +200,5 @@ def _predictions(samples: list[list[NDArray[Any]]]) -> BoxSet:
     )
 
 
-def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+def _joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     return (np.concatenate(parts) if parts else np.zeros(0)).astype(dtype)

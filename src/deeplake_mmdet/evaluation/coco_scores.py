@@ -57,7 +57,7 @@ class BoxSet:
             "category_id": (self.labels + 1).tolist(),
             "bbox": self.xywh.tolist(),
             "area": self.areas.tolist(),
-            "iscrowd": (np.zeros(len(self.images), int) if self.iscrowd is None else self.iscrowd * 1).tolist(),
+            "iscrowd": [0] * len(self.images) if self.iscrowd is None else self.iscrowd.astype(int).tolist(),
         }
         if self.scores is not None:
             columns["score"] = self.scores.tolist()
@@ -98,7 +98,7 @@ def score_boxes(
     image_count: int,
     class_names: Sequence[str],
     *,
-    iou_thresholds: Sequence[float],
+    iou_thresholds: Sequence[float] | NDArray[np.float64],
     max_detections: Sequence[int],
 ) -> CocoScores:
     """Score predictions against truth with ``COCOeval`` on the same float64 boxes.
@@ -148,7 +148,10 @@ def score_boxes(
 
 
 def _class_score(
-    name: str, objects: int, precision: NDArray[np.float64], iou_thresholds: Sequence[float]
+    name: str,
+    objects: int,
+    precision: NDArray[np.float64],
+    iou_thresholds: Sequence[float] | NDArray[np.float64],
 ) -> ClassScore:
     """``precision`` has the axes (IoU, recall, area range, limit); -1 marks what cannot be measured."""
     thresholds = np.asarray(iou_thresholds)

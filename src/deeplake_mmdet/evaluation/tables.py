@@ -12,7 +12,8 @@ __all__ = ["class_lines"]
 def class_lines(scores: Sequence[ClassScore]) -> str:
     """One line per class: objects and average precisions."""
     width = max([len("class"), *(len(score.name) for score in scores)])
-    header = f"{'class':<{width}} {'objects':>8} {'AP':>6} {'AP50':>6} {'AP75':>6} {'AP_s':>6} {'AP_m':>6} {'AP_l':>6}"
+    titles = " ".join(f"{title:>6}" for title in ("AP", "AP50", "AP75", "AP_s", "AP_m", "AP_l"))
+    header = f"{'class':<{width}} {'objects':>8} {titles}"
     lines = [header]
     for score in scores:
         values = (score.ap, score.ap50, score.ap75, score.ap_small, score.ap_medium, score.ap_large)

@@ -35,6 +35,7 @@ def put_away(credentials: Mapping[str, Any]) -> str:
 
     Raises:
         CredentialError: ``username`` or ``password`` is set; Deep Lake takes tokens only.
+        ConfigError: ``creds`` is no mapping.
     """
     given = {key: value for key, value in credentials.items() if value not in (None, "")}
     if "username" in given or "password" in given:
@@ -44,7 +45,7 @@ def put_away(credentials: Mapping[str, Any]) -> str:
             advice="create a token on the Deep Lake site and set ACTIVELOOP_TOKEN, or give token=",
         )
     storage = {key: value for key, value in given.items() if key not in ("token", "creds")}
-    storage.update(given.get("creds") or {})
+    storage.update(_storage_keys(given))
     handle = _HANDLE_PREFIX + secrets.token_hex(8)
     _store[handle] = {"token": given.get("token"), "creds": storage}
     return handle
@@ -53,6 +54,17 @@ def put_away(credentials: Mapping[str, Any]) -> str:
 def is_handle(value: object) -> bool:
     """Whether ``value`` is a handle made by `put_away`."""
     return isinstance(value, str) and value.startswith(_HANDLE_PREFIX)
+
+
+def _storage_keys(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    creds = given.get("creds") or {}
+    if not isinstance(creds, Mapping):
+        raise ConfigError(
+            f"'creds' must be a mapping, got {type(creds).__name__}",
+            where="credentials key 'creds'",
+            advice="write creds=dict(aws_access_key_id=..., aws_secret_access_key=...)",
+        )
+    return creds
 
 
 class CredentialRef:
@@ -75,7 +87,7 @@ class CredentialRef:
         if is_handle(given):
             self._handle = str(given)
         elif isinstance(given, Mapping):
-            flat = {**given, **(given.get("creds") or {})}
+            flat = {**given, **_storage_keys(given)}
             flat = {key: value for key, value in flat.items() if key != "creds" and value not in (None, "")}
             if literal := sorted(set(flat) - _PUBLIC_KEYS):
                 raise CredentialError(

@@ -6,11 +6,12 @@ A handle is never pickled (its pickle would drop the version and carry secrets):
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError, StorageError
+from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 
@@ -26,16 +27,16 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
     Raises:
         SourceNotFoundError: Nothing is there, or not that version, branch or tag.
         SourceFormatError: It is not a Deep Lake v4 lake, or the query cannot be run.
+        ConfigError: A query stands beside a tag that is a saved view.
         StorageError: The storage refused or failed.
     """
     ref = credentials or CredentialRef()
     base = _open(source.path, ref)
     branch, version, query = base.current_branch.name, base.version, source.query
     if source.tag:
-        tag = _named(base.tags, source.tag, "tag", source)
+        base, version, view_query = _tagged(base, source)
         branch = base.current_branch.name
-        version = tag.version or base.version
-        query = query or (tag.query or None)
+        query = view_query or query
     if source.branch and source.branch != branch:
         branch_entry = _named(base.branches, source.branch, "branch", source)
         base = _guard(source, branch_entry.open)
@@ -70,6 +71,25 @@ def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None
     return _handles[key]
 
 
+def _tagged(base: Any, source: Source) -> tuple[Any, str, str | None]:
+    """The branch that a tag belongs to, opened; the tag's version on it; and its query, if it is a view."""
+    tag = _named(base.tags, str(source.tag), "tag", source)
+    if tag.query and source.query:
+        raise ConfigError(
+            f"Tag {source.tag!r} is a saved view with a query of its own",
+            where=f"dataset keys 'tag' and 'query', lake {source.path}",
+            advice=f"keep one of them; the view's query is {tag.query!r}",
+        )
+    # A tag does not tell its branch, and versions of different branches share ids: only the state of what
+    # it opens says it.
+    state = json.loads(_guard(source, tag.open).__getstate__()[0])
+    branch_id = (state[0] if isinstance(state, list) else state)["branch_id"]
+    if branch_id != base.current_branch.id:
+        entries = [base.branches[name] for name in base.branches.names()]
+        base = _guard(source, next(entry.open for entry in entries if entry.id == branch_id))
+    return base, tag.version or base.version, tag.query or None
+
+
 def _rows(base: Any, resolved: ResolvedSource, source: Source) -> Any:
     pinned = base
     if resolved.version != base.version:
@@ -77,14 +97,18 @@ def _rows(base: Any, resolved: ResolvedSource, source: Source) -> Any:
     if resolved.query is None:
         return pinned
     query = resolved.query
-    try:
-        return pinned.query(query)
-    except RuntimeError as error:
-        raise SourceFormatError(
-            f"The query cannot be run: {error}",
-            where=f"dataset key 'query'={query!r}",
-            advice="write it as SELECT * WHERE ..., with column names as deeplake-mmdet inspect shows them",
-        ) from None
+
+    def run() -> Any:
+        try:
+            return pinned.query(query)
+        except RuntimeError as error:
+            raise SourceFormatError(
+                f"The query cannot be run: {error}",
+                where=f"dataset key 'query'={query!r}",
+                advice="write SELECT * WHERE ..., with column names as deeplake-mmdet inspect shows them",
+            ) from None
+
+    return _guard(source, run)
 
 
 def _named(entries: Any, name: str, what: str, source: Source) -> Any:

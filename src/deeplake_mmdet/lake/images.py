@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from deeplake_mmdet.lake.columns import ColumnFacts
 __all__ = ["check_image_column", "image_extension", "neutralise_orientation", "read_encoded", "read_sizes"]
 
 _EXIF_ORIENTATION = 0x0112
+_TIFF_LONG = 4
 
 
 def check_image_column(column: ColumnFacts) -> None:
@@ -79,13 +81,20 @@ def read_sizes(handle: Any, column: str) -> NDArray[np.int32]:
 
 
 def neutralise_orientation(data: bytes) -> bytes:
-    """Set the EXIF orientation of an encoded JPEG to 1 (upright), leaving every other byte alone.
+    """Set the EXIF orientation of an encoded JPEG or PNG to 1 (upright), leaving every other byte alone.
 
     A lake's boxes and sizes belong to the stored pixels, while cv2 would turn the image by its EXIF tag.
-    Layout: JPEG APP1 segment holding a TIFF directory (Exif 2.32, section 4.5).
+    Malformed metadata stays as it is.
     """
-    if data[:2] != b"\xff\xd8":
-        return data
+    if data[:2] == b"\xff\xd8":
+        return _upright_jpeg(data)
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return _upright_png(data)
+    return data
+
+
+def _upright_jpeg(data: bytes) -> bytes:
+    """EXIF is a TIFF directory in an APP1 segment (Exif 2.32, section 4.5)."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
@@ -97,7 +106,25 @@ def neutralise_orientation(data: bytes) -> bytes:
     return data
 
 
+def _upright_png(data: bytes) -> bytes:
+    """EXIF is the content of the eXIf chunk; its CRC covers type and content (PNG 3, section 11.3.3.1)."""
+    at = 8
+    while at + 12 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 8 + size
+        if kind == b"eXIf" and end + 4 <= len(data):
+            upright = _upright(data, at + 8, end)
+            if upright is data:
+                return data
+            check = zlib.crc32(upright[at + 4 : end]).to_bytes(4, "big")
+            return upright[:end] + check + upright[end + 4 :]
+        at = end + 4
+    return data
+
+
 def _upright(data: bytes, start: int, end: int) -> bytes:
+    """Rewrite the orientation in the TIFF directory between ``start`` and ``end``."""
+    end = min(end, len(data))
     order = {b"II": "<", b"MM": ">"}.get(data[start : start + 2])
     if order is None or start + 8 > end:
         return data
@@ -108,6 +135,8 @@ def _upright(data: bytes, start: int, end: int) -> bytes:
     (count,) = struct.unpack_from(order + "H", data, at)
     for entry in range(at + 2, min(at + 2 + 12 * count, end - 11), 12):
         tag, kind, _, value = struct.unpack_from(order + "HHIH", data, entry)
-        if tag == _EXIF_ORIENTATION and kind == 3 and value != 1:
-            return data[: entry + 8] + struct.pack(order + "H", 1) + data[entry + 10 :]
+        if tag == _EXIF_ORIENTATION and value != 1:
+            # cv2 reads two bytes whatever the entry's type says, others heed the type.
+            one = struct.pack(order + ("I" if kind == _TIFF_LONG else "H"), 1)
+            return data[: entry + 8] + one + data[entry + 8 + len(one) :]
     return data

@@ -106,12 +106,12 @@ def build_table(handle: Any, roles: Roles, box_format: BoxFormat, class_count: i
         _check_counts(box_counts, counts, roles.gt_bboxes, column)
         table["areas" if role == "area" else role] = values.astype(dtype)
     if roles.width and roles.height:
-        widths, heights = _scalars(handle, roles.width), _scalars(handle, roles.height)
+        widths, heights = _scalars(handle, roles.width, count), _scalars(handle, roles.height, count)
         _check_sizes(widths, heights, roles)
     else:
         heights, widths = read_sizes(handle, roles.img).T
     if roles.img_id:
-        table["img_ids"] = _scalars(handle, roles.img_id)
+        table["img_ids"] = _scalars(handle, roles.img_id, count)
     return AnnotationTable(
         box_format=box_format,
         offsets=offsets,
@@ -137,10 +137,11 @@ def _ragged(handle: Any, column: str, count: int, width: int = 0) -> tuple[NDArr
 
 
 def _flat(cell: Any, width: int, column: str, row: int) -> NDArray[Any]:
-    array = np.asarray(cell)
+    # None is what rows hold that are older than their column.
+    array = np.zeros((0, width or 1)) if cell is None else np.asarray(cell)
     if not width:
         return array.reshape(-1)
-    if array.size and array.shape[-1] != width:
+    if array.size and (array.ndim == 0 or array.shape[-1] != width):
         raise AnnotationError(
             f"A box has {width} numbers, but this cell has the shape {array.shape}",
             where=f"column {column!r}, row {row}",
@@ -149,8 +150,16 @@ def _flat(cell: Any, width: int, column: str, row: int) -> NDArray[Any]:
     return array.reshape(-1, width)
 
 
-def _scalars(handle: Any, column: str) -> NDArray[np.int64]:
-    return np.asarray(handle[column][:]).reshape(-1).astype(np.int64)
+def _scalars(handle: Any, column: str, count: int) -> NDArray[np.int64]:
+    counts, values = _ragged(handle, column, count)
+    wrong = np.flatnonzero(counts != 1)
+    if len(wrong):
+        raise AnnotationError(
+            f"Row {wrong[0]} has {counts[wrong[0]]} values where one is expected ({len(wrong)} such rows)",
+            where=f"column {column!r}, {_rows(wrong)}",
+            advice="fill these rows, or leave them out with query=",
+        )
+    return values.astype(np.int64)
 
 
 def _whole_numbers(labels: NDArray[Any], column: str) -> NDArray[np.int64]:
