@@ -1,12 +1,25 @@
 import io
 import itertools
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-COLUMNS = {"images", "boxes", "labels"}
 _numbers = itertools.count()
+
+
+@dataclass
+class Lake:
+    url: str
+    dataset: Any  # open for writing; also what keeps a mem:// lake alive
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def append(self, **columns):
+        self.dataset.append(columns)
+        self.dataset.commit("more")
+        return self.dataset.version
 
 
 @pytest.fixture(scope="session")
@@ -22,46 +35,47 @@ def encode():
 
 @pytest.fixture(scope="session")
 def make_lake(encode):
-    """Create a lake by deeplake itself; return the open dataset, which keeps a mem:// lake alive.
+    """Create a lake by deeplake itself, with cells by column name.
 
-    ``columns`` maps column names to lists of cells; images default to one JPEG for each row, and the
-    schema to boxes in float64 pixels (left, top, width, height) and uint32 labels.
+    Images default to a JPEG for each row; the schema to float64 boxes in pixels (left, top, width, height),
+    uint32 labels, and arrays of float64 for other columns.
     """
 
-    def make(path=None, classes=("a", "b"), schema=None, **columns):
+    def make(path=None, classes=("a", "b"), schema=None, creds=None, **columns):
         import deeplake
         from deeplake import types
 
-        types_of = {
+        kinds = {
             "images": types.Image(sample_compression="jpeg"),
             "boxes": types.BoundingBox("float64", format="ltwh", bbox_type="pixel"),
             "labels": types.ClassLabel(types.Array("uint32", 1)),
-            **{name: types.Array("float64", 1) for name in columns if name not in COLUMNS},
-            **(schema or {}),
         }
+        kinds.update({name: types.Array("float64", 1) for name in columns if name not in kinds})
+        kinds.update(schema or {})
         if columns:
             columns.setdefault("images", [encode()] * len(next(iter(columns.values()))))
+        url = str(path) if path else f"mem://tests-{next(_numbers)}"
         lake = deeplake.create(
-            str(path) if path else f"mem://tests-{next(_numbers)}",
-            schema={name: kind for name, kind in types_of.items() if kind is not None},
+            url, schema={name: kind for name, kind in kinds.items() if kind is not None}, creds=creds
         )
         if classes:
             lake["labels"].metadata["class_names"] = list(classes)
         if columns:
             lake.append(columns)
         lake.commit("first")
-        return lake
+        return Lake(url, lake)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def url_of():
-    """The address of a lake that ``make_lake`` made, as `Source` takes it."""
+def rows():
+    """Cells of ``count`` rows with ``boxes`` boxes each, for ``make_lake`` and ``Lake.append``."""
 
-    def find(lake):
-        import json
+    def make(count=3, boxes=2, labels=None):
+        return {
+            "boxes": [np.arange(4.0 * boxes).reshape(boxes, 4) + row + 1 for row in range(count)],
+            "labels": [np.zeros(boxes, np.uint32) if labels is None else labels for _ in range(count)],
+        }
 
-        return json.loads(lake.__getstate__()[0])["reader"]["url"].rstrip("/")
-
-    return find
+    return make

@@ -15,7 +15,7 @@ from deeplake_mmdet.demo.textures import background, noise, surface
 __all__ = ["CLASS_NAMES", "EMPTY_SHARE", "MIN_VISIBLE", "Scene", "demo_images", "draw_scene"]
 
 EMPTY_SHARE = 0.08
-MIN_VISIBLE = 0.7
+MIN_VISIBLE = 0.75
 
 # A class leans to a range of hues (in turns), as bricks and tennis balls do. A small network learns that
 # within minutes; learning shapes alone from a few hundred images would take it many times longer.
@@ -26,7 +26,7 @@ _HUES = {
     "star": (0.10, 0.18),
     "ring": (0.35, 0.48),
 }
-_MIN_PIXELS = 200
+_MIN_PIXELS = 300
 _JPEG_QUALITY = 90
 
 
@@ -76,7 +76,7 @@ def _windows(left: int, top: int, size: int, shape: tuple[int, int]) -> tuple[tu
 
 def _random_object(rng: np.random.Generator, shape: tuple[int, int], near: _Object | None) -> _Object:
     label = int(rng.integers(len(CLASS_NAMES)))
-    radius = float(np.exp(rng.uniform(np.log(20), np.log(58))))
+    radius = float(np.exp(rng.uniform(np.log(22), np.log(58))))
     if near is None:
         x, y = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
     else:
@@ -99,14 +99,14 @@ def _plan(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[list[_Objec
     An object placed later lies behind all earlier ones, so it cannot spoil what they were kept for; one
     that would be too well hidden is left out of the image, so that all that is drawn is in the ground truth.
     """
-    wanted = 0 if rng.random() < EMPTY_SHARE else int(rng.integers(1, 8))
+    wanted = 0 if rng.random() < EMPTY_SHARE else int(rng.integers(1, 7))
     taken = np.zeros(shape, np.bool_)
     objects: list[_Object] = []
     shares: list[float] = []
     for _ in range(wanted * 4):
         if len(objects) == wanted:
             break
-        near = objects[rng.integers(len(objects))] if objects and rng.random() < 0.4 else None
+        near = objects[rng.integers(len(objects))] if objects and rng.random() < 0.3 else None
         candidate = _random_object(rng, shape, near)
         inside, patch = _windows(candidate.left, candidate.top, len(candidate.cover), shape)
         solid = candidate.solid
@@ -192,7 +192,7 @@ def _photograph(rng: np.random.Generator, canvas: NDArray[np.float32]) -> NDArra
 def draw_scene(seed: int, index: int) -> Scene:
     """Draw image ``index`` of the data set ``seed``.
 
-    About 8 % of the scenes are empty; the others hold up to seven objects of 40 to 116 pixels, some of them
+    About 8 % of the scenes are empty; the others hold up to six objects of 44 to 116 pixels, some of them
     partly behind others or cut by the image's edge. Widths are 272 to 352 pixels, heights 208 to 288.
 
     Args:

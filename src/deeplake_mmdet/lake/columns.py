@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,8 @@ class ColumnFacts:
 
     Attributes:
         name: Column name; groups use ``/``.
-        kind: Deep Lake's type kind in lower case, e.g. ``image``, ``boundingbox``, ``classlabel``.
+        kind: Deep Lake's type kind in lower case, e.g. ``image``, ``boundingbox``, ``classlabel``; of
+            sequences and links, that of what they hold.
         dtype: Element type, e.g. ``float64``.
         sample_compression: ``jpeg``, ``png``, ``null`` or None.
         is_link: Whether cells are links to files elsewhere.
@@ -48,7 +50,7 @@ def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
     facts = {}
     for column in handle.schema.columns:
         dtype = column.dtype
-        kind = str(dtype.kind).rpartition(".")[2].lower()
+        kind = _kind(dtype)
         metadata = _metadata(handle[column.name])
         facts[column.name] = ColumnFacts(
             name=column.name,
@@ -61,6 +63,13 @@ def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
             metadata=metadata,
         )
     return facts
+
+
+def _kind(dtype: Any) -> str:
+    kind = str(dtype.kind).rpartition(".")[2].lower()
+    # Only the type's text says what a sequence or a link holds: sequence[kind=class_label, ...].
+    held = re.search(r"\[kind=(\w+)", str(dtype)) if dtype.is_sequence or dtype.is_link else None
+    return held[1].replace("_", "") if held else kind
 
 
 def _metadata(column: Any) -> dict[str, Any]:

@@ -208,6 +208,12 @@ def _lake_classes(names: Any, classes: Sequence[str] | None, column: str) -> tup
 def _selected(classes: Sequence[str] | None, lake_classes: tuple[str, ...], column: str) -> tuple[str, ...]:
     if classes is None:
         return lake_classes
+    if not classes:
+        raise ConfigError(
+            "metainfo.classes selects no class",
+            where="dataset key 'metainfo'",
+            advice=f"name some of the lake's, or leave it out: {', '.join(lake_classes)}",
+        )
     unknown = [name for name in classes if name not in lake_classes]
     if unknown or len(set(classes)) != len(classes):
         what = f"the lake has no class {', '.join(map(repr, unknown))}" if unknown else "a class occurs twice"

@@ -1,0 +1,97 @@
+import pytest
+from mmengine.config import Config
+
+from deeplake_mmdet.config import use_lake_metrics
+
+LAKE = {"type": "deeplake_mmdet.DeepLakeDataset", "path": "lake"}
+STOCK = {
+    "type": "CocoMetric",
+    "ann_file": "a.json",
+    "metric": "bbox",
+    "format_only": False,
+    "backend_args": None,
+}
+OURS = "deeplake_mmdet.CocoMetric"
+
+
+def replaced(evaluator, dataset=LAKE, split="val"):
+    cfg = Config({f"{split}_dataloader": {"dataset": dataset}, f"{split}_evaluator": evaluator})
+    use_lake_metrics(cfg)
+    return cfg.to_dict()[f"{split}_evaluator"]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_stock_box_metric_gives_way_where_the_split_reads_a_lake(split):
+    assert replaced(STOCK, split=split) == {"type": OURS, "metric": "bbox"}
+
+
+@pytest.mark.parametrize("kind", ["mmdet.CocoMetric", "mmdet.evaluation.metrics.coco_metric.CocoMetric"])
+def test_it_is_known_by_its_scope_and_by_its_module(kind):
+    assert replaced({**STOCK, "type": kind})["type"] == OURS
+
+
+def test_a_lake_inside_wrappers_counts():
+    for wrapped in (
+        {"type": "RepeatDataset", "times": 2, "dataset": LAKE},
+        {"type": "ConcatDataset", "datasets": [LAKE, LAKE]},
+        {**LAKE, "type": "deeplake_mmdet.dataset.DeepLakeDataset"},
+    ):
+        assert replaced(STOCK, wrapped)["type"] == OURS
+
+
+def test_a_split_on_files_keeps_its_metric():
+    assert replaced(STOCK, {"type": "CocoDataset", "ann_file": "a.json"}) == STOCK
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        {**STOCK, "metric": "segm"},
+        {**STOCK, "metric": ["bbox", "segm"]},
+        {**STOCK, "metric": "proposal_fast"},
+        {**STOCK, "format_only": True},
+        {"type": "VOCMetric", "metric": "mAP"},
+        {"type": "someone.CocoMetric"},
+        {"type": OURS, "metric": "bbox", "classwise": True},
+    ],
+)
+def test_other_metrics_stay_as_they_are(evaluator):
+    assert replaced(evaluator) == evaluator
+
+
+@pytest.mark.parametrize("metric", ["bbox", ["bbox"], None])
+def test_every_way_to_ask_for_boxes_is_known(metric):
+    evaluator = {key: value for key, value in STOCK.items() if key != "metric"}
+    found = replaced(evaluator if metric is None else {**evaluator, "metric": metric})
+    assert found["type"] == OURS
+
+
+def test_options_that_both_have_are_kept():
+    options = {
+        "classwise": True,
+        "proposal_nums": [100, 1, 10],
+        "iou_thrs": [0.5],
+        "metric_items": ["mAP_50"],
+        "prefix": "lake",
+        "collect_device": "gpu",
+    }
+    assert replaced({**STOCK, **options}) == {"type": OURS, "metric": "bbox", **options}
+
+
+def test_metrics_in_a_list_are_replaced_one_by_one():
+    other = {"type": "DumpResults", "out_file_path": "a.pkl"}
+    assert replaced([STOCK, other]) == [{"type": OURS, "metric": "bbox"}, other]
+
+
+def test_configs_without_evaluators_are_left_alone():
+    content = {"train_dataloader": {"dataset": LAKE}, "val_dataloader": None, "val_evaluator": None}
+    cfg = Config(content)
+    use_lake_metrics(cfg)
+    assert cfg.to_dict() == content
+
+
+def test_what_is_put_in_builds(tmp_path):
+    from mmengine.registry import METRICS
+
+    metric = METRICS.build(replaced({**STOCK, "classwise": True}))
+    assert metric.classwise

@@ -1,0 +1,297 @@
+import json
+import multiprocessing
+import pickle
+import shutil
+import socket
+import uuid
+
+import pytest
+
+from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError, StorageError
+from deeplake_mmdet.lake import CredentialRef, ResolvedSource, Source, put_away
+from deeplake_mmdet.lake.handles import handle_of, resolve
+
+SECRET = "canary-0123456789"
+
+
+@pytest.fixture
+def lake(make_lake, rows, tmp_path):
+    """Three rows, then five on main; six on ``dev``, which leaves main at three. Versions by name.
+
+    The version ids of both branches are the same, as Deep Lake counts on each branch from zero.
+    """
+    lake = make_lake(tmp_path / "lake", **rows())
+    lake.versions = {"first": lake.dataset.version}
+    lake.dataset.tag("three")
+    lake.dataset.branch("dev")
+    dev = lake.dataset.branches["dev"].open()
+    for count in (1, 2):
+        dev.append({"images": [b"\xff\xd8"] * count, **rows(count)})
+        dev.commit(f"dev {count}")
+        dev.tag(f"dev {count}")
+        lake.versions[f"dev {count}"] = dev.version
+    dev.query("SELECT * WHERE ROW_NUMBER() > 0").tag("dev view")
+    lake.versions["newest"] = lake.append(images=[b"\xff\xd8"] * 2, **rows(2))
+    lake.dataset.query("SELECT * WHERE ROW_NUMBER() < 2").tag("two")
+    return lake
+
+
+def grow(lake, rows):
+    lake.append(images=[b"\xff\xd8"], **rows(1))
+
+
+def count(source, credentials=None):
+    return len(handle_of(resolve(source, credentials), credentials))
+
+
+def test_a_missing_path_is_told(tmp_path):
+    with pytest.raises(SourceNotFoundError, match="nothing at this path") as caught:
+        resolve(Source(str(tmp_path / "none")))
+    assert str(tmp_path / "none") in str(caught.value)
+
+
+def test_an_empty_folder_is_no_lake(tmp_path):
+    with pytest.raises(SourceFormatError, match="not a Deep Lake dataset"):
+        resolve(Source(str(tmp_path)))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_or_a_folder_of_files_is_no_lake(tmp_path, inside):
+    file = tmp_path / "image.jpg"
+    file.write_bytes(b"no lake")
+    with pytest.raises(SourceFormatError, match="not a Deep Lake dataset"):
+        resolve(Source(str(tmp_path if inside else file)))
+
+
+def test_an_older_lake_is_told_from_no_lake(tmp_path):
+    (tmp_path / "dataset_meta.json").write_text("{}")
+    with pytest.raises(SourceFormatError, match=r"v3.*deeplake\.convert"):
+        resolve(Source(str(tmp_path)))
+
+
+def test_an_unknown_memory_lake_is_told():
+    with pytest.raises(SourceFormatError, match="not a Deep Lake dataset"):
+        resolve(Source(f"mem://{uuid.uuid4()}"))
+
+
+def test_an_unknown_scheme_is_told():
+    with pytest.raises(SourceFormatError, match="no storage with this scheme"):
+        resolve(Source("ftp://somewhere/lake"))
+
+
+def test_the_newest_version_of_main_is_the_default(lake):
+    resolved = resolve(Source(lake.url))
+    assert resolved == ResolvedSource(lake.url, lake.dataset.id, "main", lake.versions["newest"], None)
+    assert len(handle_of(resolved)) == 5
+
+
+def test_empty_texts_are_the_default_too(lake):
+    assert resolve(Source(lake.url, commit="", branch="", tag="", query="")) == resolve(Source(lake.url))
+
+
+def test_a_commit_is_pinned(lake):
+    assert count(Source(lake.url, commit=lake.versions["first"])) == 3
+
+
+def test_a_pin_holds_while_the_lake_moves_on(lake, rows):
+    resolved = resolve(Source(lake.url))
+    handle = handle_of(resolved)
+    grow(lake, rows)
+    assert len(handle) == len(handle_of(resolved)) == 5
+    assert count(Source(lake.url)) == 6
+    assert len(handle_of(resolved)) == 5
+
+
+def test_a_branch_is_opened_at_its_newest_version(lake):
+    resolved = resolve(Source(lake.url, branch="dev"))
+    assert (resolved.branch, resolved.version) == ("dev", lake.versions["dev 2"])
+    assert len(handle_of(resolved)) == 6
+    assert count(Source(lake.url, branch="main")) == 5
+
+
+def test_a_commit_is_one_of_its_branch(lake):
+    # The same id means another version on main.
+    assert lake.versions["dev 1"] in [version.id for version in lake.dataset.history]
+    assert count(Source(lake.url, branch="dev", commit=lake.versions["dev 1"])) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "known"),
+    [
+        ("commit", "nonsense", ""),
+        ("commit", "0000000099m00000000", ""),
+        ("branch", "de", "dev"),
+        ("tag", "on", "two"),
+    ],
+)
+def test_an_unknown_version_is_told(lake, key, name, known):
+    with pytest.raises(SourceNotFoundError, match=name) as caught:
+        resolve(Source(lake.url, **{key: name}))
+    assert f"{key!r}" in str(caught.value)
+    assert known in str(caught.value)
+
+
+def test_a_tag_is_pinned(lake):
+    assert count(Source(lake.url, tag="three")) == 3
+
+
+@pytest.mark.parametrize(("tag", "expected"), [("dev 1", 4), ("dev 2", 6), ("dev view", 5)])
+def test_a_tag_of_another_branch_is_pinned_there(lake, tag, expected):
+    resolved = resolve(Source(lake.url, tag=tag))
+    assert resolved.branch == "dev"
+    assert len(handle_of(resolved)) == expected
+    assert rows_in_child("spawn", resolved) == expected
+
+
+def test_a_tag_on_a_query_keeps_the_query(lake, rows):
+    resolved = resolve(Source(lake.url, tag="two"))
+    assert resolved.query == "SELECT * WHERE ROW_NUMBER() < 2"
+    assert (resolved.branch, resolved.version) == ("main", lake.versions["newest"])
+    grow(lake, rows)
+    assert count(Source(lake.url, tag="two")) == 2
+
+
+def test_a_query_runs_on_the_pinned_version(lake):
+    query = "SELECT * WHERE ROW_NUMBER() > 0"
+    assert count(Source(lake.url, query=query)) == 4
+    assert count(Source(lake.url, query=query, commit=lake.versions["first"])) == 2
+    assert count(Source(lake.url, query=query, tag="three")) == 2
+
+
+def test_a_query_beside_a_saved_view_is_refused(lake):
+    with pytest.raises(ConfigError, match=r"'two' is a saved view.*ROW_NUMBER"):
+        resolve(Source(lake.url, tag="two", query="SELECT * LIMIT 1"))
+
+
+@pytest.mark.parametrize("query", ["SELEC *", "SELECT * WHERE nothing > 1", "WHERE labels == 1", "images"])
+def test_a_query_that_cannot_be_run_is_told(lake, query):
+    with pytest.raises(SourceFormatError, match=r"query cannot be run.*'query'") as caught:
+        resolve(Source(lake.url, query=query))
+    assert repr(query) in str(caught.value)
+
+
+def test_a_lake_that_was_replaced_is_not_taken_for_the_old_one(lake, make_lake, rows):
+    resolved = resolve(Source(lake.url))
+    shutil.rmtree(lake.url)
+    make_lake(lake.url, **rows(5))
+    assert "Another lake" in rows_in_child("spawn", resolved)
+
+
+def report_rows(pipe, source, credentials):
+    try:
+        pipe.send(len(handle_of(source, credentials)))
+    except Exception as error:
+        pipe.send(str(error))
+
+
+def rows_in_child(method, resolved, credentials=None):
+    context = multiprocessing.get_context(method)
+    here, there = context.Pipe()
+    child = context.Process(target=report_rows, args=(there, resolved, credentials))
+    child.start()
+    there.close()
+    found = here.recv()
+    child.join(60)
+    assert child.exitcode == 0
+    return found
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(
+    ("pin", "expected"),
+    [({}, 5), ({"branch": "dev"}, 6), ({"tag": "two"}, 2), ({"query": "SELECT * LIMIT 4"}, 4)],
+    ids=["newest", "branch", "view", "query"],
+)
+def test_another_process_sees_the_pinned_rows(lake, rows, method, pin, expected):
+    resolved = resolve(Source(lake.url, **pin))
+    grow(lake, rows)
+    assert rows_in_child(method, resolved) == expected
+    assert len(handle_of(resolved)) == expected
+
+
+def test_a_resolved_source_is_facts_only(lake):
+    ref = CredentialRef(put_away({"token": SECRET}))
+    resolved = resolve(Source(lake.url, query="SELECT * LIMIT 1"), ref)
+    pickled = pickle.dumps(resolved)
+    assert SECRET.encode() not in pickled
+    assert pickle.loads(pickled) == resolved
+    assert {resolved: 1}[pickle.loads(pickled)] == 1
+    assert resolve(Source(lake.url, query="SELECT * LIMIT 1")).key == resolved.key
+    assert resolve(Source(lake.url)).key != resolved.key
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """The endpoint of an S3 server with a bucket ``lakes``; no real one is ever asked."""
+    from moto.server import ThreadedMotoServer
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("AWS_ACCESS_KEY_ID", "an-id")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    import boto3
+
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket="lakes")
+    yield endpoint
+    server.stop()
+    patch.undo()
+
+
+@pytest.fixture
+def s3_lake(s3, make_lake, rows):
+    creds = {"endpoint_url": s3, "aws_region": "us-east-1"}
+    return make_lake(f"s3://lakes/{uuid.uuid4()}", creds=creds, **rows())
+
+
+@pytest.mark.timeout(120)
+def test_a_lake_on_s3_is_read_with_the_environments_credentials(s3, s3_lake, rows):
+    ref = CredentialRef({"endpoint_url": s3, "aws_region": "us-east-1"})
+    resolved = resolve(Source(s3_lake.url), ref)
+    assert len(handle_of(resolved, ref)) == 3
+    grow(s3_lake, rows)
+    assert count(Source(s3_lake.url), ref) == 4
+    assert rows_in_child("spawn", resolved, ref) == 3
+    assert rows_in_child("fork", resolved, ref) == 3
+    assert SECRET not in json.dumps(vars(resolved)) + repr(ref)
+
+
+@pytest.mark.timeout(120)
+def test_a_lake_on_s3_is_read_with_credentials_put_away(s3, s3_lake, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    keys = {"aws_access_key_id": "an-id", "aws_secret_access_key": SECRET}
+    ref = CredentialRef(put_away({"creds": {**keys, "endpoint_url": s3, "aws_region": "us-east-1"}}))
+    resolved = resolve(Source(s3_lake.url, query="SELECT * LIMIT 2"), ref)
+    assert len(handle_of(resolved, ref)) == 2
+    assert rows_in_child("spawn", resolved, ref) == 2
+
+
+@pytest.mark.timeout(120)
+def test_a_place_on_s3_without_a_lake_is_told(s3):
+    ref = CredentialRef({"endpoint_url": s3, "aws_region": "us-east-1"})
+    with pytest.raises((SourceFormatError, SourceNotFoundError), match="s3://lakes/nothing"):
+        resolve(Source("s3://lakes/nothing"), ref)
+
+
+@pytest.mark.slow
+def test_a_missing_bucket_is_told(s3):
+    ref = CredentialRef({"endpoint_url": s3, "aws_region": "us-east-1"})
+    with pytest.raises((SourceFormatError, SourceNotFoundError), match="s3://no-such-bucket/lake"):
+        resolve(Source("s3://no-such-bucket/lake"), ref)
+
+
+@pytest.mark.slow
+def test_a_storage_that_does_not_answer_is_told(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    ref = CredentialRef({"endpoint_url": endpoint, "aws_region": "us-east-1"})
+    with pytest.raises(StorageError, match=r"did not answer.*s3://lakes/lake.*endpoint_url") as caught:
+        resolve(Source("s3://lakes/lake"), ref)
+    assert SECRET not in str(caught.value)

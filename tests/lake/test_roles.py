@@ -1,0 +1,172 @@
+import pytest
+
+from deeplake_mmdet.errors import ColumnError, ConfigError
+from deeplake_mmdet.lake.columns import ColumnFacts
+from deeplake_mmdet.lake.roles import Roles, assign_roles
+
+OURS = {
+    "images": "image",
+    "boxes": "boundingbox",
+    "labels": "classlabel",
+    "width": "generic",
+    "height": "generic",
+    "file_name": "text",
+}
+
+
+def columns(**kinds):
+    return {name: ColumnFacts(name, kind) for name, kind in kinds.items()}
+
+
+def assign(kinds, given=None):
+    return assign_roles(columns(**kinds), given)
+
+
+def test_the_columns_of_our_own_imports_are_found():
+    optional = {
+        "areas": "generic",
+        "iscrowds": "generic",
+        "difficults": "generic",
+        "ignores": "generic",
+        "annotation_ids": "generic",
+        "image_id": "generic",
+        "segmentations": "text",
+    }
+    assert assign(OURS | optional) == Roles(
+        img="images",
+        gt_bboxes="boxes",
+        gt_labels="labels",
+        gt_masks="segmentations",
+        iscrowd="iscrowds",
+        area="areas",
+        difficult="difficults",
+        ignore="ignores",
+        img_id="image_id",
+        file_name="file_name",
+        width="width",
+        height="height",
+    )
+
+
+def test_the_columns_of_deep_lakes_coco_import_are_found():
+    kinds = {
+        "images": "image",
+        "images_meta": "dict",
+        "super_categories": "classlabel",
+        "categories": "classlabel",
+        "boxes": "boundingbox",
+        "masks": "binarymask",
+        "areas": "generic",
+        "iscrowds": "generic",
+    }
+    assert assign(kinds) == Roles("images", "boxes", "categories", area="areas", iscrowd="iscrowds")
+
+
+def test_what_a_lake_lacks_stays_open():
+    assert assign({"images": "image", "boxes": "boundingbox", "labels": "classlabel"}) == Roles(
+        "images", "boxes", "labels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "names"),
+    [
+        ("img", "image", ["images", "image", "img"]),
+        ("gt_bboxes", "boundingbox", ["boxes", "bboxes", "bbox", "gt_bboxes"]),
+        ("gt_labels", "classlabel", ["categories", "labels", "label", "classes", "gt_labels"]),
+    ],
+)
+def test_conventions_decide_between_columns_of_a_type_best_first(role, kind, names):
+    for best, other in zip(names, [*names[1:], "something_else"], strict=True):
+        others = {name: k for name, k in OURS.items() if k != kind}
+        assert getattr(assign(others | {other: kind, best: kind}), role) == best
+
+
+def test_a_columns_type_qualifies_it_whatever_its_name():
+    found = assign({"photo": "image", "things": "boundingbox", "kinds": "classlabel"})
+    assert (found.img, found.gt_bboxes, found.gt_labels) == ("photo", "things", "kinds")
+
+
+def test_a_conventional_name_of_another_type_does_not_qualify():
+    found = assign(
+        {"photo": "image", "images": "text", "boxes": "generic", "b": "boundingbox", "l": "classlabel"}
+    )
+    assert (found.img, found.gt_bboxes) == ("photo", "b")
+
+
+def test_optional_roles_go_by_name_only_in_any_case():
+    found = assign(OURS | {"number": "generic", "IsCrowd": "generic", "remark": "text"})
+    assert found.iscrowd == "IsCrowd"
+    assert found.area is found.img_id is found.gt_masks is None
+
+
+def test_a_group_never_wins_over_the_top_level():
+    kinds = {"pose/boxes": "boundingbox", "pose/labels": "classlabel", "pose/area": "generic"}
+    found = assign(kinds | {"images": "image", "odd_boxes": "boundingbox", "odd": "classlabel"})
+    assert (found.gt_bboxes, found.gt_labels) == ("odd_boxes", "odd")
+    assert found.area == "pose/area"
+
+
+def test_a_group_serves_where_the_top_level_has_nothing():
+    found = assign({"cam/image": "image", "truth/boxes": "boundingbox", "truth/labels": "classlabel"})
+    assert (found.img, found.gt_bboxes, found.gt_labels) == ("cam/image", "truth/boxes", "truth/labels")
+
+
+@pytest.mark.parametrize("names", [("left", "right"), ("cam1/images", "cam2/images")])
+def test_several_equally_good_columns_stop_with_their_names(names):
+    kinds = {"boxes": "boundingbox", "labels": "classlabel", **dict.fromkeys(names, "image")}
+    with pytest.raises(ColumnError) as caught:
+        assign(kinds)
+    text = str(caught.value)
+    assert all(repr(name) in text for name in names)
+    assert f"tensors=dict(img={names[0]!r})" in text
+    assert assign(kinds, {"img": names[1]}).img == names[1]
+
+
+def test_an_ambiguous_optional_role_stays_open():
+    assert assign(OURS | {"a/area": "generic", "b/area": "generic"}).area is None
+
+
+def test_given_names_win_and_the_rest_is_inferred():
+    kinds = OURS | {"other": "image", "more": "boundingbox"}
+    found = assign(kinds, {"img": "other", "gt_bboxes": "", "gt_labels": None})
+    assert (found.img, found.gt_bboxes, found.gt_labels, found.width) == ("other", "boxes", "labels", "width")
+
+
+@pytest.mark.parametrize(("role", "kind"), [("gt_bboxes", "generic"), ("gt_labels", "generic")])
+def test_plain_arrays_serve_as_boxes_and_labels_if_named(role, kind):
+    assert getattr(assign(OURS | {"array": kind}, {role: "array"}), role) == "array"
+
+
+def test_an_unknown_role_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"Unknown role 'gt_boxes'.*did you mean 'gt_bboxes'"):
+        assign(OURS, {"gt_boxes": "boxes"})
+
+
+def test_a_named_column_that_is_missing_is_refused_with_the_nearest():
+    with pytest.raises(ColumnError, match=r"no column 'box'.*'gt_bboxes'.*did you mean 'boxes'"):
+        assign(OURS, {"gt_bboxes": "box"})
+
+
+@pytest.mark.parametrize("name", [3, ["boxes"], b"boxes"])
+def test_a_column_name_that_is_no_text_is_refused(name):
+    with pytest.raises(ColumnError, match="gt_bboxes"):
+        assign(OURS, {"gt_bboxes": name})
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [("img", "boxes"), ("gt_masks", "images"), ("gt_labels", "boxes"), ("area", "file_name")],
+)
+def test_a_named_column_of_the_wrong_type_is_refused(role, name):
+    with pytest.raises(ColumnError, match=f"{name!r} is of type {OURS[name]}.*{role!r}"):
+        assign(OURS, {role: name})
+
+
+@pytest.mark.parametrize(
+    ("role", "missing"), [("img", "images"), ("gt_bboxes", "boxes"), ("gt_labels", "labels")]
+)
+def test_a_lake_without_a_required_column_is_refused_with_what_it_has(role, missing):
+    kinds = {name: kind for name, kind in OURS.items() if name != missing}
+    with pytest.raises(ColumnError, match=f"no column for {role!r}.*file_name \\(text\\).*tensors="):
+        assign(kinds)
