@@ -6,7 +6,13 @@ import io
 
 from rich.console import Console
 
-from deeplake_mmdet.report import ClassRow, class_table
+from deeplake_mmdet.evaluation import ClassScore
+from deeplake_mmdet.report import class_table
+
+
+def score(name, objects, ap, ap50):
+    nan = float("nan")
+    return ClassScore(name, objects, ap, ap50, nan, nan, nan, nan)
 
 
 def printed(table):
@@ -16,7 +22,7 @@ def printed(table):
 
 
 def test_rows_and_their_mean():
-    text = printed(class_table([ClassRow("ball", 1200, 0.5, 0.9), ("ring [big]", 34, 0.7, 1.0)], title="val"))
+    text = printed(class_table([score("ball", 1200, 0.5, 0.9), score("ring [big]", 34, 0.7, 1.0)], title="val"))
     lines = text.splitlines()
     assert "val" in lines[0]
     assert any("ball" in line and "1,200" in line and "0.500" in line and "0.900" in line for line in lines)
@@ -25,7 +31,7 @@ def test_rows_and_their_mean():
 
 
 def test_undefined_values_are_not_averaged():
-    text = printed(class_table([("a", 3, 0.4, 0.8), ("b", 0, float("nan"), -1.0)]))
+    text = printed(class_table([score("a", 3, 0.4, 0.8), score("b", 0, float("nan"), -1.0)]))
     row = next(line for line in text.splitlines() if " all " in line)
     assert "0.400" in row
     assert "0.800" in row

@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--work-dir", default="runs/demo", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--train-images", type=int, default=400, metavar="N", help="default: %(default)s")
     parser.add_argument("--val-images", type=int, default=100, metavar="N", help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, metavar="N")
+    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     parser.set_defaults(run=run)
 

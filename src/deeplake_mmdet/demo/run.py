@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +42,7 @@ def demo(
     *,
     train_images: int = 400,
     val_images: int = 100,
-    epochs: int | None = None,
+    epochs: int = 10,
     seed: int = 0,
 ) -> Demo:
     """Draw two small lakes, train a stock YOLOX-nano on one, evaluate on the other, and draw the results.
@@ -48,7 +51,7 @@ def demo(
         work_dir: Folder for lakes, config, checkpoints and pictures.
         train_images: Images to train on.
         val_images: Held-out images.
-        epochs: Passes over the training images; the config's own number otherwise.
+        epochs: Passes over the training images.
         seed: Of drawing and training.
 
     Returns:
@@ -71,18 +74,23 @@ def demo(
         boxes = write_demo_lake(lakes[name], count, seed=2 * seed + number)
         console.print(f"Lake {lakes[name]}: {count} images, {boxes} boxes, {len(CLASS_NAMES)} classes")
 
-    length = {} if epochs is None else {"epochs": epochs}
-    cfg = demo_config(str(lakes["train"]), str(lakes["val"]), CLASS_NAMES, str(folder), seed=seed, **length)
+    cfg = demo_config(
+        str(lakes["train"]), str(lakes["val"]), CLASS_NAMES, str(folder), epochs=epochs, seed=seed
+    )
     config = folder / "demo_config.py"
     cfg.dump(str(config))
     console.print(f"Training MMDetection's {STOCK_CONFIG} from random weights")
-    quiet = {"log_level": "WARNING", "custom_hooks": [{"type": "deeplake_mmdet.ProgressHook"}]}
-    trained = train(config, cfg_options=quiet)
-    checkpoint = trained.best_checkpoint or trained.last_checkpoint
-    assert checkpoint is not None  # the config saves one
-    run = test(config, checkpoint, cfg_options={"log_level": "WARNING"})
+    with warnings.catch_warnings():
+        # Of stock code about itself; they would tear the progress bar.
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(io.StringIO()):
+            import mmdet.datasets  # noqa: F401 - prints which optional packages it does without
+        quiet = {"log_level": "WARNING", "custom_hooks": [{"type": "deeplake_mmdet.ProgressHook"}]}
+        trained = train(config, cfg_options=quiet)
+        checkpoint = trained.best_checkpoint or trained.last_checkpoint
+        assert checkpoint is not None  # the config saves one
+        run = test(config, checkpoint, cfg_options={"log_level": "WARNING"})
+        items = list(predicted_items(cfg, checkpoint, count=8))
     curve = training_curve(folder, folder / "training_curve.png")
-    predictions = prediction_mosaic(
-        list(predicted_items(cfg, checkpoint, count=8)), CLASS_NAMES, folder / "predictions.png"
-    )
+    predictions = prediction_mosaic(items, CLASS_NAMES, folder / "predictions.png")
     return Demo(run, config, checkpoint, Path(curve), Path(predictions), time.monotonic() - started)

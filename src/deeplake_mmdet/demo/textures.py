@@ -87,12 +87,12 @@ def surface(rng: np.random.Generator, u: Plane, v: Plane, pixels: float, hue: tu
         across, along = u % step - step / 2, v % step - step / 2
         amount = np.clip((period * np.float32(0.55) - np.hypot(across, along)) * pixels + 0.5, 0, 1)
     elif kind == "marble":
-        veins = noise(rng, *u.shape, cell=pixels * 0.6, octaves=4)
+        veins = noise(rng, u.shape[0], u.shape[1], cell=pixels * 0.6, octaves=4)
         amount = np.abs(np.sin((u * 2 + veins * 5) * np.float32(np.pi)))
     elif kind == "fade":
         amount = np.clip(u * 0.5 + 0.5, 0, 1)
     else:
-        amount = noise(rng, *u.shape, cell=max(pixels / 3, 2), octaves=2) * np.float32(0.3)
+        amount = noise(rng, u.shape[0], u.shape[1], cell=max(pixels / 3, 2), octaves=2) * np.float32(0.3)
     return _mix(first, second, amount.astype(np.float32))
 
 
@@ -155,8 +155,8 @@ def _room(rng: np.random.Generator, height: int, width: int) -> _BGR:
         extent = (corner[0] + int(rng.integers(4, 30)), corner[1] + int(rng.integers(4, 30)))
         tint = (_colour(rng, (0.1, 0.4), (0.1, 0.6)) - 0.3).tolist()
         cv2.rectangle(lights, corner, extent, tint, -1)
-    lights = cv2.GaussianBlur(lights, (0, 0), rng.uniform(3, 6))
-    return np.clip(wall + cv2.resize(lights, (width, height)), 0.02, 1)
+    blurred = cv2.GaussianBlur(lights, (0, 0), rng.uniform(3, 6))
+    return np.clip(wall + cv2.resize(blurred, (width, height)), 0.02, 1)
 
 
 _BACKGROUNDS: tuple[Callable[[np.random.Generator, int, int], _BGR], ...] = (

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["ClassRow", "class_table"]
+    from deeplake_mmdet.evaluation import ClassScore
 
-
-class ClassRow(NamedTuple):
-    """One class's result.
-
-    Attributes:
-        name: The class.
-        objects: Number of its ground-truth objects.
-        ap: Average precision over the IoU thresholds .50 to .95, in 0..1; nan or -1 where undefined.
-        ap50: Average precision at IoU .50, likewise.
-    """
-
-    name: str
-    objects: int
-    ap: float
-    ap50: float
+__all__ = ["class_table"]
 
 
 def _defined(value: float) -> bool:
@@ -41,12 +27,11 @@ def _mean(values: Iterable[float]) -> float:
     return sum(kept) / len(kept) if kept else math.nan
 
 
-def class_table(rows: Iterable[ClassRow | tuple[str, int, float, float]], title: str | None = None) -> Table:
+def class_table(scores: Iterable[ClassScore], title: str | None = None) -> Table:
     """Lay out per-class results, with a last row for all classes.
 
     Args:
-        rows: One (class, objects, AP, AP50) for each class, in the order to show. A class without objects
-            has no AP: nan, or COCO's -1.
+        scores: In the order to show. A class without objects has no AP: nan, or COCO's -1.
         title: Stands above the table.
 
     Returns:
@@ -56,7 +41,7 @@ def class_table(rows: Iterable[ClassRow | tuple[str, int, float, float]], title:
     from rich.markup import escape
     from rich.table import Table
 
-    results = [ClassRow(*row) for row in rows]
+    results = list(scores)
     table = Table(title=title)
     table.add_column("class")
     for heading in ("objects", "AP", "AP50"):

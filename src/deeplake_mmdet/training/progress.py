@@ -44,9 +44,10 @@ class ProgressHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Advance the bar."""
-        loss = float((outputs or {}).get("loss", float("nan")))
+        loss = (outputs or {}).get("loss")
+        shown = "" if loss is None else f", loss {float(loss.detach()):.2f}"
         self._bar.update(
-            self._task, completed=runner.iter + 1, description=f"Epoch {runner.epoch + 1}, loss {loss:.2f}"
+            self._task, completed=runner.iter + 1, description=f"Epoch {runner.epoch + 1}{shown}"
         )
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:

@@ -68,7 +68,8 @@ def train(
     if auto_scale_lr:
         if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
             raise ConfigError(
-                "The learning rate cannot be scaled", where="config key 'auto_scale_lr.base_batch_size'",
+                "The learning rate cannot be scaled",
+                where="config key 'auto_scale_lr.base_batch_size'",
                 advice="set it to the batch size that the learning rate was chosen for",
             )
         cfg.auto_scale_lr.enable = True
@@ -98,7 +99,8 @@ def test(
     cfg = _prepared(config, work_dir, cfg_options, launcher)
     if not cfg.get("test_dataloader"):
         raise ConfigError(
-            "The config has nothing to test on", where="config key 'test_dataloader'",
+            "The config has nothing to test on",
+            where="config key 'test_dataloader'",
             advice="write test_dataloader = val_dataloader, and the same for test_cfg and test_evaluator",
         )
     cfg.load_from = str(_existing(checkpoint))

@@ -1,0 +1,105 @@
+"""A literal credential in a config reaches no file, no output and no checkpoint of a whole run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from deeplake_mmdet.demo.config import demo_config
+from deeplake_mmdet.demo.drawing import CLASS_NAMES
+from deeplake_mmdet.demo.lakes import write_demo_lake
+
+TOKEN = "canary-token-4711-4711"
+KEY = "canary-key-0815-0815"
+
+CREDENTIALS = f"""
+TOKEN = {TOKEN!r}
+STORAGE = dict(token=TOKEN, creds=dict(aws_secret_access_key={KEY!r}, aws_access_key_id='canary-id-31415'))
+train_dataloader['dataset']['credentials'] = dict(token=TOKEN, username=None, password=None, creds=None)
+val_dataloader['dataset']['credentials'] = STORAGE
+test_dataloader['dataset']['credentials'] = STORAGE
+remark = f'we use {{TOKEN}} here'
+"""
+
+
+@pytest.fixture(scope="module")
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("lakes")
+    for seed, name in enumerate(("train", "val")):
+        write_demo_lake(folder / name, count=8, seed=seed)
+    return {name: str(folder / name) for name in ("train", "val")}
+
+
+def write_config(lakes: dict[str, str], folder: Path, workers: int, extra: str = "") -> Path:
+    cfg = demo_config(
+        lakes["train"],
+        lakes["val"],
+        CLASS_NAMES,
+        str(folder / "run"),
+        epochs=1,
+        scale=(64, 64),
+        num_workers=workers,
+    )
+    cfg.train_cfg.val_interval = 1
+    config = folder / "inputs" / "config.py"
+    config.parent.mkdir()
+    config.write_text(cfg.pretty_text + CREDENTIALS + extra)
+    return config
+
+
+def train(config: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
+    redirected = {}
+    for variable in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "DEEPLAKE_MMDET_CACHE"):
+        redirected[variable] = str(folder / variable.lower())
+        Path(redirected[variable]).mkdir()
+    environment = {**os.environ, **redirected, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "deeplake_mmdet.cli", "train", str(config)]
+    if options:
+        command += ["--cfg-options", *options]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=300)
+
+
+def assert_nowhere(folder: Path, result: subprocess.CompletedProcess[bytes]) -> int:
+    """Check everything written below ``folder`` but the config itself; returns the number of files."""
+    found = {"stdout": result.stdout, "stderr": result.stderr}
+    for path in folder.rglob("*"):
+        if not path.is_file() or "inputs" in path.parts:
+            continue
+        found[str(path)] = path.read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                found.update({f"{path}:{name}": archive.read(name) for name in archive.namelist()})
+    leaks = [name for name, content in found.items() if b"canary" in content]
+    assert leaks == []
+    return len(found)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_whole_run(lakes: dict[str, str], tmp_path: Path, start: str) -> None:
+    config = write_config(lakes, tmp_path, workers=1)
+    result = train(config, tmp_path, f"env_cfg.mp_cfg.mp_start_method={start}")
+    assert result.returncode == 0, result.stderr.decode()[-3000:]
+    assert list((tmp_path / "run").glob("*.pth"))
+    assert assert_nowhere(tmp_path, result) > 10
+
+
+def test_failing_run(lakes: dict[str, str], tmp_path: Path) -> None:
+    config = write_config(lakes, tmp_path, workers=0, extra="model['bbox_head']['type'] = 'NoSuchHead'\n")
+    result = train(config, tmp_path)
+    assert result.returncode != 0
+    assert_nowhere(tmp_path, result)
+
+
+@pytest.mark.slow
+def test_unreachable_lake(lakes: dict[str, str], tmp_path: Path) -> None:
+    config = write_config(lakes, tmp_path, workers=0)
+    result = train(config, tmp_path, "train_dataloader.dataset.path=s3://no-such-bucket-here/lake",
+                   "train_dataloader.dataset.credentials.endpoint_url=http://127.0.0.1:9")  # fmt: skip
+    assert result.returncode == 1
+    assert b"error:" in result.stderr
+    assert_nowhere(tmp_path, result)
