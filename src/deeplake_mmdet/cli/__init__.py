@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ``DEEPLAKE_MMDET_TRACEBACK=1`` to see where it came from), 2 after wrong usage, 130 after Ctrl-C.
     """
     args = build_parser().parse_args(argv)
+    # Threads that spin while they wait take the cores from the data loader's workers: on two busy cores a
+    # training step took two to ten times as long. Read by OpenMP when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         args.run(args)
     except DeepLakeMMDetError as error:

@@ -21,11 +21,13 @@ class ColumnFacts:
     Attributes:
         name: Column name; groups use ``/``.
         kind: Deep Lake's type kind in lower case, e.g. ``image``, ``boundingbox``, ``classlabel``; of
-            sequences and links, that of what they hold.
+            sequences, links and nullable columns, that of what they hold.
         dtype: Element type, e.g. ``float64``.
-        sample_compression: ``jpeg``, ``png``, ``null`` or None.
+        sample_compression: ``jpeg`` or ``png``, of masks ``lz4``; None if cells are raw arrays.
+        dimensions: Number of dimensions of a cell, as far as the type tells it; 0 for scalars.
         is_link: Whether cells are links to files elsewhere.
         is_sequence: Whether cells are sequences of the type.
+        is_nullable: Whether cells may be None.
         box_format: The declared box format, if it is complete.
         metadata: Those keys of the column's metadata that this package uses.
     """
@@ -34,8 +36,10 @@ class ColumnFacts:
     kind: str
     dtype: str = ""
     sample_compression: str | None = None
+    dimensions: int = 0
     is_link: bool = False
     is_sequence: bool = False
+    is_nullable: bool = False
     box_format: BoxFormat | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -57,28 +61,43 @@ def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
             kind=kind,
             dtype=str(dtype.id),
             sample_compression=_compression(dtype, "sample_compression"),
+            dimensions=len(getattr(dtype, "shape", None) or ()),
             is_link=bool(dtype.is_link),
             is_sequence=bool(dtype.is_sequence),
+            is_nullable=bool(getattr(dtype, "is_nullable", False)),
             box_format=_box_format(dtype, metadata) if kind == "boundingbox" else None,
             metadata=metadata,
         )
     return facts
 
 
+# What Deep Lake's text of a type calls a kind -> what its TypeKind calls it.
+_KINDS = {"bmask": "binarymask", "smask": "segmentmask", "bbox": "boundingbox"}
+_HOLDERS = ("sequence", "link", "nullable")
+
+
 def _kind(dtype: Any) -> str:
     kind = str(dtype.kind).rpartition(".")[2].lower()
-    # Only the type's text says what a sequence or a link holds: sequence[kind=class_label, ...].
-    held = re.search(r"\[kind=(\w+)", str(dtype)) if dtype.is_sequence or dtype.is_link else None
-    return held[1].replace("_", "") if held else kind
+    if kind not in _HOLDERS:
+        return kind
+    # Only the type's text says what a sequence, a link or a nullable type holds, innermost last:
+    # sequence[kind=class_label, ...], link subtype=[kind=image, ...], sequence[polygon], nullable[text ...].
+    held = re.findall(r"\[(?:kind=)?(\w+)", str(dtype))
+    if not held or held[-1] == "array":
+        return "generic" if held else kind
+    name = str(held[-1]).replace("_", "")
+    return _KINDS.get(name, name)
 
 
 def _metadata(column: Any) -> dict[str, Any]:
+    # Asking a column of an older lake for a key that it lacks aborts the process: look among its keys first.
+    stored = column.metadata
+    known = set(stored.keys())
     found = {}
     for key in _METADATA_KEYS:
-        try:
-            value = column.metadata[key]
-        except (IndexError, KeyError):  # Deep Lake's "no such key"
+        if key not in known:
             continue
+        value = stored[key]
         if hasattr(value, "to_dict"):
             value = value.to_dict()
         found[key] = json.loads(json.dumps(value, default=list))
@@ -95,7 +114,8 @@ def _box_format(dtype: Any, metadata: dict[str, Any]) -> BoxFormat | None:
     """The format has no getter: the type is compared with each that Deep Lake can declare."""
     from deeplake import types
 
-    coords = metadata.get("coords") or {}
+    coords = metadata.get("coords")
+    coords = coords if isinstance(coords, dict) else {}
     for mode in MODES:
         for unit in UNITS:
             if dtype == types.BoundingBox(dtype.id, mode, unit):
