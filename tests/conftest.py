@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Workers of test data loaders and this process share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Annotation tables of test lakes do not belong into the user's cache.
+_cache = os.environ["DEEPLAKE_MMDET_CACHE"] = tempfile.mkdtemp(prefix="deeplake-mmdet-tests-")
+_session = os.getpid()
+
+
+@atexit.register
+def _remove_cache() -> None:
+    if os.getpid() == _session:
+        shutil.rmtree(_cache, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Annotation tables of tests go where pytest cleans up, in processes that tests start too."""
+    os.environ["DEEPLAKE_MMDET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

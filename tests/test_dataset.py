@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import multiprocessing
 import pickle
 from collections.abc import Callable
@@ -10,9 +12,13 @@ from typing import Any
 
 import cv2
 import deeplake
+import mmcv
 import numpy as np
 import pytest
 from deeplake import types
+from mmdet.utils import register_all_modules
+from PIL import Image
+from pycocotools import mask as coco_mask
 from torch.utils.data import DataLoader
 
 from deeplake_mmdet import DeepLakeDataset
@@ -28,11 +34,16 @@ from deeplake_mmdet.errors import (
 )
 
 PIPELINE = [
-    {"type": "mmdet.LoadImageFromFile"},
-    {"type": "mmdet.LoadAnnotations", "with_bbox": True},
-    {"type": "mmdet.PackDetInputs"},
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadAnnotations", "with_bbox": True},
+    {"type": "PackDetInputs"},
 ]
 NAMES = ["cat", "dog"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mmdet_scope() -> None:
+    register_all_modules(init_default_scope=True)
 
 
 def jpeg(width: int = 64, height: int = 48) -> bytes:
@@ -107,12 +118,6 @@ def test_not_a_lake(tmp_path: Path) -> None:
         DeepLakeDataset(str(tmp_path))
 
 
-def test_v3_lake(tmp_path: Path) -> None:
-    (tmp_path / "dataset_meta.json").write_text("{}")
-    with pytest.raises(SourceFormatError, match=r"older format \(v3\).*convert"):
-        DeepLakeDataset(str(tmp_path))
-
-
 def test_missing_column(make: Make) -> None:
     data = rows()
     del data["boxes"]
@@ -173,13 +178,178 @@ def test_undecodable_image(make: Make) -> None:
         DeepLakeDataset(make(schema(), rows(images=images)))
 
 
-def test_image_that_only_decoding_shows_to_be_broken(make: Make) -> None:
+def truncated() -> bytes:
+    """An image whose header is whole, so that only decoding shows what it lacks."""
+    return jpeg(64)[:-100]
+
+
+def test_size_columns_without_a_mark_hide_no_broken_image(make: Make) -> None:
     whole = jpeg(64)
     size = {"width": "int32", "height": "int32"}
     broken = rows(images=[whole, b"\xff\xd8\xff garbage", whole], width=[64] * 3, height=[48] * 3)
-    dataset = DeepLakeDataset(make(schema(**size), broken), pipeline=PIPELINE)
-    with pytest.raises(ImageError, match=r"cannot be decoded.*'images', row 1"):
+    with pytest.raises(ImageError, match=r"1 of 3 images cannot be decoded.*'images', rows 1"):
+        DeepLakeDataset(make(schema(**size), broken))
+
+
+def test_image_that_only_decoding_shows_to_be_broken(make: Make) -> None:
+    path = make(schema(), rows(images=[jpeg(64), truncated(), jpeg(64)]))
+    dataset = DeepLakeDataset(path, pipeline=PIPELINE)
+    assert dataset[0]["inputs"].shape == (3, 48, 64)
+    with pytest.raises(ImageError, match=r"cannot be decoded.*lake .*'images', row 1.*on_error='skip'"):
         dataset[1]
+
+
+def test_unknown_on_error(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"'on_error'.*'raise'.*'skip'"):
+        bad(make, on_error="ignore")
+
+
+def test_skipped_images_are_no_samples(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    images = [b"", jpeg(65), b"no image", jpeg(67), jpeg(68)]
+    path = make(schema(), rows(5, images=images))
+    dataset = DeepLakeDataset(path, pipeline=PIPELINE, on_error="skip", filter_cfg={"min_size": 10})
+    assert [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == [1, 3, 4]
+    assert [dataset[i]["inputs"].shape[-1] for i in range(3)] == [65, 67, 68]
+    assert dataset.skipped_rows == {"up_front": [0, 2], "at_first_sight": []}
+    assert len(DeepLakeDataset(path, on_error="skip", indices=2)) == 2
+    small = DeepLakeDataset(path, on_error="skip", filter_cfg={"min_size": 48, "filter_empty_gt": True})
+    assert len(small) == 3
+
+
+def test_nothing_left_after_skipping(make: Make) -> None:
+    with pytest.raises(ImageError, match=r"3 of 3 images.*rows 0, 1, 2"):
+        DeepLakeDataset(make(schema(), rows(images=[b"", b"x", b"y"])), on_error="skip")
+
+
+@pytest.mark.parametrize("test_mode", [False, True])
+def test_skipping_at_first_sight_takes_the_next_that_decodes(make: Make, test_mode: bool) -> None:
+    images = [truncated(), jpeg(65), truncated(), truncated(), jpeg(68), truncated()]
+    path = make(schema(), rows(6, images=images))
+    kwargs = {"pipeline": PIPELINE, "on_error": "skip", "test_mode": test_mode}
+    dataset = DeepLakeDataset(path, **kwargs)
+    expected = [65, 65, 68, 68, 68, 65]
+    for order in (range(6), reversed(range(6)), [2, 2, 5, 0]):
+        again = DeepLakeDataset(path, **kwargs)
+        for index in order:
+            sample = again[index]
+            assert sample["inputs"].shape[-1] == expected[index]
+            assert sample["data_samples"].img_id == {65: 1, 68: 4}[expected[index]]
+    assert len(dataset) == 6
+    assert dataset.skipped_rows["at_first_sight"] == []
+    for index in range(6):
+        dataset[index]
+    assert dataset.skipped_rows["at_first_sight"] == [0, 2, 3, 5]
+    assert dataset.get_subset([2, 4])[0]["inputs"].shape[-1] == 68
+
+
+def test_nothing_that_decodes(make: Make) -> None:
+    path = make(schema(), rows(2, images=[truncated()] * 2))
+    with pytest.raises(ImageError, match="None of the 2 images can be decoded"):
+        DeepLakeDataset(path, pipeline=PIPELINE, on_error="skip")[0]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_skip_the_same_rows_and_tell_this_process(make: Make, start: str) -> None:
+    images = [jpeg(64), truncated(), jpeg(66), truncated(), jpeg(68), jpeg(69)]
+    dataset = DeepLakeDataset(make(schema(), rows(6, images=images)), pipeline=PIPELINE, on_error="skip")
+    loader = DataLoader(
+        dataset,
+        batch_size=1,
+        num_workers=2,
+        collate_fn=list,
+        multiprocessing_context=multiprocessing.get_context(start),
+    )
+    assert [batch[0]["inputs"].shape[-1] for batch in loader] == [64, 66, 66, 68, 68, 69]
+    assert dataset.skipped_rows["at_first_sight"] == [1, 3]
+
+
+def test_a_transform_that_fails_is_not_taken_for_a_broken_image(make: Make) -> None:
+    pipeline = [PIPELINE[0], {"type": "Resize", "scale": (0, 0)}, PIPELINE[2]]
+    dataset = DeepLakeDataset(make(schema(), rows()), pipeline=pipeline, on_error="skip")
+    with pytest.raises(Exception, match=r".") as caught:
+        dataset[0]
+    assert not isinstance(caught.value, ImageError)
+    assert dataset.skipped_rows["at_first_sight"] == []
+
+
+def test_other_errors_than_images_are_not_skipped(make: Make) -> None:
+    labels = [np.array([0, 9], np.uint32)] * 3
+    with pytest.raises(AnnotationError, match="outside"):
+        DeepLakeDataset(make(schema(), rows(labels=labels)), on_error="skip")
+
+
+def exif_jpeg(width: int, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    pixels = np.random.default_rng(width).integers(0, 255, (48, width, 3), np.uint8)
+    Image.fromarray(pixels).save(out, "jpeg", exif=exif.tobytes())
+    return out.getvalue()
+
+
+def test_orientations_are_ignored_unless_asked_for(make: Make) -> None:
+    images = [exif_jpeg(64, orientation) for orientation in (1, 3, 6, 8)]
+    path = make(schema(), rows(4, images=images))
+    plain, turned = (DeepLakeDataset(path, pipeline=PIPELINE, apply_exif=on) for on in (False, True))
+    assert plain.view.key != turned.view.key
+    for dataset, widths in ((plain, [64] * 4), (turned, [64, 64, 48, 48])):
+        infos = [dataset.get_data_info(index) for index in range(4)]
+        assert [info["width"] for info in infos] == widths
+        for index, info in enumerate(infos):
+            assert dataset[index]["inputs"].shape == (3, info["height"], info["width"])
+    stock = [mmcv.imfrombytes(image) for image in images]
+    ours = [turned[index]["inputs"].numpy().transpose(1, 2, 0) for index in range(4)]
+    assert all((a == b).all() for a, b in zip(ours, stock, strict=True))
+
+
+def test_named_size_columns_spare_the_look_at_turned_images(make: Make) -> None:
+    sizes = {"width": [48, 64], "height": [64, 48]}
+    data = rows(2, images=[exif_jpeg(64, 6), exif_jpeg(64, 3)], **sizes)
+    path = make(schema(width="int32", height="int32"), data)
+    dataset = DeepLakeDataset(path, apply_exif=True, tensors={name: name for name in sizes})
+    assert dataset.get_data_info(0)["width"] == 48
+
+
+@pytest.mark.parametrize("mode", ["ltwh", "ltrb", "ccwh"])
+@pytest.mark.parametrize("unit", ["pixel", "fractional"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "uint32", "int64"])
+def test_every_box_format_and_element_type_reaches_the_pipeline_exactly(
+    make: Make, mode: str, unit: str, dtype: str
+) -> None:
+    if unit == "fractional" and not dtype.startswith("f"):
+        stored = np.array([[0, 0, 1, 1]], dtype)  # the one fractional box that whole numbers can tell
+    else:
+        stored = np.array([[11, 13, 21, 19], [30, 20, 40, 35]])
+        stored = stored.astype(dtype) if unit == "pixel" else (stored / 97).astype(dtype)
+    kind = types.BoundingBox(dtype, format=mode, bbox_type=unit)
+    labels = [np.zeros(len(stored), np.uint32)]
+    data = rows(1, images=[jpeg(64)], boxes=[stored], labels=labels)
+    for dataset in (
+        DeepLakeDataset(make(schema(boxes=kind), data)),
+        DeepLakeDataset(make(schema(boxes=types.BoundingBox(dtype)), data), box_format=f"{mode}_{unit}"),
+    ):
+        found = [box["bbox"] for box in dataset.get_data_info(0)["instances"]]
+        expected = []
+        for a, b, c, d in stored.astype(float).tolist():
+            if unit == "fractional":
+                a, b, c, d = a * 64, b * 48, c * 64, d * 48
+            box = {
+                "ltwh": [a, b, a + c, b + d],
+                "ltrb": [a, b, c, d],
+                "ccwh": [a - c / 2, b - d / 2, a + c / 2, b + d / 2],
+            }[mode]
+            expected.append(box)
+        assert found == [box for box in expected if box[2] > box[0] and box[3] > box[1]]
+
+
+def test_the_choice_of_columns_is_logged_once(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    from mmengine.logging import MMLogger
+
+    MMLogger.get_instance("roles-test")
+    dataset = bad(make)
+    dataset[0], dataset.get_data_info(1)
+    text = capsys.readouterr()
+    assert (text.out + text.err).count("roles: img=images (only image column)") == 1
 
 
 def test_class_that_the_lake_lacks(make: Make) -> None:
@@ -210,11 +380,71 @@ def test_literal_secret_is_refused_and_not_repeated(make: Make) -> None:
     assert "canary" not in str(caught.value)
 
 
+LOAD_MASKS = {"type": "LoadAnnotations", "with_bbox": True, "with_mask": True}
+
+
+def with_masks(**options: Any) -> list[dict[str, Any]]:
+    return [PIPELINE[0], {**LOAD_MASKS, **options}, PIPELINE[2]]
+
+
 def test_masks_asked_of_a_lake_without_masks(make: Make) -> None:
-    load = {"type": "mmdet.LoadAnnotations", "with_bbox": True, "with_mask": True}
-    dataset = DeepLakeDataset(make(schema(), rows()), pipeline=[PIPELINE[0], load, PIPELINE[2]])
     with pytest.raises(ConfigError, match=r"with_mask=True.*no mask column"):
-        dataset[0]
+        DeepLakeDataset(make(schema(), rows()), pipeline=with_masks())
+
+
+def test_masks_asked_for_inside_other_transforms_are_noticed(make: Make) -> None:
+    inner = {"type": "RandomApply", "transforms": [LOAD_MASKS], "prob": 1.0}
+    with pytest.raises(ConfigError, match="with_mask=True"):
+        DeepLakeDataset(make(schema(), rows()), pipeline=[PIPELINE[0], inner, PIPELINE[2]])
+
+
+def mask_lake(make: Make, kind: Any, cells: list[Any], name: str = "masks") -> str:
+    return make(schema(**{name: kind}), rows(len(cells), images=[jpeg(64)] * len(cells), **{name: cells}))
+
+
+def test_binary_masks_reach_the_pipeline(make: Make) -> None:
+    pixels = np.random.default_rng(0).random((48, 64, 2)) < 0.5
+    path = mask_lake(make, types.BinaryMask(sample_compression="lz4"), [pixels])
+    sample = DeepLakeDataset(path, pipeline=with_masks())[0]["data_samples"]
+    assert (sample.gt_instances.masks.masks == pixels.transpose(2, 0, 1)).all()
+    with pytest.raises(ConfigError, match=r"poly2mask=False.*'masks' of type binarymask.*poly2mask=True"):
+        DeepLakeDataset(path, pipeline=with_masks(poly2mask=False))
+
+
+@pytest.mark.parametrize("poly2mask", [True, False])
+def test_polygons_reach_the_pipeline(make: Make, poly2mask: bool) -> None:
+    cell = [np.array([[1, 2], [20, 3], [12, 17.25]]), np.array([[5, 5], [9, 5], [9, 9], [5.5, 9]])]
+    path = mask_lake(make, types.Polygon(), [[polygon.astype(np.float32) for polygon in cell]])
+    found = DeepLakeDataset(path, pipeline=with_masks(poly2mask=poly2mask))[0]["data_samples"].gt_instances
+    flat = [polygon.reshape(-1) for polygon in cell]
+    if poly2mask:
+        expected = [coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([p], 48, 64))) for p in flat]
+        assert (found.masks.masks == np.stack(expected)).all()
+    else:
+        assert [[part.tolist() for part in parts] for parts in found.masks.masks] == [
+            [p.tolist()] for p in flat
+        ]
+
+
+@pytest.mark.parametrize("poly2mask", [True, False])
+def test_objects_without_a_usable_mask_are_ignored_as_in_coco_dataset_and_counted(
+    make: Make, poly2mask: bool
+) -> None:
+    good, run = [[1, 2, 20, 3, 12, 17]], {"size": [48, 64], "counts": [48 * 64]}
+    cells = [[good, good], [[[1, 2, 3, 4]], good], [None, good], [run, good], [[], good]]
+    path = mask_lake(make, "text", [json.dumps(cell) for cell in cells], name="segmentations")
+    dataset = DeepLakeDataset(path, pipeline=with_masks(poly2mask=poly2mask))
+    ignored = [len(dataset[i]["data_samples"].ignored_instances) for i in range(5)]
+    assert ignored == [0, 1, 1, int(not poly2mask), 1]
+    assert dataset.rows_without_usable_masks == [row for row in range(5) if ignored[row]]
+
+
+def test_masks_are_fetched_only_if_the_pipeline_asks_for_them(make: Make) -> None:
+    pixels = [np.zeros((48, 64, 1), bool)]  # one mask for two boxes
+    path = mask_lake(make, types.BinaryMask(sample_compression="lz4"), pixels)
+    assert DeepLakeDataset(path, pipeline=PIPELINE)[0]
+    with pytest.raises(AnnotationError, match=r"2 boxes.*\(48, 64, 1\).*'masks', row 0"):
+        DeepLakeDataset(path, pipeline=with_masks())[0]
 
 
 @pytest.mark.parametrize("key", ["proposal_file", "backend_args"])

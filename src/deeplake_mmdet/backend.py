@@ -19,7 +19,8 @@ class DeepLakeBackend(BaseStorageBackend):
     """
 
     def get(self, filepath: str) -> bytes:
-        """The encoded image, as stored, with its EXIF orientation neutralised.
+        """The image as an encoded file: as stored, with its EXIF orientation neutralised (unless the dataset
+        has ``apply_exif``), or in a lossless container if the lake holds arrays.
 
         Args:
             filepath: The address.
@@ -27,7 +28,7 @@ class DeepLakeBackend(BaseStorageBackend):
         Raises:
             ConfigError: It is no such address, or not of an image of the view.
             SourceNotFoundError: No dataset in this process uses that view.
-            ImageError: The cell is empty.
+            ImageError: The cell is empty, or a link that leads nowhere.
         """
         key, column, row = parse_uri(filepath)
         view = find_view(key)

@@ -2,90 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
-from numpy.typing import NDArray
 
 import deeplake_mmdet.backend  # noqa: F401 - registers deeplake:// in every process that loads a dataset
-from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, parse_uri
+from deeplake_mmdet.dataset_infos import DataInfos, Sightings, clean_data_infos
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
+from deeplake_mmdet.lake import CredentialRef, LakeView, Source, explain_roles, open_view, parse_uri
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["DataInfos", "DeepLakeDataset"]
-
-
-class DataInfos(Sequence[dict[str, Any]]):
-    """MMDetection's list of data-infos, made on demand from the annotation table.
-
-    Args:
-        view: The lake.
-        rows: Row numbers, shape (n,), int64: entry i describes row ``rows[i]``.
-        keep: Which boxes of the table take part, shape (m,), bool.
-        ignored: Which of them are to be ignored (crowds, difficult ones), shape (m,), bool.
-        extra: Entries added to every data-info.
-    """
-
-    def __init__(
-        self,
-        view: LakeView,
-        rows: NDArray[np.int64],
-        keep: NDArray[np.bool_],
-        ignored: NDArray[np.bool_],
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.view = view
-        self.rows = rows
-        self.keep = keep
-        self.ignored = ignored
-        self.extra = dict(extra or {})
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def select(self, chosen: Any) -> DataInfos:
-        """The same for some entries, given as anything that indexes a NumPy array."""
-        return DataInfos(self.view, self.rows[chosen], self.keep, self.ignored, self.extra)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.select(index)
-        view, table, row = self.view, self.view.table, int(self.rows[index])
-        span = table.span(row)
-        keep = self.keep[span]
-        boxes = table.xyxy(row)[keep].tolist()
-        labels = view.labels[span][keep].tolist()
-        flags = self.ignored[span][keep].astype(int).tolist()
-        return {
-            "img_path": view.uri(row),
-            "img_id": row if table.img_ids is None else int(table.img_ids[row]),
-            "seg_map_path": None,
-            "height": int(table.heights[row]),
-            "width": int(table.widths[row]),
-            "instances": [
-                {"bbox": box, "bbox_label": label, "ignore_flag": flag}
-                for box, label, flag in zip(boxes, labels, flags, strict=True)
-            ],
-            **self.extra,
-        }
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self[index] for index in range(len(self)))
-
-    def labels_of(self, index: int) -> list[int]:
-        """Class indices of the boxes of one entry."""
-        span = self.view.table.span(int(self.rows[index]))
-        return list(self.view.labels[span][self.keep[span]].tolist())
-
-    def segmentations_of(self, index: int) -> list[Any]:
-        """COCO segmentations of the boxes of one entry, fetched from the lake."""
-        row = int(self.rows[index])
-        keep = self.keep[self.view.table.span(row)]
-        return [mask for mask, kept in zip(self.view.segmentations(row), keep, strict=True) if kept]
 
 
 @DATASETS.register_module()
@@ -98,17 +31,32 @@ class DeepLakeDataset(BaseDetDataset):
     the image, or of a class that is not selected are left out and counted in the log; crowds and difficult
     boxes get ``ignore_flag=1``. Label i means ``metainfo['classes'][i]``, whatever the lake's own order.
 
+    Images that cannot be decoded stop everything, with their rows named (``on_error='raise'``), or are
+    skipped (``on_error='skip'``): those that Deep Lake's ``SHAPE()`` shows are no samples at all. One that
+    only decoding shows is replaced, whenever it is asked for, by the next sample that can be decoded, so that
+    what a position holds depends on the lake alone and is the same on every rank and in every worker. Each is
+    logged once; `skipped_rows` lists them all. In evaluation the next sample then comes twice, which the
+    metrics of this package count once; other metrics may count it twice.
+
+    EXIF orientations are ignored, as boxes and sizes in a lake refer to the stored pixels.
+
     Args:
-        path: Folder, or ``mem://`` or ``s3://`` address of a lake.
+        path: Folder, or ``s3://``, ``gs://``, ``azure://``, ``al://`` or ``mem://`` address of a lake.
         credentials: None (environment), public options such as ``dict(endpoint_url=...)``, or a handle put
             here by ``load_config``. Literal secrets are refused.
         commit: Version id; the newest otherwise.
         branch: Branch name.
         tag: Tag name.
-        query: TQL on the pinned version, e.g. ``'SELECT * WHERE width > 500'``.
+        view: Saved view: a tag on a query, or a view's id in an older lake (v3).
+        query: TQL on the pinned version or view, e.g. ``'SELECT * WHERE width > 500'``.
         tensors: Role to column name (``img``, ``gt_bboxes``, ``gt_labels``, ``gt_masks``, ...); inferred
             from the schema where not given.
         box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
+        on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
+        apply_exif: Turn images by their EXIF orientation instead, as stock MMDetection does with files. For
+            lakes whose boxes refer to the turned images; fractional boxes and masks then do so too. Telling
+            the turned sizes fetches every image once, unless ``tensors`` names columns of ``width`` and
+            ``height``.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise.
         filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
             ``CocoDataset`` and ``XMLDataset``.
@@ -128,15 +76,26 @@ class DeepLakeDataset(BaseDetDataset):
         commit: str | None = None,
         branch: str | None = None,
         tag: str | None = None,
+        view: str | None = None,
         query: str | None = None,
         tensors: Mapping[str, str] | None = None,
         box_format: str | None = None,
+        on_error: str = "raise",
+        apply_exif: bool = False,
         **kwargs: Any,
     ) -> None:
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(
+                f"on_error is {on_error!r}",
+                where="dataset key 'on_error'",
+                advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
+            )
         self._credentials = CredentialRef(credentials)
-        self._source = Source(path, commit=commit, branch=branch, tag=tag, query=query)
+        self._source = Source(path, commit=commit, branch=branch, tag=tag, view=view, query=query)
         self._tensors = dict(tensors or {})
         self._box_format = box_format
+        self._skip = on_error == "skip"
+        self._apply_exif = bool(apply_exif)
         for key in ("proposal_file", "backend_args"):
             if kwargs.get(key):
                 raise ConfigError(
@@ -155,7 +114,13 @@ class DeepLakeDataset(BaseDetDataset):
     def view(self) -> LakeView:
         """The lake as this dataset sees it. Loads the annotations if that has not been done yet."""
         self.full_init()
-        return self.data_list.view
+        view: LakeView = self.data_list.view
+        return view
+
+    def close(self) -> None:
+        """Close this process's handle of the lake; the next read opens it again."""
+        if self._fully_initialized:
+            self.data_list.view.close()
 
     def load_data_list(self) -> DataInfos:
         """Pin the lake and read its annotation table; called once, by ``full_init``."""
@@ -172,25 +137,51 @@ class DeepLakeDataset(BaseDetDataset):
             tensors=self._tensors,
             box_format=self._box_format,
             classes=classes,
+            apply_exif=self._apply_exif,
+            allow_bad_images=self._skip,
         )
         self._metainfo["classes"] = view.classes
-        return _data_infos(view, self._bbox_min_size(), self._extra_entries(view))
+        print_log(explain_roles(view.columns, self._tensors, stored_sizes=not self._apply_exif), "current")
+        self._check_masks(view)
+        self._sightings = Sightings(len(view.table))
+        infos = clean_data_infos(view, self._bbox_min_size(), self._extra_entries(view))
+        self._drop_rows(view, len(infos))
+        return infos
+
+    @property
+    def skipped_rows(self) -> dict[str, list[int]]:
+        """Rows that ``on_error='skip'`` left out so far, as row numbers of the lake (of its query, if any).
+
+        ``up_front``: not among the samples; ``at_first_sight``: among them, but replaced. Workers of this
+        process are included.
+        """
+        self.full_init()
+        return {
+            "up_front": np.flatnonzero(self.view.table.widths == 0).tolist(),
+            "at_first_sight": self._sightings.rows(Sightings.UNDECODABLE),
+        }
+
+    @property
+    def rows_without_usable_masks(self) -> list[int]:
+        """Rows read so far of which objects were ignored in training because their masks cannot be used."""
+        self.full_init()
+        return self._sightings.rows(Sightings.NO_USABLE_MASK)
 
     def filter_data(self) -> DataInfos:
         """Leave out images by ``filter_cfg``, as ``CocoDataset`` does; nothing in test mode."""
         infos: DataInfos = self.data_list
         if self.test_mode or self.filter_cfg is None:
             return infos
-        table = infos.view.table
-        keep = np.minimum(table.widths, table.heights) >= self.filter_cfg.get("min_size", 0)
+        table, rows = infos.view.table, infos.rows
+        keep = np.minimum(table.widths, table.heights)[rows] >= self.filter_cfg.get("min_size", 0)
         small = int((~keep).sum())
         if self.filter_cfg.get("filter_empty_gt", False):
             # As CocoDataset: an image whose only boxes are crowds or were cleaned away still counts.
-            selected = np.bincount(table.rows_of_boxes()[infos.view.labels >= 0], minlength=len(table))
-            keep &= selected > 0
+            selected = table.count_per_row(infos.view.labels >= 0)
+            keep &= selected[rows] > 0
         if (dropped := int((~keep).sum())) > 0:
             print_log(
-                f"filter_cfg leaves out {dropped} of {len(table)} images ({small} smaller than min_size, "
+                f"filter_cfg leaves out {dropped} of {len(rows)} images ({small} smaller than min_size, "
                 f"{dropped - small} without objects)",
                 "current",
             )
@@ -205,16 +196,41 @@ class DeepLakeDataset(BaseDetDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one sample; masks are fetched only if the pipeline loads them.
 
+        With ``on_error='skip'``, a sample whose image cannot be decoded gives way to the next that can.
+
         Raises:
-            ImageError: The image cannot be decoded.
+            ImageError: The image cannot be decoded; when skipping, none can.
         """
+        if not self._skip:
+            return self._prepare(idx)
+        self.full_init()
+        for step in range(len(self)):
+            row = int(self.data_list.rows[(idx + step) % len(self)])
+            if self._sightings.has(row, Sightings.UNDECODABLE):
+                continue
+            try:
+                return self._prepare((idx + step) % len(self))
+            except ImageError as error:
+                if self._sightings.add(row, Sightings.UNDECODABLE):
+                    count = len(self._sightings.rows(Sightings.UNDECODABLE))
+                    what = f"Skipping row {row} from now on ({count} so far): {error.what} ({error.where})"
+                    print_log(what, "current", logging.WARNING)
+        raise ImageError(
+            f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
+        )
+
+    def _prepare(self, idx: int) -> Any:
         info = self.get_data_info(idx)
-        if self._wants_masks():
-            self._add_masks(info, idx)
+        uri = info["img_path"]
+        loaders = [step for step in _annotation_loaders(self.pipeline) if step.with_mask]
+        if loaders:
+            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in loaders))
         try:
             return self.pipeline(info)
-        except (AttributeError, TypeError, ValueError, AssertionError):
-            self._check_image(info)
+        except DeepLakeMMDetError:
+            raise
+        except Exception:  # whatever a transform makes of an image that is not there
+            self._check_image(uri)
             raise
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
@@ -244,63 +260,86 @@ class DeepLakeDataset(BaseDetDataset):
             return {}
         return {"text": view.classes, "caption_prompt": self.caption_prompt, "custom_entities": True}
 
-    def _wants_masks(self) -> bool:
-        return any(
-            isinstance(step, LoadAnnotations) and step.with_mask for step in self.pipeline.transforms
-        )
+    def _drop_rows(self, view: LakeView, left: int) -> None:
+        bad = np.flatnonzero(view.table.widths == 0)
+        if not len(bad):
+            return
+        listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+        what = f"{len(bad)} of {len(view.table)} images cannot be decoded"
+        where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
+        if not left:
+            raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
+        print_log(f"Skipping: {what} ({where})", "current", logging.WARNING)
 
-    def _add_masks(self, info: dict[str, Any], idx: int) -> None:
-        masks = self.data_list.segmentations_of(idx)
-        for instance, mask in zip(info["instances"], masks, strict=True):
-            if mask:
-                instance["mask"] = mask
+    def _check_masks(self, view: LakeView) -> None:
+        """Stop before training if the pipeline wants masks that the lake cannot give."""
+        loaders = [step for step in _annotation_loaders(self.pipeline) if step.with_mask]
+        if not loaders:
+            return
+        column = view.columns.get(view.roles.gt_masks or "")
+        if column is None:
+            raise ConfigError(
+                "The pipeline asks for masks (with_mask=True), but this lake has no mask column, or several "
+                "equally good ones",
+                where=f"lake {view.source.url}, columns {', '.join(view.columns)}",
+                advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
+                "or use LoadAnnotations(with_mask=False)",
+            )
+        if column.kind == "binarymask" and not all(step.poly2mask for step in loaders):
+            raise ConfigError(
+                "The pipeline asks for polygons (poly2mask=False), but this lake's masks are pixels, which "
+                "do not become polygons without loss",
+                where=f"LoadAnnotations of the pipeline, column {column.name!r} of type {column}",
+                advice="use LoadAnnotations(with_mask=True, poly2mask=True), or name a column of polygons in "
+                "tensors=dict(gt_masks=...)",
+            )
 
-    def _check_image(self, info: dict[str, Any]) -> None:
+    def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
+        flawed = 0
+        for instance, mask in zip(info["instances"], self.data_list.segmentations_of(idx), strict=True):
+            instance["mask"] = [] if mask is None else mask
+            flawed += not instance["ignore_flag"] and not _is_usable(instance["mask"], poly2mask)
+        if not flawed:
+            return
+        row = int(self.data_list.rows[idx])
+        first = not self._sightings.rows(Sightings.NO_USABLE_MASK)
+        if self._sightings.add(row, Sightings.NO_USABLE_MASK) and first:
+            print_log(
+                f"Column {self.view.roles.gt_masks!r}, row {row}: {flawed} objects have no mask that can be "
+                "used (none, a polygon of less than three points, or run lengths where polygons are asked "
+                "for) and are ignored in training, as in CocoDataset; further such rows are not logged",
+                "current",
+                logging.WARNING,
+            )
+
+    def _check_image(self, uri: str) -> None:
         """Say so if a failed sample's image is what is wrong."""
-        import cv2
-
-        _, column, row = parse_uri(info["img_path"])
+        _, column, row = parse_uri(uri)
         data = np.frombuffer(self.view.images([row])[0], np.uint8)
         if cv2.imdecode(data, cv2.IMREAD_UNCHANGED) is None:
             raise ImageError(
                 "The image cannot be decoded",
                 where=f"lake {self.view.source.url}, column {column!r}, row {row}",
-                advice="repair or delete this row, or leave it out with query=",
+                advice="repair or delete this row, leave it out with query=, or use on_error='skip'",
             ) from None
 
 
-def _data_infos(view: LakeView, bbox_min_size: float | None, extra: Mapping[str, Any]) -> DataInfos:
-    """Clean all boxes as ``CocoDataset.parse_data_info`` does, and log what was left out."""
-    table = view.table
-    xywh = table.all_xywh()
-    rows = table.rows_of_boxes()
-    x, y, width, height = xywh.T
-    inside_w = np.minimum(x + width, table.widths[rows]) - np.maximum(x, 0)
-    inside_h = np.minimum(y + height, table.heights[rows]) - np.maximum(y, 0)
-    reasons = {
-        "flagged ignore": np.zeros(len(x), bool) if table.ignore is None else table.ignore,
-        "outside the image": (np.maximum(inside_w, 0) * np.maximum(inside_h, 0)) == 0,
-        "without area or smaller than a pixel": (width < 1) | (height < 1),
-        "of other classes": view.labels < 0,
-    }
-    if table.areas is not None:
-        reasons["without area or smaller than a pixel"] |= table.areas <= 0
-    keep = np.ones(len(x), bool)
-    counts = []
-    for reason, hit in reasons.items():
-        if count := int((keep & hit).sum()):
-            counts.append(f"{count} {reason}")
-        keep &= ~hit
-    ignored = np.zeros(len(x), bool)
-    for flags in (table.iscrowd, table.difficult):
-        if flags is not None:
-            ignored |= flags
-    if bbox_min_size is not None:
-        ignored |= (width < bbox_min_size) | (height < bbox_min_size)
-    left_out = f"; left out: {', '.join(counts)}" if counts else ""
-    print_log(
-        f"{view.source}: {len(table)} images, {int(keep.sum())} of {len(x)} boxes, "
-        f"{int((keep & ignored).sum())} of them ignored in training{left_out}",
-        "current",
-    )
-    return DataInfos(view, np.arange(len(table)), keep, ignored, extra)
+def _annotation_loaders(step: Any) -> Iterator[LoadAnnotations]:
+    """The annotation loaders of a pipeline, also inside transforms that hold others."""
+    if isinstance(step, list | tuple):
+        for inner in step:
+            yield from _annotation_loaders(inner)
+    elif isinstance(step, LoadAnnotations):
+        yield step
+    else:
+        for name in ("transforms", "subroutines"):  # Compose, RandomApply, RandomChoice; TestTimeAug
+            yield from _annotation_loaders(getattr(step, name, ()))
+
+
+def _is_usable(mask: Any, poly2mask: bool) -> bool:
+    """Whether stock ``LoadAnnotations`` takes a segmentation; it ignores the others' objects."""
+    if isinstance(mask, list):
+        return any(len(part) >= 6 and len(part) % 2 == 0 for part in mask)
+    if not poly2mask or not isinstance(mask, dict):
+        return False
+    return isinstance(mask.get("counts"), list | str) and mask.get("size") is not None

@@ -1,4 +1,4 @@
-"""Samples of a lake equal those of MMDetection's own datasets on the same files, to the last pixel and bit."""
+"""Samples of a lake equal those of MMDetection's own datasets on the same files, to the last bit."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     python -m venv /tmp/v3 && /tmp/v3/bin/pip install deeplake==3.9.52 'numpy<2'
     BUGGER_OFF=1 /tmp/v3/bin/python tests/data/make_v3_lake.py tests/data/v3_lake
 
-Seven rows on ``main`` in two commits (4, then 3 more rows), a branch ``extra`` with an eighth, and a saved view
-``big`` of the rows with two objects. Boxes are CCWH, fractional, as YOLO data has them.
+Seven rows on ``main`` in two commits (4, then 3 more rows), a branch ``extra`` with an eighth, and a saved
+view ``big`` of the rows with two objects. Boxes are CCWH, fractional, as YOLO data has them.
 """
 
 import json
@@ -27,7 +27,10 @@ def write_row(lake: deeplake.Dataset, number: int) -> None:
         left, top, width, height = 4 + 6 * index, 3 + 5 * index, 12 + number, 9 + number
         masks[top : top + height, left : left + width, index] = True
         boxes[index] = (
-            (left + width / 2) / SIZE[1], (top + height / 2) / SIZE[0], width / SIZE[1], height / SIZE[0],
+            (left + width / 2) / SIZE[1],
+            (top + height / 2) / SIZE[0],
+            width / SIZE[1],
+            height / SIZE[0],
         )
         corners = [[left, top], [left + width, top], [left + width, top + height]]
         polygons.append(np.array(corners + [[left, top + height]] * index, np.float32))
@@ -47,7 +50,8 @@ def main(path: str) -> None:
     lake = deeplake.empty(path)
     with lake:
         lake.create_tensor("images", htype="image", sample_compression="jpeg")
-        lake.create_tensor("boxes", htype="bbox", dtype="float32", coords={"type": "fractional", "mode": "CCWH"})
+        coords = {"type": "fractional", "mode": "CCWH"}
+        lake.create_tensor("boxes", htype="bbox", dtype="float32", coords=coords)
         lake.create_tensor("categories", htype="class_label", class_names=NAMES)
         lake.create_tensor("masks", htype="binary_mask", sample_compression="lz4")
         lake.create_tensor("polygons", htype="polygon")

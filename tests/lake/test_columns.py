@@ -111,3 +111,75 @@ def test_facts_need_no_open_lake(make_lake, rows):
     facts = describe_columns(lake.dataset)
     assert pickle.loads(pickle.dumps(facts)) == facts
     assert np.asarray(facts["labels"].metadata["class_names"]).tolist() == ["a", "b"]
+
+
+def test_what_sequences_and_nullable_columns_hold_is_told(make_lake):
+    from deeplake import types
+
+    schema = {
+        "polygons": types.Sequence(types.Polygon()),
+        "texts": types.Sequence("text"),
+        "masks": types.Sequence(types.BinaryMask()),
+        "numbers": types.Sequence(types.Array("uint8", 1)),
+        "photo": types.Nullable(types.Image(sample_compression="jpeg")),
+        "note": types.Nullable(types.Text()),
+        "age": types.Nullable(types.Int32()),
+        "semantic": types.SegmentMask("uint8", sample_compression="lz4"),
+    }
+    facts = describe_columns(make_lake(schema=schema).dataset)
+    kinds = ("polygon", "text", "binarymask", "generic", "image", "text", "generic", "segmentmask")
+    assert [facts[name].kind for name in schema] == list(kinds)
+    assert [facts[name].is_sequence for name in schema] == [True] * 4 + [False] * 4
+    assert [facts[name].is_nullable for name in schema] == [False] * 4 + [True] * 3 + [False]
+
+
+def test_arrays_tell_their_dimensions(make_lake):
+    from deeplake import types
+
+    schema = {"flat": types.Array("uint8", 2), "deep": types.Array("uint16", 3), "one": "int32"}
+    facts = describe_columns(make_lake(schema=schema).dataset)
+    assert [facts[name].dimensions for name in schema] == [2, 3, 0]
+
+
+@pytest.mark.parametrize("coords", [{"mode": "ltrb", "type": "PIXEL"}, {"mode": "LtRb", "type": "Pixel"}])
+def test_the_case_of_older_metadata_is_ignored(make_lake, coords):
+    from deeplake import types
+
+    lake = make_lake(schema={"boxes": types.BoundingBox("float32")})
+    lake.dataset["boxes"].metadata["coords"] = coords
+    lake.dataset.commit()
+    assert describe_columns(lake.dataset)["boxes"].box_format == BoxFormat("ltrb", "pixel")
+
+
+@pytest.mark.parametrize(
+    "coords", [{}, {"mode": "LTRB"}, {"type": "pixel"}, {"mode": "xy", "type": "pixel"}, 3]
+)
+def test_incomplete_older_metadata_leaves_the_format_open(make_lake, coords):
+    from deeplake import types
+
+    lake = make_lake(schema={"boxes": types.BoundingBox("float32")})
+    lake.dataset["boxes"].metadata["coords"] = coords
+    lake.dataset.commit()
+    assert describe_columns(lake.dataset)["boxes"].box_format is None
+
+
+def test_a_lake_of_the_older_format_is_described(tmp_path):
+    """Asking its columns for metadata that they lack would abort the process."""
+    import zipfile
+    from pathlib import Path
+
+    import deeplake
+
+    with zipfile.ZipFile(Path(__file__).parents[1] / "data" / "v3_lake.zip") as archive:
+        archive.extractall(tmp_path / "lake")
+    facts = describe_columns(deeplake.query(f'SELECT * FROM "{tmp_path}/lake"'))
+    assert {name: column.kind for name, column in facts.items()} == {
+        "images": "image",
+        "boxes": "boundingbox",
+        "categories": "classlabel",
+        "masks": "binarymask",
+        "polygons": "polygon",
+    }
+    assert facts["boxes"].box_format == BoxFormat("ccwh", "fractional")
+    assert facts["categories"].metadata["class_names"] == ["bolt", "nut", "washer"]
+    assert facts["images"].metadata == {}

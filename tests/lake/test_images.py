@@ -1,217 +1,271 @@
-import struct
-import zlib
+import functools
+import http.server
+import itertools
+import threading
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deeplake_mmdet.errors import ColumnError, ImageError
-from deeplake_mmdet.lake.columns import ColumnFacts
-from deeplake_mmdet.lake.images import (
-    check_image_column,
-    image_extension,
-    neutralise_orientation,
-    read_encoded,
-    read_sizes,
-)
+from deeplake_mmdet.errors import ColumnError, ConfigError, ImageError
+from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
+from deeplake_mmdet.lake.containers import encode_array
+from deeplake_mmdet.lake.images import check_image_column, holds_files, image_extension, read_images
+from deeplake_mmdet.lake.sizes import read_sizes
 
-SETTINGS = settings(deadline=None, max_examples=200)
-ENCODINGS = ("jpeg", "png")
-LONG, SHORT = 4, 3
-
-
-def tiff(orientation, order="<", kind=SHORT, extra=()):
-    """A TIFF directory as EXIF has it; ``extra`` are further (tag, type, count, value) entries, put first."""
-    entries = b"".join(struct.pack(order + "HHII", *entry) for entry in extra)
-    value = struct.pack(order + ("I" if kind == LONG else "H"), orientation).ljust(4, b"\0")
-    entries += struct.pack(order + "HHI", 0x0112, kind, 1) + value
-    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
-    return head + struct.pack(order + "H", len(extra) + 1) + entries + bytes(4)
-
-
-def with_exif(data, content):
-    if data[:2] == b"\xff\xd8":
-        content = b"Exif\0\0" + content
-        return data[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + data[2:]
-    body = b"eXIf" + content
-    chunk = struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-    return data[:33] + chunk + data[33:]  # after the header chunk
-
-
-def pixels(data):
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-
-
-@pytest.mark.parametrize("kind", [SHORT, LONG])
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_an_image_decodes_as_if_it_had_no_orientation(encode, encoding, orientation, order, kind):
-    plain = encode(encoding=encoding)
-    turned = with_exif(plain, tiff(orientation, order, kind, extra=[(0x0100, LONG, 1, 32)]))
-    upright = neutralise_orientation(turned)
-    assert (pixels(upright) == pixels(plain)).all()
-    assert len(upright) == len(turned)
-    start = turned.index(tiff(orientation, order, kind, extra=[(0x0100, LONG, 1, 32)]))
-    changed = [at for at, (old, new) in enumerate(zip(turned, upright, strict=True)) if old != new]
-    value = range(start + 30, start + 34)  # header 8, count 2, first entry 12, tag, type and count 8
-    check = range(start + 38, start + 42) if encoding == "png" else range(0)
-    assert all(at in value or at in check for at in changed)
-    assert upright == neutralise_orientation(upright)
-
-
-@pytest.mark.parametrize("orientation", range(2, 9))
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_images_as_pillow_writes_them_decode_upright(encode, encoding, orientation):
-    exif = Image.Exif()
-    exif[0x010F] = "A Maker"
-    exif[0x0112] = orientation
-    turned = encode(encoding=encoding, exif=exif.tobytes())
-    assert (pixels(neutralise_orientation(turned)) == pixels(encode(encoding=encoding))).all()
-
-
-@pytest.mark.parametrize("orientation", [3, 6])
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_cv2_turns_images_by_their_tag(encode, encoding, orientation):
-    # Why all this is needed; a cv2 that stopped doing so would make it harmless.
-    plain = encode(encoding=encoding)
-    turned = pixels(with_exif(plain, tiff(orientation)))
-    assert turned.shape != pixels(plain).shape or (turned != pixels(plain)).any()
-
-
-def test_the_check_sum_of_the_png_chunk_is_right(encode):
-    upright = neutralise_orientation(with_exif(encode(encoding="png"), tiff(6)))
-    at = upright.index(b"eXIf")
-    size = struct.unpack(">I", upright[at - 4 : at])[0]
-    stated = struct.unpack(">I", upright[at + 4 + size : at + 8 + size])[0]
-    assert stated == zlib.crc32(upright[at : at + 4 + size])
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_upright_images_come_back_as_the_same_object(encode, encoding):
-    for data in (encode(encoding=encoding), with_exif(encode(encoding=encoding), tiff(1))):
-        assert neutralise_orientation(data) is data
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"\xff", b"\xff\xd8", b"GIF89a" + tiff(6), b"RIFF", b"\x89PNG\r\n\x1a\n"]
-)
-def test_what_is_no_jpeg_or_png_is_left_alone(data):
-    assert neutralise_orientation(data) == data
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"II",
-        b"XX" + tiff(6)[2:],
-        tiff(6)[:12],
-        b"II*\0" + struct.pack("<I", 2**32 - 1) + tiff(6)[8:],
-        tiff(6)[:8] + struct.pack("<H", 65535),
-    ],
-)
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_malformed_exif_is_left_alone(encode, encoding, content):
-    data = with_exif(encode(encoding=encoding), content)
-    assert neutralise_orientation(data) == data
-
-
-@SETTINGS
-@given(content=st.binary(max_size=80), cut=st.integers(0, 120), png=st.booleans())
-@example(content=tiff(6)[:14], cut=20, png=False)
-def test_damaged_files_never_raise_and_keep_their_length(content, cut, png):
-    start = b"\x89PNG\r\n\x1a\n" + bytes(25) if png else b"\xff\xd8"
-    data = with_exif(start, tiff(6)[:10] + content)[: 20 + cut]
-    assert len(neutralise_orientation(data)) == len(data)
-
-
-@SETTINGS
-@given(at=st.integers(0, 150), value=st.integers(0, 255), cut=st.integers(2, 200), png=st.booleans())
-def test_files_with_a_wrong_byte_never_raise_and_keep_their_length(encode, at, value, cut, png):
-    data = bytearray(with_exif(encode(8, 8, encoding="png" if png else "jpeg"), tiff(6)))
-    data[at] = value
-    data = bytes(data[:-cut])
-    assert len(neutralise_orientation(data)) == len(data)
-
-
-def test_an_orientation_after_other_segments_and_fill_is_found(encode):
-    plain = encode()
-    comment = b"\xff\xfe" + struct.pack(">H", 8) + b"remark"
-    turned = with_exif(plain, tiff(6))
-    turned = turned[:2] + comment + turned[2:]
-    assert (pixels(neutralise_orientation(turned)) == pixels(plain)).all()
+_numbers = itertools.count()
+FLAGS = ("color", "unchanged", "color_ignore_orientation")
 
 
 def column(**facts):
-    return ColumnFacts("photos", "image", **({"sample_compression": "jpeg"} | facts))
+    defaults = {"dtype": "uint8", "sample_compression": "jpeg", "dimensions": 3}
+    return ColumnFacts("photos", facts.pop("kind", "image"), **(defaults | facts))
 
 
-def test_extensions_follow_the_compression():
-    assert image_extension(column()) == "jpg"
-    assert image_extension(column(sample_compression="png")) == "png"
+def only(kind, cells):
+    """A lake with one column of images, and that column's facts."""
+    import deeplake
+
+    lake = deeplake.create(f"mem://images-{next(_numbers)}", schema={"photos": kind})
+    lake.append({"photos": cells})
+    lake.commit()
+    return lake, describe_columns(lake)["photos"]
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def png(pixels):
+    """The file that stock MMDetection would be given; ``pixels`` as RGB or RGBA."""
+    order = [0] if pixels.ndim == 2 or pixels.shape[2] == 1 else [2, 1, 0, 3][: pixels.shape[2]]
+    return cv2.imencode(".png", np.ascontiguousarray(np.atleast_3d(pixels)[:, :, order]))[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"sample_compression": "png"},
+        {"sample_compression": None},
+        {"sample_compression": None, "dtype": "uint16"},
+        {"sample_compression": None, "kind": "generic"},
+        {"sample_compression": None, "kind": "generic", "dimensions": 2},
+        {"is_link": True},
+        {"is_nullable": True, "sample_compression": None},
+    ],
+    ids=str,
+)
+def test_columns_of_files_arrays_and_links_will_do(facts):
+    check_image_column(column(**facts))
 
 
 @pytest.mark.parametrize(
     ("facts", "what"),
     [
-        ({"is_link": True}, "links"),
-        ({"is_sequence": True}, "sequences"),
-        ({"sample_compression": "null"}, "uncompressed"),
-        ({"sample_compression": None}, "uncompressed"),
+        ({"is_sequence": True}, "holds sequences"),
+        ({"kind": "generic", "dtype": "float32"}, "float32.*holds no images"),
+        ({"kind": "generic", "dimensions": 1}, "holds no images"),
+        ({"is_nullable": True}, "JPEG files behind a nullable type"),
+        ({"is_nullable": True, "sample_compression": "png"}, "PNG files behind a nullable type"),
     ],
+    ids=str,
 )
-def test_columns_without_encoded_files_are_refused(facts, what):
-    check_image_column(column())
-    with pytest.raises(ColumnError, match=f"'photos' holds {what}"):
+def test_other_columns_are_refused_with_advice(facts, what):
+    with pytest.raises(ColumnError, match=rf"'photos'.*{what}.*What to do"):
         check_image_column(column(**facts))
+
+
+def test_extensions_follow_what_is_served():
+    assert image_extension(column()) == "jpg"
+    others = [{"sample_compression": "png"}, {"sample_compression": None}]
+    assert {image_extension(column(**facts)) for facts in others} == {"png"}
 
 
 def test_images_come_out_byte_for_byte_in_the_order_asked(make_lake, rows, encode):
     images = [encode(seed=seed) for seed in range(4)]
     lake = make_lake(images=images, **rows(4))
-    chosen = np.array([3, 0, 3])
-    assert read_encoded(lake.dataset, "images", chosen) == [images[3], images[0], images[3]]
+    facts = describe_columns(lake.dataset)["images"]
+    assert holds_files(facts)
+    assert read_images(lake.dataset, facts, np.array([3, 0, 3])) == [images[3], images[0], images[3]]
 
 
-def test_an_empty_image_cell_is_named(make_lake, rows, encode):
-    lake = make_lake(images=[encode(), b"", encode()], **rows())
-    with pytest.raises(ImageError, match=r"empty.*column 'images', row 1"):
-        read_encoded(lake.dataset, "images", [0, 1])
+def test_an_orientation_is_neutralised_unless_it_is_to_be_applied(make_lake, rows, encode):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = encode(exif=exif.tobytes())
+    lake = make_lake(images=[image], **rows(1))
+    facts = describe_columns(lake.dataset)["images"]
+    (upright,), (turned,) = (read_images(lake.dataset, facts, [0], apply_exif=on) for on in (False, True))
+    assert turned == image
+    assert mmcv.imfrombytes(upright).shape == (24, 32, 3)
+    assert mmcv.imfrombytes(turned).shape == (32, 24, 3)
+    assert (mmcv.imfrombytes(upright) == mmcv.imfrombytes(image, flag="color_ignore_orientation")).all()
 
 
-@pytest.mark.parametrize("sizes", [[(32, 24)], [(32, 24)] * 3, [(32, 24), (7, 300), (1, 1)]])
-def test_sizes_are_heights_and_widths(make_lake, rows, encode, sizes):
-    lake = make_lake(images=[encode(*size) for size in sizes], **rows(len(sizes)))
-    found = read_sizes(lake.dataset, "images")
-    assert found.dtype == np.int32
-    assert found.tolist() == [[height, width] for width, height in sizes]
+@pytest.mark.parametrize("cell", [b"", None])
+def test_an_empty_image_cell_is_named(make_lake, rows, encode, cell):
+    from deeplake import types
+
+    if cell is None:  # beside images, None in a column that is not nullable ends the process
+        kind, images = types.Nullable(types.Array("uint8", 3)), [noise(4, 5, 3), None, noise(4, 5, 3)]
+    else:
+        kind, images = types.Image(sample_compression="jpeg"), [encode(), cell, encode()]
+    lake, facts = only(kind, images)
+    with pytest.raises(ImageError, match=r"empty.*column 'photos', row 1.*on_error='skip'"):
+        read_images(lake, facts, [0, 1])
 
 
-@pytest.mark.parametrize("modes", ["L", "RGB", "L RGB", "RGB L L"])
-def test_sizes_of_grey_and_colour_images(make_lake, rows, encode, modes):
-    modes = modes.split()
-    images = [encode(32 + i, 24, mode=mode) for i, mode in enumerate(modes)]
-    lake = make_lake(images=images, **rows(len(modes)))
-    assert read_sizes(lake.dataset, "images").tolist() == [[24, 32 + i] for i in range(len(modes))]
+def test_rows_older_than_their_column_are_named(encode):
+    import deeplake
+    from deeplake import types
+
+    lake = deeplake.create("mem://late-photos", schema={"number": "int64"})
+    lake.append({"number": [1, 2]})
+    lake.add_column("photos", types.Image(sample_compression="jpeg"))
+    lake.append({"number": [3], "photos": [encode()]})
+    lake.commit()
+    facts = describe_columns(lake)["photos"]
+    assert read_images(lake, facts, [2]) == [encode()]
+    with pytest.raises(ImageError, match=r"empty.*row 1"):
+        read_images(lake, facts, [2, 1])
 
 
-def test_sizes_are_those_of_the_stored_pixels(make_lake, rows, encode):
-    lake = make_lake(images=[with_exif(encode(32, 24), tiff(6))], **rows(1))
-    assert read_sizes(lake.dataset, "images").tolist() == [[24, 32]]
+@settings(deadline=None, max_examples=60)
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    channels=st.sampled_from([0, 1, 3, 4]),
+    dtype=st.sampled_from([np.uint8, np.uint16]),
+    seed=st.integers(0, 9),
+)
+def test_arrays_decode_as_an_equal_png_file_would(height, width, channels, dtype, seed):
+    pixels = noise(height, width, *([channels] if channels else []), dtype=dtype, seed=seed)
+    served = encode_array(pixels, "here")
+    for flag in FLAGS:
+        found, expected = mmcv.imfrombytes(served, flag=flag), mmcv.imfrombytes(png(pixels), flag=flag)
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        assert (found == expected).all()
 
 
-def test_sizes_follow_a_query(make_lake, rows, encode):
-    lake = make_lake(images=[encode(32 + i) for i in range(4)], **rows(4))
-    view = lake.dataset.query("SELECT * WHERE ROW_NUMBER() > 1")
-    assert read_sizes(view, "images")[:, 1].tolist() == [34, 35]
+def test_grey_of_colour_arrays_is_that_of_a_bmp_file():
+    # cv2 lets libpng compute the grey of PNG files, which rounds otherwise.
+    pixels = noise(20, 30, 3)
+    bmp = cv2.imencode(".bmp", pixels[:, :, ::-1])[1].tobytes()
+    found, expected = (mmcv.imfrombytes(data, flag="grayscale") for data in (encode_array(pixels, ""), bmp))
+    assert (found == expected).all()
+    other = mmcv.imfrombytes(png(pixels), flag="grayscale")
+    assert np.abs(found.astype(int) - other.astype(int)).max() <= 2
 
 
-def test_images_that_cannot_be_decoded_are_named(make_lake, rows, encode):
-    images = [b"no image", *[encode()] * 2, encode()[:60]]
-    lake = make_lake(images=images, **rows(4))
-    with pytest.raises(ImageError, match=r"2 of 4 images cannot be decoded.*'images', rows 0, 3"):
-        read_sizes(lake.dataset, "images")
+@pytest.mark.parametrize(
+    ("array", "what"),
+    [
+        (np.zeros((4, 5, 2), np.uint8), "2 channels"),
+        (np.zeros((4, 5, 13), np.uint16), "13 channels"),
+        (np.zeros((4, 5, 3), np.float32), "not float32"),
+        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \(2, 4, 5, 3\)"),
+        (np.zeros((0, 5, 3), np.uint8), "empty"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(array, what):
+    with pytest.raises(ImageError, match=rf"{what}.*Where: column 'photos', row 7"):
+        encode_array(array, "column 'photos', row 7")
+
+
+@pytest.mark.parametrize("as_image", [True, False])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_arrays_of_a_lake_are_served(as_image, dtype):
+    from deeplake import types
+
+    kind = types.Image(dtype, sample_compression="null") if as_image else types.Array(dtype, 3)
+    cells = [noise(6, 7, channels, dtype=np.dtype(dtype).type) for channels in (1, 3, 4, 3)]
+    cells[3] = cells[3][:5]
+    lake, facts = only(kind, cells)
+    check_image_column(facts)
+    found = read_images(lake, facts, [3, 0, 1, 2, 3])
+    for data, number in zip(found, [3, 0, 1, 2, 3], strict=True):
+        decoded, expected = (mmcv.imfrombytes(d, flag="unchanged") for d in (data, png(cells[number])))
+        assert decoded.dtype == np.dtype(dtype)
+        assert (decoded == expected).all()
+
+
+def test_deep_lake_gives_wrong_pixels_of_nullable_grey_images(encode):
+    # Why nullable columns of files are refused; a Deep Lake that did better would make it needless.
+    from deeplake import types
+
+    lake, _ = only(types.Nullable(types.Image(sample_compression="jpeg")), [encode(mode="L")])
+    assert lake["photos"][[0]][0].shape == (24, 32, 3)
+
+
+def test_nullable_arrays_are_served():
+    from deeplake import types
+
+    pixels = noise(4, 5, 3)
+    lake, facts = only(types.Nullable(types.Array("uint8", 3)), [None, pixels])
+    check_image_column(facts)
+    (found,) = read_images(lake, facts, [1])
+    assert (mmcv.imfrombytes(found) == pixels[:, :, ::-1]).all()
+
+
+def test_linked_local_files_are_served_as_they_are(tmp_path, encode):
+    from deeplake import types
+
+    files = [tmp_path / "a.jpg", tmp_path / "b.png"]
+    files[0].write_bytes(encode())
+    files[1].write_bytes(encode(encoding="png", mode="P"))
+    lake, facts = only(
+        types.Link(types.Image(sample_compression="jpeg")), [str(files[0]), f"file://{files[1]}"]
+    )
+    check_image_column(facts)
+    assert read_images(lake, facts, [1, 0]) == [files[1].read_bytes(), files[0].read_bytes()]
+
+
+def test_links_that_lead_nowhere_are_named(tmp_path, encode):
+    from deeplake import types
+
+    (tmp_path / "text.jpg").write_text("no image")
+    addresses = [str(tmp_path / "gone.jpg"), str(tmp_path / "text.jpg"), "", "s3://bucket/a.PNG?version=3"]
+    lake, facts = only(types.Link(types.Image(sample_compression="jpeg")), addresses)
+    whats = ["leads to no file.*row 0.*gone", "not a JPEG or PNG.*row 1", "empty.*row 2", "palette.*a.PNG'"]
+    for row, what in enumerate(whats):
+        with pytest.raises(ImageError, match=what):
+            read_images(lake, facts, [row])
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server of the files in ``tmp_path``."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=tmp_path))
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{found.server_port}"
+    found.shutdown()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_links_to_elsewhere_are_fetched_by_deep_lake(server, tmp_path, encode, mode):
+    from deeplake import types
+
+    image = encode(mode=mode)
+    (tmp_path / "a.jpg").write_bytes(image)
+    (tmp_path / "b.jpg").write_text("no image")
+    addresses = [f"{server}/{name}.jpg?key=s3cr3t" for name in ("a", "b", "c")]
+    lake, facts = only(types.Link(types.Image(sample_compression="jpeg")), addresses)
+    (found,) = read_images(lake, facts, [0])
+    assert (mmcv.imfrombytes(found) == mmcv.imfrombytes(image)).all()
+    assert read_sizes(lake, facts, allow_bad=True).tolist() == [[24, 32], [0, 0], [0, 0]]
+    for row, what in ((1, "not a JPEG or PNG.*row 1"), (2, "leads to no file.*row 2")):
+        with pytest.raises(ImageError, match=what) as caught:
+            read_images(lake, facts, [row])
+        assert "s3cr3t" not in str(caught.value)
+    with pytest.raises(ConfigError, match="apply_exif"):
+        read_sizes(lake, facts, allow_bad=True, displayed=True)

@@ -4,6 +4,8 @@ import pytest
 from deeplake_mmdet.errors import AnnotationError, BoxFormatError, CredentialError, SourceNotFoundError
 from deeplake_mmdet.lake import inspect
 
+from .helpers import unpack_v3
+
 
 def cells(encode):
     labels = [np.array(found, np.uint32) for found in ([0, 0, 2], [2], [])]
@@ -48,9 +50,9 @@ def test_an_older_version_lists_what_came_before_it(lake, encode):
     assert found.versions[0][0] == first
 
 
-def test_a_view_has_rows_but_no_versions(lake):
+def test_a_query_has_rows_and_the_versions_of_its_lake(lake):
     found = inspect(lake.url, query="SELECT * LIMIT 2")
-    assert (found.rows, found.versions, found.version_count) == (2, (), 0)
+    assert (found.rows, found.version_count) == (2, len(lake.dataset.history))
     assert found.class_counts() == [("a", 2, 1), ("b", 0, 0), ("c", 2, 2)]
 
 
@@ -89,3 +91,19 @@ def test_a_lake_that_cannot_be_opened_is_an_error(tmp_path):
 def test_literal_secrets_are_refused(lake):
     with pytest.raises(CredentialError):
         inspect(lake.url, credentials={"token": "canary"})
+
+
+def test_branches_and_tags_are_listed(lake):
+    lake.dataset.branch("dev")
+    lake.dataset.tag("one")
+    lake.dataset.query("SELECT * LIMIT 1").tag("two")
+    found = inspect(lake.url, view="two")
+    assert (set(found.branches), set(found.tags), found.rows) == ({"main", "dev"}, {"one", "two"}, 1)
+
+
+def test_an_older_lake_is_described(tmp_path):
+    found = inspect(unpack_v3(tmp_path))
+    assert (found.rows, found.problem) == (7, None)
+    assert [message for _, _, message in found.versions] == ["seven rows", "four rows"]
+    assert (set(found.branches), found.tags) == ({"main", "extra"}, ("big",))
+    assert [name for name, *_ in found.class_counts()] == ["bolt", "nut", "washer"]

@@ -2,27 +2,42 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco_mask
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake import Source, open_view
 
 POLYGONS = [[1.5, 2, 3, 4, 5, 6.1], [7, 8, 9, 10, 11, 12]]
 RLE = {"size": [24, 32], "counts": "abc"}
+QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+
+@pytest.fixture(scope="module")
+def view_with(make_lake):
+    """A view of a lake with a mask column of some type; all rows have the same number of boxes."""
+
+    def make(kind, cells, boxes=2, **options):
+        count = len(cells)
+        lake = make_lake(
+            schema={"segmentations": kind},
+            boxes=[np.ones((boxes, 4))] * count,
+            labels=[np.zeros(boxes, np.uint32)] * count,
+            segmentations=list(cells),
+            **options,
+        )
+        kept.append(lake)  # a lake in memory goes with its handle
+        return open_view(Source(lake.url), tensors={"gt_masks": "segmentations"})
+
+    kept = []
+    return make
 
 
 @pytest.fixture
-def view_of(make_lake):
-    def make(*texts, boxes=2):
-        count = len(texts)
-        lake = make_lake(
-            schema={"segmentations": "text"},
-            boxes=[np.ones((boxes, 4))] * count,
-            labels=[np.zeros(boxes, np.uint32)] * count,
-            segmentations=list(texts),
-        )
-        return open_view(Source(lake.url))
-
-    return make
+def view_of(view_with):
+    return lambda *texts, boxes=2: view_with("text", texts, boxes)
 
 
 def test_polygons_and_run_lengths_come_back_exactly(view_of):
@@ -41,3 +56,105 @@ def test_a_cell_that_does_not_fit_its_boxes_is_named(view_of, text):
     view = view_of("[null, null]", text)
     with pytest.raises(AnnotationError, match="column 'segmentations', row 1"):
         view.segmentations(1)
+
+
+def test_run_lengths_of_another_size_are_named(view_of):
+    view = view_of(json.dumps([None, {"size": [32, 24], "counts": [768]}]))
+    with pytest.raises(AnnotationError, match=r"\(32, 24\), its image \(24, 32\).*row 0"):
+        view.segmentations(0)
+
+
+@settings(max_examples=25, **QUIET)
+@given(data=st.data())
+def test_pixels_come_back_as_run_lengths(view_with, data):
+    from deeplake import types
+
+    count = data.draw(st.integers(0, 3))
+    cells = [data.draw(arrays(bool, (24, 32, count))) for _ in range(2)]
+    compression = data.draw(st.sampled_from(["lz4", None]))
+    view = view_with(types.BinaryMask(sample_compression=compression), cells, count)
+    for row, cell in enumerate(cells):
+        found = view.segmentations(row)
+        assert all(isinstance(mask["counts"], str) and mask["size"] == [24, 32] for mask in found)
+        decoded = [coco_mask.decode(mask) for mask in found]
+        assert len(decoded) == count
+        assert all((mask == cell[:, :, index]).all() for index, mask in enumerate(decoded))
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"),
+    [
+        ((24, 32, 1), r"2 boxes.*\(24, 32, 1\)"),
+        ((24, 32, 3), r"2 boxes.*\(24, 32, 3\)"),
+        ((24, 32, 0), r"2 boxes.*\(24, 32, 0\)"),
+        ((32, 24, 2), r"\(32, 24\), its image \(24, 32\)"),
+        ((12, 16, 2), r"\(12, 16\), its image \(24, 32\)"),
+    ],
+)
+def test_pixels_that_do_not_fit_their_boxes_or_image_are_named(view_with, shape, what):
+    from deeplake import types
+
+    cells = [np.zeros((24, 32, 2), bool), np.zeros(shape, bool)]
+    view = view_with(types.BinaryMask(sample_compression="lz4"), cells)
+    assert len(view.segmentations(0)) == 2
+    with pytest.raises(AnnotationError, match=rf"{what}.*column 'segmentations', row 1"):
+        view.segmentations(1)
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 0), (24, 32, 0), (32, 24, 0)])
+def test_no_pixels_for_no_boxes(view_with, shape):
+    from deeplake import types
+
+    assert view_with(types.BinaryMask(), [np.zeros(shape, bool)], 0).segmentations(0) == []
+
+
+@settings(max_examples=25, **QUIET)
+@given(data=st.data())
+def test_polygons_of_ragged_and_equal_lengths_come_back_exactly(view_with, data):
+    from deeplake import types
+
+    lengths = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    points = st.floats(-1e4, 1e4, width=32)
+    cell = [data.draw(arrays(np.float32, (length, 2), elements=points)) for length in lengths]
+    found = view_with(types.Polygon(), [cell], len(cell)).segmentations(0)
+    assert found == [[polygon.astype(float).reshape(-1).tolist()] for polygon in cell]
+
+
+def test_rows_without_polygons_have_none(view_with, make_lake):
+    from deeplake import types
+
+    triangle = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+    lake = make_lake(
+        schema={"masks": types.Polygon()},
+        boxes=[np.ones((1, 4)), np.zeros((0, 4))],
+        labels=[np.zeros(1, np.uint32), np.zeros(0, np.uint32)],
+        masks=[[triangle], []],
+    )
+    view = open_view(Source(lake.url))
+    assert [view.segmentations(row) for row in range(2)] == [[[[1, 2, 3, 4, 5, 6]]], []]
+
+
+def test_objects_of_several_polygons_come_back_in_parts(view_with):
+    from deeplake import types
+
+    parts = np.arange(24, dtype=np.float32).reshape(2, 2, 3, 2)
+    cell = [list(item) for item in parts]
+    found = view_with(types.Sequence(types.Polygon()), [cell]).segmentations(0)
+    assert found == [[part.reshape(-1).tolist() for part in item] for item in parts]
+
+
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        ([np.ones((3, 2))], "2 boxes.*1 objects"),
+        ([np.ones((3, 3))] * 2, r"shape \(k, 2\), not \(3, 3\)"),
+        ([np.full((3, 2), np.nan)] * 2, "finite"),
+    ],
+)
+def test_polygons_that_cannot_be_used_are_named(view_with, cell, what):
+    from deeplake import types
+
+    cell = [polygon.astype(np.float32) for polygon in cell]
+    view = view_with(types.Polygon(), [cell])
+    with pytest.raises(AnnotationError, match=rf"{what}.*column 'segmentations', row 0"):
+        view.segmentations(0)

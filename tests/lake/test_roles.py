@@ -2,7 +2,7 @@ import pytest
 
 from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.columns import ColumnFacts
-from deeplake_mmdet.lake.roles import Roles, assign_roles
+from deeplake_mmdet.lake.roles import COCO_JSON, STORED_PIXELS, Roles, assign_roles, explain_roles
 
 OURS = {
     "images": "image",
@@ -14,8 +14,16 @@ OURS = {
 }
 
 
-def columns(**kinds):
-    return {name: ColumnFacts(name, kind) for name, kind in kinds.items()}
+MARKS = {"width": STORED_PIXELS, "height": STORED_PIXELS, "segmentations": COCO_JSON}
+
+
+def columns(marked=True, **kinds):
+    """Facts of columns; sizes and segmentations marked as our imports mark them."""
+    marks = MARKS if marked else {}
+    return {
+        name: ColumnFacts(name, kind, metadata={"format": marks[name]} if name in marks else {})
+        for name, kind in kinds.items()
+    }
 
 
 def assign(kinds, given=None):
@@ -59,7 +67,9 @@ def test_the_columns_of_deep_lakes_coco_import_are_found():
         "areas": "generic",
         "iscrowds": "generic",
     }
-    assert assign(kinds) == Roles("images", "boxes", "categories", area="areas", iscrowd="iscrowds")
+    assert assign(kinds) == Roles(
+        "images", "boxes", "categories", gt_masks="masks", area="areas", iscrowd="iscrowds"
+    )
 
 
 def test_what_a_lake_lacks_stays_open():
@@ -170,3 +180,116 @@ def test_a_lake_without_a_required_column_is_refused_with_what_it_has(role, miss
     kinds = {name: kind for name, kind in OURS.items() if name != missing}
     with pytest.raises(ColumnError, match=f"no column for {role!r}.*file_name \\(text\\).*tensors="):
         assign(kinds)
+
+
+@pytest.mark.parametrize("name", ["width", "height"])
+def test_size_columns_serve_only_if_both_are_marked_as_of_the_stored_pixels(name):
+    assert assign_roles(columns(marked=False, **OURS)).width is None
+    kinds = {other: kind for other, kind in OURS.items() if other != name}
+    found = assign(kinds)
+    assert found.width is found.height is None
+    whole = assign(OURS)
+    assert (whole.width, whole.height) == ("width", "height")
+    turned = assign_roles(columns(**OURS), stored_sizes=False)
+    assert turned.width is turned.height is None
+
+
+def test_size_columns_serve_as_they_are_if_named():
+    kinds = columns(marked=False, **OURS | {"w": "generic"})
+    for stored in (True, False):
+        found = assign_roles(kinds, {"width": "w", "height": "height"}, stored_sizes=stored)
+        assert (found.width, found.height) == ("w", "height")
+    with pytest.raises(ConfigError, match=r"only one is named.*'width' and 'height'.*name both"):
+        assign_roles(kinds, {"width": "w"})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "best"),
+    [
+        ({"segmentations": "text", "masks": "binarymask"}, "segmentations"),
+        ({"masks": "binarymask", "polygons": "polygon"}, "masks"),
+        ({"outlines": "polygon", "pixels": "binarymask"}, "outlines"),
+        ({"segmentations": "text", "remark": "text"}, "segmentations"),
+        ({"stuff/masks": "binarymask", "odd": "binarymask"}, "odd"),
+        ({"one": "binarymask", "two": "binarymask"}, None),
+        ({"remark": "text"}, None),
+        ({"semantic": "segmentmask"}, None),
+    ],
+    ids=str,
+)
+def test_masks_go_by_convention_then_by_what_loses_least(kinds, best):
+    assert assign(OURS | kinds).gt_masks == best
+
+
+def test_text_is_masks_only_if_marked_or_named_by_convention():
+    text = {"outlines": ColumnFacts("outlines", "text", metadata={"format": COCO_JSON})}
+    assert assign_roles(columns(**OURS) | text).gt_masks == "outlines"
+    assert assign_roles(columns(marked=False, **OURS, segmentations="text")).gt_masks == "segmentations"
+
+
+def test_a_semantic_mask_is_refused_with_the_reason():
+    with pytest.raises(ColumnError, match=r"segmentmask.*'gt_masks'.*not which object"):
+        assign(OURS | {"semantic": "segmentmask"}, {"gt_masks": "semantic"})
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "serves"),
+    [
+        ("img", "image", False),
+        ("gt_bboxes", "boundingbox", False),
+        ("gt_labels", "classlabel", True),
+        ("gt_masks", "polygon", True),
+        ("gt_masks", "binarymask", False),
+    ],
+)
+def test_sequences_serve_as_labels_and_polygons_only(role, kind, serves):
+    others = {name: facts for name, facts in columns(**OURS).items() if facts.kind != kind}
+    many = others | {"many": ColumnFacts("many", kind, is_sequence=True)}
+    if serves:
+        assert getattr(assign_roles(many), role) == "many"
+        assert getattr(assign_roles(many, {role: "many"}), role) == "many"
+        return
+    if role == "gt_masks":
+        assert assign_roles(many).gt_masks is None
+    else:
+        with pytest.raises(ColumnError, match=f"no column for '{role}'"):
+            assign_roles(many)
+    with pytest.raises(ColumnError, match=f"sequences of {kind}"):
+        assign_roles(many | columns(spare=kind), {role: "many"})
+
+
+def test_exact_spelling_decides_between_cases():
+    assert assign(OURS | {"Boxes": "boundingbox"}).gt_bboxes == "boxes"
+
+
+def test_the_choice_does_not_depend_on_the_order_of_columns():
+    kinds = OURS | {"zeta": "image", "gt_labels": "classlabel", "pose/boxes": "boundingbox"}
+    assert assign(kinds) == assign(dict(reversed(kinds.items())))
+
+
+def test_one_line_explains_every_choice():
+    kinds = {
+        "images": "image",
+        "pose/boxes": "boundingbox",
+        "boxes": "boundingbox",
+        "super_categories": "classlabel",
+        "categories": "classlabel",
+        "one": "binarymask",
+        "two": "binarymask",
+        "iscrowds": "generic",
+        "width": "generic",
+        "height": "generic",
+        "other": "generic",
+    }
+    assert explain_roles(columns(**kinds), {"area": "other"}) == (
+        "roles: img=images (only image column), gt_bboxes=boxes (not in a group; others: pose/boxes), "
+        "gt_labels=categories (conventional name; others: super_categories), "
+        "gt_masks=none (equally good: one and two), iscrowd=iscrowds (by name), "
+        "area=other (named in tensors), width=width (marked stored-pixels), "
+        "height=height (marked stored-pixels)"
+    )
+
+
+def test_the_better_type_is_a_reason():
+    kinds = OURS | {"outlines": "polygon", "pixels": "binarymask"}
+    assert "gt_masks=outlines (best type; others: pixels)" in explain_roles(columns(**kinds))

@@ -8,15 +8,18 @@ from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.boxes import BoxFormat, to_xywh, to_xyxy
 from deeplake_mmdet.lake.columns import describe_columns
 from deeplake_mmdet.lake.roles import Roles, assign_roles
-from deeplake_mmdet.lake.table import build_table
+from deeplake_mmdet.lake.table_build import build_table
 
 LTWH = BoxFormat("ltwh", "pixel")
 U32 = np.uint32
 
 
-def build(lake, class_count=2, box_format=LTWH):
+SIZES = {"width": "width", "height": "height"}
+
+
+def build(lake, class_count=2, box_format=LTWH, tensors=None):
     handle = getattr(lake, "dataset", lake)
-    return build_table(handle, assign_roles(describe_columns(handle)), box_format, class_count)
+    return build_table(handle, assign_roles(describe_columns(handle), tensors), box_format, class_count)
 
 
 def boxes(*counts, dtype=np.float64):
@@ -70,7 +73,7 @@ def test_ragged_equal_and_empty_rows_are_read(make_lake, counts):
     assert np.diff(table.offsets).tolist() == list(counts)
     assert table.boxes.tolist() == np.concatenate(boxes(*counts)).tolist()
     assert table.labels.tolist() == np.concatenate(labels(*counts)).tolist()
-    assert (table.boxes.dtype, table.labels.dtype, table.offsets.dtype) == (np.float64, np.int64, np.int64)
+    assert (table.boxes.dtype, table.labels.dtype, table.offsets.dtype) == (np.float64, np.int32, np.int64)
     assert table.boxes.shape == (sum(counts), 4)
 
 
@@ -90,14 +93,14 @@ def test_boxes_of_every_element_type_become_float64(make_lake, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint32", "int64"])
-def test_labels_of_every_whole_number_type_become_int64(make_lake, dtype):
+def test_labels_of_every_whole_number_type_become_int32(make_lake, dtype):
     from deeplake import types
 
     kind = types.ClassLabel(types.Array(dtype, 1))
     table = build(
         make_lake(schema={"labels": kind}, boxes=boxes(2, 0, 1), labels=labels(2, 0, 1, dtype=dtype))
     )
-    assert table.labels.dtype == np.int64
+    assert table.labels.dtype == np.int32
     assert table.labels.tolist() == [0, 1, 0]
 
 
@@ -147,7 +150,7 @@ def test_sizes_come_from_columns_where_the_lake_has_them(make_lake):
         width=[7, 8],
         height=[9, 10],
     )
-    table = build(lake)
+    table = build(lake, tensors=SIZES)
     assert (table.widths.tolist(), table.heights.tolist()) == ([7, 8], [9, 10])
     assert table.widths.dtype == table.heights.dtype == np.int32
 
@@ -223,14 +226,14 @@ def test_image_sizes_that_are_not_positive_are_refused(make_lake):
         height=[9, 10],
     )
     with refused("1 rows give no positive image size", "'width' and 'height', row 1"):
-        build(lake)
+        build(lake, tensors=SIZES)
 
 
 def test_widths_of_boxes_are_not_taken_for_widths_of_images(make_lake):
     cells = [np.ones(2), np.ones(2)]
     lake = make_lake(boxes=boxes(2, 2), labels=labels(2, 2), width=cells, height=cells)
     with refused("Row 0 has 2 values where one is expected", "'width', rows 0, 1"):
-        build(lake)
+        build(lake, tensors=SIZES)
 
 
 @pytest.mark.parametrize("name", ["areas", "image_id"])

@@ -8,7 +8,6 @@ import pytest
 from deeplake_mmdet.errors import (
     AnnotationError,
     BoxFormatError,
-    ColumnError,
     ConfigError,
     ImageError,
     SourceNotFoundError,
@@ -109,14 +108,15 @@ def test_given_columns_are_used(make_lake, view_of, rows):
     assert view_of(lake, tensors={"gt_bboxes": "more"}).table.xywh(0).tolist() == cells["boxes"][2].tolist()
 
 
-def test_links_are_no_images(make_lake, view_of, rows, encode, tmp_path):
+def test_links_to_local_files_are_images(make_lake, view_of, rows, encode, tmp_path):
     from deeplake import types
 
     (tmp_path / "a.jpg").write_bytes(encode())
     kind = types.Link(types.Image(sample_compression="jpeg"))
     lake = make_lake(schema={"images": kind}, images=[str(tmp_path / "a.jpg")] * 3, **rows())
-    with pytest.raises(ColumnError, match="'images' holds links"):
-        view_of(lake)
+    view = view_of(lake)
+    assert view.images([1]) == [encode()]
+    assert view.uri(1).endswith("/images/00000001.jpg")
 
 
 def test_a_view_is_found_by_its_key(view_of):

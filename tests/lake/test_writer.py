@@ -102,6 +102,7 @@ def test_every_column_comes_back(tmp_path):
     assert json.loads(ds["segmentations"][0]) == [shapes[0], {"size": [24, 32], "counts": "abc"}]
     assert ds["segmentations"].metadata["format"] == "coco-json"
     assert ds["labels"].metadata["class_names"] == ["a", "b"]
+    assert [ds[name].metadata["format"] for name in ("width", "height")] == ["stored-pixels"] * 2
     assert ds["labels"].metadata["category_ids"] == [9, 2**40]
     assert ds.metadata["deeplake_mmdet"] == {"format": 1, "source": "coco", "complete": True}
     assert [v.message for v in ds.history][-1] == "m"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.inspection import Inspection, inspect
+from deeplake_mmdet.lake.opened import is_opened
+from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 from deeplake_mmdet.lake.table import AnnotationTable
-from deeplake_mmdet.lake.views import LakeView, find_view, open_view, parse_uri
+from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
+from deeplake_mmdet.lake.views import LakeView, find_view, open_view, open_view_of, parse_uri
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 
 __all__ = [
@@ -20,10 +23,16 @@ __all__ = [
     "LakeWriter",
     "ResolvedSource",
     "Source",
+    "cache_folder",
+    "cached_tables",
+    "clear_cache",
+    "explain_roles",
     "find_view",
     "inspect",
     "is_handle",
+    "is_opened",
     "open_view",
+    "open_view_of",
     "parse_uri",
     "put_away",
 ]

@@ -74,6 +74,7 @@ def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
 # What Deep Lake's text of a type calls a kind -> what its TypeKind calls it.
 _KINDS = {"bmask": "binarymask", "smask": "segmentmask", "bbox": "boundingbox"}
 _HOLDERS = ("sequence", "link", "nullable")
+_ELEMENT = re.compile(r"array|bool|u?int\d+|b?float\d+")
 
 
 def _kind(dtype: Any) -> str:
@@ -83,10 +84,10 @@ def _kind(dtype: Any) -> str:
     # Only the type's text says what a sequence, a link or a nullable type holds, innermost last:
     # sequence[kind=class_label, ...], link subtype=[kind=image, ...], sequence[polygon], nullable[text ...].
     held = re.findall(r"\[(?:kind=)?(\w+)", str(dtype))
-    if not held or held[-1] == "array":
-        return "generic" if held else kind
+    if not held:
+        return kind
     name = str(held[-1]).replace("_", "")
-    return _KINDS.get(name, name)
+    return "generic" if _ELEMENT.fullmatch(name) else _KINDS.get(name, name)
 
 
 def _metadata(column: Any) -> dict[str, Any]:

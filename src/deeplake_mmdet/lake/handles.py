@@ -1,4 +1,4 @@
-"""Opening lakes: pinning a source once, and one handle per process for each pinned source.
+"""Pinning a source once, and one open handle per process for each pinned source.
 
 A handle is never pickled (its pickle would drop the version and carry secrets): other processes get the
 `ResolvedSource` and open their own.
@@ -6,134 +6,172 @@ A handle is never pickled (its pickle would drop the version and carry secrets):
 
 from __future__ import annotations
 
-import json
 import os
+import secrets
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError, StorageError
+from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake import v3, v4
 from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.faults import is_local
+from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restrict, run_query
+from deeplake_mmdet.lake.reading import LakeHandle
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 
-__all__ = ["handle_of", "resolve"]
+__all__ = ["Listing", "forget", "handle_of", "hold", "list_versions", "resolve"]
 
 # Keyed by process too: a forked child must not use its parent's handle.
 _handles: dict[tuple[int, str], Any] = {}
+# Opened objects that stand in no storage; forked children inherit them.
+_held: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a lake's history holds.
+
+    Attributes:
+        versions: Id, time and message, oldest first, up to the pinned one.
+        branches: Names of branches.
+        tags: Names of tags and saved views.
+    """
+
+    versions: tuple[tuple[str, str, str], ...] = ()
+    branches: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def resolve(source: Source, credentials: CredentialRef | None = None) -> ResolvedSource:
-    """Open a lake read-only and pin its version.
+    """Open a lake read-only and pin its version and row order.
 
     Raises:
-        SourceNotFoundError: Nothing is there, or not that version, branch or tag.
-        SourceFormatError: It is not a Deep Lake v4 lake, or the query cannot be run.
-        ConfigError: A query stands beside a tag that is a saved view.
-        StorageError: The storage refused or failed.
+        SourceNotFoundError: Nothing is there, or not that version, branch, tag or view.
+        SourceFormatError: It is no lake, or the query cannot be run or its row order not be fixed.
+        ConfigError: Commit, branch, tag and view contradict each other.
+        CredentialError: The storage refused access.
+        StorageError: The storage failed.
     """
     ref = credentials or CredentialRef()
-    base = _open(source.path, ref)
-    branch, version, query = base.current_branch.name, base.version, source.query
-    if source.tag:
-        base, version, view_query = _tagged(base, source)
-        branch = base.current_branch.name
-        query = view_query or query
-    if source.branch and source.branch != branch:
-        branch_entry = _named(base.branches, source.branch, "branch", source)
-        base = _guard(source, branch_entry.open)
-        branch, version = source.branch, base.version
-    if source.commit:
-        version = source.commit
-        if version != base.version:
-            _guard(source, lambda: base.history[version])
-    resolved = ResolvedSource(source.path, base.id, branch, version, query)
-    _handles[os.getpid(), resolved.key] = _rows(base, resolved, source)
+    resolved, base = _pin(source, ref)
+    if source.query:
+        resolved = replace(resolved, queries=(*resolved.queries, source.query))
+    resolved = _fix_order(resolved, base, source.query)
+    if resolved.is_memory:
+        resolved = resolved.in_process()
+    _handles[os.getpid(), resolved.key] = _readable(base, resolved, ref)
     return resolved
 
 
 def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Any:
     """This process's open handle of a pinned source; opened at the first call in each process.
 
-    The handle is read-only: a dataset at the pinned version, or the view that the query gives on it.
+    Returns:
+        What reads like a lake and is read-only, with deadlines and retries: a `LakeHandle` of the dataset at
+        the pinned version or of the view that the queries give on it, or a `FrozenLake` over one.
+
+    Raises:
+        SourceNotFoundError: Another lake stands there now.
+        DeepLakeMMDetError: As `resolve`.
     """
     key = (os.getpid(), resolved.key)
     if key not in _handles:
-        source = Source(resolved.url)
-        base = _open(resolved.url, credentials or CredentialRef())
-        if resolved.branch != base.current_branch.name:
-            base = _guard(source, lambda: base.branches[resolved.branch].open())
-        if base.id != resolved.dataset_id:
-            raise SourceNotFoundError(
-                "Another lake now stands at this path",
-                where=str(resolved),
-                advice="it was overwritten while in use: start again",
-            )
-        _handles[key] = _rows(base, resolved, source)
+        ref = credentials or CredentialRef()
+        _handles[key] = _readable(_base(resolved, ref), resolved, ref)
     return _handles[key]
 
 
-def _tagged(base: Any, source: Source) -> tuple[Any, str, str | None]:
-    """The branch that a tag belongs to, opened; the tag's version on it; and its query, if it is a view."""
-    tag = _named(base.tags, str(source.tag), "tag", source)
-    if tag.query and source.query:
-        raise ConfigError(
-            f"Tag {source.tag!r} is a saved view with a query of its own",
-            where=f"dataset keys 'tag' and 'query', lake {source.path}",
-            advice=f"keep one of them; the view's query is {tag.query!r}",
-        )
-    # A tag does not tell its branch, and versions of different branches share ids: only the state of what
-    # it opens says it.
-    state = json.loads(_guard(source, tag.open).__getstate__()[0])
-    branch_id = (state[0] if isinstance(state, list) else state)["branch_id"]
-    if branch_id != base.current_branch.id:
-        entries = [base.branches[name] for name in base.branches.names()]
-        base = _guard(source, next(entry.open for entry in entries if entry.id == branch_id))
-    return base, tag.version or base.version, tag.query or None
+def forget(resolved: ResolvedSource) -> None:
+    """Close this process's handle of a pinned source, if there is one; `handle_of` opens it again."""
+    handle = _handles.pop((os.getpid(), resolved.key), None)
+    if handle is not None:
+        handle.close()
 
 
-def _rows(base: Any, resolved: ResolvedSource, source: Source) -> Any:
-    pinned = base
-    if resolved.version != base.version:
-        pinned = _guard(source, lambda: base.history[resolved.version].open())
-    if resolved.query is None:
-        return pinned
-    query = resolved.query
-
-    def run() -> Any:
-        try:
-            return pinned.query(query)
-        except RuntimeError as error:
-            raise SourceFormatError(
-                f"The query cannot be run: {error}",
-                where=f"dataset key 'query'={query!r}",
-                advice="write SELECT * WHERE ..., with column names as deeplake-mmdet inspect shows them",
-            ) from None
-
-    return _guard(source, run)
+def hold(opened: Any) -> str:
+    """Keep an opened object in this process; its id for ``ResolvedSource.held``."""
+    held = secrets.token_hex(8)
+    _held[held] = opened
+    return held
 
 
-def _named(entries: Any, name: str, what: str, source: Source) -> Any:
-    names = list(entries.names())
-    if name not in names:
+def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Listing:
+    """The history of a pinned lake."""
+    ref = credentials or CredentialRef()
+    if resolved.format == "v3":
+        commits = v3.read_commits(resolved.url, ref)
+        versions = [
+            (commit, str(commits.nodes[commit]["commit_time"]), commits.nodes[commit]["commit_message"] or "")
+            for commit in reversed(commits.line(resolved.version))
+        ]
+        return Listing(tuple(versions), tuple(commits.branches), tuple(v3.saved_views(resolved.url, ref)))
+    base = _base(resolved, ref)
+    if not hasattr(base, "history"):  # a held view
+        return Listing()
+    return Listing(
+        tuple((str(found.id), str(found.timestamp), str(found.message or "")) for found in base.history),
+        tuple(base.branches.names()),
+        tuple(base.tags.names()),
+    )
+
+
+def _pin(source: Source, ref: CredentialRef) -> tuple[ResolvedSource, Any]:
+    if _is_v3_folder(source.path):
+        return v3.pin(source, ref)
+    try:
+        return v4.pin(v4.open_head(source.path, ref), source)
+    except SourceFormatError:
+        if "://" in source.path and not source.path.startswith("mem://") and v3.is_v3(source.path, ref):
+            return v3.pin(source, ref)
+        raise
+
+
+def _fix_order(resolved: ResolvedSource, base: Any, query: str | None) -> ResolvedSource:
+    where = f"lake {resolved}"
+    if resolved.rows is not None:
+        return resolved.with_rows(restrict(base, resolved.rows, (query,), where)) if query else resolved
+    first = first_random(resolved.queries)
+    if first is None:
+        return resolved
+    for done in resolved.queries[:first]:
+        base = run_query(base, done, where)
+    return resolved.with_rows(freeze(base, resolved.queries[first:], where), rerun=first)
+
+
+def _base(resolved: ResolvedSource, ref: CredentialRef) -> Any:
+    if not resolved.held:
+        return (v3 if resolved.format == "v3" else v4).open_pinned(resolved, ref)
+    if resolved.held not in _held:
         raise SourceNotFoundError(
-            f"The lake has no {what} {name!r}",
-            where=f"dataset key {what!r}, lake {source.path}",
-            advice=f"it has: {', '.join(names) or 'none'}",
+            "The opened dataset is not in this process",
+            where=f"lake {resolved}",
+            advice="commit it and give its path, or train in one process",
         )
-    return entries[name]
+    return _held[resolved.held]
 
 
-def _open(url: str, credentials: CredentialRef) -> Any:
-    import deeplake
+def _readable(base: Any, resolved: ResolvedSource, ref: CredentialRef) -> LakeHandle | FrozenLake:
+    handle = LakeHandle(
+        lambda: _queried(_base(resolved, ref), resolved),
+        f"lake {resolved}",
+        local=is_local(resolved.url),
+        raw=_queried(base, resolved),
+    )
+    return handle if resolved.rows is None else FrozenLake(handle, resolved.rows)
 
-    _check_local(url)
-    token, creds = credentials.resolve()
-    source = Source(url)
-    return _guard(source, lambda: deeplake.open_read_only(url, creds=creds or None, token=token))
+
+def _queried(base: Any, resolved: ResolvedSource) -> Any:
+    frozen = resolved.rows is not None
+    for query in resolved.queries[: resolved.rerun] if frozen else resolved.queries:
+        base = run_query(base, query, f"lake {resolved}")
+    return base
 
 
-def _check_local(url: str) -> None:
+def _is_v3_folder(url: str) -> bool:
+    """Whether a local folder is a v3 lake; refuses what is no lake at all."""
     if "://" in url:
-        return
+        return False
     path = Path(url)
     where = f"dataset key 'path'={url!r}"
     if not path.exists():
@@ -143,59 +181,11 @@ def _check_local(url: str) -> None:
             advice="check the path, or make a lake with deeplake-mmdet import",
         )
     if (path / "dataset_meta.json").exists():
-        raise SourceFormatError(
-            "This lake is in Deep Lake's older format (v3)",
-            where=where,
-            advice="convert it once: python -c \"import deeplake; deeplake.convert('OLD', 'NEW')\"",
-        )
+        return True
     if not path.is_dir() or not any(path.iterdir()):
         raise SourceFormatError(
             "This is not a Deep Lake dataset",
             where=where,
             advice="name the lake's folder, or make a lake with deeplake-mmdet import",
         )
-
-
-def _guard(source: Source, call: Any) -> Any:
-    """Run one Deep Lake call and turn its errors, which share no base class, into ours."""
-    try:
-        return call()
-    except Exception as error:
-        kind = type(error).__name__
-        # Not chained: Deep Lake's own text may hold the address with its credentials.
-        where = f"lake {source.path}"
-        if kind == "LogNotexistsError":
-            raise SourceFormatError(
-                "This is not a Deep Lake dataset, or an older one (v3)",
-                where=where,
-                advice="check the path; a v3 lake is converted once with deeplake.convert(OLD, NEW)",
-            ) from None
-        if kind in ("VersionNotFoundError", "BranchNotFoundError", "TagNotFoundError"):
-            raise SourceNotFoundError(
-                f"The lake has no such version ({source.commit or source.branch or source.tag})",
-                where=f"dataset key 'commit', {where}",
-                advice="deeplake-mmdet inspect lists its versions",
-            ) from None
-        if kind == "KeyError":
-            raise SourceNotFoundError(
-                "The bucket or the object does not exist", where=where, advice="check the address"
-            ) from None
-        if kind == "StorageAccessDenied":
-            raise StorageError(
-                "The storage refused access",
-                where=where,
-                advice="set ACTIVELOOP_TOKEN or the AWS variables; check that they may read this lake",
-            ) from None
-        if kind.startswith("Storage") or kind == "HTTPRequestFailedError":
-            raise StorageError(
-                f"The storage did not answer properly ({kind})",
-                where=where,
-                advice="check the address, the endpoint_url and the network",
-            ) from None
-        if isinstance(error, RuntimeError) and "schema" in str(error):
-            raise SourceFormatError(
-                "Deep Lake knows no storage with this scheme",
-                where=where,
-                advice="use a folder, mem://, s3://, gs://, azure:// or al://",
-            ) from None
-        raise
+    return False

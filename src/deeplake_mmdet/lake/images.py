@@ -1,142 +1,118 @@
-"""Encoded images out of a lake, and their sizes, without decoding."""
+"""Encoded images out of a lake, whatever its image column holds: files, arrays or links."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ColumnError, ImageError
 from deeplake_mmdet.lake.columns import ColumnFacts
+from deeplake_mmdet.lake.containers import encode_array
+from deeplake_mmdet.lake.exif import neutralise_orientation
+from deeplake_mmdet.lake.links import read_addresses, read_link
 
-__all__ = ["check_image_column", "image_extension", "neutralise_orientation", "read_encoded", "read_sizes"]
+__all__ = ["check_image_column", "holds_files", "image_extension", "read_images"]
 
-_EXIF_ORIENTATION = 0x0112
-_TIFF_LONG = 4
+_FILES = ("jpeg", "png")
 
 
 def check_image_column(column: ColumnFacts) -> None:
-    """Refuse image columns whose cells are not encoded files.
+    """Refuse image columns whose images cannot be had, or not with the right pixels.
 
     Raises:
-        ColumnError: The column holds links, sequences or uncompressed arrays.
+        ColumnError: The column holds sequences, or arrays of other elements or dimensions, or files behind
+            a nullable type.
     """
-    if column.is_link or column.is_sequence or column.sample_compression not in ("jpeg", "png"):
-        what = "links" if column.is_link else "sequences" if column.is_sequence else "uncompressed arrays"
+    name, where = column.name, "dataset key 'tensors', role 'img'"
+    if column.is_sequence:
         raise ColumnError(
-            f"Image column {column.name!r} holds {what}, not JPEG or PNG files",
-            where="dataset key 'tensors', role 'img'",
-            advice="name a column of type Image with sample_compression 'jpeg' or 'png'",
+            f"Image column {name!r} holds sequences",
+            where=where,
+            advice="name a column with one image in each row",
         )
+    if column.dtype not in ("uint8", "uint16") or (
+        column.kind != "image" and column.dimensions not in (2, 3)
+    ):
+        raise ColumnError(
+            f"Column {name!r} of type {column} holds no images",
+            where=where,
+            advice="name a column of type Image, or of uint8 or uint16 arrays (height, width, channels)",
+        )
+    if column.is_nullable and column.sample_compression:
+        raise ColumnError(
+            f"Image column {name!r} holds {column.sample_compression.upper()} files behind a nullable type",
+            where=where,
+            advice="store them in a column of type Image that is not nullable, with b'' for missing images: "
+            "of nullable ones Deep Lake gives decoded pixels only, wrong ones for grey images and palettes",
+        )
+
+
+def holds_files(column: ColumnFacts) -> bool:
+    """Whether the column's cells are encoded files that Deep Lake gives out unchanged."""
+    return column.sample_compression in _FILES and not column.is_link
 
 
 def image_extension(column: ColumnFacts) -> str:
-    """File extension, without a dot, of the images that `read_encoded` gives for this column."""
+    """File extension, without a dot, of the images that `read_images` gives for this column."""
     return "jpg" if column.sample_compression == "jpeg" else "png"
 
 
-def read_encoded(handle: Any, column: str, rows: Sequence[int]) -> list[bytes]:
-    """Fetch the encoded images of some rows in one concurrent call.
+def read_images(
+    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: bool = False
+) -> list[bytes]:
+    """Fetch the images of some rows in one concurrent call, as encoded files.
+
+    Files are given as stored, except for a neutralised EXIF orientation; arrays in a lossless container
+    (see `encode_array`).
 
     Args:
         handle: Open lake.
-        column: Image column.
+        column: Facts of the image column.
         rows: Row numbers; at least one.
+        apply_exif: Leave EXIF orientations in place, so that the decoder turns images by them.
 
     Raises:
-        ImageError: A cell is empty.
+        ImageError: A cell is empty, cannot be had as an image, or is a link that leads nowhere.
+        StorageError: A linked file cannot be read.
     """
-    found = handle[column].get_bytes([int(row) for row in rows])
-    for row, data in zip(rows, found, strict=True):
-        if not data:
-            raise ImageError("The image cell is empty", where=f"column {column!r}, row {row}")
-    return [bytes(data) for data in found]
+    chosen = [int(row) for row in rows]
+    if holds_files(column):
+        found = _files(handle, column.name, chosen)
+    elif column.is_link:
+        addresses = read_addresses(handle, column.name, chosen)
+        found = [
+            read_link(handle, column.name, row, _filled(address, column.name, row))
+            for row, address in zip(chosen, addresses, strict=True)
+        ]
+    else:
+        cells = handle[column.name][chosen]
+        return [
+            encode_array(np.asarray(_filled(cell, column.name, row)), f"column {column.name!r}, row {row}")
+            for row, cell in zip(chosen, cells, strict=True)
+        ]
+    return found if apply_exif else [neutralise_orientation(data) for data in found]
 
 
-def read_sizes(handle: Any, column: str) -> NDArray[np.int32]:
-    """Heights and widths of all images, shape (n, 2), from ``SHAPE()``: no image is decoded.
+def _files(handle: Any, column: str, rows: list[int]) -> list[bytes]:
+    try:
+        cells = handle[column].get_bytes(rows)
+    except RuntimeError as error:
+        if "not a bytes array" not in str(error):
+            raise
+        # Rows that are older than their column hold None; find the one that spoilt the call.
+        for row in rows:
+            _filled(handle[column][[row]][0], column, row)
+        raise
+    return [bytes(_filled(data, column, row)) for row, data in zip(rows, cells, strict=True)]
 
-    Sizes are those of the stored pixels; an EXIF orientation does not turn them.
 
-    Raises:
-        ImageError: Deep Lake cannot tell the shape of an image, which means it cannot be decoded.
-    """
-    shapes = handle.query(f'SELECT SHAPE("{column}") AS s')["s"][:]
-    if isinstance(shapes, list):
-        shapes = np.array([np.resize(np.asarray(shape), 3) if len(shape) else (0, 0, 0) for shape in shapes])
-    sizes = np.asarray(shapes).reshape(-1, np.asarray(shapes).shape[-1] if len(shapes) else 3)[:, :2]
-    bad = np.flatnonzero((sizes <= 0).any(axis=1))
-    if len(bad):
-        listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+def _filled(cell: Any, column: str, row: int) -> Any:
+    if cell is None or len(cell) == 0:
         raise ImageError(
-            f"{len(bad)} of {len(sizes)} images cannot be decoded",
-            where=f"column {column!r}, rows {listed}",
-            advice="repair or delete these rows, or select others with query=",
+            "The image cell is empty",
+            where=f"column {column!r}, row {row}",
+            advice="repair or delete this row, leave it out with query=, or use on_error='skip'",
         )
-    return sizes.astype(np.int32)
-
-
-def neutralise_orientation(data: bytes) -> bytes:
-    """Set the EXIF orientation of an encoded JPEG or PNG to 1 (upright), leaving every other byte alone.
-
-    A lake's boxes and sizes belong to the stored pixels, while cv2 would turn the image by its EXIF tag.
-    Malformed metadata stays as it is.
-    """
-    if data[:2] == b"\xff\xd8":
-        return _upright_jpeg(data)
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return _upright_png(data)
-    return data
-
-
-def _upright_jpeg(data: bytes) -> bytes:
-    """EXIF is a TIFF directory in an APP1 segment (Exif 2.32, section 4.5)."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xDA:  # start of scan: no more headers
-            return data
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            return _upright(data, at + 10, at + 2 + size)
-        at += 2 + size
-    return data
-
-
-def _upright_png(data: bytes) -> bytes:
-    """EXIF is the content of the eXIf chunk; its CRC covers type and content (PNG 3, section 11.3.3.1)."""
-    at = 8
-    while at + 12 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + 8 + size
-        if kind == b"eXIf" and end + 4 <= len(data):
-            upright = _upright(data, at + 8, end)
-            if upright is data:
-                return data
-            check = zlib.crc32(upright[at + 4 : end]).to_bytes(4, "big")
-            return upright[:end] + check + upright[end + 4 :]
-        at = end + 4
-    return data
-
-
-def _upright(data: bytes, start: int, end: int) -> bytes:
-    """Rewrite the orientation in the TIFF directory between ``start`` and ``end``."""
-    end = min(end, len(data))
-    order = {b"II": "<", b"MM": ">"}.get(data[start : start + 2])
-    if order is None or start + 8 > end:
-        return data
-    (directory,) = struct.unpack_from(order + "I", data, start + 4)
-    at = start + directory
-    if at + 2 > end:
-        return data
-    (count,) = struct.unpack_from(order + "H", data, at)
-    for entry in range(at + 2, min(at + 2 + 12 * count, end - 11), 12):
-        tag, kind, _, value = struct.unpack_from(order + "HHIH", data, entry)
-        if tag == _EXIF_ORIENTATION and value != 1:
-            # cv2 reads two bytes whatever the entry's type says, others heed the type.
-            one = struct.pack(order + ("I" if kind == _TIFF_LONG else "H"), 1)
-            return data[: entry + 8] + one + data[entry + 8 + len(one) :]
-    return data
+    return cell

@@ -11,7 +11,7 @@ import numpy as np
 from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.handles import handle_of, list_versions, resolve
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 from deeplake_mmdet.lake.views import LakeView, open_view
 
@@ -28,10 +28,12 @@ class Inspection:
         source: Where and which version.
         rows: Number of rows.
         columns: Facts of all columns.
-        versions: Id, time and message of the newest versions, newest first; empty for a view.
-        version_count: Number of versions in all.
+        versions: Id, time and message of the newest versions up to this one, newest first.
+        version_count: Number of versions up to this one.
         view: The lake as a `DeepLakeDataset` would see it, or None if it cannot be trained on as it is.
         problem: Why not.
+        branches: Names of the lake's branches.
+        tags: Names of its tags and saved views.
     """
 
     source: ResolvedSource
@@ -41,6 +43,8 @@ class Inspection:
     version_count: int
     view: LakeView | None
     problem: DeepLakeMMDetError | None
+    branches: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def class_counts(self) -> list[tuple[str, int, int]]:
         """Name, number of boxes and number of images of each class."""
@@ -70,6 +74,7 @@ def inspect(
     branch: str | None = None,
     tag: str | None = None,
     query: str | None = None,
+    view: str | None = None,
     tensors: Mapping[str, Any] | None = None,
     box_format: str | None = None,
     credentials: str | Mapping[str, Any] | None = None,
@@ -80,18 +85,24 @@ def inspect(
         DeepLakeMMDetError: The lake cannot be opened. What only keeps it from being trained on is returned
             as ``problem``.
     """
-    source = Source(path, commit=commit, branch=branch, tag=tag, query=query)
+    source = Source(path, commit=commit, branch=branch, tag=tag, query=query, view=view)
     ref = CredentialRef(credentials)
     resolved = resolve(source, ref)
     handle = handle_of(resolved, ref)
-    view, problem = None, None
+    seen, problem = None, None
     try:
-        view = open_view(source, credentials=ref, tensors=tensors, box_format=box_format)
+        seen = open_view(resolved, credentials=ref, tensors=tensors, box_format=box_format)
     except DeepLakeMMDetError as error:
         problem = error
-    history = [
-        (str(version.id), str(version.timestamp), str(version.message or ""))
-        for version in getattr(handle, "history", ())
-    ]
-    newest = tuple(reversed(history[-_NEWEST:]))
-    return Inspection(resolved, len(handle), describe_columns(handle), newest, len(history), view, problem)
+    listing = list_versions(resolved, ref)
+    return Inspection(
+        resolved,
+        len(handle),
+        describe_columns(handle),
+        listing.versions[: -_NEWEST - 1 : -1],
+        len(listing.versions),
+        seen,
+        problem,
+        listing.branches,
+        listing.tags,
+    )

@@ -15,19 +15,17 @@ from deeplake_mmdet.errors import AnnotationError, BoxFormatError, ConfigError, 
 from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.handles import handle_of, resolve
-from deeplake_mmdet.lake.images import (
-    check_image_column,
-    image_extension,
-    neutralise_orientation,
-    read_encoded,
-)
+from deeplake_mmdet.lake.handles import forget, handle_of, resolve
+from deeplake_mmdet.lake.images import check_image_column, image_extension, read_images
+from deeplake_mmdet.lake.labels import category_ids_of, label_coding, text_classes
 from deeplake_mmdet.lake.masks import read_segmentations
+from deeplake_mmdet.lake.opened import source_of
 from deeplake_mmdet.lake.roles import Roles, assign_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
-from deeplake_mmdet.lake.table import AnnotationTable, build_table
+from deeplake_mmdet.lake.table import AnnotationTable
+from deeplake_mmdet.lake.table_store import table_of
 
-__all__ = ["LakeView", "find_view", "open_view", "parse_uri"]
+__all__ = ["LakeView", "find_view", "open_view", "open_view_of", "parse_uri"]
 
 _URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\w+")
 
@@ -46,6 +44,7 @@ class LakeView:
         table: The annotation table, labels as the lake stores them.
         lake_classes: Class names in the lake's order.
         classes: Selected class names, in the order of the model's outputs.
+        apply_exif: Whether images are turned by their EXIF orientation.
     """
 
     source: ResolvedSource
@@ -55,11 +54,14 @@ class LakeView:
     table: AnnotationTable
     lake_classes: tuple[str, ...]
     classes: tuple[str, ...]
+    apply_exif: bool = False
 
     @cached_property
     def key(self) -> str:
         """The view key: a hash of resolved source, roles, box format and class mapping."""
         facts = [self.source.key, asdict(self.roles), str(self.table.box_format), list(self.classes)]
+        if self.apply_exif:
+            facts.append("apply_exif")
         return short_hash(facts)
 
     @cached_property
@@ -69,9 +71,28 @@ class LakeView:
         return np.array([position.get(name, -1) for name in self.lake_classes], np.int64)
 
     @cached_property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> NDArray[np.signedinteger[Any]]:
         """Index in ``classes`` of every box in the table, shape (m,); -1 where not selected."""
-        return self.label_map[self.table.labels]
+        if self.classes == self.lake_classes:
+            return self.table.labels  # shared between processes
+        small: Any = np.int16 if len(self.label_map) < 2**15 else np.int32
+        mapped: NDArray[np.signedinteger[Any]] = self.label_map.astype(small)[self.table.labels]
+        return mapped
+
+    @property
+    def category_ids(self) -> tuple[int, ...] | None:
+        """Ids of ``lake_classes`` in their source; COCO's need not be contiguous. None if not recorded."""
+        return category_ids_of(self.columns[self.roles.gt_labels])
+
+    def close(self) -> None:
+        """Close this process's handle of the lake; the next read opens it again."""
+        forget(self.source)
+
+    def __enter__(self) -> LakeView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def handle(self) -> Any:
@@ -84,12 +105,13 @@ class LakeView:
         return f"deeplake://{self.key}/{self.roles.img}/{row:08d}.{extension}"
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
-        """Encoded images of some rows, upright as stored, fetched in one call.
+        """Encoded images of some rows, fetched in one call; upright as stored, unless ``apply_exif``.
 
         Raises:
-            ImageError: A cell is empty.
+            ImageError: A cell is empty or holds no image (see `read_images`).
         """
-        return [neutralise_orientation(data) for data in read_encoded(self.handle, self.roles.img, rows)]
+        column = self.columns[self.roles.img]
+        return read_images(self.handle, column, rows, apply_exif=self.apply_exif)
 
     def segmentations(self, row: int) -> list[Any]:
         """COCO segmentations of a row, one per box in the lake's order (see `read_segmentations`)."""
@@ -100,11 +122,15 @@ class LakeView:
                 advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
                 "or use LoadAnnotations(with_mask=False)",
             )
-        span = self.table.span(row)
-        return read_segmentations(self.handle, self.roles.gt_masks, row, span.stop - span.start)
+        span, column = self.table.span(row), self.columns[self.roles.gt_masks]
+        size = (int(self.table.heights[row]), int(self.table.widths[row]))
+        return read_segmentations(self.handle, column, row, span.stop - span.start, size)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LakeView:
         return self  # immutable, and its arrays may be large
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "labels"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -112,38 +138,88 @@ class LakeView:
 
 
 def open_view(
-    source: Source,
+    source: Source | ResolvedSource,
     *,
     credentials: CredentialRef | None = None,
     tensors: Mapping[str, Any] | None = None,
     box_format: str | None = None,
     classes: Sequence[str] | None = None,
+    apply_exif: bool = False,
+    allow_bad_images: bool = False,
 ) -> LakeView:
     """Open and pin a lake, read its annotation table and register the view in this process.
 
     Args:
-        source: What the user named.
+        source: What the user named, or what that was pinned to before.
         credentials: See `CredentialRef`.
         tensors: Role to column name, may be partial.
         box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
         classes: Class names to select, in this order; all of the lake's otherwise.
+        apply_exif: Turn images by their EXIF orientation; sizes, boxes and masks mean the turned image then.
+        allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
 
     Raises:
         DeepLakeMMDetError: Of the kind that fits: see `resolve`, `assign_roles` and `build_table`.
     """
     ref = credentials or CredentialRef()
-    resolved = resolve(source, ref)
+    resolved = resolve(source, ref) if isinstance(source, Source) else source
     handle = handle_of(resolved, ref)
     columns = describe_columns(handle)
-    roles = assign_roles(columns, tensors)
+    roles = assign_roles(columns, tensors, stored_sizes=not apply_exif)
     check_image_column(columns[roles.img])
     stored = _stored_format(columns[roles.gt_bboxes], box_format)
     names = columns[roles.gt_labels].metadata.get("class_names")
+    if not names and columns[roles.gt_labels].kind == "text":
+        names = text_classes(handle, columns[roles.gt_labels])
     lake_classes = _lake_classes(names, classes, roles.gt_labels)
-    table = build_table(handle, roles, stored, len(lake_classes))
+    table = table_of(
+        resolved,
+        handle,
+        roles,
+        stored,
+        label_coding(columns[roles.gt_labels], lake_classes),
+        allow_bad_images=allow_bad_images,
+        apply_exif=apply_exif,
+    )
     selected = _selected(classes, lake_classes, roles.gt_labels)
-    view = LakeView(resolved, ref, columns, roles, table, lake_classes, selected)
+    view = LakeView(resolved, ref, columns, roles, table, lake_classes, selected, apply_exif)
     return _views.setdefault(view.key, view)
+
+
+def open_view_of(
+    opened: Any,
+    *,
+    credentials: CredentialRef | None = None,
+    tensors: Mapping[str, Any] | None = None,
+    box_format: str | None = None,
+    classes: Sequence[str] | None = None,
+    apply_exif: bool = False,
+    allow_bad_images: bool = False,
+) -> LakeView:
+    """The same for a dataset or a view that Deep Lake has already opened, pinned as it is now.
+
+    Args:
+        opened: ``deeplake.Dataset``, ``ReadOnlyDataset`` or ``DatasetView``.
+        credentials: Used in place of those that the object was opened with.
+        tensors: As for `open_view`, like all the rest.
+        box_format: Likewise.
+        classes: Likewise.
+        apply_exif: Likewise.
+        allow_bad_images: Likewise.
+
+    Raises:
+        DeepLakeMMDetError: As `source_of` and `open_view`.
+    """
+    resolved, ref = source_of(opened, credentials)
+    return open_view(
+        resolved,
+        credentials=ref,
+        tensors=tensors,
+        box_format=box_format,
+        classes=classes,
+        apply_exif=apply_exif,
+        allow_bad_images=allow_bad_images,
+    )
 
 
 def find_view(key: str) -> LakeView:

@@ -21,6 +21,7 @@ from deeplake_mmdet.errors import (
     ConfigError,
     DeepLakeMMDetError,
 )
+from deeplake_mmdet.lake.roles import COCO_JSON, STORED_PIXELS
 from deeplake_mmdet.lake.targets import open_target, storage_errors
 
 __all__ = ["OPTIONAL_COLUMNS", "ImageRecord", "LakeWriter", "check_target"]
@@ -217,7 +218,9 @@ class LakeWriter:
         if self._category_ids is not None:
             labels["category_ids"] = self._category_ids
         if "segmentations" in self._optional:
-            self._dataset["segmentations"].metadata["format"] = "coco-json"
+            self._dataset["segmentations"].metadata["format"] = COCO_JSON
+        for name in ("width", "height"):  # the import decoded every image: these may be trusted
+            self._dataset[name].metadata["format"] = STORED_PIXELS
 
     def _flush(self) -> None:
         if self._pending:

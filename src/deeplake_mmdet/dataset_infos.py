@@ -1,0 +1,165 @@
+"""Data-infos made on demand from an annotation table, and what reading samples brings to light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from deeplake_mmdet.lake import LakeView
+
+__all__ = ["DataInfos", "Sightings", "clean_data_infos"]
+
+
+class DataInfos(Sequence[dict[str, Any]]):
+    """MMDetection's list of data-infos, made on demand from the annotation table.
+
+    Args:
+        view: The lake.
+        rows: Row numbers, shape (n,), int64: entry i describes row ``rows[i]``.
+        keep: Which boxes of the table take part, shape (m,), bool.
+        ignored: Which of them are to be ignored (crowds, difficult ones), shape (m,), bool.
+        extra: Entries added to every data-info.
+    """
+
+    def __init__(
+        self,
+        view: LakeView,
+        rows: NDArray[np.int64],
+        keep: NDArray[np.bool_],
+        ignored: NDArray[np.bool_],
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.view = view
+        self.rows = rows
+        self.keep = keep
+        self.ignored = ignored
+        self.extra = dict(extra or {})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, chosen: Any) -> DataInfos:
+        """The same for some entries, given as anything that indexes a NumPy array."""
+        return DataInfos(self.view, self.rows[chosen], self.keep, self.ignored, self.extra)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.select(index)
+        view, table, row = self.view, self.view.table, int(self.rows[index])
+        span = table.span(row)
+        keep = self.keep[span]
+        boxes = table.xyxy(row)[keep].tolist()
+        labels = view.labels[span][keep].tolist()
+        flags = self.ignored[span][keep].astype(int).tolist()
+        return {
+            "img_path": view.uri(row),
+            "img_id": row if table.img_ids is None else int(table.img_ids[row]),
+            "seg_map_path": None,
+            "height": int(table.heights[row]),
+            "width": int(table.widths[row]),
+            "instances": [
+                {"bbox": box, "bbox_label": label, "ignore_flag": flag}
+                for box, label, flag in zip(boxes, labels, flags, strict=True)
+            ],
+            **self.extra,
+        }
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
+    def labels_of(self, index: int) -> list[int]:
+        """Class indices of the boxes of one entry."""
+        span = self.view.table.span(int(self.rows[index]))
+        return list(self.view.labels[span][self.keep[span]].tolist())
+
+    def segmentations_of(self, index: int) -> list[Any]:
+        """COCO segmentations of the boxes of one entry, fetched from the lake."""
+        row = int(self.rows[index])
+        keep = self.keep[self.view.table.span(row)]
+        return [mask for mask, kept in zip(self.view.segmentations(row), keep, strict=True) if kept]
+
+
+class Sightings:
+    """Rows that turned out to be flawed when they were read; one byte for each row of the lake.
+
+    The marks lie in memory that worker processes share, so that the process that started them knows what
+    they met.
+
+    Args:
+        rows: Number of rows of the lake.
+    """
+
+    UNDECODABLE = 1
+    NO_USABLE_MASK = 2
+
+    def __init__(self, rows: int) -> None:
+        self._marks = torch.zeros(rows, dtype=torch.uint8)
+        self._marks.share_memory_()  # type: ignore[no-untyped-call]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sightings:
+        return self  # a subset reads the same rows
+
+    def has(self, row: int, mark: int) -> bool:
+        """Whether a row bears a mark."""
+        return bool(int(self._marks[row]) & mark)
+
+    def add(self, row: int, mark: int) -> bool:
+        """Mark a row; False if it bore the mark already."""
+        if self.has(row, mark):
+            return False
+        self._marks[row] |= mark
+        return True
+
+    def rows(self, mark: int) -> list[int]:
+        """The rows that bear a mark, in order."""
+        return list(torch.nonzero(self._marks & mark).flatten().tolist())
+
+
+def clean_data_infos(view: LakeView, bbox_min_size: float | None, extra: Mapping[str, Any]) -> DataInfos:
+    """Clean all boxes as ``CocoDataset.parse_data_info`` does, and log what was left out.
+
+    Args:
+        view: The lake. Rows whose image size is unknown, 0 x 0, are left out.
+        bbox_min_size: Boxes narrower or lower than this many pixels are to be ignored in training.
+        extra: Entries added to every data-info.
+    """
+    table, labels = view.table, view.labels
+    known = np.flatnonzero(table.widths)
+    keep, ignored = np.ones(len(labels), bool), np.zeros(len(labels), bool)
+    left: dict[str, int] = {}
+    for block in table.blocks():  # of all boxes at once, temporary arrays would fill gigabytes
+        span, widths, heights = block.boxes, table.widths[block.rows], table.heights[block.rows]
+        x, y, width, height = block.xywh.T
+        inside_w = np.minimum(x + width, widths) - np.maximum(x, 0)
+        inside_h = np.minimum(y + height, heights) - np.maximum(y, 0)
+        tiny = (width < 1) | (height < 1)
+        reasons = {
+            "of images that cannot be decoded": widths == 0,
+            "flagged ignore": np.zeros(len(x), bool) if table.ignore is None else table.ignore[span],
+            "outside the image": (np.maximum(inside_w, 0) * np.maximum(inside_h, 0)) == 0,
+            "without area or smaller than a pixel": (
+                tiny if table.areas is None else tiny | (table.areas[span] <= 0)
+            ),
+            "of other classes": labels[span] < 0,
+        }
+        for reason, hit in reasons.items():
+            left[reason] = left.get(reason, 0) + int((keep[span] & hit).sum())
+            keep[span] &= ~hit
+        for flags in (table.iscrowd, table.difficult):
+            if flags is not None:
+                ignored[span] |= flags[span]
+        if bbox_min_size is not None:
+            ignored[span] |= (width < bbox_min_size) | (height < bbox_min_size)
+    counts = [f"{count} {reason}" for reason, count in left.items() if count]
+    left_out = f"; left out: {', '.join(counts)}" if counts else ""
+    print_log(
+        f"{view.source}: {len(known)} images, {int(keep.sum())} of {len(keep)} boxes, "
+        f"{int((keep & ignored).sum())} of them ignored in training{left_out}",
+        "current",
+    )
+    return DataInfos(view, known, keep, ignored, extra)

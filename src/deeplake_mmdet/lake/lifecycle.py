@@ -1,0 +1,159 @@
+"""No Deep Lake work in flight at fork or at exit.
+
+Deep Lake's threads survive neither: a fork during a read hangs or kills the process, and so does an exit.
+Every call into Deep Lake that may take a while is therefore counted here (`in_flight`).
+
+At exit, calls under way get time to end. One that was given up, because its deadline passed or the user
+pressed Ctrl-C, cannot be taken back; the process then ends without the destructors that would trip over it.
+
+At fork the calls of other threads are waited for. This cannot help with `os.fork` itself, which Deep Lake
+replaces by a function of its own that trips over calls under way before any hook is run: who reads in threads
+must let them rest while workers are started.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["abandon", "abandoned", "at_exit", "in_flight"]
+
+_EXIT_PATIENCE = 2.0  # seconds that an exit waits for calls under way
+_FORK_PATIENCE = 10.0  # seconds that a fork waits
+_POLL = 0.005
+
+_log = logging.getLogger("deeplake_mmdet")
+
+
+class _State:
+    """What is under way in this process."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.active: dict[int, int] = {}  # thread -> calls under way
+        self.abandoned: list[Any] = []  # futures that nobody waits for any more
+        self.endured = 0  # how many of them a fork has waited for in vain
+        self.forking = False
+        self.closers: list[Callable[[], None]] = []
+        self.registered = False
+
+
+_state = _State()
+_parents: list[_State] = []  # a child must not run destructors of what belongs to its parent's threads
+
+
+@contextlib.contextmanager
+def in_flight() -> Iterator[None]:
+    """Mark that this thread has a Deep Lake call under way. Waits while another thread forks."""
+    state, thread = _state, threading.get_ident()
+    with state.changed:
+        while state.forking and thread not in state.active:
+            state.changed.wait()
+        state.active[thread] = state.active.get(thread, 0) + 1
+    try:
+        yield
+    finally:
+        with state.changed:
+            state.active[thread] -= 1
+            if not state.active[thread]:
+                del state.active[thread]
+            state.changed.notify_all()
+
+
+def abandon(future: Any) -> None:
+    """Remember a Deep Lake future that is given up while its call is under way, and say what follows."""
+    _state.abandoned.append(future)
+    _register()  # the very first call of a process may be given up
+    _log.warning(
+        "A read was given up that is still under way inside Deep Lake. Until it ends this process must not "
+        "fork, or it hangs: end the run, or start data loader workers by 'spawn'"
+    )
+
+
+def abandoned() -> int:
+    """How many given-up calls are still under way."""
+    _state.abandoned[:] = [future for future in _state.abandoned if not future.is_completed()]
+    return len(_state.abandoned)
+
+
+def at_exit(close: Callable[[], None]) -> None:
+    """Call ``close`` when the process ends normally, if by then nothing is under way.
+
+    To be called after the import of deeplake: the last registered runs first.
+    """
+    if close not in _state.closers:
+        _state.closers.append(close)
+    _register()
+
+
+def _register() -> None:
+    if not _state.registered:
+        atexit.register(_exit)
+        _state.registered = True
+
+
+def _busy() -> bool:
+    me = threading.get_ident()
+    return bool(abandoned()) or any(thread != me for thread in _state.active)
+
+
+def _in_the_way(me: int) -> bool:
+    """Whether a fork had better wait; not again for what an earlier one has waited for in vain."""
+    return abandoned() > _state.endured or any(thread != me for thread in _state.active)
+
+
+def _exit() -> None:
+    end = time.monotonic() + _EXIT_PATIENCE
+    while _busy() and time.monotonic() < end:
+        time.sleep(_POLL)
+    if not _busy():
+        for close in _state.closers:
+            close()
+        return
+    # Python has still to flush its files; only the C library's own exit handlers, Deep Lake's among them, are
+    # left out. on_exit hands _exit the exit code, and handlers run last in, first out.
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
+    # A thread whose call ends while Python shuts down is ended by Python, which C++ takes for a reason to
+    # abort the process. It is to sleep instead until the process is gone.
+    with contextlib.suppress(OSError, AttributeError):
+        set_terminate = ctypes.CDLL("libstdc++.so.6")._ZSt13set_terminatePFvvE
+        set_terminate(ctypes.cast(libc.pause, ctypes.c_void_p))
+
+
+def _before_fork() -> None:
+    state, me = _state, threading.get_ident()
+    state.changed.acquire()
+    state.forking = True
+    end = time.monotonic() + _FORK_PATIENCE
+    # The lock is released while waiting and held, without any call under way, through the fork itself.
+    while _in_the_way(me) and me not in state.active and time.monotonic() < end:
+        state.changed.wait(_POLL)
+    state.endured = abandoned()
+
+
+def _after_fork_in_parent() -> None:
+    _state.forking = False
+    _state.changed.notify_all()
+    _state.changed.release()
+
+
+def _after_fork_in_child() -> None:
+    global _state
+    _parents.append(_state)
+    registered, closers = _state.registered, _state.closers
+    _state = _State()
+    _state.registered, _state.closers = registered, list(closers)
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)

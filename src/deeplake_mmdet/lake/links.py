@@ -1,0 +1,116 @@
+"""Images that a lake holds as links to files elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeplake_mmdet.errors import DeepLakeMMDetError, ImageError, StorageError
+from deeplake_mmdet.lake.containers import encode_array
+
+__all__ = ["SIGNATURES", "read_addresses", "read_link", "size_of_link"]
+
+_FORMATS = ("JPEG", "MPO", "PNG")  # MPO is what Pillow calls a JPEG that holds further pictures
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+
+def read_addresses(handle: Any, column: str, rows: list[int]) -> list[str]:
+    """The addresses of some rows' files; empty where a row has none."""
+    return [bytes(data or b"").decode() for data in handle[column].get_bytes(rows)]
+
+
+def read_link(handle: Any, column: str, row: int, address: str) -> bytes:
+    """The encoded image that a link leads to.
+
+    A local file is read as it is. Deep Lake fetches any other address and gives decoded pixels only, which
+    are served in a lossless container.
+
+    Raises:
+        ImageError: There is no such file, or it is not JPEG or PNG.
+        StorageError: The storage refused or failed.
+    """
+    where = _where(column, row, address)
+    path = _local(address)
+    if path is None:
+        return encode_array(_fetch(handle, column, row, address), where)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _missing(where) from None
+    except OSError as error:
+        raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
+    if not data.startswith(SIGNATURES):
+        raise _foreign(where)
+    return data
+
+
+def size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int, int]:
+    """Height and width of the stored pixels, from the header of a local file; others are fetched.
+
+    Raises as `read_link`.
+    """
+    where = _where(column, row, address)
+    path = _local(address)
+    if path is None:
+        height, width = _fetch(handle, column, row, address).shape[:2]
+        return int(height), int(width)
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.format not in _FORMATS:
+                raise _foreign(where)
+            return image.height, image.width
+    except FileNotFoundError:
+        raise _missing(where) from None
+    except UnidentifiedImageError:
+        raise _foreign(where) from None
+    except OSError as error:
+        raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
+
+
+def _local(address: str) -> Path | None:
+    if "://" in address and not address.startswith("file://"):
+        return None
+    return Path(address.removeprefix("file://")).expanduser()
+
+
+def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
+    where = _where(column, row, address)
+    if address.partition("?")[0].lower().endswith(".png"):
+        raise ImageError(
+            "Deep Lake decodes linked PNG files wrongly if they have a palette or 16 bit",
+            where=where,
+            advice="copy these files to a local folder, or import them into the lake",
+        )
+    try:
+        pixels = handle[column][[row]][0]
+    except KeyError:
+        raise _missing(where) from None
+    except DeepLakeMMDetError:
+        raise
+    except Exception as error:  # of many kinds without a common base; their text may hold credentials
+        raise StorageError(
+            f"The linked file cannot be fetched ({type(error).__name__})",
+            where=where,
+            advice="check the address and the credentials; Deep Lake must be able to read it",
+        ) from None
+    if pixels is None or np.ndim(pixels) != 3:  # what cannot be decoded comes as one or the other
+        raise _foreign(where)
+    return pixels
+
+
+def _missing(where: str) -> ImageError:
+    return ImageError("The link leads to no file", where=where, advice="restore the file or delete the row")
+
+
+def _foreign(where: str) -> ImageError:
+    return ImageError(
+        "The linked file is not a JPEG or PNG image", where=where, advice="convert the file or delete the row"
+    )
+
+
+def _where(column: str, row: int, address: str) -> str:
+    return f"column {column!r}, row {row}, link {address.partition('?')[0]!r}"

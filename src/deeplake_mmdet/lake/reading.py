@@ -1,0 +1,158 @@
+"""Open lakes as the rest of this package reads them: with deadlines, retries and a cure for sticky failures.
+
+After a failed fetch a Deep Lake handle raises the same error again without asking the storage; only a handle
+opened anew helps.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
+from deeplake_mmdet.lake import faults, lifecycle
+from deeplake_mmdet.lake.storage_errors import translate
+
+__all__ = ["LakeColumn", "LakeHandle", "close_all"]
+
+_open_handles: weakref.WeakSet[LakeHandle] = weakref.WeakSet()
+
+
+class LakeHandle:
+    """An open lake, or a query's view of one; read-only, of one process, never pickled.
+
+    Behaves like Deep Lake's own handle as far as reading goes: ``len()``, ``handle[column]``, ``query`` and
+    the attributes. Reads of remote lakes keep the deadline (`faults.deadline_seconds`) and are retried on a
+    handle opened anew. Safe to use from several threads.
+
+    Args:
+        open_raw: Opens Deep Lake's own handle; called again after failures and `close`.
+        where: The lake, for messages.
+        local: Whether reads need no network: they are then neither polled nor retried.
+        raw: Deep Lake's handle, if it is open already.
+    """
+
+    def __init__(self, open_raw: Callable[[], Any], where: str, *, local: bool, raw: Any = None) -> None:
+        self._open_raw = open_raw
+        self.where = where
+        self.local = local
+        self._raw = raw
+        _open_handles.add(self)
+        lifecycle.at_exit(close_all)
+
+    @property
+    def raw(self) -> Any:
+        """Deep Lake's own handle; opened if it is not."""
+        raw = self._raw
+        if raw is None:
+            raw = self._raw = self._open_raw()
+        return raw
+
+    def close(self) -> None:
+        """Drop Deep Lake's handle with its caches and connections. The next read opens it again."""
+        self._raw = None
+
+    def query(self, tql: str) -> LakeHandle:
+        """The view that a query gives. Raises Deep Lake's ``RuntimeError`` if it cannot be run."""
+        raw = self.read(lambda raw: raw.query(tql), lambda raw: raw.query_async(tql))
+        return LakeHandle(lambda: self.raw.query(tql), self.where, local=self.local, raw=raw)
+
+    def read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
+        """Run one read.
+
+        Args:
+            call: Reads from Deep Lake's handle; for local lakes.
+            start: The same, giving a future; for remote lakes.
+
+        Raises:
+            StorageError: The storage failed for good, or the deadline passed.
+            CredentialError: The storage refused access, even with credentials resolved anew.
+        """
+        if self.local:
+            with lifecycle.in_flight():
+                return call(self.raw)
+        end = time.monotonic() + faults.deadline_seconds()
+        attempt, renewed = 0, False
+        last: DeepLakeMMDetError | None = None
+        while True:
+            used = self._raw
+            try:
+                return faults.wait(lambda: start(self.raw), end, self.where)
+            except Exception as error:
+                attempt += 1
+                if isinstance(error, StorageError) and last is not None:
+                    raise last from None  # the reason of the retry says more than that time is up
+                problem = _translate(error, self.where)
+                if problem is None:
+                    raise
+                if self._raw is used:
+                    self.close()
+                if faults.is_denied(error) and not renewed:
+                    renewed = True  # the next try resolves credentials again
+                elif not faults.is_transient(error) or not faults.pause_before_retry(attempt, end):
+                    raise problem from None
+                last = problem
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, column: str) -> LakeColumn:
+        return LakeColumn(self, column)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.raw, name)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("An open lake cannot be pickled: its pickle would drop the version and hold secrets")
+
+    def __repr__(self) -> str:
+        return f"LakeHandle({self.where}, {'closed' if self._raw is None else 'open'})"
+
+
+class LakeColumn:
+    """One column of a `LakeHandle`; unlike Deep Lake's own it keeps its lake open."""
+
+    def __init__(self, handle: LakeHandle, name: str) -> None:
+        self._handle = handle
+        self.name = name
+        self.metadata = handle.raw[name].metadata  # also finds out whether there is such a column
+
+    def __getitem__(self, index: Any) -> Any:
+        name = self.name
+        return self._handle.read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
+
+    def get_bytes(self, index: Any) -> Any:
+        """The encoded cells of an index, a slice or a list of indices, as Deep Lake gives them."""
+        name = self.name
+        return self._handle.read(
+            lambda raw: raw[name].get_bytes(index), lambda raw: raw[name].get_bytes_async(index)
+        )
+
+    def __len__(self) -> int:
+        return len(self._handle)
+
+
+def _translate(error: Exception, where: str) -> DeepLakeMMDetError | None:
+    if type(error) is KeyError:
+        return faults.MissingObjectError(
+            "The storage says that an object of the lake does not exist",
+            where=where,
+            advice="the lake is damaged or was rewritten while in use: start again, or restore it",
+        )
+    if faults.is_transient(error) and isinstance(error, RuntimeError):
+        return StorageError(
+            "The storage gave incomplete or damaged data",
+            where=where,
+            advice="check the network; if it happens at each start, an object of the lake is damaged",
+        )
+    return translate(error, where)
+
+
+def close_all() -> None:
+    """Close all lakes that this process has open. A later read opens them again."""
+    for handle in list(_open_handles):
+        handle.close()

@@ -1,0 +1,179 @@
+"""Reading of an annotation table out of a lake, block by block and column by column."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.lake.boxes import BoxFormat
+from deeplake_mmdet.lake.labels import LabelCoding, read_labels
+from deeplake_mmdet.lake.roles import Roles
+from deeplake_mmdet.lake.sizes import read_sizes
+from deeplake_mmdet.lake.table import AnnotationTable
+from deeplake_mmdet.lake.table_blocks import Block, list_rows, read_blocks
+
+__all__ = ["ArraySink", "MemorySink", "build_table", "fill_table"]
+
+# Role, array, element type.
+_PER_BOX = (
+    ("area", "areas", "f8"),
+    ("iscrowd", "iscrowd", "?"),
+    ("difficult", "difficult", "?"),
+    ("ignore", "ignore", "?"),
+)
+
+
+class ArraySink(Protocol):
+    """Where a table's arrays go, block by block."""
+
+    def append(self, name: str, block: NDArray[Any]) -> None:
+        """Add to the end of an array; blocks of one array share element type and width."""
+
+
+class MemorySink:
+    """Arrays in this process's memory."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, list[NDArray[Any]]] = {}
+
+    def append(self, name: str, block: NDArray[Any]) -> None:
+        """Add to the end of an array."""
+        self._blocks.setdefault(name, []).append(np.array(block))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name. Each is put together as its blocks are dropped."""
+        return {name: np.concatenate(self._blocks.pop(name)) for name in list(self._blocks)}
+
+
+def build_table(
+    handle: Any,
+    roles: Roles,
+    box_format: BoxFormat,
+    class_count: int | None,
+    *,
+    coding: LabelCoding | None = None,
+    allow_bad_images: bool = False,
+    apply_exif: bool = False,
+) -> AnnotationTable:
+    """Read the annotation columns of an open lake into memory.
+
+    Args:
+        handle: Open lake.
+        roles: Column names.
+        box_format: How the lake stores boxes.
+        class_count: Number of class names, to check labels against; None if unknown.
+        coding: What the labels are; indices into the class names if not given.
+        allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
+        apply_exif: Give sizes of images as turned by their EXIF orientation.
+
+    Raises:
+        AnnotationError: The lake is empty; a row's boxes are not (k, 4) finite numbers; boxes, labels or
+            flags differ in number; a label lies outside the class names.
+        ImageError: An image cannot be decoded, as far as ``SHAPE()`` shows it.
+    """
+    sink = MemorySink()
+    coding = coding or LabelCoding(roles.gt_labels, class_count)
+    fill_table(sink, handle, roles, coding, allow_bad_images=allow_bad_images, apply_exif=apply_exif)
+    arrays: dict[str, Any] = sink.arrays()
+    return AnnotationTable(box_format=box_format, **arrays)
+
+
+def fill_table(
+    sink: ArraySink,
+    handle: Any,
+    roles: Roles,
+    coding: LabelCoding,
+    *,
+    allow_bad_images: bool = False,
+    apply_exif: bool = False,
+) -> None:
+    """Read the annotation columns of an open lake into a sink; the arrays are those of `AnnotationTable`.
+
+    Memory does not grow with the lake but for a few numbers per row. Arguments and errors as `build_table`.
+    """
+    count = len(handle)
+    if count == 0:
+        raise AnnotationError("The lake has no rows", where="the pinned version", advice="import data first")
+    box_counts = _boxes(sink, handle, roles.gt_bboxes)
+    offsets = np.zeros(count + 1, np.int64)
+    np.cumsum(box_counts, out=offsets[1:])
+    sink.append("offsets", offsets)
+    counts = np.zeros(count, np.int64)
+    for block in read_labels(handle, coding):
+        counts[block.start : block.start + len(block.counts)] = block.counts
+        sink.append("labels", block.values)
+    _check_counts(box_counts, counts, roles.gt_bboxes, roles.gt_labels)
+    for role, name, kind in _PER_BOX:
+        column = getattr(roles, role)
+        if column is None:
+            continue
+        for block in read_blocks(handle, column):
+            counts[block.start : block.start + len(block.counts)] = block.counts
+            sink.append(name, block.values.astype(kind))
+        _check_counts(box_counts, counts, roles.gt_bboxes, column)
+    _sizes(sink, handle, roles, allow_bad_images, apply_exif)
+    if roles.img_id:
+        for block in read_blocks(handle, roles.img_id):
+            sink.append("img_ids", _one_each(block, roles.img_id).astype(np.int64))
+
+
+def _boxes(sink: ArraySink, handle: Any, column: str) -> NDArray[np.int64]:
+    counts = np.zeros(len(handle), np.int64)
+    for block in read_blocks(handle, column, width=4):
+        values = block.values.astype(np.float64, copy=False)
+        if not np.isfinite(values).all():
+            infinite = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            raise AnnotationError(
+                f"{len(infinite)} boxes are not finite numbers",
+                where=f"column {column!r}, {block.rows_of(infinite)}",
+                advice="repair these rows, or leave them out with query=",
+            )
+        counts[block.start : block.start + len(block.counts)] = block.counts
+        sink.append("boxes", values)
+    return counts
+
+
+def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, apply_exif: bool) -> None:
+    if not (roles.width and roles.height):
+        sizes = read_sizes(handle, roles.img, allow_bad=allow_bad, displayed=apply_exif)
+        sink.append("heights", sizes[:, 0])
+        sink.append("widths", sizes[:, 1])
+        return
+    for name, column in (("widths", roles.width), ("heights", roles.height)):
+        for block in read_blocks(handle, column):
+            values = _one_each(block, column)
+            wrong = np.flatnonzero((values <= 0) | (values >= 2**31))
+            if len(wrong):
+                raise AnnotationError(
+                    f"{len(wrong)} rows give no positive image size",
+                    where=f"columns {roles.width!r} and {roles.height!r}, {block.rows_of(wrong)}",
+                    advice="repair these rows",
+                )
+            sink.append(name, values.astype(np.int32))
+
+
+def _one_each(block: Block, column: str) -> NDArray[Any]:
+    wrong = np.flatnonzero(block.counts != 1)
+    if len(wrong):
+        raise AnnotationError(
+            f"Row {block.start + wrong[0]} has {block.counts[wrong[0]]} values where one is expected"
+            f" ({len(wrong)} such rows)",
+            where=f"column {column!r}, {list_rows(wrong + block.start)}",
+            advice="fill these rows, or leave them out with query=",
+        )
+    return block.values
+
+
+def _check_counts(expected: NDArray[np.int64], found: NDArray[np.int64], boxes: str, other: str) -> None:
+    wrong = np.flatnonzero(expected != found)
+    if len(wrong):
+        row = int(wrong[0])
+        raise AnnotationError(
+            f"Row {row} has {expected[row]} boxes but {found[row]} values in {other!r}"
+            f" ({len(wrong)} such rows)",
+            where=f"columns {boxes!r} and {other!r}, {list_rows(wrong)}",
+            advice="repair these rows, or leave them out with query=",
+        )

@@ -1,0 +1,251 @@
+"""Lakes in Deep Lake's older format v3: pinning a commit, and opening it again.
+
+Deep Lake 4 reads them through a query only and says nothing of their versions: those stand in JSON files.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
+from deeplake_mmdet.lake.storage_errors import guard
+
+__all__ = ["Commits", "is_v3", "open_pinned", "pin", "read_commits", "saved_views"]
+
+_FIRST = "firstdbf9474d461a19e9333c2fd19b46115348f"  # the id of every v3 lake's first commit
+_VERSIONS = "version_control_info.json"
+_VIEW_ROWS = "VDS_INDEX"  # the only column of a saved view that was not copied
+_warned: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Commits:
+    """The commits of a v3 lake by id, and the newest of each branch by name."""
+
+    nodes: dict[str, dict[str, Any]]
+    branches: dict[str, str]
+
+    def line(self, commit: str) -> list[str]:
+        """A commit and those before it, newest first."""
+        found = [commit]
+        while parent := self.nodes[found[-1]]["parent"]:
+            found.append(parent)
+        return found
+
+    def is_open(self, commit: str) -> bool:
+        """Whether it is the head of a branch, to which rows are still being added."""
+        return self.nodes[commit]["commit_time"] is None
+
+    def identity(self, commit: str) -> str:
+        """Stands for the lake: a hash of what came before a commit, which never changes again."""
+        before = self.line(commit)[1:]
+        return short_hash(
+            [[name, self.nodes[name]["commit_time"], self.nodes[name]["commit_message"]] for name in before]
+        )
+
+
+def is_v3(url: str, credentials: CredentialRef) -> bool:
+    """Whether a v3 lake stands at an address."""
+    return _read(url, "dataset_meta.json", credentials) is not None
+
+
+def read_commits(url: str, credentials: CredentialRef) -> Commits:
+    """The lake's commits. A lake without a record of them has one, still open."""
+    found = _read(url, _VERSIONS, credentials)
+    if found is None:
+        node = {"branch": "main", "parent": None, "commit_time": None, "commit_message": None}
+        return Commits({_FIRST: node}, {"main": _FIRST})
+    return Commits(found["commits"], found["branches"])
+
+
+def saved_views(url: str, credentials: CredentialRef) -> dict[str, dict[str, Any]]:
+    """The lake's records of its saved views, by id."""
+    return {entry["id"]: entry for entry in _read(url, "queries.json", credentials) or []}
+
+
+def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Any]:
+    """Choose the commit that the source asks for.
+
+    Returns:
+        The pinned source, with the rows of a saved view, and the lake opened at that commit.
+
+    Raises:
+        SourceNotFoundError: There is no such commit, branch or saved view.
+        ConfigError: Commit and branch contradict each other or the saved view; a tag is asked for.
+    """
+    if source.tag:
+        raise ConfigError(
+            "This lake is in Deep Lake's older format (v3), which has no tags",
+            where=f"dataset key 'tag'={source.tag!r}, lake {source.path}",
+            advice="use view=, branch= or commit=",
+        )
+    commits = read_commits(source.path, credentials)
+    if source.view:
+        return _pin_view(source, commits, credentials)
+    commit = _chosen(source, commits)
+    branch = source.branch or commits.nodes[commit]["branch"]
+    if source.commit is None and commits.is_open(commit):
+        parent = commits.nodes[commit]["parent"]
+        if parent and not _is_changed(source.path, commit, credentials):
+            commit = parent
+    resolved = ResolvedSource(
+        source.path, commits.identity(commit), branch, commit, format="v3", branch=branch
+    )
+    handle = open_pinned(resolved, credentials)
+    if commits.is_open(commit):
+        _warn_open(resolved)
+        resolved = resolved.with_rows(np.arange(len(handle)))
+    return resolved, handle
+
+
+def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
+    """The lake at the pinned commit, without queries and saved rows.
+
+    Raises:
+        SourceNotFoundError: Another lake stands there now.
+    """
+    commits = read_commits(resolved.url, credentials)
+    commit = resolved.version
+    if commit not in commits.nodes or commits.identity(commit) != resolved.dataset_id:
+        raise SourceNotFoundError(
+            "Another lake now stands at this path",
+            where=f"lake {resolved}",
+            advice="it was overwritten while in use: start again",
+        )
+    reference = "" if commit == _FIRST and len(commits.nodes) == 1 else f"@{commit}"
+    return _query(resolved.url, reference, credentials)
+
+
+def _chosen(source: Source, commits: Commits) -> str:
+    if source.branch and source.branch not in commits.branches:
+        raise SourceNotFoundError(
+            f"The lake has no branch {source.branch!r}",
+            where=f"dataset key 'branch', lake {source.path}",
+            advice=f"it has: {', '.join(commits.branches)}",
+        )
+    if source.commit is None:
+        return commits.branches[source.branch or "main"]
+    if source.commit not in commits.nodes:
+        raise SourceNotFoundError(
+            f"The lake has no commit {source.commit!r}",
+            where=f"dataset key 'commit', lake {source.path}",
+            advice=f"it has: {', '.join(commits.nodes)}",
+        )
+    if source.branch and source.commit not in commits.line(commits.branches[source.branch]):
+        raise ConfigError(
+            f"Commit {source.commit!r} is not one of branch {source.branch!r}",
+            where=f"dataset keys 'commit' and 'branch', lake {source.path}",
+            advice=f"it belongs to branch {commits.nodes[source.commit]['branch']!r}",
+        )
+    return source.commit
+
+
+def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> tuple[ResolvedSource, Any]:
+    views = saved_views(source.path, credentials)
+    name = str(source.view)
+    where = f"dataset key 'view'={name!r}, lake {source.path}"
+    if name not in views:
+        raise SourceNotFoundError(
+            f"The lake has no saved view {name!r}",
+            where=where,
+            advice=f"it has: {', '.join(views) or 'none'}",
+        )
+    commit = views[name].get("source-dataset-version") or _FIRST
+    branch = commits.nodes.get(commit, {}).get("branch", "main")
+    if (source.commit or commit) != commit or (source.branch or branch) != branch:
+        raise ConfigError(
+            f"The view {name!r} was saved of commit {commit!r} on branch {branch!r}, which contradicts what "
+            "else was asked for",
+            where=f"{where}, 'commit'={source.commit!r}, 'branch'={source.branch!r}",
+            advice="keep 'view' alone, or commit and branch without it",
+        )
+    url = f"{source.path}/.queries/{name}"
+    view = _query(url, "", credentials)
+    names = [column.name for column in view.schema.columns]
+    if names != [_VIEW_ROWS]:  # a copy: a small lake in itself, that nobody appends to
+        inner = read_commits(url, credentials)
+        head = inner.branches["main"]
+        return ResolvedSource(url, inner.identity(head), "main", head, format="v3"), view
+    if commit not in commits.nodes:
+        raise SourceFormatError(
+            f"The view was saved of commit {commit!r}, which the lake no longer has", where=where
+        )
+    resolved = ResolvedSource(
+        source.path, commits.identity(commit), branch, commit, format="v3", branch=branch
+    )
+    return resolved.with_rows(_view_rows(view)), open_pinned(resolved, credentials)
+
+
+def _view_rows(view: Any) -> NDArray[np.int64]:
+    cells = view[_VIEW_ROWS][:] if len(view) else []
+    return np.array([int(np.asarray(cell).reshape(-1)[0]) for cell in cells], np.int64)
+
+
+def _is_changed(url: str, head: str, credentials: CredentialRef) -> bool:
+    """Whether an open head differs from the commit before it: Deep Lake 3 then writes difference files."""
+    folder = f"versions/{head}"
+    meta = _read(url, f"{folder}/dataset_meta.json", credentials) or {}
+    tensors = set(meta.get("tensors", ())) - set(meta.get("hidden_tensors", ()))
+    # Listing the folder instead would hold the GIL while the storage is asked.
+    names = [f"{folder}/dataset_diff", *(f"{folder}/{tensor}/commit_diff" for tensor in sorted(tensors))]
+    return any(_fetch(url, name, credentials) is not None for name in names)
+
+
+def _warn_open(resolved: ResolvedSource) -> None:
+    if resolved.key in _warned:
+        return
+    _warned.add(resolved.key)
+    logging.getLogger(__name__).warning(
+        "%s: branch %s has rows that were never committed. Rows appended from now on are left out, but cells "
+        "that are changed in place would show: commit the lake (ds.commit() in Deep Lake 3) to be safe.",
+        resolved.url,
+        resolved.branch,
+    )
+
+
+def _query(url: str, reference: str, credentials: CredentialRef) -> Any:
+    import deeplake
+
+    token, creds = credentials.resolve()
+    query = f'SELECT * FROM "{url}{reference}"'
+
+    # Not deeplake.query(): it holds the GIL for as long as the storage is asked, deaf to deadline and Ctrl-C.
+    handle: Any = guard(f"lake {url}", lambda: deeplake.query_async(query, creds=creds or None, token=token))
+    if not handle.schema.columns:
+        raise SourceFormatError(
+            "This lake in Deep Lake's older format (v3) has no columns", where=f"lake {url}{reference}"
+        )
+    return handle
+
+
+def _read(url: str, name: str, credentials: CredentialRef) -> Any:
+    """A JSON file of the lake, or None if there is none."""
+    content = _fetch(url, name, credentials)
+    try:
+        return None if content is None else json.loads(content)
+    except ValueError:
+        raise SourceFormatError(
+            f"The lake's file {name} is damaged", where=f"lake {url}", advice="restore it from a copy"
+        ) from None
+
+
+def _fetch(url: str, name: str, credentials: CredentialRef) -> bytes | None:
+    """A file of the lake, or None if there is none."""
+    # deeplake.storage is announced but bound to something else.
+    from deeplake._deeplake.storage import Reader
+
+    token, creds = credentials.resolve()
+    where = f"lake {url}"
+    reader: Any = guard(where, lambda: Reader(url, creds=creds or None, token=token))
+    try:
+        return bytes(guard(where, lambda: reader.get_async(name)))
+    except SourceNotFoundError:
+        return None

@@ -1,0 +1,65 @@
+import pytest
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake.queries import is_plain_selection, is_random, split_source
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT * ORDER BY RANDOM()", True),
+        ("select * order by random ( ) limit 3", True),
+        ("SELECT * SAMPLE  BY weight LIMIT 5", True),
+        ("SELECT * WHERE a > 1 ORDER BY a", False),
+        ("SELECT * WHERE CONTAINS(name, 'RANDOM()')", False),
+        ("SELECT * WHERE name == 'it''s SAMPLE BY'", False),
+        ('SELECT * WHERE "sample by" > 1', False),
+        ("SELECT * LIMIT 3 -- RANDOM()", False),
+        ("SELECT * WHERE random > 1", False),
+    ],
+)
+def test_what_gives_other_rows_each_time(query, expected):
+    assert is_random(query) is expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT *", True),
+        (" select * where a > 1", True),
+        ("SELECT * ORDER BY RANDOM()", True),
+        ("SELECT *, a + 1 AS b", False),
+        ("SELECT a, b ORDER BY RANDOM()", False),
+        ("SELECT * GROUP BY a", False),
+    ],
+)
+def test_what_only_selects_rows(query, expected):
+    assert is_plain_selection(query) is expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT * WHERE a > 1", (None, "SELECT * WHERE a > 1")),
+        ('SELECT * FROM "s3://b/l" WHERE a > 1', ("s3://b/l", "SELECT *  WHERE a > 1")),
+        ('SELECT * from"l"', ("l", "SELECT * ")),
+        ("SELECT * FROM lake LIMIT 1", ("lake", "SELECT *  LIMIT 1")),
+        ("SELECT * FROM (SELECT * WHERE a > 1)", (None, "SELECT * FROM (SELECT * WHERE a > 1)")),
+        ("SELECT * WHERE a == 'x FROM \"y\"'", (None, "SELECT * WHERE a == 'x FROM \"y\"'")),
+    ],
+)
+def test_the_lake_of_a_query(query, expected):
+    assert split_source(query) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'SELECT * FROM "a" UNION (SELECT * FROM "b")',
+        'SELECT * FROM "a" JOIN "a" ON x = y',
+        'SELECT * JOIN "b"',
+    ],
+)
+def test_two_lakes_in_a_query_are_refused(query):
+    with pytest.raises(ConfigError, match="only one lake can be pinned"):
+        split_source(query)
