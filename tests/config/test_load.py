@@ -194,10 +194,12 @@ def test_a_file_that_does_not_load_is_told_with_the_reason(write, text, what):
     assert str(path) in str(caught.value)
 
 
-def test_a_config_for_mmdetection_2_is_told(write):
+def test_a_config_for_mmdetection_2_is_converted(write):
     path = write("data = dict(train=dict(type='CocoDataset'))\ntotal_epochs = 12\n")
-    with pytest.raises(ConfigError, match=r"MMDetection 2\.x.*'data'.*train_dataloader"):
-        load_config(path)
+    cfg = load_config(path)
+    assert "data" not in cfg
+    assert cfg.train_dataloader.dataset.type == "CocoDataset"
+    assert cfg.train_cfg.max_epochs == 12
 
 
 def test_json_and_yaml_files_are_configs_too(write):

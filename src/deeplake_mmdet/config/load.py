@@ -8,14 +8,40 @@ from typing import Any
 
 from mmengine.config import Config
 
+from deeplake_mmdet.config.legacy import log_notes, read_config
 from deeplake_mmdet.config.secrets import extract_secrets
-from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
+from deeplake_mmdet.legacy import convert_config_dict, is_legacy
 
 __all__ = ["load_config"]
 
+_LEGACY_KEYS = (
+    *(
+        "model",
+        "data",
+        "optimizer",
+        "optimizer_config",
+        "lr_config",
+        "momentum_config",
+        "runner",
+        "total_epochs",
+    ),
+    *(
+        "fp16",
+        "evaluation",
+        "checkpoint_config",
+        "log_config",
+        "workflow",
+        "dist_params",
+        "resume_from",
+        "seed",
+    ),
+    *("train_pipeline", "test_pipeline", "custom_hooks", "cudnn_benchmark"),
+)
+
 
 def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """Load an MMDetection 3.x config file.
+    """Load an MMDetection config file; one for 2.x is converted to 3.x, with notes in the log.
 
     Literal credentials (``credentials=dict(token=...)`` of a dataset) move to an in-process store and leave
     an opaque handle; top-level variables that repeat a secret are removed. What comes back may be dumped:
@@ -23,30 +49,44 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
     Args:
         path: Config file.
-        cfg_options: Changes by dotted key, e.g. ``{'train_dataloader.batch_size': 4}``.
+        cfg_options: Changes by dotted key, e.g. ``{'train_dataloader.batch_size': 4}``. For a 2.x file they
+            may be of either version.
 
     Raises:
         SourceNotFoundError: There is no such file.
-        ConfigError: The file is no config, or is one for MMDetection 2.x; or credentials are no mapping.
+        ConfigError: The file is no config, or one that cannot be converted; or credentials are no mapping.
         CredentialError: The config gives a user name and password.
     """
     file = Path(path).expanduser()
     if not file.is_file():
         raise SourceNotFoundError("There is no such config file", where=str(file))
     try:
-        loaded = Config.fromfile(str(file))
+        loaded = read_config(file)
+    except DeepLakeMMDetError:
+        raise
     except Exception as error:  # a config is a program: it may fail in any way
         text = f"{type(error).__name__}: {error}"
         raise ConfigError(f"The config cannot be loaded: {text}", where=str(file)) from error
-    if cfg_options:
-        loaded.merge_from_dict(dict(cfg_options))
-    if "data" in loaded and "train_dataloader" not in loaded:
-        raise ConfigError(
-            "This is a config for MMDetection 2.x",
-            where=f"{file}, key 'data'",
-            advice="this release reads 3.x configs (train_dataloader, val_dataloader); "
-            "mmdet's migration guide says what to change",
-        )
+    options = dict(cfg_options or {})
+    legacy = is_legacy(loaded)
+    early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
+    if early:
+        loaded.merge_from_dict(early)
     content, secrets = extract_secrets(loaded.to_dict())
-    text = Config(content).pretty_text if secrets else loaded.text
-    return Config(content, cfg_text=text, filename=str(file))
+    if not legacy:
+        text = Config(content).pretty_text if secrets else loaded.text
+        return Config(content, cfg_text=text, filename=str(file))
+    content, notes = convert_config_dict(content)
+    log_notes(notes)
+    converted = Config(content)
+    converted.merge_from_dict({key: value for key, value in options.items() if key not in early})
+    content, _ = extract_secrets(converted.to_dict())
+    return Config(content, cfg_text=Config(content).pretty_text, filename=str(file))
+
+
+def _is_for_legacy(key: str) -> bool:
+    """Whether an option changes a 2.x config before it is converted."""
+    top = key.partition(".")[0]
+    return (top in _LEGACY_KEYS and not key.startswith("model.data_preprocessor")) or top.startswith(
+        "deeplake_"
+    )

@@ -1,0 +1,20 @@
+"""Legacy configs: MMDetection 2.x -> 3.x, as pure functions on plain dicts that also return notes."""
+
+from __future__ import annotations
+
+from deeplake_mmdet.legacy.convert import convert_config_dict
+from deeplake_mmdet.legacy.detect import is_legacy, kind_of
+from deeplake_mmdet.legacy.names import counterpart, similar
+from deeplake_mmdet.legacy.notes import Note
+from deeplake_mmdet.legacy.onto_base import as_legacy, merge
+
+__all__ = [
+    "Note",
+    "as_legacy",
+    "convert_config_dict",
+    "counterpart",
+    "is_legacy",
+    "kind_of",
+    "merge",
+    "similar",
+]

@@ -1,0 +1,118 @@
+"""A whole MMDetection 2.x config -> a 3.x config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from deeplake_mmdet.legacy.data import convert_data
+from deeplake_mmdet.legacy.detect import kind_of
+from deeplake_mmdet.legacy.evaluation import convert_evaluation
+from deeplake_mmdet.legacy.keys import check_keys
+from deeplake_mmdet.legacy.model import convert_model
+from deeplake_mmdet.legacy.notes import Note, Notebook
+from deeplake_mmdet.legacy.optimizer import convert_optimizer
+from deeplake_mmdet.legacy.runtime import convert_environment, convert_hooks, convert_loop, loop_of
+from deeplake_mmdet.legacy.schedule import convert_schedule
+
+__all__ = ["convert_config_dict"]
+
+_CONVERTED = (
+    *("model", "data", "optimizer", "optimizer_config", "fp16", "lr_config", "momentum_config", "runner"),
+    *(
+        "total_epochs",
+        "evaluation",
+        "checkpoint_config",
+        "log_config",
+        "custom_hooks",
+        "workflow",
+        "dist_params",
+    ),
+    *(
+        "mp_start_method",
+        "opencv_num_threads",
+        "omp_num_threads",
+        "cudnn_benchmark",
+        "log_level",
+        "load_from",
+    ),
+    *("resume_from", "auto_resume", "seed", "deterministic", "diff_seed", "gpu_ids", "device", "work_dir"),
+    *("find_unused_parameters", "auto_scale_lr", "custom_imports", "train_cfg", "test_cfg"),
+    *("deeplake_dataloader_type", "deeplake_metrics_format"),
+)
+
+
+def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note]]:
+    """Convert a 2.x config, with or without ``deeplake_*`` keys.
+
+    Args:
+        cfg: The config's content as plain dicts and lists, with its bases merged in; not changed. Secrets
+            must have been replaced by handles before.
+
+    Returns:
+        A 3.x config's content, and notes on everything that was changed, approximated or left out. A 3.x
+        config comes back as it is, without notes.
+
+    Raises:
+        ConfigError: The config is half migrated, for MMDetection 1.x or for another toolbox; or a
+            ``deeplake_*`` key or value is unknown.
+    """
+    content = deepcopy(dict(cfg))
+    if kind_of(content) == "3.x":
+        return content, []
+    check_keys(content)
+    notes = Notebook()
+    loop = loop_of(content, notes)
+    data = convert_data(content, notes)
+    evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
+    model = convert_model(content, data.facts, notes)
+    new: dict[str, Any] = {}
+    if model is not None:
+        new["model"] = model
+    new |= {f"{split}_dataloader": loader for split, loader in data.loaders.items()}
+    new |= {f"{split}_evaluator": evaluator for split, evaluator in evaluation.evaluators.items()}
+    if data.tta is not None:
+        new["tta_pipeline"] = data.tta
+        new["tta_model"] = {"type": "DetTTAModel", "tta_cfg": _tta(model)}
+    validates = "val" in data.loaders
+    if "train" in data.loaders:
+        interval = evaluation.loop if validates else {}
+        new["train_cfg"] = convert_loop(content, loop, interval, notes)
+        new["optim_wrapper"] = convert_optimizer(content, notes)
+        new["param_scheduler"] = convert_schedule(content, loop, notes)
+    if validates:
+        new["val_cfg"] = {"type": "ValLoop"}
+    if "test" in data.loaders:
+        new["test_cfg"] = {"type": "TestLoop"}
+    new |= convert_hooks(content, loop, evaluation.checkpoint if validates else {}, notes)
+    new |= convert_environment(content, data.seed, notes)
+    _note_loader_type(content, notes)
+    _note_variables(content, notes)
+    return new, list(notes)
+
+
+def _tta(model: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How the versions of an image are merged: as the model merges its own boxes."""
+    test = (model or {}).get("test_cfg") or {}
+    test = test.get("rcnn", test)
+    usual = {"type": "nms", "iou_threshold": 0.5}
+    return {"nms": test.get("nms") or usual, "max_per_img": test.get("max_per_img", 100)}
+
+
+def _note_loader_type(cfg: Mapping[str, Any], notes: Notebook) -> None:
+    if cfg.get("deeplake_dataloader_type"):
+        notes.info(
+            "deeplake_dataloader_type",
+            "has no effect",
+            "there is one loader, as fast as the fastest of the old ones",
+            old=cfg["deeplake_dataloader_type"],
+        )
+
+
+def _note_variables(cfg: Mapping[str, Any], notes: Notebook) -> None:
+    """Variables of the file, whose values stand where they are used; not shown, for they may be anything."""
+    if names := sorted(str(name) for name in cfg if name not in _CONVERTED):
+        notes.info(
+            ", ".join(names), "left out", "variables of the file; their values stand where they are used"
+        )

@@ -1,0 +1,222 @@
+"""``evaluation`` -> evaluators, and what of it belongs to the training loop and the checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.data import Data
+from deeplake_mmdet.legacy.datasets import is_lake
+from deeplake_mmdet.legacy.keys import metrics_format, nearest
+from deeplake_mmdet.legacy.notes import Notebook, Settings
+
+__all__ = ["Evaluation", "convert_evaluation"]
+
+Metric = dict[str, Any]
+
+_COCO = ("bbox", "segm", "proposal", "proposal_fast")
+_VOC = ("mAP", "recall")
+_PREFIX = {
+    "CocoMetric": "coco",
+    "VOCMetric": "pascal_voc",
+    "LVISMetric": "lvis",
+    "OpenImagesMetric": "openimages",
+    "CocoPanopticMetric": "coco_panoptic",
+    "CityScapesMetric": "cityscapes",
+}
+_OF_DATASET = {
+    "VOCDataset": "VOCMetric",
+    "XMLDataset": "VOCMetric",
+    "WIDERFaceDataset": "VOCMetric",
+    "LVISDataset": "LVISMetric",
+    "LVISV05Dataset": "LVISMetric",
+    "LVISV1Dataset": "LVISMetric",
+    "OpenImagesDataset": "OpenImagesMetric",
+    "OpenImagesChallengeDataset": "OpenImagesMetric",
+}
+_IGNORED = ("logger", "broadcast_bn_buffer", "tmpdir", "priority", "test_fn", "nproc", "type", "by_epoch")
+
+
+@dataclass
+class Evaluation:
+    """A converted ``evaluation``.
+
+    Attributes:
+        evaluators: By split, ``val`` and ``test``.
+        loop: Entries for the training loop: ``val_interval``, ``val_begin``, ``dynamic_intervals``.
+        checkpoint: Entries for the checkpoint hook: ``save_best`` and the like.
+    """
+
+    evaluators: dict[str, Metric | list[Metric]] = field(default_factory=dict)
+    loop: dict[str, Any] = field(default_factory=dict)
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+
+
+def convert_evaluation(cfg: Mapping[str, Any], data: Data, by_epoch: bool, notes: Notebook) -> Evaluation:
+    """Make the evaluators of ``evaluation``, ``deeplake_metrics_format`` and the datasets.
+
+    Raises:
+        ConfigError: A metric is unknown.
+    """
+    settings = Settings(cfg.get("evaluation"), "evaluation", notes)
+    take = settings.take
+    found = Evaluation()
+    found.loop["val_interval"] = take("interval", 1)
+    if (start := take("start")) is not None:
+        found.loop["val_begin"] = start
+    if dynamic := take("dynamic_intervals"):
+        found.loop["dynamic_intervals"] = [tuple(pair) for pair in dynamic]
+    if settings.take("by_epoch", by_epoch) is not by_epoch:
+        notes.approximated(
+            "evaluation.by_epoch",
+            "the interval counts as the training loop does",
+            "3.x has one unit for both",
+        )
+    found.checkpoint |= settings.move("save_best", "rule", "greater_keys", "less_keys", "out_dir")
+    metrics = _names(take("metric"))
+    options = settings.move(
+        "classwise", "proposal_nums", "iou_thrs", "iou_thr", "metric_items", "jsonfile_prefix", "scale_ranges"
+    )
+    options |= settings.move("use_group_of", "get_supercategory")
+    if take("gpu_collect"):
+        options["collect_device"] = "gpu"
+    take("file_client_args")
+    for name in _IGNORED:
+        take(name)
+    settings.drop_rest("no 3.x metric has such an argument")
+    style = metrics_format(cfg) or "COCO"
+    for split in ("val", "test"):
+        if split not in data.loaders:
+            continue
+        source = data.sources[split]
+        if is_lake(source):
+            made: list[Metric] = [_lake_metric(style, metrics, options, notes)]
+        else:
+            made = _file_metrics(source, metrics, options, notes)
+        if made:
+            found.evaluators[split] = made[0] if len(made) == 1 else made
+    if isinstance(best := found.checkpoint.get("save_best"), str):
+        found.checkpoint["save_best"] = _best_key(best, found.evaluators.get("val"))
+    return found
+
+
+def _names(metric: Any) -> list[str]:
+    return [] if metric is None else [metric] if isinstance(metric, str) else list(metric)
+
+
+def _lake_metric(style: str, metrics: list[str], options: Mapping[str, Any], notes: Notebook) -> Metric:
+    known, others, usual = (_COCO, _VOC, "bbox") if style == "COCO" else (_VOC, _COCO, "mAP")
+    for name in metrics:
+        if name not in known and name not in others:
+            near = nearest(name, known)
+            raise ConfigError(
+                f"Unknown metric {name!r}",
+                where="config key 'evaluation.metric'",
+                advice=(f"perhaps {near!r} is meant; " if near else "") + f"{style} has {', '.join(known)}",
+            )
+    chosen = [name for name in metrics if name in known]
+    if metrics and chosen != metrics:
+        notes.approximated(
+            "evaluation.metric",
+            f"becomes {chosen or usual}",
+            f"deeplake_metrics_format is {style}, which has {', '.join(known)}",
+            old=metrics,
+        )
+    if style != "COCO":
+        metric: Metric = {
+            "type": "deeplake_mmdet.VOCMetric",
+            "metric": (chosen or [usual])[0],
+            "eval_mode": "area",
+        }
+        return {**metric, **_voc_options(options)}
+    values: Any = chosen or [usual]
+    metric = {"type": "deeplake_mmdet.CocoMetric", "metric": values[0] if len(values) == 1 else values}
+    if options.get("jsonfile_prefix"):
+        metric["outfile_prefix"] = options["jsonfile_prefix"]
+    kept = ("classwise", "proposal_nums", "iou_thrs", "metric_items", "collect_device")
+    return {**metric, **{name: options[name] for name in kept if options.get(name) is not None}}
+
+
+def _voc_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    found = {
+        name: options[name]
+        for name in ("proposal_nums", "scale_ranges", "collect_device")
+        if options.get(name)
+    }
+    if (threshold := options.get("iou_thr", options.get("iou_thrs"))) is not None:
+        found["iou_thrs"] = threshold
+    return found
+
+
+def _file_metrics(
+    source: Mapping[str, Any], metrics: list[str], options: Mapping[str, Any], notes: Notebook
+) -> list[Metric]:
+    kind = str(source.get("type", "")).removeprefix("mmdet.")
+    name = _OF_DATASET.get(kind, "CocoMetric")
+    if name == "VOCMetric":
+        metric: Metric = {"type": name, "metric": (metrics or ["mAP"])[0], "eval_mode": "11points"}
+        return [{**metric, **_voc_options(options)}]
+    if name == "OpenImagesMetric":
+        threshold = options.get("iou_thr", 0.5)
+        found: Metric = {"type": name, "iou_thrs": threshold, "ioa_thrs": options.get("ioa_thr", 0.5)}
+        return [{**found, "use_group_of": options.get("use_group_of", True), "get_supercategory": True}]
+    made: list[Metric] = []
+    if kind == "CocoPanopticDataset" and ("PQ" in metrics or not metrics):
+        made.append(
+            {
+                "type": "CocoPanopticMetric",
+                **_present(ann_file=_path(source, "ann_file"), seg_prefix=_path(source, "seg_prefix")),
+            }
+        )
+    values = [metric for metric in metrics if metric not in ("PQ", "pq", "cityscapes")] or (
+        [] if made else ["bbox"]
+    )
+    if values:
+        instances = "ins_ann_file" if kind == "CocoPanopticDataset" else "ann_file"
+        metric = {"type": name, **_present(ann_file=_path(source, instances))}
+        metric["metric"] = values[0] if len(values) == 1 else values
+        for key in ("classwise", "proposal_nums", "iou_thrs", "metric_items", "collect_device"):
+            if options.get(key) is not None:
+                metric[key] = options[key]
+        if options.get("jsonfile_prefix"):
+            metric["outfile_prefix"] = options["jsonfile_prefix"]
+        made.append(metric)
+    if "cityscapes" in metrics:
+        notes.approximated(
+            "evaluation.metric",
+            "CityScapesMetric is added",
+            "it needs the folder of the ground truth: check seg_prefix",
+        )
+        made.append(
+            {
+                "type": "CityScapesMetric",
+                "seg_prefix": _path(source, "img_prefix"),
+                "outfile_prefix": "work_dirs/cityscapes",
+            }
+        )
+    return made
+
+
+def _path(source: Mapping[str, Any], name: str) -> str | None:
+    """A path of a 2.x dataset, with its root."""
+    value, root = source.get(name), source.get("data_root")
+    if isinstance(value, (list, tuple)):
+        value = value[0] if value else None
+    if not value or not root or str(value).startswith(("/", str(root))):
+        return value
+    return f"{str(root).rstrip('/')}/{value}"
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _best_key(best: str, evaluator: Any) -> str:
+    if best == "auto" or "/" in best or not evaluator:
+        return best
+    metrics = evaluator if isinstance(evaluator, list) else [evaluator]
+    kinds = [str(metric["type"]).removeprefix("deeplake_mmdet.") for metric in metrics]
+    chosen = kinds[-1] if best not in ("PQ", "SQ", "RQ") else kinds[0]
+    return f"{_PREFIX.get(chosen, 'coco')}/{best}"

@@ -1,0 +1,167 @@
+"""A 2.x config whose base exists only in its 3.x form: the base is written as 2.x first, then both convert.
+
+Merging a converted child onto a 3.x base would not do: a child may say ``lr_config=dict(step=[8, 11])`` or
+``data=dict(train=dict(ann_file=...))``, which only mean something together with what they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+__all__ = ["as_legacy", "merge"]
+
+Part = dict[str, Any]
+
+_WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset")
+_KEPT = (
+    "custom_hooks",
+    "auto_scale_lr",
+    "load_from",
+    "log_level",
+    "find_unused_parameters",
+    "custom_imports",
+)
+_WARMUPS = {"LinearLR": "linear", "ConstantLR": "constant"}
+
+
+def merge(base: Any, child: Any) -> Any:
+    """Merge as mmengine merges configs: dicts by key, ``_delete_=True`` replaces, all else replaces."""
+    if not isinstance(child, Mapping):
+        return deepcopy(child)
+    fresh = not isinstance(base, Mapping) or child.get("_delete_")
+    merged = {} if fresh else {key: deepcopy(value) for key, value in base.items()}
+    for key, value in child.items():
+        if key != "_delete_":
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def as_legacy(base: Mapping[str, Any]) -> Part:
+    """Write a stock 3.x config as 2.x: everything that a 2.x child may want to change.
+
+    The model and the pipelines stay as they are: those of 3.x are passed on by the conversion.
+    """
+    old: Part = {key: deepcopy(base[key]) for key in ("model", *_KEPT) if base.get(key) is not None}
+    old["data"] = _data(base)
+    loop = base.get("train_cfg") or {}
+    if "max_epochs" in loop:
+        old["runner"] = {"type": "EpochBasedRunner", "max_epochs": loop["max_epochs"]}
+    elif "max_iters" in loop:
+        old["runner"] = {"type": "IterBasedRunner", "max_iters": loop["max_iters"]}
+    old |= _optimizer(base.get("optim_wrapper") or {})
+    if base.get("param_scheduler"):
+        old["lr_config"] = _schedule(base["param_scheduler"])
+    old["evaluation"] = _evaluation(base, loop)
+    hooks = base.get("default_hooks") or {}
+    if "checkpoint" in hooks:
+        old["checkpoint_config"] = {key: value for key, value in hooks["checkpoint"].items() if key != "type"}
+        for key in ("save_best", "rule"):
+            if key in old["checkpoint_config"]:
+                old["evaluation"][key] = old["checkpoint_config"].pop(key)
+    if "logger" in hooks:
+        old["log_config"] = {"interval": hooks["logger"].get("interval", 50)}
+    return {key: value for key, value in old.items() if value not in ({}, None)}
+
+
+def _data(base: Mapping[str, Any]) -> Part:
+    data: Part = {}
+    for split in ("train", "val", "test"):
+        loader = base.get(f"{split}_dataloader")
+        if not loader:
+            continue
+        data[split] = _dataset(loader.get("dataset") or {})
+        numbers = {"samples_per_gpu": "batch_size", "workers_per_gpu": "num_workers"}
+        found = {old: loader[new] for old, new in numbers.items() if new in loader}
+        if split == "train":
+            data |= found
+        else:
+            data[f"{split}_dataloader"] = found
+    return data
+
+
+def _dataset(dataset: Mapping[str, Any]) -> Part:
+    if dataset.get("type") == "ConcatDataset":
+        parts = [_dataset(part) for part in dataset.get("datasets", [])]
+        return {"type": "ConcatDataset", "datasets": parts}
+    old = {
+        key: value for key, value in dataset.items() if key in ("type", "times", "oversample_thr", "pipeline")
+    }
+    if dataset.get("type") in _WRAPPERS:
+        return {**old, "dataset": _dataset(dataset.get("dataset") or {})}
+    root = str(dataset.get("data_root") or "")
+    old["ann_file"] = f"{root}{dataset['ann_file']}" if dataset.get("ann_file") else None
+    prefix = dataset.get("data_prefix") or {}
+    image = prefix.get("img", prefix.get("sub_data_root"))
+    old["img_prefix"] = f"{root}{image}" if image is not None else None
+    old["seg_prefix"] = f"{root}{prefix['seg']}" if prefix.get("seg") else None
+    old["classes"] = (dataset.get("metainfo") or {}).get("classes")
+    filters = dataset.get("filter_cfg") or {}
+    old["filter_empty_gt"] = filters.get("filter_empty_gt")
+    old["proposal_file"] = dataset.get("proposal_file")
+    known = {"data_root", "ann_file", "data_prefix", "metainfo", "filter_cfg", "test_mode", "backend_args"}
+    old |= {key: value for key, value in dataset.items() if key not in known}
+    return {key: deepcopy(value) for key, value in old.items() if value is not None}
+
+
+def _optimizer(wrapper: Mapping[str, Any]) -> Part:
+    optimizer = deepcopy(dict(wrapper.get("optimizer") or {}))
+    for key in ("paramwise_cfg", "constructor"):
+        if wrapper.get(key):
+            optimizer[key] = deepcopy(wrapper[key])
+    old: Part = {
+        "optimizer": optimizer,
+        "optimizer_config": {"grad_clip": deepcopy(wrapper.get("clip_grad"))},
+    }
+    if wrapper.get("accumulative_counts", 1) > 1:
+        old["optimizer_config"]["cumulative_iters"] = wrapper["accumulative_counts"]
+    if wrapper.get("type") == "AmpOptimWrapper":
+        old["fp16"] = {"loss_scale": wrapper.get("loss_scale", "dynamic")}
+    return old
+
+
+def _schedule(schedulers: Any) -> Part:
+    """``lr_config`` of a warm-up, steps or a cosine, as stock configs have them."""
+    schedulers = [schedulers] if isinstance(schedulers, Mapping) else list(schedulers)
+    old: Part = {}
+    for item in schedulers:
+        kind = str(item.get("type", "")).removeprefix("mmdet.")
+        if kind in _WARMUPS and item.get("begin", 0) == 0 and not item.get("by_epoch", True):
+            old |= {"warmup": _WARMUPS[kind], "warmup_iters": item["end"]}
+            old["warmup_ratio"] = item.get("start_factor", item.get("factor"))
+        elif kind == "MultiStepLR":
+            old |= {"policy": "step", "step": list(item["milestones"]), "gamma": item.get("gamma", 0.1)}
+            old["by_epoch"] = item.get("by_epoch", True)
+        elif kind == "CosineAnnealingLR":
+            old |= {"policy": "CosineAnnealing", "by_epoch": not item.get("convert_to_iter_based", False)}
+            old |= _minimum(item)
+        elif kind == "QuadraticWarmupLR":
+            old |= {"warmup": "exp", "warmup_iters": item["end"], "warmup_ratio": 1, "warmup_by_epoch": True}
+    if old.get("warmup_by_epoch") and old.get("policy") == "CosineAnnealing":
+        last = next((item for item in schedulers if item.get("type") == "ConstantLR"), {"begin": 0, "end": 0})
+        old |= {"policy": "YOLOX", "by_epoch": False, "num_last_epochs": last["end"] - last["begin"]}
+    return old
+
+
+def _minimum(item: Mapping[str, Any]) -> Part:
+    if item.get("eta_min_ratio") is not None:
+        return {"min_lr_ratio": item["eta_min_ratio"]}
+    return {"min_lr": item.get("eta_min", 0.0)}
+
+
+def _evaluation(base: Mapping[str, Any], loop: Mapping[str, Any]) -> Part:
+    evaluators = base.get("val_evaluator") or []
+    evaluators = [evaluators] if isinstance(evaluators, Mapping) else list(evaluators)
+    metrics: list[str] = []
+    for evaluator in evaluators:
+        if evaluator.get("type") == "CocoPanopticMetric":
+            metrics.append("PQ")
+        elif (metric := evaluator.get("metric")) is not None:
+            metrics += [metric] if isinstance(metric, str) else list(metric)
+    old: Part = {"interval": loop.get("val_interval", 1)}
+    if metrics:
+        old["metric"] = metrics[0] if len(metrics) == 1 else metrics
+    if loop.get("dynamic_intervals"):
+        old["dynamic_intervals"] = loop["dynamic_intervals"]
+    return old

@@ -1,0 +1,269 @@
+"""Runner, hooks, loggers, environment, seed, resume: everything around the training itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.schedule import Loop
+
+__all__ = ["convert_environment", "convert_hooks", "convert_loop", "loop_of"]
+
+_RUNNERS = {"EpochBasedRunner": True, "IterBasedRunner": False, "Runner": True}
+_BACKENDS = {
+    "TensorboardLoggerHook": ("TensorboardVisBackend", {"log_dir": "save_dir"}),
+    "WandbLoggerHook": (
+        "WandbVisBackend",
+        {"init_kwargs": "init_kwargs", "define_metric_cfg": "define_metric_cfg"},
+    ),
+    "MMDetWandbHook": ("WandbVisBackend", {"init_kwargs": "init_kwargs"}),
+    "MlflowLoggerHook": ("MLflowVisBackend", {"exp_name": "exp_name", "tags": "tags", "params": "params"}),
+    "ClearMLLoggerHook": ("ClearMLVisBackend", {"init_kwargs": "init_kwargs"}),
+    "NeptuneLoggerHook": ("NeptuneVisBackend", {"init_kwargs": "init_kwargs"}),
+    "DvcliveLoggerHook": ("DVCLiveVisBackend", {"init_kwargs": "init_kwargs"}),
+}
+_EMA = ("ExpMomentumEMAHook", "LinearMomentumEMAHook", "EMAHook")
+
+
+def loop_of(cfg: Mapping[str, Any], notes: Notebook) -> Loop:
+    """How long the config trains: ``runner``, ``total_epochs`` or ``max_iters``; one epoch if nothing says.
+
+    Raises:
+        ConfigError: The runner is of an unknown type.
+    """
+    settings = Settings(cfg.get("runner"), "runner", notes)
+    kind = settings.take("type", "EpochBasedRunner")
+    epochs, iters = settings.take("max_epochs"), settings.take("max_iters")
+    kind = str(kind).removeprefix("Deeplake").removeprefix("DeepLake")
+    if kind not in _RUNNERS:
+        raise ConfigError(
+            f"Unknown runner {kind!r}",
+            where="config key 'runner.type'",
+            advice=f"known are {', '.join(_RUNNERS)}",
+        )
+    settings.drop_rest("3.x loops have no such setting")
+    if epochs is None and iters is None:
+        epochs = cfg.get("total_epochs")
+        if epochs is None:
+            notes.info("runner", "one epoch is assumed", "the config does not say how long to train")
+    if epochs is not None or iters is None:
+        return Loop(True, int(epochs if epochs is not None else 1))
+    if kind == "EpochBasedRunner":
+        notes.info(
+            "runner.max_iters",
+            "training counts iterations",
+            "2.x stopped in the middle of an epoch",
+            old=iters,
+        )
+    return Loop(False, int(iters))
+
+
+def convert_loop(
+    cfg: Mapping[str, Any], loop: Loop, evaluation: Mapping[str, Any], notes: Notebook
+) -> dict[str, Any]:
+    """``train_cfg`` of the runner and ``evaluation``; checks ``workflow``."""
+    for flow in cfg.get("workflow") or ():
+        if flow and flow[0] != "train":
+            notes.dropped(
+                "workflow", "no losses of the validation data", "3.x loops do not compute them", old=flow
+            )
+    if loop.by_epoch:
+        return {"type": "EpochBasedTrainLoop", "max_epochs": loop.length, **evaluation}
+    return {"type": "IterBasedTrainLoop", "max_iters": loop.length, **evaluation}
+
+
+def convert_hooks(
+    cfg: Mapping[str, Any], loop: Loop, best: Mapping[str, Any], notes: Notebook
+) -> dict[str, Any]:
+    """``default_hooks``, ``custom_hooks``, ``visualizer`` and ``log_processor``."""
+    log = Settings(cfg.get("log_config"), "log_config", notes)
+    interval = log.take("interval", 50)
+    backends = _backends(log.take("hooks") or (), notes)
+    log.drop_rest("3.x has no such setting of the log")
+    found: dict[str, Any] = {
+        "default_hooks": {
+            "timer": {"type": "IterTimerHook"},
+            "logger": {"type": "LoggerHook", "interval": interval},
+            "param_scheduler": {"type": "ParamSchedulerHook"},
+            "checkpoint": _checkpoint(cfg, loop, best, notes),
+            "sampler_seed": {"type": "DistSamplerSeedHook"},
+            "visualization": {"type": "DetVisualizationHook"},
+        },
+        "visualizer": {"type": "DetLocalVisualizer", "vis_backends": backends, "name": "visualizer"},
+        "log_processor": {"type": "LogProcessor", "window_size": 50, "by_epoch": loop.by_epoch},
+    }
+    hooks = [
+        new
+        for number, hook in enumerate(cfg.get("custom_hooks") or ())
+        for new in _custom_hook(hook, f"custom_hooks[{number}]", notes)
+    ]
+    if hooks:
+        found["custom_hooks"] = hooks
+    return found
+
+
+def _checkpoint(
+    cfg: Mapping[str, Any], loop: Loop, best: Mapping[str, Any], notes: Notebook
+) -> dict[str, Any]:
+    settings = Settings(cfg.get("checkpoint_config"), "checkpoint_config", notes)
+    hook = {"type": "CheckpointHook", "interval": settings.take("interval", 1)}
+    by_epoch = settings.take("by_epoch", loop.by_epoch)
+    hook |= {"by_epoch": bool(by_epoch)} if by_epoch is not True or not loop.by_epoch else {}
+    hook |= settings.move(
+        "max_keep_ckpts", "save_last", "save_optimizer", "out_dir", "filename_tmpl", "save_begin"
+    )
+    for name in ("type", "create_symlink", "meta", "sync_buffer", "file_client_args"):
+        settings.take(name)
+    settings.drop_rest("CheckpointHook has no such argument")
+    return {**hook, **{name: value for name, value in best.items() if value is not None}}
+
+
+def _backends(hooks: Any, notes: Notebook) -> list[dict[str, Any]]:
+    backends: list[dict[str, Any]] = [{"type": "LocalVisBackend"}]
+    for number, hook in enumerate(hooks):
+        settings = Settings(hook, f"log_config.hooks[{number}]", notes)
+        kind = settings.take("type")
+        for name in ("by_epoch", "interval", "ignore_last", "reset_flag", "priority"):
+            settings.take(name)
+        if kind in ("TextLoggerHook", "PaviLoggerHook", None):
+            if kind == "PaviLoggerHook":
+                notes.dropped(settings.key, "dropped", "3.x knows no Pavi", old=kind)
+            settings.rest()
+        elif kind in _BACKENDS:
+            name, arguments = _BACKENDS[kind]
+            backend = {"type": name}
+            for old, new in arguments.items():
+                if (value := settings.take(old)) is not None:
+                    backend[new] = value
+            backends.append(backend)
+            settings.drop_rest(f"{name} has no such argument")
+        else:
+            names = ", ".join(settings.rest()) or "none"  # not their values: API keys may be among them
+            why = f"an unknown logger; write a vis_backend (its settings: {names})"
+            notes.dropped(settings.key, "dropped", why, old=kind)
+    return backends
+
+
+def _custom_hook(hook: Mapping[str, Any], key: str, notes: Notebook) -> list[dict[str, Any]]:
+    settings = Settings(hook, key, notes)
+    kind = str(settings.take("type", "")).removeprefix("mmdet.")
+    if kind == "SyncNormHook":
+        settings.take("num_last_epochs"), settings.take("interval")  # it follows the validations now
+        return [{"type": kind, **settings.rest()}]
+    if kind in _EMA and "ema_type" not in settings:
+        return [_ema(kind, settings)]
+    if kind in ("SyncRandomSizeHook",):
+        notes.approximated(
+            key, "dropped", "use BatchSyncRandomResize in model.data_preprocessor.batch_augments", old=hook
+        )
+        return []
+    if kind in _HOOKS:
+        return [{"type": kind, **settings.rest()}]
+    notes.info(
+        key, f"{kind or hook!r} is passed on as it is", "make sure that it is registered and written for 3.x"
+    )
+    return [dict(hook)]
+
+
+def _ema(kind: str, settings: Settings) -> dict[str, Any]:
+    settings.drop("resume_from", "load_from and resume also restore averaged weights")
+    total, warm_up = settings.take("total_iter"), settings.take("warm_up")
+    buffers = not settings.take("skip_buffers", False)
+    arguments = settings.move("momentum", "interval", "priority")
+    hook: dict[str, Any] = {
+        "type": "EMAHook",
+        "ema_type": "ExpMomentumEMA",
+        **arguments,
+        "update_buffers": buffers,
+    }
+    if kind == "ExpMomentumEMAHook":
+        if total is not None:
+            hook["gamma"] = total
+    else:
+        hook["ema_type"] = (
+            "MomentumAnnealingEMA" if kind == "LinearMomentumEMAHook" else "ExponentialMovingAverage"
+        )
+        if kind == "LinearMomentumEMAHook":
+            settings.notes.approximated(
+                settings.key,
+                "becomes MomentumAnnealingEMA",
+                "its warm-up formula differs",
+                old=kind,
+                new="gamma",
+            )
+            if warm_up is not None:
+                hook["gamma"] = warm_up
+    settings.drop_rest("EMAHook has no such argument")
+    return hook
+
+
+def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Notebook) -> dict[str, Any]:
+    """``env_cfg``, ``randomness``, ``load_from``, ``resume`` and the keys that keep their names."""
+    dist = dict(cfg.get("dist_params") or {"backend": "nccl"})
+    dist.pop("port", None)  # the launcher's business
+    processes: dict[str, Any] = {"mp_start_method": cfg.get("mp_start_method", "fork")}
+    processes["opencv_num_threads"] = cfg.get("opencv_num_threads", 0)
+    if cfg.get("omp_num_threads") is not None:
+        notes.dropped(
+            "omp_num_threads",
+            "dropped",
+            "set the environment variable OMP_NUM_THREADS",
+            old=cfg["omp_num_threads"],
+        )
+    found: dict[str, Any] = {
+        "default_scope": "mmdet",
+        "env_cfg": {
+            "cudnn_benchmark": bool(cfg.get("cudnn_benchmark", False)),
+            "mp_cfg": processes,
+            "dist_cfg": dist,
+        },
+        "log_level": cfg.get("log_level", "INFO"),
+    }
+    found |= _resume(cfg)
+    chosen = cfg.get("seed") if cfg.get("seed") is not None else seed
+    if chosen is not None or cfg.get("deterministic"):
+        found["randomness"] = {"seed": chosen, "deterministic": bool(cfg.get("deterministic", False))}
+        found["randomness"]["diff_rank_seed"] = bool(cfg.get("diff_seed", False))
+    if str(cfg.get("device", "cuda")).startswith("cpu"):
+        notes.dropped(
+            "device", "dropped", "set CUDA_VISIBLE_DEVICES=-1 to train without a GPU", old=cfg["device"]
+        )
+    if cfg.get("gpu_ids") is not None:
+        notes.info("gpu_ids", "dropped", "set CUDA_VISIBLE_DEVICES to choose GPUs", old=cfg["gpu_ids"])
+    for name in ("find_unused_parameters", "auto_scale_lr", "work_dir"):
+        if cfg.get(name) is not None:
+            found[name] = cfg[name]
+    if imports := cfg.get("custom_imports"):
+        found["custom_imports"] = _imports(imports)
+    return found
+
+
+def _resume(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    if cfg.get("resume_from"):
+        return {"load_from": cfg["resume_from"], "resume": True}
+    if cfg.get("auto_resume"):
+        return {"load_from": None, "resume": True}
+    return {"load_from": cfg.get("load_from"), "resume": False}
+
+
+def _imports(imports: Mapping[str, Any]) -> dict[str, Any]:
+    names = imports.get("imports", [])
+    names = [names] if isinstance(names, str) else list(names)
+    moved = [
+        f"mmpretrain{name.removeprefix('mmcls')}" if name.split(".")[0] == "mmcls" else name for name in names
+    ]
+    return {**imports, "imports": moved}
+
+
+_HOOKS = (
+    *(
+        "NumClassCheckHook",
+        "CheckInvalidLossHook",
+        "SetEpochInfoHook",
+        "YOLOXModeSwitchHook",
+        "MemoryProfilerHook",
+    ),
+    *("EmptyCacheHook", "ProfilerHook", "MeanTeacherHook", "EMAHook"),
+)

@@ -1,0 +1,159 @@
+"""3.x names of 2.x config files, and configs whose base is missing."""
+
+from __future__ import annotations
+
+import pytest
+import zoo
+
+from deeplake_mmdet import load_config
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy import as_legacy, convert_config_dict, counterpart, merge, similar
+from deeplake_mmdet.legacy.names import _table
+
+SEED = "yolo/yolov3_d53_8xb8-ms-416-273e_coco.py"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("../mmdetection/configs/yolo/yolov3_d53_mstrain-416_273e_coco.py", SEED),
+        ("yolo/yolov3_d53_mstrain-416_273e_coco.py", SEED),
+        ("C:\\mmdetection\\configs\\yolo\\yolov3_d53_mstrain-416_273e_coco.py", SEED),
+        ("../_base_/models/faster_rcnn_r50_caffe_c4.py", "_base_/models/faster-rcnn_r50-caffe-c4.py"),
+        ("../_base_/models/cascade_mask_rcnn_r50_fpn.py", "_base_/models/cascade-mask-rcnn_r50_fpn.py"),
+        ("../_base_/models/rpn_r50_caffe_c4.py", "_base_/models/rpn_r50-caffe-c4.py"),
+        ("../_base_/datasets/coco_detection.py", "_base_/datasets/coco_detection.py"),
+        ("../_base_/models/ascend_ssd300.py", None),
+        ("rfnext/rfnext_search_mask_rcnn_pvtv2-b0_fpn_1x_coco.py", None),
+        ("mine/config.py", None),
+        ("config.py", None),
+    ],
+)
+def test_counterparts(old, new):
+    assert counterpart(old) == new
+
+
+def test_every_name_of_the_table_is_a_file_of_the_installed_zoo():
+    names = {new for new in _table().values() if new}
+    assert len(_table()) == 634
+    assert sum(new is not None for new in _table().values()) == 616
+    assert [new for new in names if not (zoo.OFFICIAL / new).is_file()] == []
+
+
+def test_similar_names():
+    assert "yolo/yolov3_d53_mstrain-416_273e_coco.py" in similar("yolo/yolov3_d53_mstrain-417_273e_coco.py")
+
+
+STOCK = [
+    "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
+    "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
+    "ssd/ssd300_coco.py",
+    "pascal_voc/ssd300_voc0712.py",
+    "yolox/yolox_s_8xb8-300e_coco.py",
+    "mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py",
+    "deformable_detr/deformable-detr_r50_16xb2-50e_coco.py",
+]
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_a_stock_config_written_as_2x_converts_back(name):
+    """Everything but what the 2.x warm-up does differently."""
+    official = zoo.official(name)
+    again, _ = convert_config_dict(as_legacy(official))
+    for key in ("model", "optim_wrapper", "train_cfg", "custom_hooks"):
+        expected = dict(official.get(key) or {}) if key != "custom_hooks" else official.get(key)
+        if key == "train_cfg":
+            expected = {"type": "EpochBasedTrainLoop", **expected}
+        assert again.get(key) == expected
+    for split in ("train", "val"):
+        old, new = official[f"{split}_dataloader"], again[f"{split}_dataloader"]
+        assert (old["batch_size"], old["num_workers"]) == (new["batch_size"], new["num_workers"])
+        assert old["dataset"]["type"] == new["dataset"]["type"]
+
+
+def test_merging_follows_mmengine():
+    base = {"a": {"b": 1, "c": [1]}, "d": 2}
+    child = {"a": {"c": [2, 3]}, "d": {"_delete_": True, "e": 1}, "f": {"_delete_": True, "g": {}}}
+    assert merge(base, child) == {"a": {"b": 1, "c": [2, 3]}, "d": {"e": 1}, "f": {"g": {}}}
+    assert base == {"a": {"b": 1, "c": [1]}, "d": 2}
+
+
+def write(folder, text, name="config.py"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_child_changes_its_missing_base_in_2x_words(tmp_path):
+    text = """
+_base_ = ['../_base_/models/faster_rcnn_r50_fpn.py', '../_base_/datasets/coco_detection.py',
+          '../_base_/schedules/schedule_1x.py', '../_base_/default_runtime.py']
+model = dict(roi_head=dict(bbox_head=dict(num_classes=3)))
+data = dict(samples_per_gpu=5, train=dict(ann_file='mine.json', classes=('a', 'b', 'c')))
+optimizer = dict(lr=0.5)
+optimizer_config = dict(grad_clip=dict(max_norm=35))
+lr_config = dict(step=[3], warmup_iters=10)
+runner = dict(max_epochs=4)
+evaluation = dict(metric=['bbox', 'proposal'], save_best='bbox_mAP')
+"""
+    cfg = load_config(write(tmp_path, text))
+    assert cfg.model.roi_head.bbox_head.num_classes == 3
+    assert cfg.model.roi_head.bbox_head.in_channels == 256
+    assert cfg.model.data_preprocessor.bgr_to_rgb is True
+    assert cfg.train_dataloader.batch_size == 5
+    assert cfg.train_dataloader.dataset.ann_file == "mine.json"
+    assert cfg.train_dataloader.dataset.data_prefix.img == "data/coco/train2017/"
+    assert [step.type for step in cfg.train_dataloader.dataset.pipeline][-2:] == [
+        "RandomFlip",
+        "PackDetInputs",
+    ]
+    assert cfg.train_dataloader.dataset.pipeline[-2].prob == 0.5
+    assert cfg.optim_wrapper.optimizer == {"type": "SGD", "lr": 0.5, "momentum": 0.9, "weight_decay": 0.0001}
+    assert cfg.optim_wrapper.clip_grad == {"max_norm": 35}
+    assert cfg.train_cfg.max_epochs == 4
+    warmup, steps = cfg.param_scheduler
+    assert (warmup.end, warmup.start_factor) == (11, 0.001)
+    assert (steps.milestones, steps.end) == ([3], 4)
+    assert cfg.val_evaluator.metric == ["bbox", "proposal"]
+    assert cfg.default_hooks.checkpoint.save_best == "coco/bbox_mAP"
+
+
+def test_a_base_that_exists_nowhere_lists_what_was_tried(tmp_path):
+    path = write(tmp_path, "_base_ = '../configs/yolo/yolov3_d53_mstrain-417_273e_coco.py'\ndata = dict()\n")
+    with pytest.raises(ConfigError, match="exists nowhere") as caught:
+        load_config(path)
+    assert "tried" in str(caught.value)
+    assert "yolov3_d53_mstrain-416_273e_coco.py" in str(caught.value)
+
+
+def test_a_child_that_reads_its_missing_base_is_told(tmp_path):
+    text = "_base_ = '../_base_/datasets/coco_detection.py'\n"
+    text += "data = dict(train=dict(ann_file={{_base_.data_root}}))\n"
+    with pytest.raises(ConfigError, match="values of a base that is missing"):
+        load_config(write(tmp_path, text))
+
+
+def test_a_missing_base_of_a_base(tmp_path):
+    write(
+        tmp_path,
+        "_base_ = '../_base_/models/ssd300.py'\nmodel = dict(bbox_head=dict(num_classes=5))\n",
+        "base.py",
+    )
+    path = write(tmp_path, "_base_ = 'base.py'\nrunner = dict(type='EpochBasedRunner', max_epochs=3)\n")
+    cfg = load_config(path)
+    assert cfg.model.bbox_head.num_classes == 5
+    assert cfg.model.type == "SingleStageDetector"
+
+
+def test_options_of_either_version(tmp_path):
+    text = "data = dict(train=dict(type='CocoDataset', pipeline=[]))\nrunner = dict(max_epochs=3)\n"
+    path = write(tmp_path, text + "model = dict(type='SSD')\noptimizer = dict(type='SGD', lr=1)\n")
+    options = {
+        "data.samples_per_gpu": 7,
+        "train_dataloader.num_workers": 0,
+        "optimizer.lr": 2,
+        "train_cfg.max_epochs": 9,
+    }
+    cfg = load_config(path, options)
+    assert (cfg.train_dataloader.batch_size, cfg.train_dataloader.num_workers) == (7, 0)
+    assert (cfg.optim_wrapper.optimizer.lr, cfg.train_cfg.max_epochs) == (2, 9)

@@ -1,0 +1,163 @@
+"""Compare every converted 2.x config with its official 3.x counterpart and write ``zoo_differences.json``.
+
+    python tests/legacy/zoo_sweep.py [--build none|differing|sample|all] [--again TEXT] [--write]
+
+``all`` builds all models, on torch's meta device where that works, and compares names and shapes of their
+parameters: some minutes on two cores. ``differing`` builds those whose settings differ; equal settings build
+equal models. Without ``--write`` the summary is printed only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+import zoo
+import zoo_compare
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from zoo_causes import cause_of
+
+from deeplake_mmdet.legacy import convert_config_dict, counterpart
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def parameters(model: Mapping[str, Any]) -> Shapes | str:
+    """Names and shapes of a model's parameters, without its weights; or why it cannot be built."""
+    content = zoo_compare.without(model, {"teacher_ckpt"})
+    key = json.dumps(content, sort_keys=True, default=str)
+    if key not in _built:
+        _built[key] = _parameters(ConfigDict(content))
+    return _built[key]
+
+
+_built: dict[str, Shapes | str] = {}
+
+
+def _parameters(content: Any) -> Shapes | str:
+    with contextlib.suppress(Exception), torch.device("meta"):
+        return _shapes(MODELS.build(deepcopy(content)))
+    try:
+        return _shapes(MODELS.build(deepcopy(content)))
+    except Exception as error:  # what it is goes into the table
+        text = re.sub(r"'/\S*/(\w+/configs/|configs/)", r"'\1", str(error).partition("\n")[0])
+        return f"{type(error).__name__}: {text[:120]}"
+
+
+def _shapes(model: torch.nn.Module) -> Shapes:
+    return {name: tuple(value.shape) for name, value in model.named_parameters()}
+
+
+def same_parameters(ours: Mapping[str, Any], official: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """How the parameters of two configs' models compare, and their differences."""
+    one, two = parameters(ours["model"]), parameters(official["model"])
+    if isinstance(two, str):
+        return f"the official one does not build: {two}", []
+    if isinstance(one, str):
+        return "ours does not build", [f"ours does not build: {one}"]
+    names = sorted({*one, *two})
+    found = [
+        f"{name}: {one.get(name)} != {two.get(name)}" for name in names if one.get(name) != two.get(name)
+    ]
+    return ("different" if found else "same"), found[:3]
+
+
+def entry(name: str, build: str, number: int) -> dict[str, Any] | None:
+    """The table's line about one config; None if it has no counterpart."""
+    new = counterpart(name)
+    converted, _ = convert_config_dict(zoo.old(name))
+    if new is None:
+        return None
+    official = zoo.official(new)
+    found = zoo_compare.compare(converted, official)
+    wanted = (
+        build == "all"
+        or (build == "differing" and "model" in found)
+        or (build == "sample" and number % 25 == 0)
+    )
+    line: dict[str, Any] = {"counterpart": new}
+    if not converted.get("model"):
+        line["parameters"] = "there is no model"
+    elif wanted:
+        line["parameters"], different = same_parameters(converted, official)
+        if different:
+            found["parameters"] = different
+    if found:
+        line["differences"] = found
+        line["causes"] = sorted(
+            {cause_of(part, text, name) for part, texts in found.items() for text in texts}
+        )
+    return line
+
+
+def summary(table: Mapping[str, Any]) -> str:
+    """Counts of equal and different configs, by section and by cause."""
+    demanded = (
+        "train_pipeline",
+        "test_pipeline",
+        "optimizer",
+        "schedule",
+        "batch_size",
+        "evaluator",
+        "parameters",
+    )
+    lines = list(table.values())
+    equal = sum("differences" not in line for line in lines)
+    enough = sum(not set(demanded) & set(line.get("differences", ())) for line in lines)
+    sections = Counter(part for line in lines for part in line.get("differences", ()))
+    causes = Counter(cause for line in lines for cause in line.get("causes", ()))
+    text = [
+        f"{len(lines)} with a counterpart; {equal} equal in everything",
+        f"{enough} equal in {', '.join(demanded)}",
+    ]
+    built = Counter(line.get("parameters", "not built") for line in lines)
+    text += [f"  {count:4} parameters: {outcome}" for outcome, count in built.most_common()]
+    text += [f"  {count:4} {part}" for part, count in sections.most_common()]
+    text += [f"  {count:4} {cause}" for cause, count in causes.most_common()]
+    return "\n".join(text)
+
+
+def main() -> None:
+    """Sweep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", choices=("none", "differing", "sample", "all"), default="none")
+    parser.add_argument(
+        "--again", help="only configs whose line in the table holds this text; keep the others"
+    )
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    zoo_compare.register()
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group(
+        "gloo", store=store, rank=0, world_size=1
+    )  # synchronised norms ask for it
+    table = zoo.expected() if options.again else {}
+    for number, name in enumerate(zoo.names()):
+        if options.again and options.again not in json.dumps(table.get(name)):
+            continue
+        line = entry(name, options.build, number)
+        if line is not None:
+            table[name] = line
+    print(summary(table))
+    if options.write:
+        zoo.DIFFERENCES.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
