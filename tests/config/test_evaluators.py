@@ -46,11 +46,7 @@ def test_a_split_on_files_keeps_its_metric():
 @pytest.mark.parametrize(
     "evaluator",
     [
-        {**STOCK, "metric": "segm"},
-        {**STOCK, "metric": ["bbox", "segm"]},
-        {**STOCK, "metric": "proposal_fast"},
-        {**STOCK, "format_only": True},
-        {"type": "VOCMetric", "metric": "mAP"},
+        {"type": "LVISMetric", "metric": "bbox"},
         {"type": "someone.CocoMetric"},
         {"type": OURS, "metric": "bbox", "classwise": True},
     ],
@@ -59,11 +55,22 @@ def test_other_metrics_stay_as_they_are(evaluator):
     assert replaced(evaluator) == evaluator
 
 
-@pytest.mark.parametrize("metric", ["bbox", ["bbox"], None])
-def test_every_way_to_ask_for_boxes_is_known(metric):
+@pytest.mark.parametrize("metric", ["bbox", ["bbox", "segm"], "segm", "proposal", ["proposal_fast"], None])
+def test_every_coco_metric_is_replaced(metric):
     evaluator = {key: value for key, value in STOCK.items() if key != "metric"}
     found = replaced(evaluator if metric is None else {**evaluator, "metric": metric})
-    assert found["type"] == OURS
+    assert found == {"type": OURS, **({} if metric is None else {"metric": metric})}
+
+
+def test_a_voc_metric_is_replaced():
+    stock = {"type": "VOCMetric", "metric": "mAP", "eval_mode": "11points", "iou_thrs": [0.5, 0.75]}
+    assert replaced(stock) == {**stock, "type": "deeplake_mmdet.VOCMetric"}
+    assert replaced({"type": "mmdet.VOCMetric", "scale_ranges": None}) == {"type": "deeplake_mmdet.VOCMetric"}
+
+
+def test_writing_files_only_is_kept():
+    options = {"format_only": True, "outfile_prefix": "work_dirs/test"}
+    assert replaced({**STOCK, **options}) == {"type": OURS, "metric": "bbox", **options}
 
 
 def test_options_that_both_have_are_kept():
@@ -90,8 +97,8 @@ def test_configs_without_evaluators_are_left_alone():
     assert cfg.to_dict() == content
 
 
-def test_what_is_put_in_builds(tmp_path):
+def test_what_is_put_in_builds():
     from mmengine.registry import METRICS
 
-    metric = METRICS.build(replaced({**STOCK, "classwise": True}))
-    assert metric.classwise
+    assert METRICS.build(replaced({**STOCK, "classwise": True})).classwise
+    assert METRICS.build(replaced({"type": "VOCMetric", "eval_mode": "area"})).eval_mode == "area"

@@ -364,8 +364,11 @@ def test_scores_by_class_are_kept_and_logged(case, caplog):
 @pytest.mark.parametrize(
     ("options", "key"),
     [
-        ({"metric": "segm"}, "metric"),
-        ({"metric": ["bbox", "segm"]}, "metric"),
+        ({"metric": "masks"}, "metric"),
+        ({"metric": ["bbox", "mAP"]}, "metric"),
+        ({"metric": []}, "metric"),
+        ({"backend": "slow"}, "backend"),
+        ({"format_only": True}, "outfile_prefix"),
         ({"metric_items": ["mAP", "mAP_99"]}, "mAP_99"),
         ({"proposal_nums": (100, 300)}, "proposal_nums"),
         ({"proposal_nums": (0, 300, 1000)}, "proposal_nums"),

@@ -15,7 +15,7 @@ from deeplake_mmdet import Run, train
 from deeplake_mmdet.demo.config import demo_config
 from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.demo.lakes import write_demo_lake
-from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_given_config_is_not_changed(lakes: dict[str, str], tmp_path: Path) 
 
 
 def test_resume_goes_on_with_the_next_epoch(trained: tuple[Config, Run], lakes: dict[str, str]) -> None:
-    cfg, run = trained
+    _, run = trained
     longer = config(lakes, run.work_dir, epochs=4)
     resumed = train(longer, resume=True)
     assert resumed.last_checkpoint is not None
@@ -124,3 +124,37 @@ def test_nothing_to_test_on(lakes: dict[str, str], tmp_path: Path) -> None:
 def test_scaling_the_learning_rate_needs_a_base(lakes: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="base_batch_size"):
         train(config(lakes, tmp_path), auto_scale_lr=True)
+
+
+def test_skipped_rows_are_listed_in_the_run_folder(tmp_path: Path) -> None:
+    import deeplake
+    from deeplake import types
+
+    from deeplake_mmdet.demo.drawing import demo_images
+
+    path = tmp_path / "lake"
+    images, boxes, labels = [], [], []
+    for number, (encoded, scene) in enumerate(demo_images(8, seed=3)):
+        images.append(b"no image" if number == 5 else encoded)
+        boxes.append(scene.boxes)
+        labels.append(scene.labels.astype("uint32"))
+    lake = deeplake.create(
+        str(path),
+        schema={
+            "images": types.Image(sample_compression="jpeg"),
+            "boxes": types.BoundingBox("float64", format="ltrb", bbox_type="pixel"),
+            "labels": types.ClassLabel(types.Array("uint32", 1)),
+        },
+    )
+    lake.append({"images": images, "boxes": boxes, "labels": labels})
+    lake["labels"].metadata["class_names"] = list(CLASS_NAMES)
+    lake.commit("one bad image")
+
+    cfg = config({"train": str(path), "val": str(path)}, tmp_path / "run", epochs=1)
+    with pytest.raises(ImageError, match="row"):
+        train(cfg)
+    skip = {"train_dataloader.dataset.on_error": "skip", "val_dataloader.dataset.on_error": "skip"}
+    run = train(cfg, cfg_options=skip)
+    (listed,) = json.loads((run.work_dir / "skipped_rows.json").read_text())
+    assert listed["up_front"] == [5]
+    assert str(path) in listed["lake"]

@@ -13,10 +13,16 @@ __all__ = ["add_parser"]
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "test", help="evaluate a checkpoint", description="Evaluate a checkpoint on a config's test_dataloader."
+        "test",
+        help="evaluate a checkpoint",
+        description="Evaluate a checkpoint on a config's test_dataloader.",
     )
     add_run_arguments(parser)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file written by train")
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the predictions to FILE.json (COCO results) or .parquet"
+    )
+    parser.add_argument("--show-dir", metavar="DIR", help="draw every image with its predictions into DIR")
     parser.set_defaults(run=run)
 
 
@@ -34,6 +40,8 @@ def run(args: argparse.Namespace) -> None:
         work_dir=args.work_dir,
         cfg_options=parse_options(args.cfg_options),
         launcher=args.launcher,
+        out=args.out,
+        show_dir=args.show_dir,
     )
     console = Console()
     if result.class_scores:

@@ -10,15 +10,19 @@ from mmengine.logging import print_log
 
 __all__ = ["use_lake_metrics"]
 
-_OURS = "deeplake_mmdet.CocoMetric"
-_KEPT = ("metric", "classwise", "proposal_nums", "iou_thrs", "metric_items", "collect_device", "prefix")
+# What stock options mean the same in ours; the others are about annotation files.
+_COMMON = ("metric", "proposal_nums", "iou_thrs", "collect_device", "prefix")
+_KEPT = {
+    "CocoMetric": (*_COMMON, "classwise", "metric_items", "format_only", "outfile_prefix"),
+    "VOCMetric": (*_COMMON, "eval_mode", "scale_ranges"),
+}
 
 
 def use_lake_metrics(cfg: Config) -> None:
-    """Replace stock box metrics of splits that read a lake, in place, and log it.
+    """Replace stock metrics of splits that read a lake, in place, and log it.
 
-    A stock ``CocoMetric`` wants an annotation file; a lake has none. Only ``metric='bbox'`` is replaced,
-    whose numbers ours equals.
+    A stock ``CocoMetric`` wants an annotation file, which a lake has not, and a stock ``VOCMetric`` wants the
+    val pipeline to load annotations. Ours give the same numbers.
     """
     for split in ("val", "test"):
         loader, evaluator = cfg.get(f"{split}_dataloader"), cfg.get(f"{split}_evaluator")
@@ -27,18 +31,23 @@ def use_lake_metrics(cfg: Config) -> None:
         found = [evaluator] if isinstance(evaluator, Mapping) else list(evaluator)
         new = [_replaced(metric) for metric in found]
         if new != found:
-            print_log(
-                f"{split}_evaluator: mmdet's CocoMetric becomes {_OURS}; the lake is its truth", "current"
+            names = ", ".join(
+                _ours(name) for name in _KEPT if any(_is(metric, "mmdet", name) for metric in found)
             )
+            print_log(f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth", "current")
             cfg[f"{split}_evaluator"] = new[0] if isinstance(evaluator, Mapping) else new
 
 
 def _replaced(metric: Any) -> Any:
-    if not isinstance(metric, Mapping) or not _is(metric, "mmdet", "CocoMetric"):
-        return metric
-    if metric.get("metric", "bbox") not in ("bbox", ["bbox"], ("bbox",)) or metric.get("format_only"):
-        return metric
-    return {"type": _OURS, **{key: metric[key] for key in _KEPT if key in metric}}
+    for name, keys in _KEPT.items():
+        if isinstance(metric, Mapping) and _is(metric, "mmdet", name):
+            kept = {key: metric[key] for key in keys if metric.get(key) not in (None, False)}
+            return {"type": _ours(name), **kept}
+    return metric
+
+
+def _ours(name: str) -> str:
+    return f"deeplake_mmdet.{name}"
 
 
 def _reads_lake(dataset: Any) -> bool:

@@ -4,5 +4,19 @@ from __future__ import annotations
 
 from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
+from deeplake_mmdet.evaluation.dump import DumpPredictions
+from deeplake_mmdet.evaluation.export import check_target
+from deeplake_mmdet.evaluation.from_file import Evaluated, evaluate_predictions
+from deeplake_mmdet.evaluation.voc_metric import VOCMetric
+from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
 
-__all__ = ["ClassScore", "CocoMetric"]
+__all__ = [
+    "ClassScore",
+    "CocoMetric",
+    "DumpPredictions",
+    "Evaluated",
+    "VOCClassScore",
+    "VOCMetric",
+    "check_target",
+    "evaluate_predictions",
+]

@@ -3,45 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
-from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.evaluation.coco_scores import STATISTICS, BoxSet, ClassScore, CocoScores, score_boxes
+from deeplake_mmdet.evaluation.coco_scores import STATISTICS, ClassScore, class_scores, statistics, summary
+from deeplake_mmdet.evaluation.engine import BACKENDS, Curves, Settings, accumulate
+from deeplake_mmdet.evaluation.export import write_coco_results
+from deeplake_mmdet.evaluation.gather import LakeMetric
+from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.evaluation.recalls import box_recalls
+from deeplake_mmdet.evaluation.samples import Found, read_sample
 from deeplake_mmdet.evaluation.tables import class_lines
-from deeplake_mmdet.lake import LakeView, find_view, parse_uri
+from deeplake_mmdet.evaluation.truth import Scope, scope_of
 from deeplake_mmdet.registry import METRICS
 
 __all__ = ["CocoMetric"]
 
-_DEFAULT_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
+_METRICS = ("bbox", "segm", "proposal", "proposal_fast")
+_PRECISIONS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
+_RECALLS = ("AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000")
 
 
 @METRICS.register_module()
-class CocoMetric(BaseMetric):
-    """COCO average precision of boxes; needs no annotation file and nothing from the val pipeline.
+class CocoMetric(LakeMetric):
+    """COCO average precision and recall; needs no annotation file and nothing from the val pipeline.
 
     Every data sample carries its ``img_path``, a ``deeplake://`` address that leads to its row in the
     annotation table, so predictions cannot be scored against another image's truth, whatever the number of
-    ranks, the batch size or padding samples: an image that comes twice is scored once. Crowds are treated as
-    COCO does; difficult boxes likewise. Areas are the lake's where it has them, else those of the boxes.
+    ranks, the batch size or padding samples: an image that comes twice is scored once.
+
+    Truth is what COCO's is: areas are the lake's own where it has them, else those of the masks, else those
+    of the boxes. Crowds take any number of predictions. Objects flagged ``difficult`` are ignored: neither
+    finding nor missing them counts, each takes one prediction. Objects flagged ``ignore`` count like any
+    other, because pycocotools overwrites that flag; ``use_ignore_flags=True`` ignores them too.
 
     Args:
-        metric: ``'bbox'``, or a list holding it.
+        metric: ``'bbox'``, ``'segm'``, ``'proposal'`` (average recall, classes aside), ``'proposal_fast'``
+            (the same by a simpler count, boxes that are ignored left out), or a list of them.
         classwise: Log a table per class and return ``<class>_precision``.
-        proposal_nums: Three limits of detections per image, in any order.
+        proposal_nums: Three limits of predictions per image and class, in any order.
         iou_thrs: IoU thresholds; 0.50 to 0.95 in steps of 0.05 otherwise.
-        metric_items: Which of the statistics to return; the six average precisions otherwise.
+        metric_items: Which of the statistics to return; six average precisions, or recalls, otherwise.
+        format_only: Write the predictions, compute nothing.
+        outfile_prefix: Write the predictions to ``<prefix>.bbox.json`` and ``<prefix>.segm.json``, with the
+            lake's own image and category ids.
         collect_device: As in mmengine.
         prefix: Of the result keys; ``'coco'`` otherwise. Values are not rounded.
+        backend: ``'faster'`` (faster-coco-eval) or ``'pycocotools'``, the reference; both give the same.
+        use_ignore_flags: See above.
+        analysis: Also write ``metrics.json`` and ``metrics.npz`` with error decomposition, confusion matrix,
+            curves and the costliest rows: to this folder, or with True to the folder of the run's log.
+        analysis_iou: IoU from which a prediction counts as correct there.
+        analysis_score: Score from which predictions enter the confusion matrix.
+
+    Attributes:
+        class_scores: The scores of each class after the last evaluation (rank 0).
+        curves: `Curves` by metric after the last evaluation (rank 0).
 
     Raises:
-        ConfigError: An argument is unknown, or a sample does not come from a `DeepLakeDataset`.
+        ConfigError: An argument is unknown.
     """
 
     default_prefix = "coco"
@@ -53,152 +77,164 @@ class CocoMetric(BaseMetric):
         proposal_nums: Sequence[int] = (100, 300, 1000),
         iou_thrs: float | Sequence[float] | None = None,
         metric_items: Sequence[str] | None = None,
+        format_only: bool = False,
+        outfile_prefix: str | Path | None = None,
         collect_device: str = "cpu",
         prefix: str | None = None,
+        *,
+        collect_dir: str | None = None,
+        backend: str = "faster",
+        use_ignore_flags: bool = False,
+        analysis: bool | str | Path = False,
+        analysis_iou: float = 0.5,
+        analysis_score: float = 0.3,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        metrics = [metric] if isinstance(metric, str) else list(metric)
-        if metrics != ["bbox"]:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.metrics = [metric] if isinstance(metric, str) else list(metric)
+        _known("metric", self.metrics, _METRICS)
+        _known("metric_items", metric_items or (), tuple(STATISTICS))
+        _known("backend", [backend], BACKENDS)
+        if not self.metrics:
             raise ConfigError(
-                f"Metric {metric!r} cannot be computed from a lake yet",
-                where="evaluator key 'metric'",
-                advice="use metric='bbox'",
-            )
-        if unknown := set(metric_items or ()) - set(STATISTICS):
-            raise ConfigError(
-                f"Unknown metric items: {', '.join(sorted(unknown))}",
-                where="evaluator key 'metric_items'",
-                advice=f"known are {', '.join(STATISTICS)}",
+                "No metric is named", where="evaluator key 'metric'", advice="use metric='bbox'"
             )
         if len(proposal_nums) != 3 or min(proposal_nums) < 1:
             raise ConfigError(
                 f"proposal_nums must be three positive numbers, got {tuple(proposal_nums)}",
                 where="evaluator key 'proposal_nums'",
             )
+        if format_only and outfile_prefix is None:
+            raise ConfigError(
+                "format_only=True writes files, but no name is given", where="evaluator key 'outfile_prefix'"
+            )
         self.classwise = classwise
         self.proposal_nums = tuple(proposal_nums)
         # The float steps of numpy.linspace are those of the reference implementation.
         given = np.linspace(0.5, 0.95, 10) if iou_thrs is None else iou_thrs
         self.iou_thrs = np.atleast_1d(np.asarray(given, np.float64))
-        self.metric_items = tuple(metric_items or _DEFAULT_ITEMS)
+        self.metric_items = None if metric_items is None else tuple(metric_items)
+        self.format_only = format_only
+        self.outfile_prefix = outfile_prefix
+        self.backend = backend
+        self.use_ignore_flags = use_ignore_flags
+        self.analysis = analysis
+        self.analysis_iou = analysis_iou
+        self.analysis_score = analysis_score
         self.class_scores: tuple[ClassScore, ...] = ()
+        self.curves: dict[str, Curves] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep the predictions of one batch as (view key, row, arrays).
+        """Keep the predictions of one batch; masks as run lengths.
 
         Args:
             data_batch: Not used.
-            data_samples: Dicts with ``img_path`` and ``pred_instances`` of (k, 4) xyxy boxes in pixels of
-                the original image, (k,) scores and (k,) labels.
-        """
-        for sample in data_samples:
-            path = str(sample.get("img_path", ""))
-            if not path.startswith("deeplake://"):
-                raise ConfigError(
-                    f"This metric scores samples of a DeepLakeDataset, not {path!r}",
-                    where="evaluator type 'deeplake_mmdet.CocoMetric'",
-                    advice="keep 'img_path' among PackDetInputs' meta_keys, or use mmdet's CocoMetric",
-                )
-            key, _, row = parse_uri(path)
-            found = sample["pred_instances"]
-            arrays = [found[name].detach().cpu().numpy() for name in ("bboxes", "scores", "labels")]
-            self.results.append((key, row, *arrays))
+            data_samples: See `deeplake_mmdet.evaluation.samples.read_sample`.
 
-    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        Raises:
+            ConfigError: A sample does not come from a lake, or the model predicts no masks.
+            ColumnError: Masks are to be scored and the lake has none.
+            AnnotationError: Predictions are impossible.
+        """
+        masks: Literal["no", "any", "scored"] = "any" if self.outfile_prefix is not None else "no"
+        if "segm" in self.metrics and not self.format_only:
+            masks = "scored"
+        for sample in data_samples:
+            self.results.append(read_sample(sample, type(self).__name__, masks=masks))
+
+    def compute_metrics(self, results: list[Found]) -> dict[str, float]:
         """Score all collected predictions; rank 0 only.
 
         Args:
             results: What `process` kept, from all ranks.
         """
-        if not results:
-            raise ConfigError(
-                "There is nothing to score: no sample was evaluated",
-                where="val_dataloader or test_dataloader",
-            )
-        unique = {(key, row): arrays for key, row, *arrays in results}
-        views = {key: find_view(key) for key in sorted({key for key, _ in unique})}
-        unique = {sample: unique[sample] for sample in sorted(unique, key=partial(_place, views))}
-        class_names = self._class_names(list(views.values()))
-        scores = score_boxes(
-            _truth(views, list(unique)),
-            _predictions(list(unique.values())),
-            len(unique),
-            class_names,
-            iou_thresholds=self.iou_thrs,
-            max_detections=self.proposal_nums,
-        )
-        self.class_scores = scores.classes
-        return self._report(scores)
-
-    def _class_names(self, views: list[LakeView]) -> tuple[str, ...]:
-        names = views[0].classes
-        for view in views[1:]:
-            if view.classes != names:
-                raise ConfigError(
-                    "The lakes that are scored together have different classes",
-                    where=f"{views[0].source.url}: {names}; {view.source.url}: {view.classes}",
-                    advice="give all of them the same metainfo=dict(classes=...)",
-                )
-        return names
-
-    def _report(self, scores: CocoScores) -> dict[str, float]:
+        scope = scope_of(results)
         logger = MMLogger.get_current_instance()
-        logger.info("Evaluating bbox...\n%s", scores.summary)
-        found: dict[str, float] = {}
-        if self.classwise:
-            logger.info("\n%s", class_lines(scores.classes))
-            found.update({f"{score.name}_precision": score.ap for score in scores.classes})
-        for item in self.metric_items:
-            found[f"bbox_{item}"] = float(scores.statistics[STATISTICS[item]])
-        line = " ".join(f"{value:.3f}" for value in scores.statistics[:6])
-        logger.info("bbox_mAP_copypaste: %s", line)
+        if self.outfile_prefix is not None:
+            files = write_coco_results(scope, self.outfile_prefix)
+            logger.info("Predictions are written to %s", ", ".join(map(str, files)))
+        if self.format_only:
+            return {}
+        self.class_scores, self.curves = (), {}
+        scores: dict[str, float] = {}
+        for metric in self.metrics:
+            by_mask = metric == "segm"
+            truth = scope.truth(with_masks=by_mask, use_ignore=self.use_ignore_flags)
+            predictions = scope.predictions(with_masks=by_mask)
+            if metric == "proposal_fast":
+                scores.update(self._fast_recalls(scope, predictions))
+            else:
+                scores.update(self._score(metric, scope, truth, predictions))
+        return scores
+
+    def _fast_recalls(self, scope: Scope, predictions: Instances) -> dict[str, float]:
+        truth = scope.truth(use_ignore=True)
+        recalls = box_recalls(truth, predictions, self.proposal_nums, self.iou_thrs).mean(axis=1)
+        found = {
+            f"AR@{limit}": float(value) for limit, value in zip(self.proposal_nums, recalls, strict=True)
+        }
+        lines = "\n".join(f"{name}\t{value:.4f}" for name, value in found.items())
+        MMLogger.get_current_instance().info("Evaluating proposal_fast...\n%s", lines)
         return found
 
+    def _score(self, metric: str, scope: Scope, truth: Instances, predictions: Instances) -> dict[str, float]:
+        logger = MMLogger.get_current_instance()
+        limits = tuple(sorted(self.proposal_nums))
+        settings = Settings(self.iou_thrs, limits, metric == "segm", metric != "proposal", self.backend)
+        if metric == "proposal":  # MMDetection goes through the classes in the file's order
+            truth = truth.relabelled(scope.stored_labels[truth.labels])
+            predictions = predictions.relabelled(scope.stored_labels[predictions.labels])
+        curves = accumulate(truth, predictions, len(scope.classes), len(scope), settings)
+        self.curves[metric] = curves
+        values = statistics(curves, settings)
+        logger.info("Evaluating %s...\n%s", metric, summary(values, settings))
+        if 100 not in limits:
+            logger.warning("mAP is -1: COCO takes it at 100 predictions, and proposal_nums are %s", limits)
+        if metric == "proposal":
+            return {item: float(values[STATISTICS[item]]) for item in self.metric_items or _RECALLS}
+        by_class = class_scores(curves, settings, truth, scope.classes)
+        self.class_scores = self.class_scores or by_class
+        found: dict[str, float] = {}
+        if self.classwise:
+            logger.info("\n%s", class_lines(by_class))
+            found.update({f"{score.name}_precision": score.ap for score in by_class})
+        for item in self.metric_items or _PRECISIONS:
+            found[f"{metric}_{item}"] = float(values[STATISTICS[item]])
+        logger.info("%s_mAP_copypaste: %s", metric, " ".join(f"{value:.3f}" for value in values[:6]))
+        if self.analysis:
+            self._analyse(metric, scope, truth, predictions, curves, settings)
+        return found
 
-def _place(views: dict[str, LakeView], sample: tuple[str, int]) -> tuple[str, int, int]:
-    """Where COCOeval would put an image: by id. The order decides between equal scores."""
-    key, row = sample
-    ids = views[key].table.img_ids
-    return key, row if ids is None else int(ids[row]), row
+    def _analyse(
+        self,
+        metric: str,
+        scope: Scope,
+        truth: Instances,
+        predictions: Instances,
+        curves: Curves,
+        settings: Settings,
+    ) -> None:
+        from deeplake_mmdet.evaluation.analysis import analyse, write_analysis
+
+        done = analyse(
+            truth, predictions, scope.classes, len(scope), by_mask=settings.by_mask, iou=self.analysis_iou,
+            score=self.analysis_score,
+        )  # fmt: skip
+        folder = Path(_log_folder() if self.analysis is True else str(self.analysis))
+        file = write_analysis(folder, metric, done, scope, curves, settings, truth)
+        MMLogger.get_current_instance().info("The analysis is written to %s", file)
 
 
-def _truth(views: dict[str, LakeView], samples: list[tuple[str, int]]) -> BoxSet:
-    images, labels, boxes, areas, crowds = [], [], [], [], []
-    for number, (key, row) in enumerate(samples):
-        view = views[key]
-        table, span = view.table, view.table.span(row)
-        chosen = view.labels[span] >= 0
-        xywh = table.xywh(row)[chosen]
-        crowd = np.zeros(len(xywh), bool)
-        for flags in (table.iscrowd, table.difficult):
-            if flags is not None:
-                crowd |= flags[span][chosen]
-        images.append(np.full(len(xywh), number))
-        labels.append(view.labels[span][chosen])
-        boxes.append(xywh)
-        areas.append(xywh[:, 2] * xywh[:, 3] if table.areas is None else table.areas[span][chosen])
-        crowds.append(crowd)
-    return BoxSet(
-        _joined(images, np.int64),
-        _joined(labels, np.int64),
-        _joined(boxes, np.float64).reshape(-1, 4),
-        _joined(areas, np.float64),
-        iscrowd=_joined(crowds, np.bool_),
-    )
+def _known(key: str, given: Sequence[str], known: Sequence[str]) -> None:
+    if unknown := [name for name in given if name not in known]:
+        raise ConfigError(
+            f"Unknown {key}: {', '.join(map(str, unknown))}",
+            where=f"evaluator key {key!r}",
+            advice=f"known are {', '.join(known)}",
+        )
 
 
-def _predictions(samples: list[list[NDArray[Any]]]) -> BoxSet:
-    counts = [len(labels) for _, _, labels in samples]
-    corners = _joined([boxes for boxes, _, _ in samples], np.float64).reshape(-1, 4)
-    xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    return BoxSet(
-        np.repeat(np.arange(len(samples)), counts),
-        _joined([labels for _, _, labels in samples], np.int64),
-        xywh,
-        xywh[:, 2] * xywh[:, 3],
-        scores=_joined([scores for _, scores, _ in samples], np.float64),
-    )
-
-
-def _joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    return (np.concatenate(parts) if parts else np.zeros(0)).astype(dtype)
+def _log_folder() -> str:
+    for handler in MMLogger.get_current_instance().handlers:
+        if file := getattr(handler, "baseFilename", None):
+            return str(Path(file).parent)
+    return "."

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
+from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
 
-__all__ = ["class_lines"]
+__all__ = ["class_lines", "voc_lines"]
 
 
 def class_lines(scores: Sequence[ClassScore]) -> str:
@@ -20,3 +21,14 @@ def class_lines(scores: Sequence[ClassScore]) -> str:
         cells = " ".join(f"{value:>6.3f}" if value == value else f"{'-':>6}" for value in values)
         lines.append(f"{score.name:<{width}} {score.objects:>8} {cells}")
     return "\n".join(lines)
+
+
+def voc_lines(scores: Sequence[VOCClassScore], mean: float) -> str:
+    """One line per class: objects, predictions, highest recall, average precision; then the mean."""
+    width = max([len("class"), *(len(score.name) for score in scores)])
+    lines = [f"{'class':<{width}} {'objects':>8} {'found':>8} {'recall':>6} {'AP':>6}"]
+    for score in scores:
+        recall = float(score.recall[-1]) if score.predictions and score.objects else 0.0
+        ap = f"{score.ap:>6.3f}" if score.objects else f"{'-':>6}"
+        lines.append(f"{score.name:<{width}} {score.objects:>8} {score.predictions:>8} {recall:>6.3f} {ap}")
+    return "\n".join([*lines, f"{'mean':<{width}} {'':>8} {'':>8} {'':>6} {mean:>6.3f}"])

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from deeplake_mmdet.training.progress import ProgressHook
-from deeplake_mmdet.training.run import Run, test, train
+from deeplake_mmdet.training.run import Run, test, test_detector, train
 
-__all__ = ["ProgressHook", "Run", "test", "train"]
+__all__ = ["ProgressHook", "Run", "test", "test_detector", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from mmengine.runner import Runner
 from deeplake_mmdet.config import load_config, use_lake_metrics
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
 from deeplake_mmdet.ops import log_ops_in_use
+from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
+from deeplake_mmdet.training.skipped import write_skipped_rows
 
-__all__ = ["Run", "test", "train"]
+__all__ = ["Run", "test", "test_detector", "train"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ def train(
         cfg.resume = True
         cfg.load_from = None if resume is True else str(_existing(resume))
     runner = _runner(cfg)
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        write_skipped_rows(runner)
     return _finished(runner, runner.val_loop if cfg.get("val_cfg") else None)
 
 
@@ -88,14 +94,81 @@ def test(
     work_dir: str | Path | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
 ) -> Run:
     """Evaluate a checkpoint on the config's ``test_dataloader``.
 
-    Arguments as for `train`; ``checkpoint`` is a file.
+    Arguments as for `train`, and:
+
+    Args:
+        checkpoint: File written by `train`.
+        out: Also write the predictions to this ``.json`` (COCO results) or ``.parquet`` file.
+        show_dir: Also draw every image with its predictions into this folder.
 
     Raises:
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
+    cfg = _prepared_test(config, work_dir, cfg_options, launcher, out, show_dir)
+    cfg.load_from = str(_existing(checkpoint))
+    runner = _runner(cfg)
+    metrics = runner.test()
+    write_skipped_rows(runner)
+    return _finished(runner, runner.test_loop, metrics)
+
+
+def test_detector(
+    model: Any,
+    cfg: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+) -> Run:
+    """Evaluate a detector that is already built on a config's ``test_dataloader``.
+
+    Args:
+        model: A detector, as MMDetection builds it.
+        cfg: The config, or its file; its ``model`` is not used.
+        checkpoint: Weights to load first; the model's own otherwise.
+        work_dir: As for `test`; likewise the following.
+        cfg_options: Changes by dotted key.
+        launcher: How processes were started: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        out: File for the predictions.
+        show_dir: Folder for drawings.
+
+    Raises:
+        DeepLakeMMDetError: Config, checkpoint or data cannot be used.
+    """
+    prepared = _prepared_test(cfg, work_dir, cfg_options, launcher, out, show_dir)
+    keys = (
+        *("work_dir", "test_dataloader", "test_cfg", "test_evaluator", "default_hooks", "custom_hooks"),
+        *("launcher", "log_processor", "log_level", "visualizer", "default_scope"),
+    )
+    options = {key: prepared[key] for key in keys if key in prepared}
+    options["env_cfg"] = prepared.get("env_cfg", {"dist_cfg": {"backend": "nccl"}})
+    options["randomness"] = prepared.get("randomness", {"seed": None})
+    runner = Runner(
+        model=model, load_from=None if checkpoint is None else str(_existing(checkpoint)),
+        experiment_name=prepared.get("experiment_name"), cfg=prepared, **options,
+    )  # fmt: skip
+    log_ops_in_use()
+    metrics = runner.test()
+    write_skipped_rows(runner)
+    return _finished(runner, runner.test_loop, metrics)
+
+
+def _prepared_test(
+    config: str | Path | Config,
+    work_dir: str | Path | None,
+    cfg_options: Mapping[str, Any] | None,
+    launcher: str,
+    out: str | Path | None,
+    show_dir: str | Path | None,
+) -> Config:
     cfg = _prepared(config, work_dir, cfg_options, launcher)
     if not cfg.get("test_dataloader"):
         raise ConfigError(
@@ -103,11 +176,12 @@ def test(
             where="config key 'test_dataloader'",
             advice="write test_dataloader = val_dataloader, and the same for test_cfg and test_evaluator",
         )
-    cfg.load_from = str(_existing(checkpoint))
     cfg.resume = False
-    runner = _runner(cfg)
-    metrics = runner.test()
-    return _finished(runner, runner.test_loop, metrics)
+    if out is not None:
+        keep_predictions(cfg, out)
+    if show_dir is not None:
+        draw_predictions(cfg, show_dir)
+    return cfg
 
 
 def _prepared(
@@ -117,7 +191,7 @@ def _prepared(
     launcher: str,
 ) -> Config:
     if isinstance(config, Config):
-        cfg = config.copy()
+        cfg = copy.deepcopy(config)
         if cfg_options:
             cfg.merge_from_dict(dict(cfg_options))
     else:
@@ -128,6 +202,10 @@ def _prepared(
         cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
     cfg.launcher = launcher
     cfg.setdefault("default_scope", "mmdet")
+    # Under a fixed name, as stock configs have it, a process's second run would write to the first one's
+    # folder; without one MMEngine takes the run's own.
+    if "visualizer" in cfg:
+        cfg.visualizer.pop("name", None)
     use_lake_metrics(cfg)
     return cfg
 

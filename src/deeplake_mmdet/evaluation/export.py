@@ -1,0 +1,160 @@
+"""Predictions as COCO results: original image and category ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeplake_mmdet.errors import ConfigError, InstallError
+from deeplake_mmdet.evaluation.samples import Found
+from deeplake_mmdet.evaluation.truth import Scope, image_ids
+
+__all__ = ["check_target", "results_of", "write_coco_results", "write_parquet", "write_predictions"]
+
+
+def results_of(scope: Scope, key: str, *, with_masks: bool = False) -> Iterator[dict[str, Any]]:
+    """COCO result entries of one lake: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in
+    pixels), ``score`` and, with masks, ``segmentation``."""
+    view = scope.views[key]
+    ids, categories = image_ids(view), scope.category_ids
+    for found in scope.found:
+        if found.key != key:
+            continue
+        boxes = found.boxes_xywh().tolist()
+        scores = found.mask_scores if with_masks and found.mask_scores is not None else found.scores
+        image, labels = int(ids[found.row]), categories[np.asarray(found.labels, np.int64)].tolist()
+        size = [int(view.table.heights[found.row]), int(view.table.widths[found.row])]
+        for number, (label, box, score) in enumerate(zip(labels, boxes, scores.tolist(), strict=True)):
+            entry = {"image_id": image, "category_id": label, "bbox": box, "score": score}
+            if with_masks:
+                counts = (found.masks or ())[number].decode()
+                entry["segmentation"] = {"size": size, "counts": counts}
+            yield entry
+
+
+def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
+    """Write ``<prefix>.bbox.json`` and, if there are masks, ``<prefix>.segm.json``, as MMDetection does.
+
+    Image ids are unique within a lake only, so with several lakes each has files of its own,
+    ``<prefix>.lake<number>.bbox.json``, in the order of their view keys.
+
+    Returns:
+        The files.
+    """
+    files = []
+    for number, key in enumerate(scope.views):
+        part = f".lake{number}" if len(scope.views) > 1 else ""
+        for kind in ("bbox", "segm") if _all_masks(scope.found) else ("bbox",):
+            file = Path(f"{prefix}{part}.{kind}.json")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("w") as stream:
+                _write_list(stream, results_of(scope, key, with_masks=kind == "segm"))
+            files.append(file)
+    return files
+
+
+def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -> Path:
+    """Write all predictions as one Parquet table, a row per prediction.
+
+    Columns: ``lake`` (address), ``row``, ``image_id``, ``category_id``, ``x``, ``y``, ``width``, ``height``
+    (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths).
+
+    Raises:
+        InstallError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InstallError(
+            "Parquet files need pyarrow, which is not installed",
+            where=str(file),
+            advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
+        ) from error
+    objects = scope.predictions(with_masks=with_masks)
+    numbers = objects.images
+    rows = np.array([found.row for found in scope.found], np.int64)
+    keys = list(scope.views)
+    lakes = np.array([keys.index(found.key) for found in scope.found], np.int64)
+    ids_by_lake = {key: image_ids(view) for key, view in scope.views.items()}
+    ids = np.array([ids_by_lake[found.key][found.row] for found in scope.found], np.int64)
+    columns: dict[str, Any] = {
+        "lake": pyarrow.DictionaryArray.from_arrays(
+            pyarrow.array(lakes[numbers]), [view.source.url for view in scope.views.values()]
+        ),
+        "row": rows[numbers],
+        "image_id": ids[numbers],
+        "category_id": scope.category_ids[objects.labels],
+        **dict(zip(("x", "y", "width", "height"), objects.xywh.T, strict=True)),
+        "score": objects.confidence(),
+    }
+    if with_masks:
+        columns["counts"] = list(objects.masks or ())
+    target = Path(file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.table(columns), target)
+    return target
+
+
+def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
+    """Write predictions to one ``.json`` (COCO results) or ``.parquet`` file, with masks if there are any.
+
+    Raises:
+        ConfigError: The file has another ending, or JSON is asked for several lakes with one file.
+        InstallError: See `write_parquet`.
+    """
+    target = check_target(file)
+    with_masks = _all_masks(scope.found)
+    if target.suffix == ".parquet":
+        return [write_parquet(scope, target, with_masks=with_masks)]
+    files = []
+    for number, key in enumerate(scope.views):
+        name = target if len(scope.views) == 1 else target.with_name(f"{target.stem}.lake{number}.json")
+        name.parent.mkdir(parents=True, exist_ok=True)
+        with name.open("w") as stream:
+            _write_list(stream, results_of(scope, key, with_masks=with_masks))
+        files.append(name)
+    return files
+
+
+def check_target(file: str | Path) -> Path:
+    """The file, if predictions can be written to it.
+
+    Raises:
+        ConfigError: It ends neither in ``.json`` nor in ``.parquet``.
+        InstallError: It is Parquet and pyarrow is not installed.
+    """
+    target = Path(file).expanduser()
+    if target.suffix not in (".json", ".parquet"):
+        raise ConfigError(
+            f"Predictions cannot be written as {target.suffix or 'a file without ending'!r}",
+            where=str(target),
+            advice="choose a .json or a .parquet file",
+        )
+    if target.suffix == ".parquet":
+        from importlib.util import find_spec
+
+        if find_spec("pyarrow") is None:
+            raise InstallError(
+                "Parquet files need pyarrow, which is not installed",
+                where=str(target),
+                advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
+            )
+    return target
+
+
+def _all_masks(found: tuple[Found, ...]) -> bool:
+    return bool(found) and all(one.masks is not None for one in found)
+
+
+def _write_list(stream: Any, entries: Iterator[dict[str, Any]]) -> None:
+    """One entry per line: large files can be read in pieces, and never exist twice in memory."""
+    stream.write("[")
+    for number, entry in enumerate(entries):
+        stream.write(",\n" if number else "\n")
+        stream.write(json.dumps(entry))
+    stream.write("\n]\n")

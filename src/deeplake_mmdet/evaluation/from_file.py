@@ -1,0 +1,265 @@
+"""Scoring a file of COCO results against a lake: no model, no config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import AnnotationError, ConfigError, InstallError, SourceNotFoundError
+from deeplake_mmdet.evaluation.coco_metric import CocoMetric
+from deeplake_mmdet.evaluation.coco_scores import ClassScore
+from deeplake_mmdet.evaluation.rle import compress
+from deeplake_mmdet.evaluation.samples import Found, check_found, check_has_masks
+from deeplake_mmdet.evaluation.truth import category_ids, image_ids
+from deeplake_mmdet.evaluation.voc_metric import VOCMetric
+from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view
+
+__all__ = ["Evaluated", "evaluate_predictions"]
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores of a file of predictions.
+
+    Attributes:
+        metrics: By key, e.g. ``coco/bbox_mAP``.
+        class_scores: By class; empty for metrics that have none.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    class_scores: tuple[ClassScore, ...] = ()
+
+
+def evaluate_predictions(
+    predictions: str | Path | Entries,
+    lake: str | Path,
+    *,
+    metric: str | Sequence[str] = "bbox",
+    credentials: str | Mapping[str, Any] | None = None,
+    commit: str | None = None,
+    branch: str | None = None,
+    tag: str | None = None,
+    query: str | None = None,
+    tensors: Mapping[str, str] | None = None,
+    box_format: str | None = None,
+    classes: Sequence[str] | None = None,
+    **options: Any,
+) -> Evaluated:
+    """Score predictions against a lake. Every image of the lake counts, with predictions or without.
+
+    Args:
+        predictions: COCO results: a ``.json`` file or a ``.parquet`` file as ``test --out`` writes it, or the
+            entries themselves (``image_id``, ``category_id``, ``score``, ``bbox`` as left, top, width, height
+            in pixels of the stored image, ``segmentation``). Ids are those of the lake; where it has none, an
+            image's id is its row and a category's its label + 1.
+        lake: Path or URL.
+        metric: As for `CocoMetric`; ``'mAP'`` or ``'recall'`` for `VOCMetric`.
+        credentials: As for `DeepLakeDataset`; likewise the following.
+        commit: Version.
+        branch: Branch.
+        tag: Tag.
+        query: TQL.
+        tensors: Role to column name.
+        box_format: How the lake stores boxes.
+        classes: Class names to score; predictions of the lake's other classes are left out.
+        options: Of the metric, e.g. ``classwise=True``.
+
+    Raises:
+        SourceNotFoundError: There is no such file or lake.
+        AnnotationError: The file is no list of COCO results, or an entry is impossible: an image or category
+            id that the lake does not know, a box that is no box, a score not between 0 and 1.
+        DeepLakeMMDetError: See `CocoMetric`.
+    """
+    names = [metric] if isinstance(metric, str) else list(metric)
+    scorer: CocoMetric | VOCMetric
+    if names in (["mAP"], ["recall"]):
+        scorer = VOCMetric(metric=names[0], **options)
+    else:
+        scorer = CocoMetric(metric=names, **options)
+    source = predictions if isinstance(predictions, (str, Path)) else None
+    entries = predictions if source is None else _read(Path(source).expanduser())
+    view = open_view(
+        Source(str(lake), commit=commit, branch=branch, tag=tag, query=query),
+        credentials=CredentialRef(credentials),
+        tensors=dict(tensors or {}),
+        box_format=box_format,
+        classes=classes,
+    )
+    where = "predictions" if source is None else str(source)
+    scorer.results.extend(found_in(entries, view, where, masks="segm" in names))  # type: ignore[arg-type]
+    metrics = scorer.evaluate(len(scorer.results))
+    return Evaluated(metrics, getattr(scorer, "class_scores", ()))
+
+
+def found_in(entries: Entries, view: LakeView, where: str, *, masks: bool = False) -> list[Found]:
+    """COCO results as predictions by image, in the lake's order.
+
+    Args:
+        entries: COCO results.
+        view: The lake.
+        where: Name of the file, for messages.
+        masks: Whether masks are needed.
+
+    Raises:
+        AnnotationError: See `evaluate_predictions`.
+        ColumnError: Masks are needed and the lake has none.
+    """
+    if masks:
+        check_has_masks(view)
+    places: NDArray[np.int64] = np.arange(len(entries))
+    rows = _rows(_column(entries, "image_id", where), view, where)
+    labels = _labels(_column(entries, "category_id", where), view, where)
+    keep = labels >= 0
+    if left_out := int((~keep).sum()):
+        print_log(f"{where}: {left_out} predictions of classes that are not selected are left out", "current")
+    order = np.argsort(rows, kind="stable")
+    order = order[keep[order]]
+    places, rows, labels = places[order], rows[order], labels[order]
+    scores = np.array([_number(entries[place], place, where) for place in places.tolist()], np.float64)
+    boxes = np.array([_box(entries[place], place, where, masks) for place in places.tolist()], np.float64)
+    boxes = boxes.reshape(-1, 4)
+    bounds = np.searchsorted(rows, np.arange(len(view.table) + 1))
+    found = []
+    for row, (start, end) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
+        own = slice(start, end)
+        # Sizes are checked, and kept, as they are written: corners would round them.
+        _check_sizes(boxes[own], places[own], where)
+        corners = np.concatenate([boxes[own, :2], boxes[own, :2] + boxes[own, 2:]], axis=1)
+        check_found(view, row, corners, scores[own], labels[own])
+        rle = _masks(entries, places[own].tolist(), view, row, where) if masks else None
+        found.append(Found(view.key, row, corners, scores[own], labels[own], rle, xywh=boxes[own]))
+    return found
+
+
+def _read(file: Path) -> Entries:
+    if not file.is_file():
+        raise SourceNotFoundError("There is no such file of predictions", where=str(file))
+    if file.suffix == ".parquet":
+        return _read_parquet(file)
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise AnnotationError(f"The file is not JSON: {error}", where=str(file)) from None
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise AnnotationError(
+            "The file is no list of COCO results",
+            where=str(file),
+            advice="write [{'image_id': ..., 'category_id': ..., 'bbox': [...], 'score': ...}, ...]",
+        )
+    return content
+
+
+def _read_parquet(file: Path) -> Entries:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InstallError(
+            "Parquet files need pyarrow, which is not installed",
+            where=str(file),
+            advice="pip install 'deeplake-mmdet[parquet]'",
+        ) from error
+    table = pyarrow.parquet.read_table(file)
+    needed = ("image_id", "category_id", "x", "y", "width", "height", "score")
+    if missing := [name for name in needed if name not in table.column_names]:
+        raise AnnotationError(f"The file has no column {', '.join(missing)}", where=str(file))
+    lists = [table[name].to_pylist() for name in needed]
+    counts = table["counts"].to_pylist() if "counts" in table.column_names else [None] * table.num_rows
+    return [
+        {"image_id": image, "category_id": category, "bbox": box, "score": score}
+        | ({} if mask is None else {"segmentation": {"counts": mask}})
+        for image, category, *box, score, mask in zip(*lists, counts, strict=True)
+    ]
+
+
+def _column(entries: Entries, name: str, where: str) -> NDArray[np.int64]:
+    values = [entry.get(name) for entry in entries]
+    for place, value in enumerate(values):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise _refuse(f"{name} must be a whole number, got {value!r}", place, where)
+    return np.array(values, np.int64)
+
+
+def _rows(ids: NDArray[np.int64], view: LakeView, where: str) -> NDArray[np.int64]:
+    known = image_ids(view)
+    order = np.argsort(known, kind="stable")
+    twice = np.flatnonzero(np.diff(known[order]) == 0)
+    if len(twice):
+        raise ConfigError(
+            f"Image id {known[order][twice[0]]} stands for several rows, so predictions cannot be told apart",
+            where=f"lake {view.source.url}",
+            advice="select one of them with query=",
+        )
+    places = np.searchsorted(known[order], ids).clip(max=len(known) - 1)
+    rows = order[places]
+    wrong = np.flatnonzero(known[rows] != ids)
+    if len(wrong):
+        raise _refuse(
+            f"The lake has no image with the id {ids[wrong[0]]} ({len(wrong)} such predictions)",
+            int(wrong[0]), where, f"score against the lake that was predicted on, not {view.source.url}",
+        )  # fmt: skip
+    return np.asarray(rows, np.int64)
+
+
+def _labels(ids: NDArray[np.int64], view: LakeView, where: str) -> NDArray[np.int64]:
+    own = view.columns[view.roles.gt_labels].metadata.get("category_ids")
+    stored = [int(number) for number in own] if own else list(range(1, len(view.lake_classes) + 1))
+    of_id = dict.fromkeys(stored, -1) | {
+        int(number): place for place, number in enumerate(category_ids(view))
+    }
+    for place, number in enumerate(ids.tolist()):
+        if number not in of_id:
+            listed = ", ".join(f"{i} ({name})" for i, name in zip(stored, view.lake_classes, strict=True))
+            raise _refuse(f"The lake has no category with the id {number}", place, where, f"it has {listed}")
+    return np.array([of_id[number] for number in ids.tolist()], np.int64)
+
+
+def _number(entry: Mapping[str, Any], place: int, where: str) -> float:
+    try:
+        return float(entry["score"])
+    except (KeyError, TypeError, ValueError):
+        raise _refuse(f"score must be a number, got {entry.get('score')!r}", place, where) from None
+
+
+def _box(entry: Mapping[str, Any], place: int, where: str, masks: bool) -> list[float]:
+    box = entry.get("bbox")
+    if box is None and masks:
+        return [0.0, 0.0, 0.0, 0.0]  # masks are compared, boxes are not
+    try:
+        left, top, width, height = map(float, box)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _refuse(f"bbox must be (left, top, width, height), got {box!r}", place, where) from None
+    return [left, top, width, height]
+
+
+def _check_sizes(boxes: NDArray[np.float64], places: NDArray[np.int64], where: str) -> None:
+    wrong = np.flatnonzero(~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1))
+    if len(wrong):
+        text = f"A box is not finite or of negative size: {boxes[wrong[0]].tolist()}"
+        raise _refuse(text, int(places[wrong[0]]), where)
+
+
+def _masks(entries: Entries, places: list[int], view: LakeView, row: int, where: str) -> list[bytes]:
+    height, width = int(view.table.heights[row]), int(view.table.widths[row])
+    masks = []
+    for place in places:
+        segmentation = entries[place].get("segmentation")
+        if isinstance(segmentation, Mapping):
+            segmentation = {"size": [height, width], **segmentation}
+        try:
+            masks.append(compress(segmentation, height, width))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _refuse(f"The mask cannot be used: {error}", place, where) from None
+    return masks
+
+
+def _refuse(what: str, place: int, where: str, advice: str | None = None) -> AnnotationError:
+    return AnnotationError(what, where=f"{where}, entry {place}", advice=advice)

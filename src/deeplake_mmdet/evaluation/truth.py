@@ -1,0 +1,219 @@
+"""From rows of lakes and what was found on them to flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import AnnotationError, ConfigError
+from deeplake_mmdet.evaluation.instances import Instances, spans
+from deeplake_mmdet.evaluation.rle import compress, rle_areas
+from deeplake_mmdet.evaluation.samples import Found, check_has_masks
+from deeplake_mmdet.lake import LakeView, find_view
+
+__all__ = ["Scope", "image_ids", "scope_of"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The images that are scored, each once, in the order in which COCOeval takes them.
+
+    Attributes:
+        found: Predictions by image, ordered by view key and image id.
+        views: Their lakes by view key, in the same order.
+        classes: Class names.
+    """
+
+    found: tuple[Found, ...]
+    views: dict[str, LakeView]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @cached_property
+    def category_ids(self) -> NDArray[np.int64]:
+        """The (first) lake's own category id of each class, shape (K,); stored label + 1 if it has none."""
+        return category_ids(next(iter(self.views.values())))
+
+    @cached_property
+    def stored_labels(self) -> NDArray[np.int64]:
+        """The label under which the (first) lake stores each class, shape (K,)."""
+        return _stored_labels(next(iter(self.views.values())))
+
+    def truth(self, *, with_masks: bool = False, use_ignore: bool = False) -> Instances:
+        """Ground truth of all images.
+
+        Areas are the lake's where it has them, else those of the masks, else those of the boxes.
+
+        Args:
+            with_masks: Whether masks are needed.
+            use_ignore: Ignore objects flagged ``ignore``. pycocotools does not: it overwrites the flag by
+                ``iscrowd``.
+
+        Raises:
+            ColumnError: Masks are needed and a lake has none.
+            AnnotationError: Masks are needed and an object has none.
+        """
+        parts = []
+        for number, (key, view) in enumerate(self.views.items()):
+            rows = np.array([found.row for found in self.found if found.key == key], np.int64)
+            first = sum(found.key in list(self.views)[:number] for found in self.found)
+            parts.append(_truth_of(view, rows, first, with_masks, use_ignore))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def predictions(self, *, with_masks: bool = False) -> Instances:
+        """Predictions on all images; areas are those of the masks if these are scored, else of the boxes."""
+        counts = np.array([len(found.labels) for found in self.found], np.int64)
+        xywh = _all((found.boxes_xywh() for found in self.found), np.float64).reshape(-1, 4)
+        images = np.repeat(np.arange(len(self.found)), counts)
+        labels = _all((found.labels for found in self.found), np.int64)
+        scores = [
+            found.mask_scores if with_masks and found.mask_scores is not None else found.scores
+            for found in self.found
+        ]
+        if not with_masks:
+            areas = xywh[:, 2] * xywh[:, 3]
+            return Instances(images, labels, xywh, areas, _all(scores, np.float64))
+        masks = [mask for found in self.found for mask in found.masks or ()]
+        sizes = np.array([_size(self.views[found.key], found.row) for found in self.found]).reshape(-1, 2)[
+            images
+        ]
+        return Instances(
+            images, labels, xywh, rle_areas(masks, sizes), _all(scores, np.float64), masks=masks, sizes=sizes
+        )
+
+
+def scope_of(results: Iterable[Found]) -> Scope:
+    """Sort out what was evaluated: an image that comes twice (padding) counts once.
+
+    Args:
+        results: Predictions by image, in any order, from all processes.
+
+    Raises:
+        ConfigError: There are none, or their lakes differ in classes.
+    """
+    unique = {(found.key, found.row): found for found in results}
+    if not unique:
+        raise ConfigError(
+            "There is nothing to score: no sample was evaluated", where="val_dataloader or test_dataloader"
+        )
+    views = {key: find_view(key) for key in sorted({key for key, _ in unique})}
+    names = next(iter(views.values())).classes
+    ids = {key: image_ids(view) for key, view in views.items()}
+    for view in views.values():
+        if view.classes != names:
+            first = next(iter(views.values()))
+            raise ConfigError(
+                "The lakes that are scored together have different classes",
+                where=f"{first.source.url}: {first.classes}; {view.source.url}: {view.classes}",
+                advice="give all of them the same metainfo=dict(classes=...)",
+            )
+    ordered = sorted(unique.values(), key=lambda one: (one.key, int(ids[one.key][one.row]), one.row))
+    return Scope(tuple(ordered), views, names)
+
+
+def image_ids(view: LakeView) -> NDArray[np.int64]:
+    """The image id of each row: the lake's own, else the row number."""
+    ids = view.table.img_ids
+    return np.arange(len(view.table)) if ids is None else np.asarray(ids, np.int64)
+
+
+def category_ids(view: LakeView) -> NDArray[np.int64]:
+    """The category id of each class of a view: the lake's own, else its stored label + 1."""
+    own = view.columns[view.roles.gt_labels].metadata.get("category_ids")
+    labels = _stored_labels(view)
+    return labels + 1 if not own else np.array([int(own[label]) for label in labels], np.int64)
+
+
+def _stored_labels(view: LakeView) -> NDArray[np.int64]:
+    return np.array([view.lake_classes.index(name) for name in view.classes], np.int64)
+
+
+def _truth_of(
+    view: LakeView, rows: NDArray[np.int64], first: int, with_masks: bool, use_ignore: bool
+) -> Instances:
+    table = view.table
+    offsets = np.asarray(table.offsets)
+    counts = offsets[rows + 1] - offsets[rows]
+    places = np.repeat(offsets[rows], counts) + spans(counts)
+    images = np.repeat(np.arange(first, first + len(rows)), counts)
+    xywh = _all((table.xywh(row) for row in rows[counts > 0].tolist()), np.float64).reshape(-1, 4)
+    labels = np.asarray(view.labels[places], np.int64)
+    keep = np.flatnonzero(labels >= 0)
+
+    def flags(values: Any) -> NDArray[np.bool_]:
+        return np.zeros(len(keep), bool) if values is None else np.asarray(values[places][keep], bool)
+
+    ignore = flags(table.difficult)
+    if use_ignore:
+        ignore |= flags(table.ignore)
+    masks, sizes = None, None
+    areas = xywh[:, 2] * xywh[:, 3] if table.areas is None else np.asarray(table.areas[places], np.float64)
+    areas = areas[keep]
+    if with_masks or (table.areas is None and view.roles.gt_masks is not None):
+        masks = _truth_masks(view, rows, keep, needed=with_masks)
+        owners = np.repeat(rows, counts)[keep]
+        sizes = np.stack([table.heights[owners], table.widths[owners]], axis=1).astype(np.int64)
+        if table.areas is None:
+            filled = np.array([mask is not None for mask in masks], bool)
+            areas[filled] = rle_areas([mask for mask in masks if mask is not None], sizes[filled])
+    return Instances(
+        images[keep], labels[keep], xywh[keep], areas, iscrowd=flags(table.iscrowd), ignore=ignore,
+        masks=masks if with_masks else None, sizes=sizes if with_masks else None,
+    )  # fmt: skip
+
+
+def _truth_masks(
+    view: LakeView, rows: NDArray[np.int64], keep: NDArray[np.int64], *, needed: bool
+) -> list[Any]:
+    check_has_masks(view)
+    kept = np.zeros(int(keep.max(initial=-1)) + 1, bool)
+    kept[keep] = True
+    masks: list[Any] = []
+    place = 0
+    for row in rows.tolist():
+        span = view.table.span(row)
+        inside = kept[place : place + span.stop - span.start]
+        place += span.stop - span.start
+        if not inside.any():
+            continue
+        height, width = _size(view, row)
+        for segmentation, wanted in zip(view.segmentations(row), inside.tolist(), strict=False):
+            if not wanted:
+                continue
+            try:
+                masks.append(compress(segmentation, height, width))
+            except (ValueError, KeyError, TypeError) as error:
+                if needed:
+                    raise AnnotationError(
+                        f"An object's mask cannot be scored: {error}",
+                        where=f"lake {view.source.url}, column {view.roles.gt_masks!r}, row {row}",
+                        advice="repair the row, leave it out with query=, or use metric='bbox'",
+                    ) from None
+                masks.append(None)
+    return masks
+
+
+def _size(view: LakeView, row: int) -> tuple[int, int]:
+    return int(view.table.heights[row]), int(view.table.widths[row])
+
+
+def _joined(parts: Sequence[Instances]) -> Instances:
+    def column(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        return None if values[0] is None else np.concatenate(values)
+
+    masks = None if parts[0].masks is None else [mask for part in parts for mask in part.masks or ()]
+    names = ("images", "labels", "xywh", "areas", "scores", "iscrowd", "ignore", "sizes")
+    return Instances(**{name: column(name) for name in names}, masks=masks)
+
+
+def _all(parts: Iterable[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    listed = list(parts)
+    return np.concatenate(listed).astype(dtype, copy=False) if listed else np.zeros(0, dtype)

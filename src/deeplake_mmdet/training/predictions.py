@@ -1,0 +1,43 @@
+"""Keeping and drawing the predictions of a test run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+
+from deeplake_mmdet.evaluation import check_target
+
+__all__ = ["draw_predictions", "keep_predictions"]
+
+
+def keep_predictions(cfg: Config, file: str | Path) -> None:
+    """Have the test run of a config write its predictions to a file, beside its scores.
+
+    Args:
+        cfg: Changed in place.
+        file: ``.json`` (COCO results) or ``.parquet``.
+
+    Raises:
+        ConfigError: The file has another ending.
+        InstallError: It is Parquet and pyarrow is not installed.
+    """
+    dump = {"type": "deeplake_mmdet.DumpPredictions", "file": str(check_target(file).absolute())}
+    found = cfg.get("test_evaluator") or []
+    cfg.test_evaluator = [*([found] if isinstance(found, Mapping) else found), dump]
+
+
+def draw_predictions(cfg: Config, folder: str | Path) -> None:
+    """Have MMDetection's own hook draw every tested image, truth (if loaded) beside predictions.
+
+    Args:
+        cfg: Changed in place.
+        folder: Where the drawings go.
+    """
+    hooks = cfg.setdefault("default_hooks", {})
+    hook = dict(hooks.get("visualization") or {"type": "mmdet.DetVisualizationHook"})
+    hook.update(draw=True, test_out_dir=str(Path(folder).expanduser().absolute()))
+    hooks["visualization"] = hook
+    drawing = {"type": "mmdet.DetLocalVisualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
+    cfg.setdefault("visualizer", drawing)

@@ -1,0 +1,87 @@
+"""Several processes, uneven tails, padding, sub-selections and lakes whose ids collide."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generator import SIDE, random_boxes
+from lakes import make_lake, make_view, sample
+
+from deeplake_mmdet.evaluation import CocoMetric, gather
+
+IMAGES = 97  # a prime
+
+
+def truth_of(seed):
+    rng = np.random.default_rng(seed)
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": SIDE, "height": SIDE} for i in range(IMAGES)]
+    annotations = [
+        {
+            "id": 0, "image_id": image, "category_id": int(rng.integers(3)) + 1, "bbox": box, "iscrowd": 0,
+            "area": box[2] * box[3],
+        }
+        for image in range(IMAGES)
+        for box in np.abs(random_boxes(rng, int(rng.integers(4)))).tolist()
+    ]  # fmt: skip
+    categories = [{"id": number + 1, "name": f"class {number}"} for number in range(3)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distributed")
+    lakes = [make_lake(folder / name, truth_of(seed)) for seed, name in enumerate("ab")]
+    script, target = Path(__file__).with_name("distributed_run.py"), folder / "scores.json"
+    done = subprocess.run(
+        [sys.executable, str(script), *lakes, str(target)],
+        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(target.read_text())
+
+
+@pytest.mark.parametrize("name", ["whole", "indices", "subset", "both"])
+def test_scores_depend_neither_on_processes_nor_on_batch_size(scores, name):
+    first = scores["1"][name]["1"]
+    assert 0.1 < first["coco/bbox_mAP"] < 1
+    for world in scores.values():
+        for batch in world[name].values():
+            assert batch == first
+
+
+def test_the_data_sets_differ(scores):
+    found = [scores["1"][name]["1"]["coco/bbox_mAP"] for name in ("whole", "indices", "subset", "both")]
+    assert len(set(found)) == 4
+
+
+def test_a_class_subset_in_another_order_keeps_its_classes_scores(scores):
+    whole, subset = (scores["1"][name]["1"] for name in ("whole", "subset"))
+    # Of the same predictions other scores come, but not of other truth: both are near one another.
+    for name in ("class 2", "class 0"):
+        assert subset[f"coco/{name}_precision"] == pytest.approx(whole[f"coco/{name}_precision"], abs=0.15)
+    assert "coco/class 1_precision" not in subset
+
+
+def test_results_of_all_processes_arrive_whatever_their_number(tmp_path, monkeypatch):
+    """Three processes with 5, 1 and 2 results, two of them of one image: mmengine would cut off one."""
+    view = make_view(tmp_path / "lake", truth_of(0))
+    none = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    parts = []
+    for rows in ((0, 1, 2, 3, 4), (5,), (6, 0)):
+        metric = CocoMetric()
+        metric.process(None, [sample(view, row, *none) for row in rows])
+        parts.append(metric.results)
+    seen = []
+    metric = CocoMetric()
+    metric.results = parts[0]
+    monkeypatch.setattr(gather, "get_world_size", lambda: 3)
+    monkeypatch.setattr(gather, "collect_results", lambda *_, **__: parts)
+    monkeypatch.setattr(CocoMetric, "compute_metrics", lambda _, found: seen.extend(found) or {})
+    metric.evaluate(7)
+    assert sorted(found.row for found in seen) == [0, 0, 1, 2, 3, 4, 5, 6]

@@ -1,0 +1,69 @@
+"""Whole test runs with a small detector: files, drawings, a model that is built already."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import deeplake_mmdet
+from deeplake_mmdet.demo.config import demo_config
+from deeplake_mmdet.demo.drawing import CLASS_NAMES
+from deeplake_mmdet.demo.lakes import write_demo_lake
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.evaluation import evaluate_predictions
+from deeplake_mmdet.training import test_detector as run_detector
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    """A config, its detector and a checkpoint."""
+    from mmdet.registry import MODELS
+    from mmdet.utils import register_all_modules
+
+    register_all_modules()
+    folder = tmp_path_factory.mktemp("run")
+    write_demo_lake(folder / "lake", count=6, seed=0)
+    lake = str(folder / "lake")
+    cfg = demo_config(lake, lake, CLASS_NAMES, str(folder / "work"), epochs=1, scale=(96, 64), num_workers=0)
+    cfg.model.test_cfg.score_thr = 0.0001  # an untrained model is sure of nothing
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "weights.pth")
+    return cfg, model, folder / "weights.pth", lake
+
+
+def test_predictions_and_drawings_of_a_checkpoint(ready, tmp_path):
+    cfg, _, checkpoint, lake = ready
+    run = deeplake_mmdet.test(
+        cfg, checkpoint, work_dir=tmp_path, out=tmp_path / "found.json", show_dir=tmp_path / "drawn"
+    )
+    assert (
+        len(list((tmp_path / "drawn").rglob("*.jp*g"))) + len(list((tmp_path / "drawn").rglob("*.png"))) == 6
+    )
+    written = json.loads((tmp_path / "found.json").read_text())
+    assert {"image_id", "category_id", "bbox", "score"} <= set(written[0])
+    again = evaluate_predictions(tmp_path / "found.json", lake).metrics
+    assert again["coco/bbox_mAP"] == pytest.approx(run.metrics["coco/bbox_mAP"], abs=1e-12)
+
+
+def test_a_built_detector_scores_as_its_checkpoint(ready, tmp_path):
+    cfg, model, checkpoint, _ = ready
+    expected = deeplake_mmdet.test(cfg, checkpoint, work_dir=tmp_path / "a").metrics
+    before = cfg.pretty_text
+    built = run_detector(model, cfg, work_dir=tmp_path / "b")
+    loaded = run_detector(model, cfg, checkpoint, work_dir=tmp_path / "c")
+    for name, value in expected.items():
+        if "time" not in name:
+            assert built.metrics[name] == loaded.metrics[name] == pytest.approx(value, nan_ok=True)
+    assert [score.name for score in built.class_scores] == list(CLASS_NAMES)
+    assert cfg.pretty_text == before
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_run(ready, tmp_path):
+    cfg, model, _, _ = ready
+    with pytest.raises(ConfigError, match=r"\.json or a \.parquet"):
+        run_detector(model, cfg, work_dir=tmp_path, out=tmp_path / "found.csv")
+    assert not list(tmp_path.iterdir())
