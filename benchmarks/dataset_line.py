@@ -43,9 +43,8 @@ def write_coco(folder: Path, target: Path) -> None:
         images.append({"id": number, "file_name": path.name, "width": width, "height": height})
         for box in ([10, 10, width / 2, height / 2], [30, 20, width / 3, height / 3]):
             area = box[2] * box[3]
-            annotations.append(
-                {"id": len(annotations), "image_id": number, "category_id": 1, "bbox": box, "area": area, "iscrowd": 0}
-            )
+            entry = {"image_id": number, "category_id": 1, "bbox": box, "area": area, "iscrowd": 0}
+            annotations.append({"id": len(annotations), **entry})
     categories = [{"id": 1, "name": "thing"}]
     target.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
@@ -114,9 +113,8 @@ def main() -> None:
                 **common,
             },
         }
-        loaders = {
-            side: build_loader(dataset, args.batches, args.batch_size, args.workers) for side, dataset in sides.items()
-        }
+        size = (args.batches, args.batch_size, args.workers)
+        loaders = {side: build_loader(dataset, *size) for side, dataset in sides.items()}
         speeds: dict[str, list[float]] = {side: [] for side in sides}
         for number in range(args.rounds):
             for side in sorted(sides, reverse=bool(number % 2)):

@@ -18,33 +18,41 @@ _HOMES = {
     "CocoMetric": "evaluation",
     "DeepLakeDataset": "dataset",
     "Run": "training",
+    "VOCMetric": "evaluation",
+    "convert_config": "config",
+    "evaluate_predictions": "evaluation",
     "import_coco": "transfer",
     "import_voc": "transfer",
     "inspect": "lake",
     "load_config": "config",
     "test": "training",
+    "test_detector": "training",
     "train": "training",
 }
 
-__all__ = [  # noqa: RUF022 - as _HOMES has them, checked by a test
+__all__ = [  # as in _HOMES: a test compares them
     "CocoMetric",
     "DeepLakeDataset",
     "Run",
+    "VOCMetric",
     "__version__",
+    "convert_config",
+    "evaluate_predictions",
     "import_coco",
     "import_voc",
     "inspect",
     "load_config",
     "test",
+    "test_detector",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from deeplake_mmdet.config import load_config
+    from deeplake_mmdet.config import convert_config, load_config
     from deeplake_mmdet.dataset import DeepLakeDataset
-    from deeplake_mmdet.evaluation import CocoMetric
+    from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
     from deeplake_mmdet.lake import inspect
-    from deeplake_mmdet.training import Run, test, train
+    from deeplake_mmdet.training import Run, test, test_detector, train
     from deeplake_mmdet.transfer import import_coco, import_voc
 
 check_environment()

@@ -63,7 +63,8 @@ def test_import_inspect_train_test(shared_data: Path, tmp_path: Path) -> None:
 
     config = Path(__file__).parents[2] / "configs" / "bccd_rtmdet.py"
     short = [
-        "--cfg-options", "train_cfg.max_epochs=1", "train_cfg.val_interval=1", "train_dataloader.num_workers=0",
+        "--cfg-options", "train_cfg.max_epochs=1", "train_cfg.val_interval=1",
+        "train_dataloader.num_workers=0",
         "val_dataloader.num_workers=0", "train_dataloader.persistent_workers=False",
         "val_dataloader.persistent_workers=False", "train_dataloader.dataset.indices=16",
         "val_dataloader.dataset.indices=8", "test_dataloader.dataset.indices=8",

@@ -22,7 +22,8 @@ def printed(table):
 
 
 def test_rows_and_their_mean():
-    text = printed(class_table([score("ball", 1200, 0.5, 0.9), score("ring [big]", 34, 0.7, 1.0)], title="val"))
+    scores = [score("ball", 1200, 0.5, 0.9), score("ring [big]", 34, 0.7, 1.0)]
+    text = printed(class_table(scores, title="val"))
     lines = text.splitlines()
     assert "val" in lines[0]
     assert any("ball" in line and "1,200" in line and "0.500" in line and "0.900" in line for line in lines)

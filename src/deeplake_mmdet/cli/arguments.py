@@ -10,7 +10,9 @@ __all__ = ["add_run_arguments"]
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """``CONFIG``, ``--work-dir``, ``--cfg-options`` and ``--launcher``."""
     parser.add_argument("config", metavar="CONFIG", help="MMDetection 3.x config file")
-    parser.add_argument("--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)")
+    parser.add_argument(
+        "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import Any
 
 __all__ = ["add_parser"]
@@ -13,7 +15,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="make a small lake, train on it, show the result",
-        description="Draw a small lake, train a detector on it, evaluate it and show the result; a few minutes.",
+        description="Draw a small lake, train a detector on it, evaluate it and show the result.",
     )
     parser.add_argument("--work-dir", default="runs/demo", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--train-images", type=int, default=400, metavar="N", help="default: %(default)s")
@@ -44,6 +46,9 @@ def run(args: argparse.Namespace) -> None:
     console.print(f"Predictions      {made.predictions}")
     console.print(f"Checkpoint       {made.checkpoint}")
     console.print("\nNext:")
-    console.print(f"  deeplake-mmdet inspect {args.work_dir}/lakes/train")
-    console.print(f"  deeplake-mmdet test {made.config} {made.checkpoint}")
-    console.print("  deeplake-mmdet import coco ANNOTATIONS.json LAKE --images FOLDER")
+    command, config, checkpoint = (
+        os.path.relpath(path) for path in (sys.argv[0], made.config, made.checkpoint)
+    )
+    console.print(f"  {command} inspect {args.work_dir}/lakes/train")
+    console.print(f"  {command} test {config} {checkpoint}")
+    console.print(f"  {command} import coco ANNOTATIONS.json LAKE --images FOLDER")

@@ -25,7 +25,9 @@ def add_parser(commands: Any) -> None:
     voc.add_argument("root", metavar="ROOT", help="folder with Annotations, ImageSets and JPEGImages")
     voc.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
     voc.add_argument("--split", required=True, help="name of a list in ImageSets/Main, e.g. train")
-    voc.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order (default: all, sorted)")
+    voc.add_argument(
+        "--classes", nargs="+", metavar="NAME", help="class names in label order (default: all, sorted)"
+    )
     voc.set_defaults(run=run_voc)
 
     for command in (coco, voc):

@@ -20,13 +20,17 @@ def add_parser(commands: Any) -> None:
         ("commit", "version id"),
         ("branch", "branch name"),
         ("tag", "tag name"),
+        ("view", "saved view"),
         ("query", "TQL, e.g. 'SELECT * WHERE width > 500'"),
         ("box-format", "how boxes are stored, if the lake does not say: ltwh, ltrb, ccwh, ..._fractional"),
         ("endpoint-url", "S3-compatible storage other than AWS"),
     ):
         parser.add_argument(f"--{option}", help=text)
     parser.add_argument(
-        "--tensors", nargs="+", metavar="ROLE=COLUMN", help="name columns, e.g. gt_bboxes=boxes gt_labels=labels"
+        "--tensors",
+        nargs="+",
+        metavar="ROLE=COLUMN",
+        help="name columns, e.g. gt_bboxes=boxes gt_labels=labels",
     )
     parser.set_defaults(run=run)
 
@@ -44,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
         commit=args.commit,
         branch=args.branch,
         tag=args.tag,
+        view=args.view,
         query=args.query,
         tensors=parse_options(args.tensors),
         box_format=args.box_format,

@@ -20,8 +20,12 @@ def render(found: Inspection) -> Iterator[Table | Text]:
     source = found.source
     head = Text(f"{source.url}\n", style="bold")
     head.append(f"{found.rows} rows, branch {source.branch}, version {source.version}", style="not bold")
-    if source.query:
-        head.append(f"\nquery {source.query}", style="not bold")
+    for query in source.queries:
+        head.append(f"\nquery {query}", style="not bold")
+    if len(found.branches) > 1:
+        head.append(f"\nbranches {', '.join(found.branches)}", style="not bold")
+    if found.tags:
+        head.append(f"\ntags and saved views {', '.join(found.tags)}", style="not bold")
     yield head
     yield _columns(found)
     if found.view is not None:
@@ -58,7 +62,9 @@ def _sizes(found: Inspection) -> Text:
 
 
 def _versions(found: Inspection) -> Table:
-    table = Table("version", "time", "message", title=f"Versions (newest first, {found.version_count} in all)")
+    table = Table(
+        "version", "time", "message", title=f"Versions (newest first, {found.version_count} in all)"
+    )
     table.title_justify = "left"
     for version, time, message in found.versions:
         table.add_row(version, time, message)

@@ -12,7 +12,9 @@ __all__ = ["add_parser"]
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("train", help="train a detector", description="Train the detector of a config.")
+    parser = commands.add_parser(
+        "train", help="train a detector", description="Train the detector of a config."
+    )
     add_run_arguments(parser)
     parser.add_argument(
         "--resume",
@@ -23,7 +25,9 @@ def add_parser(commands: Any) -> None:
         help="go on from CHECKPOINT, or from the newest one in the work dir",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision (GPU only)")
-    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch size")
+    parser.add_argument(
+        "--auto-scale-lr", action="store_true", help="scale the learning rate to the batch size"
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     checkpoint = result.best_checkpoint or result.last_checkpoint
     print(f"\nRun folder: {result.work_dir}")
     for key, value in result.metrics.items():
-        if key.endswith("mAP") or key.endswith("mAP_50"):
+        if key.endswith(("mAP", "mAP_50")):
             print(f"  {key} {value:.3f}")
     if checkpoint:
         print(f"Next: deeplake-mmdet test {args.config} {checkpoint}")
