@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+comma := ,
 OPENCV := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 
 # imaug, which mmdet requires, drags in both OpenCV wheels. They share their files, and the one that needs
@@ -42,5 +43,5 @@ $(VENV)/.installed-test: $(BIN)/pip pyproject.toml constraints.txt
 	@touch $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(BIN)/pip pyproject.toml constraints.txt
-	$(call install,.[test,dev])
+	$(call install,.[test$(comma)dev])
 	@touch $(VENV)/.installed $(VENV)/.installed-test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 
 # Workers of test data loaders and this process share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts this in the background has Ctrl-C ignored, and so would the processes of tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Annotation tables of test lakes do not belong into the user's cache.
 _cache = os.environ["DEEPLAKE_MMDET_CACHE"] = tempfile.mkdtemp(prefix="deeplake-mmdet-tests-")

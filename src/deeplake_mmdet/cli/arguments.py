@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-__all__ = ["add_run_arguments"]
+__all__ = ["add_run_arguments", "add_source_arguments", "source_options"]
+
+_SOURCE = {
+    "commit": "version id; the newest otherwise",
+    "branch": "branch name",
+    "tag": "tag name",
+    "view": "saved view",
+    "query": "TQL, e.g. 'SELECT * WHERE width > 500'",
+    "box_format": "how boxes are stored, if the lake does not say: ltwh, ltrb, ccwh, ..._fractional",
+}
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,3 +30,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="change the config, e.g. train_cfg.max_epochs=5 model.bbox_head.num_classes=3",
     )
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """``LAKE``, and the options by which a version and rows of it are chosen."""
+    parser.add_argument("lake", metavar="LAKE", help="folder or address")
+    for name, text in _SOURCE.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text)
+
+
+def source_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_source_arguments` found, but the lake itself, by the names that Python functions use."""
+    return {name: getattr(args, name) for name in _SOURCE}

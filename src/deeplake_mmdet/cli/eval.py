@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+
 __all__ = ["add_parser"]
 
 
@@ -16,7 +18,7 @@ def add_parser(commands: Any) -> None:
         description="Score a file of COCO results against a lake; no model and no config needed.",
     )
     parser.add_argument("predictions", metavar="PREDICTIONS", help="COCO results (.json), or a .parquet file")
-    parser.add_argument("lake", metavar="LAKE", help="folder or URL of a lake")
+    add_source_arguments(parser)
     parser.add_argument(
         "--metric",
         nargs="+",
@@ -24,15 +26,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME",
         help="bbox, segm, proposal, proposal_fast, several of them; or mAP or recall (Pascal VOC)",
     )
-    for name, text in (
-        ("commit", "version id"),
-        ("branch", "branch name"),
-        ("tag", "tag name"),
-        ("query", "TQL"),
-    ):
-        parser.add_argument(f"--{name}", help=f"{text}; the newest version otherwise")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="classes to score, in this order")
-    parser.add_argument("--box-format", metavar="FORMAT", help="how the lake stores boxes, e.g. ltwh")
     parser.add_argument(
         "--analysis", metavar="DIR", help="write metrics.json and metrics.npz with errors and curves to DIR"
     )
@@ -51,12 +45,8 @@ def run(args: argparse.Namespace) -> None:
         args.predictions,
         args.lake,
         metric=args.metric,
-        commit=args.commit,
-        branch=args.branch,
-        tag=args.tag,
-        query=args.query,
         classes=args.classes,
-        box_format=args.box_format,
+        **source_options(args),
         **options,
     )
     console = Console()

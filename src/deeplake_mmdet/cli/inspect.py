@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+
 __all__ = ["add_parser"]
 
 
@@ -15,17 +17,8 @@ def add_parser(commands: Any) -> None:
         help="show what a lake holds",
         description="Show a lake's columns, their roles, its classes with counts, image sizes and versions.",
     )
-    parser.add_argument("lake", metavar="LAKE", help="folder or address")
-    for option, text in (
-        ("commit", "version id"),
-        ("branch", "branch name"),
-        ("tag", "tag name"),
-        ("view", "saved view"),
-        ("query", "TQL, e.g. 'SELECT * WHERE width > 500'"),
-        ("box-format", "how boxes are stored, if the lake does not say: ltwh, ltrb, ccwh, ..._fractional"),
-        ("endpoint-url", "S3-compatible storage other than AWS"),
-    ):
-        parser.add_argument(f"--{option}", help=text)
+    add_source_arguments(parser)
+    parser.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
     parser.add_argument(
         "--tensors",
         nargs="+",
@@ -45,13 +38,8 @@ def run(args: argparse.Namespace) -> None:
 
     found = inspect(
         args.lake,
-        commit=args.commit,
-        branch=args.branch,
-        tag=args.tag,
-        view=args.view,
-        query=args.query,
+        **source_options(args),
         tensors=parse_options(args.tensors),
-        box_format=args.box_format,
         credentials={"endpoint_url": args.endpoint_url} if args.endpoint_url else None,
     )
     console = Console()

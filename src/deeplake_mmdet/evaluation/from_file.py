@@ -48,6 +48,7 @@ def evaluate_predictions(
     commit: str | None = None,
     branch: str | None = None,
     tag: str | None = None,
+    view: str | None = None,
     query: str | None = None,
     tensors: Mapping[str, str] | None = None,
     box_format: str | None = None,
@@ -67,6 +68,7 @@ def evaluate_predictions(
         commit: Version.
         branch: Branch.
         tag: Tag.
+        view: Saved view.
         query: TQL.
         tensors: Role to column name.
         box_format: How the lake stores boxes.
@@ -87,15 +89,15 @@ def evaluate_predictions(
         scorer = CocoMetric(metric=names, **options)
     source = predictions if isinstance(predictions, (str, Path)) else None
     entries = predictions if source is None else _read(Path(source).expanduser())
-    view = open_view(
-        Source(str(lake), commit=commit, branch=branch, tag=tag, query=query),
+    opened = open_view(
+        Source(str(lake), commit=commit, branch=branch, tag=tag, view=view, query=query),
         credentials=CredentialRef(credentials),
         tensors=dict(tensors or {}),
         box_format=box_format,
         classes=classes,
     )
     where = "predictions" if source is None else str(source)
-    scorer.results.extend(found_in(entries, view, where, masks="segm" in names))  # type: ignore[arg-type]
+    scorer.results.extend(found_in(entries, opened, where, masks="segm" in names))  # type: ignore[arg-type]
     metrics = scorer.evaluate(len(scorer.results))
     return Evaluated(metrics, getattr(scorer, "class_scores", ()))
 

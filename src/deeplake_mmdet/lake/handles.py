@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,7 @@ def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = 
     if resolved.format == "v3":
         commits = v3.read_commits(resolved.url, ref)
         versions = [
-            (commit, str(commits.nodes[commit]["commit_time"]), commits.nodes[commit]["commit_message"] or "")
+            (commit, _time_of(commits.nodes[commit]), commits.nodes[commit]["commit_message"] or "")
             for commit in reversed(commits.line(resolved.version))
         ]
         return Listing(tuple(versions), tuple(commits.branches), tuple(v3.saved_views(resolved.url, ref)))
@@ -113,6 +115,13 @@ def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = 
         tuple((str(found.id), str(found.timestamp), str(found.message or "")) for found in base.history),
         tuple(base.branches.names()),
         tuple(base.tags.names()),
+    )
+
+
+def _time_of(commit: Mapping[str, Any]) -> str:
+    seconds = commit["commit_time"]
+    return (
+        "" if seconds is None else f"{datetime.fromtimestamp(float(seconds), timezone.utc):%Y-%m-%d %H:%M:%S}"
     )
 
 
