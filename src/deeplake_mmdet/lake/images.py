@@ -97,7 +97,9 @@ def read_images(
 
 def _files(handle: Any, column: str, rows: list[int]) -> list[bytes]:
     try:
-        cells = handle[column].get_bytes(rows)
+        reader = handle[column]
+        # The call for one row is the cheaper one.
+        cells = [reader.get_bytes(rows[0])] if len(rows) == 1 else reader.get_bytes(rows)
     except RuntimeError as error:
         if "not a bytes array" not in str(error):
             raise

@@ -119,7 +119,12 @@ class LakeColumn:
     def __init__(self, handle: LakeHandle, name: str) -> None:
         self._handle = handle
         self.name = name
-        self.metadata = handle.raw[name].metadata  # also finds out whether there is such a column
+        handle.raw[name]  # finds out whether there is such a column
+
+    @property
+    def metadata(self) -> Any:
+        """The column's metadata."""
+        return self._handle.raw[self.name].metadata
 
     def __getitem__(self, index: Any) -> Any:
         name = self.name
