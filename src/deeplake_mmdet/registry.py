@@ -9,9 +9,10 @@ from __future__ import annotations
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import METRICS as ROOT_METRICS
+from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import Registry
 
-__all__ = ["DATASETS", "HOOKS", "METRICS"]
+__all__ = ["DATASETS", "HOOKS", "METRICS", "MODELS"]
 
 DATASETS = Registry(
     "dataset", parent=ROOT_DATASETS, scope="deeplake_mmdet", locations=["deeplake_mmdet.dataset"]
@@ -20,3 +21,4 @@ HOOKS = Registry("hook", parent=ROOT_HOOKS, scope="deeplake_mmdet", locations=["
 METRICS = Registry(
     "metric", parent=ROOT_METRICS, scope="deeplake_mmdet", locations=["deeplake_mmdet.evaluation"]
 )
+MODELS = Registry("model", parent=ROOT_MODELS, scope="deeplake_mmdet", locations=["deeplake_mmdet.models"])

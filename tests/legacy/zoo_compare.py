@@ -35,6 +35,8 @@ SECTIONS = (
 
 # Not what a model computes: where weights come from, and who taught whom.
 _NOT_MODEL = {"init_cfg", "teacher_config", "teacher_ckpt", "data_preprocessor"}
+# One class under two names, and the stock SSD head with what its prediction lacks.
+_SAME_TYPES = {"AutoAugment": "RandomChoice", "deeplake_mmdet.SSDHead": "SSDHead"}
 _NO_EFFECT = {"backend_args", "file_client_args", "imdecode_backend", "_scope_"}
 
 
@@ -238,7 +240,7 @@ def _normal(node: Any, place: str) -> Any:
         node = dict(node)
         kind = node.get("type")
         if isinstance(kind, str):
-            node["type"] = {"AutoAugment": "RandomChoice"}.get(kind, kind)
+            node["type"] = _SAME_TYPES.get(kind, kind)
             defaults = _defaults(kind) or {}
             node = {**{name: value for name, value in defaults.items() if _plain(value)}, **node}
             if node.get("keep_ratio") and isinstance(node.get("scales"), (list, tuple)):

@@ -145,6 +145,10 @@ def _walk(node: Any, key: str, notes: Notebook) -> Any:
                 old=kind,
                 new=new["type"],
             )
+        elif kind == "SSDHead":
+            new["type"] = "deeplake_mmdet.SSDHead"
+            why = "MMDetection 3.x's own cannot predict; parameters and checkpoints are the same"
+            notes.info(f"{key}.type", "becomes ours", why, old=kind, new=new["type"])
         elif kind == "StageCascadeRPNHead":
             new.pop("sampling", None)  # follows from train_cfg now
         elif kind == "CascadeRPNHead":
