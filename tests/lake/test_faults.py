@@ -92,6 +92,13 @@ def test_opening_and_the_table_take_few_requests(remote, local, proxy):
         assert getattr(remote.table, name).tolist() == getattr(local.table, name).tolist()
 
 
+def test_a_span_takes_one_request_for_each_chunk(remote, local, proxy):
+    opened_anew(remote, proxy)
+    assert remote.has_encoded_images
+    assert remote.fetch_span(100, 300) == local.images(range(100, 300))
+    assert proxy.counts().requests == 1
+
+
 def test_no_read_is_lost_or_wrong_under_faults(remote, local, proxy):
     chance = random.Random(0)
     opened_anew(remote, proxy, *(Rule(kind, probability=0.025) for kind in ("status", "reset", "short")))

@@ -13,7 +13,14 @@ from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.exif import neutralise_orientation
 from deeplake_mmdet.lake.links import read_addresses, read_link
 
-__all__ = ["check_image_column", "holds_files", "image_extension", "read_images"]
+__all__ = [
+    "check_image_column",
+    "fetch_images",
+    "fetch_span",
+    "holds_files",
+    "image_extension",
+    "read_images",
+]
 
 _FILES = ("jpeg", "png")
 
@@ -62,6 +69,14 @@ def image_extension(column: ColumnFacts) -> str:
 def read_images(
     handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: bool = False
 ) -> list[bytes]:
+    """The same as `fetch_images`, with the first `ImageError` raised."""
+    found = fetch_images(handle, column, rows, apply_exif=apply_exif)
+    return [_raised(image) for image in found]
+
+
+def fetch_images(
+    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: bool = False
+) -> list[bytes | ImageError]:
     """Fetch the images of some rows in one concurrent call, as encoded files.
 
     Files are given as stored, except for a neutralised EXIF orientation; arrays in a lossless container
@@ -70,51 +85,81 @@ def read_images(
     Args:
         handle: Open lake.
         column: Facts of the image column.
-        rows: Row numbers; at least one.
+        rows: Row numbers. Each is fetched once, however often it occurs.
         apply_exif: Leave EXIF orientations in place, so that the decoder turns images by them.
 
+    Returns:
+        One entry for each entry of ``rows``. An error, not raised, stands for a cell that is empty, cannot
+        be had as an image, or is a link that leads nowhere.
+
     Raises:
-        ImageError: A cell is empty, cannot be had as an image, or is a link that leads nowhere.
-        StorageError: A linked file cannot be read.
+        StorageError: The storage failed, or that of a linked file.
     """
-    chosen = [int(row) for row in rows]
-    if holds_files(column):
-        found = _files(handle, column.name, chosen)
-    elif column.is_link:
-        addresses = read_addresses(handle, column.name, chosen)
-        found = [
-            read_link(handle, column.name, row, _filled(address, column.name, row))
-            for row, address in zip(chosen, addresses, strict=True)
-        ]
-    else:
-        cells = handle[column.name][chosen]
-        return [
-            encode_array(np.asarray(_filled(cell, column.name, row)), f"column {column.name!r}, row {row}")
-            for row, cell in zip(chosen, cells, strict=True)
-        ]
-    return found if apply_exif else [neutralise_orientation(data) for data in found]
+    chosen = list(dict.fromkeys(int(row) for row in rows))
+    cells = _cells(handle, column, chosen) if chosen else []
+    served = {
+        row: _served(handle, column, row, cell, apply_exif) for row, cell in zip(chosen, cells, strict=True)
+    }
+    return [served[int(row)] for row in rows]
 
 
-def _files(handle: Any, column: str, rows: list[int]) -> list[bytes]:
+def fetch_span(
+    handle: Any, column: ColumnFacts, start: int, stop: int, *, apply_exif: bool = False
+) -> list[bytes | ImageError]:
+    """The same for the rows from ``start`` to before ``stop``, by as few requests as can be.
+
+    Of encoded files each chunk of the lake that the span touches is fetched by one request, as a whole.
+    """
+    rows = range(start, stop)
+    if not rows or not holds_files(column):
+        return fetch_images(handle, column, rows, apply_exif=apply_exif)
+    cells = _files(handle[column.name], rows)
+    return [_served(handle, column, row, cell, apply_exif) for row, cell in zip(rows, cells, strict=True)]
+
+
+def _cells(handle: Any, column: ColumnFacts, rows: list[int]) -> list[Any]:
+    if column.is_link:
+        return read_addresses(handle, column.name, rows)
+    reader = handle[column.name]
+    return _files(reader, rows) if holds_files(column) else list(reader[rows])
+
+
+def _files(reader: Any, rows: Sequence[int]) -> list[Any]:
+    """Encoded cells; None where there is none."""
     try:
-        reader = handle[column]
-        # The call for one row is the cheaper one.
-        cells = [reader.get_bytes(rows[0])] if len(rows) == 1 else reader.get_bytes(rows)
+        if len(rows) == 1:  # the call for one row is the cheaper one
+            return [reader.get_bytes(rows[0])]
+        return list(reader.get_bytes(slice(rows.start, rows.stop) if isinstance(rows, range) else rows))
     except RuntimeError as error:
+        # Rows that are older than their column hold None, which spoils the call for all others.
         if "not a bytes array" not in str(error):
             raise
-        # Rows that are older than their column hold None; find the one that spoilt the call.
-        for row in rows:
-            _filled(handle[column][[row]][0], column, row)
-        raise
-    return [bytes(_filled(data, column, row)) for row, data in zip(rows, cells, strict=True)]
+    if len(rows) == 1:
+        return [None]
+    half = len(rows) // 2
+    return _files(reader, rows[:half]) + _files(reader, rows[half:])
 
 
-def _filled(cell: Any, column: str, row: int) -> Any:
+def _served(handle: Any, column: ColumnFacts, row: int, cell: Any, apply_exif: bool) -> bytes | ImageError:
     if cell is None or len(cell) == 0:
-        raise ImageError(
+        return ImageError(
             "The image cell is empty",
-            where=f"column {column!r}, row {row}",
+            where=f"column {column.name!r}, row {row}",
             advice="repair or delete this row, leave it out with query=, or use on_error='skip'",
         )
-    return cell
+    try:
+        if holds_files(column):
+            data = bytes(cell)
+        elif column.is_link:
+            data = read_link(handle, column.name, row, cell)
+        else:
+            return encode_array(np.asarray(cell), f"column {column.name!r}, row {row}")
+    except ImageError as error:
+        return error
+    return data if apply_exif else neutralise_orientation(data)
+
+
+def _raised(image: bytes | ImageError) -> bytes:
+    if isinstance(image, ImageError):
+        raise image
+    return image

@@ -11,12 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import AnnotationError, BoxFormatError, ConfigError, SourceNotFoundError
+from deeplake_mmdet.errors import (
+    AnnotationError,
+    BoxFormatError,
+    ConfigError,
+    ImageError,
+    SourceNotFoundError,
+)
 from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import forget, handle_of, resolve
-from deeplake_mmdet.lake.images import check_image_column, image_extension, read_images
+from deeplake_mmdet.lake.images import (
+    check_image_column,
+    fetch_images,
+    fetch_span,
+    holds_files,
+    image_extension,
+    read_images,
+)
 from deeplake_mmdet.lake.labels import category_ids_of, label_coding, text_classes
 from deeplake_mmdet.lake.masks import read_segmentations
 from deeplake_mmdet.lake.opened import source_of
@@ -104,14 +117,37 @@ class LakeView:
         extension = image_extension(self.columns[self.roles.img])
         return f"deeplake://{self.key}/{self.roles.img}/{row:08d}.{extension}"
 
+    @property
+    def has_encoded_images(self) -> bool:
+        """Whether `fetch_span` is cheap: images are files in the lake, in its own row order."""
+        return holds_files(self.columns[self.roles.img]) and self.source.rows is None
+
     def images(self, rows: Sequence[int]) -> list[bytes]:
         """Encoded images of some rows, fetched in one call; upright as stored, unless ``apply_exif``.
 
         Raises:
-            ImageError: A cell is empty or holds no image (see `read_images`).
+            ImageError: A cell is empty or holds no image (see `fetch`).
+            StorageError: The storage failed.
         """
         column = self.columns[self.roles.img]
         return read_images(self.handle, column, rows, apply_exif=self.apply_exif)
+
+    def fetch(self, rows: Sequence[int]) -> list[bytes | ImageError]:
+        """The same, but an image that cannot be had does not spoil the others: its error stands at its place.
+
+        Rows may repeat and are fetched once. `StorageError` is raised nevertheless.
+        """
+        column = self.columns[self.roles.img]
+        return fetch_images(self.handle, column, rows, apply_exif=self.apply_exif)
+
+    def fetch_span(self, start: int, stop: int) -> list[bytes | ImageError]:
+        """The same for the rows from ``start`` to before ``stop``.
+
+        If `has_encoded_images`, one request for each chunk of the lake (about 8 MB) that the span touches;
+        the whole chunk comes with it.
+        """
+        column = self.columns[self.roles.img]
+        return fetch_span(self.handle, column, start, stop, apply_exif=self.apply_exif)
 
     def segmentations(self, row: int) -> list[Any]:
         """COCO segmentations of a row, one per box in the lake's order (see `read_segmentations`)."""
