@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "CocoMetric": "evaluation",
+    "Config": "config",
     "DeepLakeDataset": "dataset",
     "Run": "training",
     "VOCMetric": "evaluation",
@@ -25,6 +26,7 @@ _HOMES = {
     "import_voc": "transfer",
     "inspect": "lake",
     "load_config": "config",
+    "mkdir_or_exist": "config",
     "test": "training",
     "test_detector": "training",
     "train": "training",
@@ -32,6 +34,7 @@ _HOMES = {
 
 __all__ = [  # as in _HOMES: a test compares them
     "CocoMetric",
+    "Config",
     "DeepLakeDataset",
     "Run",
     "VOCMetric",
@@ -42,13 +45,14 @@ __all__ = [  # as in _HOMES: a test compares them
     "import_voc",
     "inspect",
     "load_config",
+    "mkdir_or_exist",
     "test",
     "test_detector",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from deeplake_mmdet.config import convert_config, load_config
+    from deeplake_mmdet.config import Config, convert_config, load_config, mkdir_or_exist
     from deeplake_mmdet.dataset import DeepLakeDataset
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
     from deeplake_mmdet.lake import inspect

@@ -8,9 +8,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config.legacy import log_notes, read_config
+from deeplake_mmdet.config.data_paths import check_data_paths
+from deeplake_mmdet.config.legacy import log_notes
+from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
-from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
+from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.legacy import convert_config_dict, is_legacy
 
 __all__ = ["load_config"]
@@ -54,26 +56,22 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
     Raises:
         SourceNotFoundError: There is no such file.
-        ConfigError: The file is no config, or one that cannot be converted; or credentials are no mapping.
+        ConfigError: The file is no config, one that cannot be converted or one of another toolbox;
+            credentials are no mapping; or a lake stands where a file of annotations is expected, or a file
+            where a lake is.
         CredentialError: The config gives a user name and password.
     """
     file = Path(path).expanduser()
-    if not file.is_file():
-        raise SourceNotFoundError("There is no such config file", where=str(file))
-    try:
-        loaded = read_config(file)
-    except DeepLakeMMDetError:
-        raise
-    except Exception as error:  # a config is a program: it may fail in any way
-        text = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"The config cannot be loaded: {text}", where=str(file)) from error
+    loaded = read_config(file)
     options = dict(cfg_options or {})
     legacy = is_legacy(loaded)
     early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
     if early:
         loaded.merge_from_dict(early)
     content, secrets = extract_secrets(loaded.to_dict())
+    check_toolbox(content)
     if not legacy:
+        check_data_paths(content, legacy=False)
         text = Config(content).pretty_text if secrets else loaded.text
         return Config(content, cfg_text=text, filename=str(file))
     content, notes = convert_config_dict(content)
@@ -81,6 +79,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     converted = Config(content)
     converted.merge_from_dict({key: value for key, value in options.items() if key not in early})
     content, _ = extract_secrets(converted.to_dict())
+    check_data_paths(content)
     return Config(content, cfg_text=Config(content).pretty_text, filename=str(file))
 
 

@@ -1,0 +1,85 @@
+"""``Config`` as an old script expects it: in the shape of its file, without the secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config as _Config
+from mmengine.utils import mkdir_or_exist
+
+from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.config.secrets import extract_secrets
+from deeplake_mmdet.config.toolbox import check_toolbox
+from deeplake_mmdet.legacy import kind_of
+
+__all__ = ["Config", "mkdir_or_exist"]  # the latter once was mmcv's, and old scripts use it
+
+
+class Config(_Config):
+    """MMEngine's ``Config`` for scripts that were written for MMDetection 2.x.
+
+    `fromfile` leaves a 2.x config in its own shape, so that a script can go on to change
+    ``cfg.data.train.deeplake_path``; `train_detector` converts it. What is written out (``dump``,
+    ``pretty_text``, ``repr``) never holds literal credentials, not even those that the script sets later.
+    """
+
+    @staticmethod
+    def fromfile(
+        filename: str | Path,
+        use_predefined_variables: bool = True,
+        import_custom_modules: bool = True,
+        use_environment_variables: bool = True,
+        lazy_import: bool | None = None,
+        format_python_code: bool = True,
+    ) -> Config:
+        """Read a config file for MMDetection 2.x or 3.x; it is not converted.
+
+        Literal credentials become handles, top-level variables that repeat them are removed, and
+        ``work_dir`` is ``./work_dirs/<config name>`` if the file does not set it.
+
+        Args:
+            filename: The file; a missing base of it is taken from the installed MMDetection.
+
+        The other arguments are MMEngine's.
+
+        Raises:
+            SourceNotFoundError: There is no such file.
+            ConfigError: It cannot be loaded, a base exists nowhere, it is half migrated, for MMDetection 1.x
+                or another toolbox, or credentials are no mapping.
+            CredentialError: The config gives a user name and password.
+        """
+        loaded = read_config(
+            filename,
+            old_shape=True,
+            use_predefined_variables=use_predefined_variables,
+            import_custom_modules=import_custom_modules,
+            use_environment_variables=use_environment_variables,
+            lazy_import=lazy_import,
+            format_python_code=format_python_code,
+        )
+        content, secrets = extract_secrets(loaded.to_dict())
+        kind_of(content)  # refuses what is for neither version
+        check_toolbox(content)
+        if not content.get("work_dir"):
+            content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
+        text = _Config(content).pretty_text if secrets else loaded.text
+        return Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
+
+    @property
+    def pretty_text(self) -> str:
+        """The content as Python code."""
+        return str(super().pretty_text) if (clean := self._clean()) is None else str(clean.pretty_text)
+
+    def dump(self, file: str | Path | None = None) -> Any:
+        """Write the content to a ``.py``, ``.json`` or ``.yaml`` file; return it if ``file`` is None."""
+        return super().dump(file) if (clean := self._clean()) is None else clean.dump(file)
+
+    def __repr__(self) -> str:
+        return str(super().__repr__()) if (clean := self._clean()) is None else repr(clean)
+
+    def _clean(self) -> _Config | None:
+        """The same without secrets; None if it has none."""
+        content, secrets = extract_secrets(self.to_dict())
+        # Without a text, mmengine would read the file's.
+        return _Config(content, cfg_text="#", filename=self.filename) if secrets else None

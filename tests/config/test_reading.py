@@ -1,0 +1,119 @@
+"""Files that cannot be read, with their place; and bases that are missing on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from deeplake_mmdet import Config, load_config
+from deeplake_mmdet.errors import ConfigError
+
+YOLO = "../mmdetection/configs/yolo/yolov3_d53_mstrain-416_273e_coco.py"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(text, name="work/config.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "line"),
+    [
+        ("a = 1\nb = unknown\n", "NameError", 2),
+        ("a = 1\n\nb = 1 / 0\n", "ZeroDivisionError", 3),
+        ("a = dict(\n    b=1,\n    c={'x': 'y},\n)\n", "SyntaxError", 3),
+        ("def f():\n    return {}['x']\na = f()\n", "KeyError", 2),
+    ],
+)
+def test_an_error_inside_a_config_has_its_line(write, text, what, line):
+    path = write(text)
+    for read in (load_config, Config.fromfile):
+        with pytest.raises(ConfigError, match="cannot be loaded") as caught:
+            read(path)
+        assert what in caught.value.what
+        assert caught.value.where == f"{path}, line {line}"
+
+
+@pytest.mark.parametrize("text", ["a = 1\nb = unknown\n", "a = 1\nb = {'x': 'y}\n"])
+def test_an_error_inside_a_base_names_the_base(write, text):
+    base = write(text, "bases/base.py")
+    path = write("_base_ = '../bases/base.py'\nc = 1\n")
+    with pytest.raises(ConfigError, match="cannot be loaded") as caught:
+        load_config(path)
+    assert f"{base}, line 2" in caught.value.where
+    assert str(path) in caught.value.where
+
+
+def test_the_documents_unbalanced_quote_is_found(write):
+    path = write("a = 1\ntensors = {'img': 'images', 'gt_masks': 'masks}\n")
+    with pytest.raises(ConfigError, match="unterminated string literal") as caught:
+        Config.fromfile(path)
+    assert caught.value.where.endswith("line 2")
+
+
+@pytest.mark.parametrize("base", ["config.py", "other.py"])
+def test_bases_that_name_each_other_are_told(write, base):
+    path = write(f"_base_ = './{base}'\n")
+    write("_base_ = './config.py'\n", "work/other.py")
+    with pytest.raises(ConfigError, match="bases of each other") as caught:
+        load_config(path)
+    assert caught.value.where.count("config.py") == 2
+
+
+def test_a_base_that_exists_nowhere_lists_what_was_tried(write):
+    path = write("_base_ = '../mmdetection/configs/yolo/yolov3_d53_mstrain-999_coco.py'\ndata = dict()\n")
+    for read in (load_config, Config.fromfile):
+        with pytest.raises(ConfigError, match="exists nowhere") as caught:
+            read(path)
+        assert str(path.parent.parent / "mmdetection/configs/yolo") in caught.value.where
+        assert "names of MMDetection 2.x" in caught.value.where
+        assert "yolov3_d53_mstrain" in caught.value.advice
+
+
+def test_a_base_in_the_users_checkout_wins_over_the_installed_one(write):
+    write("model = dict(type='Mine')\n", "mmdetection/configs/yolo/yolov3_d53_mstrain-416_273e_coco.py")
+    cfg = Config.fromfile(write(f"_base_ = {YOLO!r}\ndata = dict(samples_per_gpu=1)\n"))
+    assert cfg.model.type == "Mine"
+
+
+def test_a_missing_base_of_a_base_is_found(write):
+    write(f"_base_ = {YOLO!r}\nrunner = dict(max_epochs=5)\n", "work/middle.py")
+    cfg = Config.fromfile(write("_base_ = './middle.py'\ndata = dict(samples_per_gpu=3)\n"))
+    assert (cfg.model.type, cfg.runner.max_epochs, cfg.data.samples_per_gpu) == ("YOLOV3", 5, 3)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["backbone = {{_base_.model.backbone}}", "backbone = _base_.model.backbone"],
+)
+def test_values_of_a_missing_base_can_be_used(write, line):
+    text = f"_base_ = {YOLO!r}\n{line}\nmodel = dict(neck=dict(in_channels=[9]))\n"
+    text += "data = dict(samples_per_gpu=1)\n"
+    cfg = Config.fromfile(write(text))
+    assert cfg.backbone.depth == 53
+    assert cfg.model.neck.in_channels == [9]
+    assert cfg.runner.max_epochs == 273
+    assert load_config(write(text)).train_dataloader.batch_size == 1
+
+
+def test_a_missing_value_of_a_missing_base_is_told(write):
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        load_config(write(f"_base_ = {YOLO!r}\nx = _base_.nothing.here\ndata = dict()\n"))
+
+
+def test_deleted_keys_of_a_missing_base_stay_deleted(write):
+    text = (
+        f"_base_ = {YOLO!r}\nold = _base_.optimizer.lr\n"
+        "optimizer = dict(_delete_=True, type='Adam', lr=0.5)\ndata = dict(samples_per_gpu=1)\n"
+    )
+    assert Config.fromfile(write(text)).optimizer == {"type": "Adam", "lr": 0.5}
+
+
+def test_names_of_the_file_itself_are_put_in(write):
+    path = write(f"_base_ = {YOLO!r}\nwork_dir = 'runs/{{{{ fileBasenameNoExtension }}}}'\ndata = dict()\n")
+    assert Config.fromfile(path).work_dir == "runs/config"
