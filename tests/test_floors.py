@@ -17,7 +17,7 @@ FLOORS = (
     *("transfer", "formats", "lake", "models", "ops", "registry", "environment", "errors"),
 )
 # A room that is one file may have neighbours, private to it.
-NEIGHBOURS = {"dataset_infos": "dataset"}
+NEIGHBOURS = {"dataset_infos": "dataset", "pipeline_steps": "dataset"}
 FILES = sorted(ROOT.rglob("*.py"))
 LONGEST = 400
 

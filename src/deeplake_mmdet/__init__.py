@@ -18,45 +18,72 @@ _HOMES = {
     "CocoMetric": "evaluation",
     "Config": "config",
     "DeepLakeDataset": "dataset",
+    "Feed": "loading",
+    "LakeBatchSampler": "loading",
+    "LakeSampler": "loading",
     "Run": "training",
     "VOCMetric": "evaluation",
+    "build_detector": "training",
+    "convert": "config",
     "convert_config": "config",
     "evaluate_predictions": "evaluation",
+    "fast_loader": "config",
     "import_coco": "transfer",
     "import_voc": "transfer",
     "inspect": "lake",
     "load_config": "config",
+    "packed_collate": "loading",
     "mkdir_or_exist": "config",
+    "run_script": "cli.run",
     "test": "training",
     "test_detector": "training",
     "train": "training",
+    "train_detector": "training",
 }
 
 __all__ = [  # as in _HOMES: a test compares them
     "CocoMetric",
     "Config",
     "DeepLakeDataset",
+    "Feed",
+    "LakeBatchSampler",
+    "LakeSampler",
     "Run",
     "VOCMetric",
     "__version__",
+    "build_detector",
+    "convert",
     "convert_config",
     "evaluate_predictions",
+    "fast_loader",
     "import_coco",
     "import_voc",
     "inspect",
     "load_config",
     "mkdir_or_exist",
+    "packed_collate",
+    "run_script",
     "test",
     "test_detector",
     "train",
+    "train_detector",
 ]
 
 if TYPE_CHECKING:
-    from deeplake_mmdet.config import Config, convert_config, load_config, mkdir_or_exist
+    from deeplake_mmdet.cli.run import run_script
+    from deeplake_mmdet.config import (
+        Config,
+        convert,
+        convert_config,
+        fast_loader,
+        load_config,
+        mkdir_or_exist,
+    )
     from deeplake_mmdet.dataset import DeepLakeDataset
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
     from deeplake_mmdet.lake import inspect
-    from deeplake_mmdet.training import Run, test, test_detector, train
+    from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
+    from deeplake_mmdet.training import Run, build_detector, test, test_detector, train, train_detector
     from deeplake_mmdet.transfer import import_coco, import_voc
 
 check_environment()

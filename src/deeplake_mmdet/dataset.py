@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -13,12 +14,13 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
 import deeplake_mmdet.backend  # noqa: F401 - registers deeplake:// in every process that loads a dataset
-from deeplake_mmdet.dataset_infos import DataInfos, Sightings, clean_data_infos
+from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, explain_roles, open_view, parse_uri
+from deeplake_mmdet.pipeline_steps import is_deterministic, run_steps
 from deeplake_mmdet.registry import DATASETS
 
-__all__ = ["DataInfos", "DeepLakeDataset"]
+__all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
 
 
 @DATASETS.register_module()
@@ -106,6 +108,9 @@ class DeepLakeDataset(BaseDetDataset):
         ignored = [key for key in ("ann_file", "data_root", "data_prefix") if kwargs.pop(key, None)]
         if ignored:
             print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
+        self._begun: dict[int, list[HeadStart]] = {}
+        self._walked: Any = None
+        self._mask_loaders: list[LoadAnnotations] = []
         # The annotation table already is what serialisation is for: flat arrays shared by all workers.
         kwargs["serialize_data"] = False
         super().__init__(**kwargs)
@@ -219,14 +224,51 @@ class DeepLakeDataset(BaseDetDataset):
             f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
         )
 
-    def _prepare(self, idx: int) -> Any:
-        info = self.get_data_info(idx)
+    def begin(self, idx: int) -> HeadStart:
+        """Make a sample as far as no random numbers are needed. Safe in any thread.
+
+        Args:
+            idx: Index of the sample.
+
+        Returns:
+            What `take` turns into the sample.
+        """
+        steps = getattr(self.pipeline, "transforms", ())
+        count = next((i for i, step in enumerate(steps) if not is_deterministic(step)), len(steps))
+        info = self._info_with_masks(idx)
         uri = info["img_path"]
-        loaders = [step for step in _annotation_loaders(self.pipeline) if step.with_mask]
-        if loaders:
-            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in loaders))
+        return HeadStart(idx, uri, self.pipeline, count, self._run(uri, steps[:count], info))
+
+    @contextlib.contextmanager
+    def head_starts(self, begun: Sequence[HeadStart]) -> Iterator[None]:
+        """Use these begun samples, each once, for the samples that this process asks for meanwhile."""
+        for start in begun:
+            self._begun.setdefault(start.index, []).append(start)
         try:
-            return self.pipeline(info)
+            yield
+        finally:
+            self._begun.clear()
+
+    def _prepare(self, idx: int) -> Any:
+        begun = self._begun.get(idx)
+        start = begun.pop() if begun else None
+        if start is not None and start.pipeline is self.pipeline:
+            return self._run(start.uri, self.pipeline.transforms[start.count :], start.results)
+        info = self._info_with_masks(idx)
+        return self._run(info["img_path"], getattr(self.pipeline, "transforms", [self.pipeline]), info)
+
+    def _info_with_masks(self, idx: int) -> dict[str, Any]:
+        info = self.get_data_info(idx)
+        if self._walked is not self.pipeline:  # hooks exchange pipelines
+            self._walked = self.pipeline
+            self._mask_loaders = [step for step in _annotation_loaders(self.pipeline) if step.with_mask]
+        if self._mask_loaders:
+            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in self._mask_loaders))
+        return info
+
+    def _run(self, uri: str, steps: Sequence[Any], results: Any) -> Any:
+        try:
+            return run_steps(steps, results)
         except DeepLakeMMDetError:
             raise
         except Exception:  # whatever a transform makes of an image that is not there

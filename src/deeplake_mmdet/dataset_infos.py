@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.lake import LakeView
 
-__all__ = ["DataInfos", "Sightings", "clean_data_infos"]
+__all__ = ["DataInfos", "HeadStart", "Sightings", "clean_data_infos"]
 
 
 class DataInfos(Sequence[dict[str, Any]]):
@@ -82,6 +83,25 @@ class DataInfos(Sequence[dict[str, Any]]):
         row = int(self.rows[index])
         keep = self.keep[self.view.table.span(row)]
         return [mask for mask, kept in zip(self.view.segmentations(row), keep, strict=True) if kept]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadStart:
+    """A sample whose first steps are done.
+
+    Attributes:
+        index: Its index in the dataset.
+        uri: Address of its image.
+        pipeline: The pipeline it was begun with.
+        count: How many of its steps are done.
+        results: What they gave.
+    """
+
+    index: int
+    uri: str
+    pipeline: Any
+    count: int
+    results: dict[str, Any] | None
 
 
 class Sightings:

@@ -6,17 +6,33 @@ A config that says ``type='deeplake_mmdet.DeepLakeDataset'`` needs no ``custom_i
 
 from __future__ import annotations
 
+from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import Registry
 
-__all__ = ["DATASETS", "HOOKS", "METRICS", "MODELS"]
+__all__ = ["DATASETS", "DATA_SAMPLERS", "FUNCTIONS", "HOOKS", "LOOPS", "METRICS", "MODELS"]
 
 DATASETS = Registry(
-    "dataset", parent=ROOT_DATASETS, scope="deeplake_mmdet", locations=["deeplake_mmdet.dataset"]
+    "dataset",
+    parent=ROOT_DATASETS,
+    scope="deeplake_mmdet",
+    locations=["deeplake_mmdet.dataset", "deeplake_mmdet.loading"],
 )
+DATA_SAMPLERS = Registry(
+    "data sampler",
+    parent=ROOT_DATA_SAMPLERS,
+    scope="deeplake_mmdet",
+    locations=["deeplake_mmdet.loading"],
+)
+FUNCTIONS = Registry(
+    "function", parent=ROOT_FUNCTIONS, scope="deeplake_mmdet", locations=["deeplake_mmdet.loading"]
+)
+LOOPS = Registry("loop", parent=ROOT_LOOPS, scope="deeplake_mmdet", locations=["deeplake_mmdet.training"])
 HOOKS = Registry("hook", parent=ROOT_HOOKS, scope="deeplake_mmdet", locations=["deeplake_mmdet.training"])
 METRICS = Registry(
     "metric", parent=ROOT_METRICS, scope="deeplake_mmdet", locations=["deeplake_mmdet.evaluation"]

@@ -1,0 +1,211 @@
+"""`fast_loader`: a dataloader's config with this package's feed, sampler and collate in it."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.registry import TRANSFORMS, DefaultScope
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import is_local
+from deeplake_mmdet.pipeline_steps import is_deterministic
+
+__all__ = ["MODES", "fast_loader"]
+
+MODES = ("auto", "threads", "processes")
+_LAKE, _FEED = "DeepLakeDataset", "Feed"
+_SAMPLERS = ("DefaultSampler", "InfiniteSampler")
+_BATCH_SAMPLERS = ("AspectRatioBatchSampler", "BatchSampler")
+_LIGHT = ("RandomFlip",)  # cheap enough to be left to the training thread
+_STATEFUL = {
+    "CachedMosaic": "Mosaic in a MultiImageMixDataset",
+    "CachedMixUp": "MixUp in a MultiImageMixDataset",
+}
+
+
+def fast_loader(
+    dataloader: Mapping[str, Any],
+    mode: str = "auto",
+    *,
+    shuffle: str | None = None,
+    even: bool = True,
+) -> dict[str, Any]:
+    """Put feed, sampler and collate of this package into a dataloader's config.
+
+    The samples stay the same in all modes. A loader whose dataset holds no lake, or whose sampler has no
+    equal here, is returned unchanged, and the log says so.
+
+    Args:
+        dataloader: As MMEngine takes it, e.g. ``cfg.train_dataloader``. Not changed.
+        mode: ``'threads'`` to read and decode in ``num_workers`` threads of the training process,
+            ``'processes'`` for ``num_workers`` worker processes, ``'auto'`` for what fits: threads for
+            pipelines whose random steps are flips only and for remote lakes, else processes.
+        shuffle: How to shuffle where the config's sampler does: ``'full'``, or ``'chunk'`` to keep
+            neighbouring rows near each other; the latter for remote lakes if not given.
+        even: All ranks get the same number of batches. For evaluation with metrics of this package False lets
+            each image be scored once.
+
+    Returns:
+        A new dataloader config.
+
+    Raises:
+        ConfigError: Mode, ``shuffle`` or a number is none of those possible.
+    """
+    loader = copy.deepcopy(dict(dataloader))
+    _check(loader, mode, shuffle)
+    lakes = list(_lakes(loader.get("dataset")))
+    dataset_type = _name(loader.get("dataset"))
+    if not lakes or dataset_type == _FEED:
+        return loader
+    sampler, batch_sampler = dict(loader.get("sampler") or {}), loader.get("batch_sampler")
+    others = [
+        kind
+        for kind, known in ((_name(sampler), _SAMPLERS), (_name(batch_sampler), _BATCH_SAMPLERS))
+        if kind and kind not in known
+    ]
+    if others:
+        print_log(
+            f"fast_loader leaves a loader with {' and '.join(others)} as it is: no equal here", "current"
+        )
+        return loader
+    remote = any(not is_local(str(lake.get("path", ""))) for lake in lakes)
+    dataset = _with_own_mixing(loader["dataset"])
+    workers = int(loader.get("num_workers", 0))
+    chosen = mode if mode != "auto" else _choose(dataset, workers, remote=remote)
+    _name_stateful(dataset)
+    threads = workers if chosen == "threads" else 0
+    if chosen == "threads":
+        for key in ("persistent_workers", "prefetch_factor", "multiprocessing_context", "timeout"):
+            loader.pop(key, None)
+        workers = 0
+    shuffled = sampler.get("shuffle", True)
+    loader.update(
+        num_workers=workers,
+        dataset={"type": f"deeplake_mmdet.{_FEED}", "dataset": dataset, "threads": threads},
+        sampler={
+            "type": "deeplake_mmdet.LakeSampler",
+            "shuffle": (shuffle or ("chunk" if remote else "full")) if shuffled else False,
+            "infinite": _name(sampler) == "InfiniteSampler",
+        },
+        batch_sampler={
+            "type": "deeplake_mmdet.LakeBatchSampler",
+            "drop_last": bool((batch_sampler or {}).get("drop_last", loader.pop("drop_last", False))),
+            "group_by_aspect": _name(batch_sampler) == "AspectRatioBatchSampler",
+            "workers": workers,
+            "even": even,
+        },
+        collate_fn={"type": "deeplake_mmdet.packed_collate"},
+        worker_init_fn={"type": "deeplake_mmdet.init_worker"},
+    )
+    if sampler.get("seed") is not None:
+        loader["sampler"]["seed"] = sampler["seed"]
+    loader.pop("drop_last", None)
+    return loader
+
+
+def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
+    if mode not in MODES:
+        raise ConfigError(
+            f"There is no loader mode {mode!r}",
+            where="argument 'mode' of fast_loader",
+            advice=f"use one of {', '.join(MODES)}",
+        )
+    if shuffle not in (None, "full", "chunk"):
+        raise ConfigError(
+            f"shuffle is {shuffle!r}", where="argument 'shuffle'", advice="use 'full' or 'chunk'"
+        )
+    for key, least in (("batch_size", 1), ("num_workers", 0)):
+        value = loader.get(key, least)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(
+                f"{key} is {value!r}, not a whole number from {least}", where=f"dataloader key {key!r}"
+            )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if loader.get("num_workers", 0) > 4 * cores:
+        print_log(
+            f"num_workers={loader['num_workers']} is more than this machine's {cores} cores can feed; the "
+            "samples are the same with fewer",
+            "current",
+        )
+
+
+def _choose(dataset: Mapping[str, Any], workers: int, *, remote: bool) -> str:
+    light = all(is_light for is_light in _lightness(dataset))
+    chosen = "threads" if remote or light or not workers else "processes"
+    reason = (
+        "the lake is remote"
+        if remote
+        else "its random steps are light"
+        if light
+        else "it has random steps that take time"
+    )
+    print_log(
+        f"Loading in {workers} {'threads' if chosen == 'threads' else 'worker processes'}: {reason}",
+        "current",
+    )
+    return chosen
+
+
+def _lightness(node: Any) -> Iterator[bool]:
+    """For every transform under a dataset config whether it may run in the training thread."""
+    if not isinstance(node, Mapping):
+        return
+    for step in node.get("pipeline") or ():
+        kind = str(_name(step)).rpartition(".")[2]
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            found = TRANSFORMS.get(kind)
+        yield kind in _LIGHT or (found is not None and is_deterministic(found))
+    for inner in _inner(node):
+        yield from _lightness(inner)
+
+
+def _lakes(node: Any) -> Iterator[Mapping[str, Any]]:
+    if _name(node) == _LAKE:
+        yield node
+    for inner in _inner(node):
+        yield from _lakes(inner)
+
+
+def _inner(node: Any) -> list[Any]:
+    if not isinstance(node, Mapping):
+        return []
+    inner = [node["dataset"]] if "dataset" in node else []
+    return inner + list(node.get("datasets") or ())
+
+
+def _with_own_mixing(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    changed = dict(node)
+    if _name(node) == "MultiImageMixDataset":
+        changed["type"] = "deeplake_mmdet.MultiImageMixDataset"
+    if "dataset" in changed:
+        changed["dataset"] = _with_own_mixing(changed["dataset"])
+    if "datasets" in changed:
+        changed["datasets"] = [_with_own_mixing(part) for part in changed["datasets"]]
+    return changed
+
+
+def _name_stateful(node: Any) -> None:
+    for step in node.get("pipeline") or () if isinstance(node, Mapping) else ():
+        kind = str(_name(step)).rpartition(".")[2]
+        if kind in _STATEFUL:
+            print_log(
+                f"{kind} keeps images between samples: what it mixes in depends on the number of workers, "
+                f"and a resume changes it. {_STATEFUL[kind]} has no such state",
+                "current",
+                30,
+            )
+    for inner in _inner(node):
+        _name_stateful(inner)
+
+
+def _name(node: Any) -> str:
+    """Type of a config node without its scope."""
+    kind = node.get("type") if isinstance(node, Mapping) else None
+    text = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+    return text.rpartition(".")[2]

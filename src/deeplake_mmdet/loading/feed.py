@@ -1,0 +1,214 @@
+"""`Feed`: the outermost dataset of a loader, through which batches are fetched, seeded and made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+from mmengine.registry import DATASETS as ROOT_DATASETS
+from torch.utils.data import get_worker_info
+
+from deeplake_mmdet.backend import delivered
+from deeplake_mmdet.dataset import DeepLakeDataset
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.loading.reader import Images, Need, Reader, rest_all
+from deeplake_mmdet.loading.sampler import Batch, Item
+from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
+from deeplake_mmdet.loading.statistics import Statistics
+from deeplake_mmdet.loading.wrappers import lakes_under, leaves_of
+from deeplake_mmdet.registry import DATASETS
+
+__all__ = ["Feed"]
+
+_REMOTE_CONNECTIONS = 4
+_LEAST_DEPTH = 2
+
+
+@DATASETS.register_module()
+class Feed:
+    """Makes whole batches: fetches their images in one call, seeds each sample, works ahead.
+
+    Samples are a function of (seed, pass, index) alone: the same in threads and in worker processes, however
+    many, and on however many ranks. Everything else is left to the dataset inside, whose attributes it has.
+
+    With ``threads``, images are decoded, and the leading steps of the pipeline that draw no random numbers
+    are run, in threads of this process, ahead of the batch at hand; the other steps follow in the training
+    thread, as the generators they draw from are the process's and the model draws from them as well.
+
+    Args:
+        dataset: The dataset, usually with wrappers around it: a config or an instance.
+        threads: Number of those threads; for loaders without worker processes.
+        lazy_init: Do not load annotations yet.
+
+    Raises:
+        ConfigError: ``threads`` is no whole number from 0.
+    """
+
+    def __init__(self, dataset: Any, threads: int = 0, lazy_init: bool = False) -> None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 0:
+            raise ConfigError(
+                f"threads is {threads!r}, not a whole number from 0", where="key 'threads' of the feed"
+            )
+        self.dataset = ROOT_DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.threads = threads
+        self.seed = 0
+        self.statistics = Statistics()
+        self._reader: Reader | None = None
+        self._reader_process = 0
+        self._lakes: list[DeepLakeDataset] | None = None
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Load annotations, if that has not been done."""
+        if hasattr(self.dataset, "full_init"):
+            self.dataset.full_init()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "dataset":
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    @property
+    def pipeline(self) -> Any:
+        """The inner dataset's pipeline; MMDetection's hooks exchange it."""
+        return self.dataset.pipeline
+
+    @pipeline.setter
+    def pipeline(self, pipeline: Any) -> None:
+        self.dataset.pipeline = pipeline
+
+    @property
+    def lakes(self) -> list[DeepLakeDataset]:
+        """The lakes inside, each once."""
+        if self._lakes is None:
+            self._lakes = lakes_under(self.dataset)
+        return self._lakes
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether images come over a network."""
+        return any(not lake.view.handle.local for lake in self.lakes)
+
+    def bind_seed(self, seed: int) -> None:
+        """Take the sampler's seed; before workers are started."""
+        self.seed = seed
+
+    def depth_for(self, batch_size: int) -> int:
+        """How many batches are to be announced before they are needed."""
+        if not self.threads:
+            return _REMOTE_CONNECTIONS if self.is_remote else 0
+        return max(_LEAST_DEPTH, -(-2 * self.threads // batch_size))
+
+    def announce(self, items: Sequence[Item]) -> None:
+        """Work for a batch that will be asked for later, if this process does such work."""
+        if self.threads or self.is_remote:
+            self._own_reader().announce(tuple(items), self._needs(items))
+
+    def rest(self) -> None:
+        """Wait until no feed of this process reads, as must be before it starts others."""
+        rest_all()
+
+    def close(self) -> None:
+        """End the threads; the next batch starts them again."""
+        if self._reader is not None and self._reader_process == os.getpid():
+            self._reader.close()
+        self._reader = None
+
+    def __getitem__(self, item: int | Item) -> Any:
+        """One sample: by (pass, index), or by index alone with whatever random numbers come."""
+        if isinstance(item, tuple):
+            return self.__getitems__([item])[0]
+        return self.dataset[item]
+
+    def __getitems__(self, items: Sequence[Item]) -> list[Any]:
+        """Samples of a batch.
+
+        Args:
+            items: (pass, index) pairs.
+
+        Raises:
+            StorageError: Images could not be fetched in time.
+            ImageError: One cannot be decoded.
+        """
+        in_worker = get_worker_info() is not None
+        if in_worker and isinstance(items, Batch) and self.is_remote:
+            self._announce_ahead(items.ahead)
+        with self.statistics.timed("wait", images=len(items)):
+            images, begun = self._collect(items)
+        keep = contextlib.nullcontext() if in_worker else generators_kept()
+        with keep, delivered(images), contextlib.ExitStack() as starts:
+            for lake in self.lakes:
+                if mine := [start for owner, start in begun if owner is lake]:
+                    starts.enter_context(lake.head_starts(mine))
+            with self.statistics.timed("finish", images=len(items)):
+                return [self._sample(pass_, index) for pass_, index in items]
+
+    def _sample(self, pass_: int, index: int) -> Any:
+        with sample_of(sample_seed(self.seed, pass_, index)):
+            return self.dataset[index]
+
+    def _collect(self, items: Sequence[Item]) -> tuple[Images, list[tuple[DeepLakeDataset, Any]]]:
+        reader = self._own_reader() if self._reader is not None else None
+        work = None if reader is None else reader.collect(tuple(items))
+        if work is None:
+            return self.fetch(self._needs(items)), []
+        begun = []
+        for (lake, _), future in zip(work.needs, work.begun, strict=False):
+            # what goes wrong goes wrong once more below, where on_error is heeded
+            if future.exception() is None:
+                begun.append((lake, future.result()))
+        return work.images, begun
+
+    def _announce_ahead(self, batches: Sequence[Sequence[Item]]) -> None:
+        reader = self._own_reader()
+        for items in batches:
+            if not reader.is_announced(tuple(items)):
+                reader.announce(tuple(items), self._needs(items))
+
+    def _needs(self, items: Sequence[Item]) -> list[Need]:
+        if not self.lakes:
+            return []
+        return [
+            need
+            for pass_, index in items
+            for need in leaves_of(self.dataset, index, sample_seed(self.seed, pass_, index))
+        ]
+
+    def fetch(self, needs: Sequence[Need]) -> Images:
+        """Encoded images of some samples by address: one call for each lake."""
+        images: Images = {}
+        for lake in self.lakes:
+            rows = sorted({int(lake.data_list.rows[index]) for owner, index in needs if owner is lake})
+            if not rows:
+                continue
+            with self.statistics.timed("fetch", images=len(rows)):
+                found = lake.view.fetch(rows)
+            self.statistics.add("fetch", bytes=sum(len(data) for data in found if isinstance(data, bytes)))
+            images.update((lake.view.uri(row), data) for row, data in zip(rows, found, strict=True))
+        return images
+
+    def _own_reader(self) -> Reader:
+        if self._reader is None or self._reader_process != os.getpid():
+            if self.threads:
+                cv2.setNumThreads(0)  # threads that decode side by side need none of OpenCV's own
+            self._reader = Reader(
+                self.fetch,
+                self.statistics,
+                threads=0 if get_worker_info() is not None else self.threads,
+                connections=_REMOTE_CONNECTIONS if self.is_remote else 1,
+            )
+            self._reader_process = os.getpid()
+        return self._reader
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Feed:
+        return self  # MMEngine copies loaders' configs; a feed's threads and lakes are not to be doubled

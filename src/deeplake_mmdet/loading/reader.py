@@ -1,0 +1,143 @@
+"""Reading ahead: images of announced batches are fetched, and begun, while others are in use."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from deeplake_mmdet.backend import delivered
+from deeplake_mmdet.dataset import DeepLakeDataset, HeadStart
+from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.loading.statistics import Statistics
+
+__all__ = ["Images", "Need", "Reader", "Work", "rest_all"]
+
+Need = tuple[DeepLakeDataset, int]
+Images = dict[str, "bytes | ImageError"]
+
+_readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+
+
+@dataclass(eq=False)
+class Work:
+    """What was done beforehand for one batch.
+
+    Attributes:
+        needs: The samples of lakes that the batch asks for.
+        images: Their encoded images by address, once ``fetched``.
+        begun: Their head starts, if the reader makes any.
+    """
+
+    needs: Sequence[Need]
+    images: Images = field(default_factory=dict)
+    begun: list[Future[HeadStart]] = field(default_factory=list)
+    fetched: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+
+
+class Reader:
+    """Threads of one process that work for batches announced to it.
+
+    Nothing is in flight while nothing is announced; `rest` waits for that. Each process makes its own.
+
+    Args:
+        fetch: Gets encoded images of some samples.
+        statistics: Counters.
+        threads: Threads that decode and run the deterministic steps; with 0 images are only fetched.
+        connections: Threads that fetch.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[Need]], Images],
+        statistics: Statistics,
+        *,
+        threads: int,
+        connections: int = 1,
+    ) -> None:
+        self._fetch = fetch
+        self._statistics = statistics
+        self._fetchers = ThreadPoolExecutor(connections, thread_name_prefix="deeplake-mmdet-fetch")
+        self._beginners = (
+            ThreadPoolExecutor(threads, thread_name_prefix="deeplake-mmdet-begin") if threads else None
+        )
+        self._pending: dict[tuple[object, ...], list[Work]] = {}
+        self._all: set[Work] = set()
+        _readers.add(self)
+
+    @property
+    def waiting(self) -> int:
+        """How many announced batches have not been collected."""
+        return sum(map(len, self._pending.values()))
+
+    def announce(self, key: tuple[object, ...], needs: Sequence[Need]) -> None:
+        """Begin to work for a batch that will be collected under ``key``."""
+        work = Work(needs)
+        self._pending.setdefault(key, []).append(work)
+        self._all.add(work)
+        self._fetchers.submit(self._get, work)
+
+    def is_announced(self, key: tuple[object, ...]) -> bool:
+        """Whether such a batch waits to be collected."""
+        return key in self._pending
+
+    def collect(self, key: tuple[object, ...]) -> Work | None:
+        """What was done for a batch, once its images are there; None if it was not announced.
+
+        Raises:
+            StorageError: The images could not be fetched.
+        """
+        works = self._pending.get(key)
+        if not works:
+            return None
+        work = works.pop(0)
+        if not works:
+            del self._pending[key]
+        work.fetched.wait()
+        self._all.discard(work)
+        if work.error is not None:
+            raise work.error
+        return work
+
+    def rest(self) -> None:
+        """Wait until nothing is under way."""
+        for work in list(self._all):
+            work.fetched.wait()
+            wait(work.begun)
+
+    def forget(self) -> None:
+        """Drop what was announced and not collected."""
+        self._pending.clear()
+        self.rest()
+        self._all.clear()
+
+    def close(self) -> None:
+        """Forget everything and end the threads."""
+        self.forget()
+        self._fetchers.shutdown()
+        if self._beginners is not None:
+            self._beginners.shutdown()
+
+    def _get(self, work: Work) -> None:
+        try:
+            work.images = self._fetch(work.needs)
+            if self._beginners is not None:
+                work.begun = [self._beginners.submit(self._begin, need, work.images) for need in work.needs]
+        except BaseException as error:
+            work.error = error
+        finally:
+            work.fetched.set()
+
+    def _begin(self, need: Need, images: Images) -> HeadStart:
+        lake, index = need
+        with self._statistics.timed("begin", images=1), delivered(images):
+            return lake.begin(index)
+
+
+def rest_all() -> None:
+    """Wait until no reader of this process has anything under way, as must be before it starts others."""
+    for reader in list(_readers):
+        reader.rest()

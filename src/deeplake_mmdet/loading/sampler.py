@@ -1,0 +1,264 @@
+"""`LakeSampler` and `LakeBatchSampler`: the order of samples, whatever the number of ranks and workers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.loading.blocks import rows_in_block
+from deeplake_mmdet.loading.order import (
+    Batches,
+    cut_into_batches,
+    order_of_pass,
+    part_of_rank,
+    resume_batches,
+)
+from deeplake_mmdet.loading.wrappers import blocks_of, is_upright
+from deeplake_mmdet.registry import DATA_SAMPLERS
+
+__all__ = ["Batch", "Item", "LakeBatchSampler", "LakeSampler"]
+
+Item = tuple[int, int]
+SHUFFLES = ("full", "chunk")
+
+
+class Batch(list[Item]):
+    """A batch's (pass, index) items, with those of batches that the same process will be asked for next."""
+
+    def __init__(self, items: Sequence[Item] = (), ahead: Sequence[list[Item]] = ()) -> None:
+        super().__init__(items)
+        self.ahead = list(ahead)
+
+    def __reduce__(self) -> Any:
+        return Batch, (list(self), self.ahead)
+
+
+@DATA_SAMPLERS.register_module()
+class LakeSampler(Sampler[int]):
+    """Order of the samples of each pass: a function of seed and pass alone.
+
+    Used by `LakeBatchSampler`; MMEngine's epoch hook tells it the pass by `set_epoch`.
+
+    Args:
+        dataset: The outermost dataset, usually a `Feed`.
+        shuffle: ``'full'`` (or True) for any order with equal chance; ``'chunk'`` to keep neighbouring rows
+            near each other, so that each stretch of a remote lake is fetched once; False for ascending order.
+        seed: Seed of the run; of chance, the same on all ranks, if None.
+        window: For ``'chunk'``: number of blocks of neighbouring rows to mix.
+        infinite: Begin the next pass when one ends, for iteration-based training.
+
+    Raises:
+        ConfigError: An argument is unknown, or no sample is there to be shuffled.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        shuffle: bool | str = True,
+        seed: int | None = None,
+        window: int = 8,
+        infinite: bool = False,
+    ) -> None:
+        if shuffle is True:
+            shuffle = "full"
+        if shuffle not in (False, *SHUFFLES):
+            raise ConfigError(
+                f"shuffle is {shuffle!r}",
+                where="config key 'sampler.shuffle'",
+                advice="use 'full', 'chunk' or False",
+            )
+        if not isinstance(window, int) or window < 1:
+            raise ConfigError(
+                f"window is {window!r}, not a positive whole number", where="config key 'sampler.window'"
+            )
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.window = window
+        self.infinite = infinite
+        self.seed = int(sync_random_seed() if seed is None else seed)
+        self.rank, self.ranks = get_dist_info()
+        self.pass_ = 0
+        self._blocks: NDArray[np.int32] | None = None
+        if hasattr(dataset, "bind_seed"):
+            dataset.bind_seed(self.seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the number of the pass."""
+        self.pass_ = int(epoch)
+
+    def order(self, pass_: int) -> NDArray[np.integer[Any]]:
+        """All indices in the order of a pass, for all ranks together."""
+        blocks = self.blocks if self.shuffle == "chunk" else None
+        return order_of_pass(
+            len(self.dataset),
+            self.seed,
+            pass_,
+            shuffle=bool(self.shuffle),
+            blocks=blocks,
+            window=self.window,
+        )
+
+    @property
+    def blocks(self) -> NDArray[np.int32]:
+        """Block of neighbouring rows of every index."""
+        if self._blocks is None:
+            self._blocks = blocks_of(self.dataset, rows_in_block)
+        return self._blocks
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order(self.pass_)[self.rank :: self.ranks].tolist())
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.ranks))
+
+
+@DATA_SAMPLERS.register_module()
+class LakeBatchSampler(Sampler[list[Item]]):
+    """Batches of (pass, index) items, every index once in a pass, over all ranks.
+
+    All ranks get the same number of batches. If the last batch cannot give every rank something, its samples
+    go to the batch before. With ``even=False``, for evaluation, some ranks may get a batch less instead.
+
+    Args:
+        sampler: A `LakeSampler`.
+        batch_size: Samples in a batch of one rank.
+        drop_last: Leave out a last batch that is not full.
+        group_by_aspect: Images of one batch are either all higher than wide, or none is.
+        workers: Number of the loader's worker processes.
+        even: See above.
+
+    Raises:
+        ConfigError: ``batch_size`` is no positive whole number, or the sampler is of another kind.
+    """
+
+    def __init__(
+        self,
+        sampler: Any,
+        batch_size: int,
+        drop_last: bool = False,
+        group_by_aspect: bool = False,
+        workers: int = 0,
+        even: bool = True,
+    ) -> None:
+        if not isinstance(sampler, LakeSampler):
+            raise ConfigError(
+                f"LakeBatchSampler needs a LakeSampler, got {type(sampler).__name__}",
+                where="config key 'sampler'",
+                advice="use dict(type='deeplake_mmdet.LakeSampler'), or fast_loader()",
+            )
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ConfigError(
+                f"batch_size is {batch_size!r}, not a positive whole number", where="config key 'batch_size'"
+            )
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.workers = workers
+        self.even = even
+        self._groups = is_upright(sampler.dataset) if group_by_aspect else None
+        self._done: list[tuple[int, int]] = []
+        self._done_pass = 0
+        self._cut: tuple[Any, Batches, int] | None = None
+
+    @property
+    def total_size(self) -> int:
+        """Samples in a batch of all ranks together."""
+        ranks: int = self.sampler.ranks
+        return self.batch_size * ranks
+
+    def position(self, pass_: int, batches: int) -> dict[str, Any]:
+        """Where a run stands, for a checkpoint.
+
+        Args:
+            pass_: Number of the pass.
+            batches: How many batches of it have been used, those before a resume included.
+        """
+        done = [list(stretch) for stretch in self._done] if pass_ == self._done_pass else []
+        batches -= sum(count for _, count in done)
+        if done and done[-1][0] == self.total_size:
+            done[-1][1] += batches
+        else:
+            done.append([self.total_size, batches])
+        return {"pass": pass_, "done": done}
+
+    def go_to(self, position: dict[str, Any]) -> None:
+        """Go on where `position` was taken, by this or by any other number of ranks and batch size."""
+        self._done_pass = int(position["pass"])
+        self._done = [(int(size), int(count)) for size, count in position["done"] if count]
+        self.sampler.set_epoch(self._done_pass)
+        self._cut = None
+
+    @property
+    def used(self) -> int:
+        """Batches of the sampler's present pass that were used before a resume."""
+        return sum(count for _, count in self._done_now(self.sampler.pass_))
+
+    def __len__(self) -> int:
+        """Batches of this rank in the present pass, those used before a resume included."""
+        batches, skip = self._batches(self.sampler.pass_)
+        count = len(batches)
+        if count and not len(part_of_rank(batches[count - 1], self.sampler.rank, self.sampler.ranks)):
+            count -= 1
+        return count - skip + self.used
+
+    def __iter__(self) -> Iterator[Batch]:
+        rest = getattr(self.sampler.dataset, "rest", None)
+        if self.workers and rest is not None:
+            rest()  # worker processes are started right after this
+        return self._stream(self.sampler.pass_)
+
+    def _stream(self, pass_: int) -> Iterator[Batch]:
+        dataset = self.sampler.dataset
+        depth_for = getattr(dataset, "depth_for", None)
+        depth = self.workers * 2 if self.workers else depth_for(self.batch_size) if depth_for else 0
+        announce = getattr(dataset, "announce", None)
+        coming: deque[Batch] = deque()
+        source = self._of_rank(pass_)
+        while True:
+            while len(coming) <= depth and (batch := next(source, None)) is not None:
+                coming.append(batch)
+                if announce is not None and not self.workers:
+                    announce(batch)
+            if not coming:
+                return
+            batch = coming.popleft()
+            if self.workers:
+                batch.ahead = [list(later) for later in list(coming)[self.workers - 1 :: self.workers]]
+            yield batch
+
+    def _of_rank(self, pass_: int) -> Iterator[Batch]:
+        while True:
+            batches, skip = self._batches(pass_)
+            plan = getattr(self.sampler.dataset, "plan", None)
+            if plan is not None and not self.workers:
+                plan(batches.indices[batches.bounds[min(skip, len(batches))] :])
+            for number in range(skip, len(batches)):
+                share = part_of_rank(batches[number], self.sampler.rank, self.sampler.ranks)
+                if len(share):
+                    yield Batch([(pass_, index) for index in share.tolist()])
+            if not self.sampler.infinite or not len(batches):
+                return
+            pass_ += 1
+
+    def _done_now(self, pass_: int) -> list[tuple[int, int]]:
+        return self._done if pass_ == self._done_pass else []
+
+    def _batches(self, pass_: int) -> tuple[Batches, int]:
+        done = self._done_now(pass_)
+        key = pass_, tuple(done), len(self.sampler.dataset)
+        if self._cut is None or self._cut[0] != key:
+            options: dict[str, Any] = {"groups": self._groups, "drop_last": self.drop_last}
+            options["least"] = self.sampler.ranks if self.even else 1
+            order = self.sampler.order(pass_)
+            if not done:
+                self._cut = key, cut_into_batches(order, self.total_size, **options), 0
+            else:
+                self._cut = key, *resume_batches(order, done, self.total_size, **options)
+        return self._cut[1], self._cut[2]

@@ -1,0 +1,86 @@
+"""Running the steps of MMDetection's pipelines: which draw no random numbers, and packing quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import cv2
+import mmcv.transforms
+import mmdet.datasets.transforms
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["is_deterministic", "new_planes", "planes_from", "run_steps"]
+
+Step = Callable[[dict[str, Any]], dict[str, Any] | None]
+Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
+
+# Exactly these classes: a subclass may draw or remember something.
+_DETERMINISTIC = frozenset(
+    {
+        mmcv.transforms.LoadImageFromFile,
+        mmcv.transforms.Resize,
+        mmcv.transforms.Pad,
+        mmdet.datasets.transforms.LoadAnnotations,
+        mmdet.datasets.transforms.Resize,
+        mmdet.datasets.transforms.FixScaleResize,
+        mmdet.datasets.transforms.Pad,
+        mmdet.datasets.transforms.PackDetInputs,
+    }
+)
+
+
+def is_deterministic(step: Any) -> bool:
+    """Whether a step, or its class, is known to draw no random numbers and to keep nothing between samples.
+
+    Such steps give the same in any thread and in any order.
+    """
+    return (step if isinstance(step, type) else type(step)) in _DETERMINISTIC
+
+
+def new_planes(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Memory for an image of (channels, height, width)."""
+    return np.empty(shape, np.uint8)
+
+
+def run_steps(
+    steps: Iterable[Step], results: dict[str, Any] | None, allocate: Allocator = new_planes
+) -> dict[str, Any] | None:
+    """Run pipeline steps in order; None as soon as one gives None, as ``Compose`` does.
+
+    Before stock ``PackDetInputs`` the image is laid out in planes, so that what it does to get from (height,
+    width, channels) to (channels, height, width) finds nothing left to copy. The result is the same.
+
+    Args:
+        steps: Transforms.
+        results: A data-info or what earlier steps made of one.
+        allocate: Gives the memory for those planes.
+    """
+    for step in steps:
+        if results is None:
+            return None
+        if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
+            results["img"] = planes_from(results["img"], allocate)
+        results = step(results)
+    return results
+
+
+def planes_from(image: NDArray[Any], allocate: Allocator = new_planes) -> NDArray[Any]:
+    """An equal image whose memory is ordered by channels, if that is cheap to have; else the image itself.
+
+    Args:
+        image: Any array; shape (height, width, 3) of uint8 is rearranged. A mirrored view, as MMCV's flips
+            give, is welcome.
+        allocate: Gives memory of (3, height, width).
+    """
+    if image.ndim != 3 or image.dtype != np.uint8 or image.shape[2] != 3 or not image.size:
+        return image
+    mirrored = [stride < 0 for stride in image.strides[:2]]
+    plain = image[:: -1 if mirrored[0] else 1, :: -1 if mirrored[1] else 1]
+    if any(mirrored):  # OpenCV copies views with negative strides slowly, but mirrors fast
+        plain = cv2.flip(plain, -1 if all(mirrored) else int(mirrored[1]))
+    planes = allocate((3, image.shape[0], image.shape[1]))
+    cv2.split(plain, list(planes))
+    view: NDArray[Any] = planes.transpose(1, 2, 0)
+    return view
