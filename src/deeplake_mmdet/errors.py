@@ -18,6 +18,7 @@ __all__ = [
     "ImportRefusedError",
     "InstallError",
     "MissingOpError",
+    "ProcessError",
     "SourceFormatError",
     "SourceNotFoundError",
     "StorageError",
@@ -103,3 +104,7 @@ class InstallError(DeepLakeMMDetError, ImportError):
 
 class MissingOpError(DeepLakeMMDetError, NotImplementedError):
     """A compiled mmcv op was called that the stand-in does not provide."""
+
+
+class ProcessError(DeepLakeMMDetError, RuntimeError):
+    """One of several processes of a run was killed, or failed in a way that cannot be told elsewhere."""

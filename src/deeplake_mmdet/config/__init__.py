@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from deeplake_mmdet.config.adopt import adopt_config
 from deeplake_mmdet.config.evaluators import use_lake_metrics
-from deeplake_mmdet.config.legacy import convert_config
+from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.load import load_config
 from deeplake_mmdet.config.old_config import Config, mkdir_or_exist
 from deeplake_mmdet.config.options import parse_options
+from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.config.secrets import extract_secrets, redact
 
 __all__ = [
     "Config",
+    "adopt_config",
     "convert_config",
+    "extract_secrets",
     "load_config",
+    "log_notes",
     "mkdir_or_exist",
     "parse_options",
+    "read_config",
+    "redact",
     "use_lake_metrics",
 ]

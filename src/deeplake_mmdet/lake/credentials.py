@@ -105,6 +105,11 @@ class CredentialRef:
                 where="dataset key 'credentials'",
             )
 
+    @property
+    def settings(self) -> str | dict[str, Any] | None:
+        """What may stand for them in a config: the handle, public options, or nothing."""
+        return self._handle or dict(self._public) or None
+
     def resolve(self) -> tuple[str | None, dict[str, Any]]:
         """The token (or None) and the storage options, as Deep Lake's ``open`` takes them.
 

@@ -19,6 +19,7 @@ from deeplake_mmdet.lake import v3, v4
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restrict, run_query
+from deeplake_mmdet.lake.kept import SCHEME, kept
 from deeplake_mmdet.lake.reading import LakeHandle
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 
@@ -55,6 +56,8 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
         CredentialError: The storage refused access.
         StorageError: The storage failed.
     """
+    if source.path.startswith(SCHEME):
+        return kept(source.path)
     ref = credentials or CredentialRef()
     resolved, base = _pin(source, ref)
     if source.query:

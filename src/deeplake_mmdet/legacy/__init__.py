@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deeplake_mmdet.legacy.convert import convert_config_dict
 from deeplake_mmdet.legacy.detect import is_legacy, kind_of
+from deeplake_mmdet.legacy.model import convert_model_dict
 from deeplake_mmdet.legacy.names import counterpart, similar
 from deeplake_mmdet.legacy.notes import Note
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
@@ -12,6 +13,7 @@ __all__ = [
     "Note",
     "as_legacy",
     "convert_config_dict",
+    "convert_model_dict",
     "counterpart",
     "is_legacy",
     "kind_of",

@@ -8,10 +8,10 @@ from typing import Any
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.facts import Facts
 from deeplake_mmdet.legacy.names import counterpart
-from deeplake_mmdet.legacy.notes import Notebook
+from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.transformers import convert_detr, convert_mask_head
 
-__all__ = ["convert_model", "preprocessor_of"]
+__all__ = ["convert_model", "convert_model_dict", "preprocessor_of"]
 
 Part = dict[str, Any]
 
@@ -32,6 +32,28 @@ def convert_model(cfg: Mapping[str, Any], facts: Mapping[str, list[Facts]], note
     if given is not None:
         found = {**given, **{name: value for name, value in found.items() if name != "type"}}
     return {"type": model.pop("type", None), "data_preprocessor": found, **model}
+
+
+def convert_model_dict(
+    model: Mapping[str, Any], train_cfg: Mapping[str, Any] | None, test_cfg: Mapping[str, Any] | None
+) -> tuple[Part, list[Note]]:
+    """Convert the ``model`` of a 2.x config alone, without a preprocessor: only its pipelines imply one.
+
+    Args:
+        model: The model; not changed. One with a ``data_preprocessor`` is for 3.x and comes back as it is.
+        train_cfg: What old configs have beside the model, if anything.
+        test_cfg: Likewise.
+
+    Raises:
+        ConfigError: A setting stands in both places, or cannot be converted.
+    """
+    if "data_preprocessor" in model:
+        return dict(model), []
+    notes = Notebook()
+    beside = {"train_cfg": train_cfg, "test_cfg": test_cfg}
+    converted = dict(convert_model({"model": model, **beside}, {}, notes) or {})
+    converted.pop("data_preprocessor", None)
+    return converted, list(notes)
 
 
 def preprocessor_of(facts: Mapping[str, list[Facts]], notes: Notebook) -> Part:

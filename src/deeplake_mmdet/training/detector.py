@@ -1,0 +1,275 @@
+"""Detectors that are built by the caller, then trained or tested: the old integration's functions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdet.models.data_preprocessors import DetDataPreprocessor
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+
+from deeplake_mmdet.config import adopt_config, extract_secrets, log_notes, read_config, redact
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy import convert_model_dict, is_legacy
+from deeplake_mmdet.training.children import run_in_children
+from deeplake_mmdet.training.given import Given
+from deeplake_mmdet.training.launch import count_processes, running_launcher
+from deeplake_mmdet.training.prepare import existing, prepare_config, prepare_test_config
+from deeplake_mmdet.training.pretrained import check_pretrained
+from deeplake_mmdet.training.result import Run
+from deeplake_mmdet.training.run import run_test, run_training
+
+__all__ = ["build_detector", "test_detector", "train_detector"]
+
+
+def build_detector(
+    cfg: Mapping[str, Any],
+    train_cfg: Mapping[str, Any] | None = None,
+    test_cfg: Mapping[str, Any] | None = None,
+) -> Any:
+    """Build a detector from the ``model`` of a config for MMDetection 2.x or 3.x.
+
+    A 2.x model says nothing of how images are normalised, its config's pipelines do: `train_detector` and
+    `test_detector` give the detector its preprocessor. Its weights are initialised when training begins,
+    unless some have been loaded by then.
+
+    Args:
+        cfg: ``cfg.model``; not changed.
+        train_cfg: What 2.x configs may have beside the model.
+        test_cfg: Likewise.
+
+    Raises:
+        ConfigError: It is no model, or a setting stands in two places.
+    """
+    if not isinstance(cfg, Mapping) or "type" not in cfg:
+        hint = isinstance(cfg, Mapping | Config) and cfg.get("model")
+        raise ConfigError(
+            "A detector is built from a dict with a 'type'",
+            where="build_detector",
+            advice="pass cfg.model" + (", not cfg" if hint else ""),
+        )
+    plain = _plain(cfg)
+    converted, notes = convert_model_dict(plain, _model_part(train_cfg), _model_part(test_cfg))
+    log_notes(notes)
+    register_all_modules(init_default_scope=False)
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        model = MODELS.build(ConfigDict(converted))  # heads read it by attributes
+    model.register_load_state_dict_post_hook(_keep_weights)
+    return model
+
+
+def train_detector(
+    model: Any,
+    cfg: str | Path | Config | Mapping[str, Any],
+    ds_train: Any = None,
+    ds_train_tensors: Mapping[str, str] | None = None,
+    ds_val: Any = None,
+    ds_val_tensors: Mapping[str, str] | None = None,
+    distributed: bool | int = False,
+    timestamp: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    validate: bool = True,
+) -> Run:
+    """Train a detector by a config for MMDetection 2.x (with or without ``deeplake_*`` keys) or 3.x.
+
+    Args:
+        model: A detector. It is trained in place, but with ``distributed`` in new processes: then its
+            trained weights are those of the returned run's checkpoints.
+        cfg: The config, or its file; not changed. Its ``model`` is not built.
+        ds_train: An opened Deep Lake dataset or view (or a lake's path) in place of the config's.
+        ds_train_tensors: Column names by role, e.g. ``dict(gt_bboxes='boxes')``; they win over the config's,
+            which win over what the column types tell.
+        ds_val: As ``ds_train``, for validation.
+        ds_val_tensors: As ``ds_train_tensors``.
+        distributed: Train in several processes: one per visible GPU, or as many as the number given, which
+            gloo joins on the CPU. In processes that torchrun or a slurm step has started, these are joined.
+        timestamp: Names the ``.log`` and the ``.json`` file of the run; the time otherwise.
+        meta: For the ``meta`` of the checkpoints.
+        validate: Whether to validate while training; the config needs no validation data if not.
+
+    Returns:
+        The run: metrics, checkpoints, work dir (``./work_dirs/<config name>`` if the config sets none).
+
+    Raises:
+        DeepLakeMMDetError: Config, data or arguments cannot be used; raised before the first iteration.
+    """
+    given = Given("train", ds_train, ds_train_tensors), Given("val", ds_val, ds_val_tensors)
+    launcher = (running_launcher() or "pytorch") if distributed else "none"
+    if distributed:
+        _check_shared(given)
+    raw = _raw(cfg)
+    prepared = prepare_config(_with_given(raw, given, validate), launcher=launcher)
+    if validate:
+        _check_validation(prepared)
+    else:
+        _drop_validation(prepared)
+    meta = None if meta is None else _clean(meta, raw)
+    give_preprocessor(model, prepared)
+    _compare_classes(model, prepared)
+    check_pretrained(prepared, model)
+    options: dict[str, Any] = {"timestamp": timestamp, "meta": meta}
+    if not distributed or running_launcher():
+        return run_training(prepared, model, **options)
+    count = count_processes(distributed)
+    run: Run = run_in_children(run_training, prepared, model, processes=count, **options)
+    return run
+
+
+def test_detector(
+    model: Any,
+    cfg: str | Path | Config | Mapping[str, Any],
+    checkpoint: str | Path | None = None,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str | None = None,
+    distributed: bool | int = False,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+) -> Run:
+    """Evaluate a detector that is already built on a config's ``test_dataloader``.
+
+    Args:
+        model: A detector, as MMDetection builds it.
+        cfg: The config, or its file; its ``model`` is not built.
+        checkpoint: Weights to load first; the model's own otherwise.
+        work_dir: As for `test`; likewise the following.
+        cfg_options: Changes by dotted key.
+        launcher: How processes were started: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        distributed: As for `train_detector`.
+        out: File for the predictions.
+        show_dir: Folder for drawings.
+
+    Raises:
+        DeepLakeMMDetError: Config, checkpoint or data cannot be used.
+    """
+    if distributed:
+        launcher = launcher or running_launcher() or "pytorch"
+    prepared = prepare_test_config(
+        _raw(cfg), work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, out=out, show_dir=show_dir
+    )
+    prepared.load_from = None if checkpoint is None else str(existing(checkpoint))
+    give_preprocessor(model, prepared)
+    if not distributed or running_launcher():
+        return run_test(prepared, model)
+    run: Run = run_in_children(run_test, prepared, model, processes=count_processes(distributed))
+    return run
+
+
+def give_preprocessor(model: Any, cfg: Config) -> None:
+    """Give a detector that was built without one the preprocessor that its config implies.
+
+    Args:
+        model: Changed in place.
+        cfg: A 3.x config.
+
+    Raises:
+        ConfigError: The config implies none.
+    """
+    if isinstance(model.data_preprocessor, DetDataPreprocessor):
+        return
+    implied = (cfg.get("model") or {}).get("data_preprocessor") or cfg.get("data_preprocessor")
+    if not implied:
+        raise ConfigError(
+            "The detector has no preprocessor, and the config implies none",
+            where="config key 'model.data_preprocessor'",
+            advice="keep model and pipelines in the config, or build the detector with a data_preprocessor",
+        )
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        model.data_preprocessor = MODELS.build(_plain(implied))
+    print_log(f"The detector gets the preprocessor of its config: {dict(implied)}", "current")
+
+
+def _keep_weights(model: Any, incompatible: Any) -> None:
+    """Weights were loaded: do not initialise them any more."""
+    del incompatible
+    model.is_init = True
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _plain(value) for key, value in node.items()}
+    return type(node)(map(_plain, node)) if isinstance(node, (list, tuple)) else copy.deepcopy(node)
+
+
+def _model_part(cfg: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """``train_cfg`` or ``test_cfg`` of a 2.x script; None if there is none."""
+    return None if not cfg else _plain(cfg)
+
+
+def _raw(cfg: str | Path | Config | Mapping[str, Any]) -> Config:
+    if isinstance(cfg, Config):
+        return cfg
+    return Config(_plain(cfg)) if isinstance(cfg, Mapping) else read_config(cfg)
+
+
+def _with_given(raw: Config, given: tuple[Given, Given], validate: bool) -> Config:
+    """The config in 3.x, reading what was given."""
+    content = copy.deepcopy(raw.to_dict())
+    train, val = given
+    also = None
+    if is_legacy(content):
+        if not validate:
+            (content.get("data") or {}).pop("val", None)
+        tests = "test" in (content.get("data") or {})
+        for one in given if validate else (train,):
+            one.mark(content)
+        cfg = adopt_config(Config(content, filename=raw.filename, cfg_text=raw.text))
+        also = "test" if tests and val.has_data else None
+    else:
+        cfg = adopt_config(Config(content, filename=raw.filename, cfg_text=raw.text))
+    train.apply(cfg)
+    if validate:
+        val.apply(cfg, also=also)
+    return cfg
+
+
+def _check_shared(given: tuple[Given, Given]) -> None:
+    for one in given:
+        if one.local:
+            raise ConfigError(
+                f"Several processes cannot train on this ds_{one.split}: it stands in no storage",
+                where=f"argument ds_{one.split}",
+                advice="commit it to a folder or an address, or train with distributed=False",
+            )
+
+
+def _check_validation(cfg: Config) -> None:
+    if not cfg.get("val_dataloader"):
+        raise ConfigError(
+            "There is nothing to validate on",
+            where="config key 'val_dataloader', in a 2.x config 'data.val'",
+            advice="set data.val.deeplake_path, pass ds_val, or say validate=False",
+        )
+
+
+def _drop_validation(cfg: Config) -> None:
+    for key in ("val_dataloader", "val_cfg", "val_evaluator"):
+        cfg[key] = None
+    checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    for key in ("save_best", "rule"):
+        checkpoint.pop(key, None)
+
+
+def _clean(meta: Mapping[str, Any], raw: Config) -> dict[str, Any]:
+    """``meta`` without the secrets that stand in the config: old scripts put its whole text there."""
+    _, secrets = extract_secrets(raw.to_dict())
+    content, own = extract_secrets(dict(meta))
+    hidden = secrets | own
+    return {key: redact(value, hidden) if isinstance(value, str) else value for key, value in content.items()}
+
+
+def _compare_classes(model: Any, cfg: Config) -> None:
+    named = getattr(model, "CLASSES", None)
+    dataset = cfg.train_dataloader.dataset
+    chosen = (dataset.get("metainfo") or {}).get("classes")
+    if named and chosen and list(named) != list(chosen):
+        print_log(
+            "model.CLASSES differ from the config's classes; the config's are what labels mean", "current"
+        )

@@ -1,0 +1,70 @@
+"""Hooks that every training run of ours has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from deeplake_mmdet.errors import ConfigError
+
+__all__ = ["ClassCheckHook", "MetaHook"]
+
+
+class ClassCheckHook(Hook):
+    """Stops before the first iteration if heads and datasets differ in their number of classes."""
+
+    priority = "VERY_HIGH"
+
+    def before_run(self, runner: Any) -> None:
+        """Compare the heads with the datasets of the loops that are built by now.
+
+        Raises:
+            ConfigError: A head has another number of classes than a dataset.
+        """
+        model = getattr(runner.model, "module", runner.model)
+        for split, loop in (("train", runner._train_loop), ("val", runner._val_loop)):
+            dataset = getattr(getattr(loop, "dataloader", None), "dataset", None)
+            classes = (getattr(dataset, "metainfo", None) or {}).get("classes")
+            if classes is None:
+                continue
+            for name, module in model.named_modules():
+                count = getattr(module, "num_classes", None)
+                if _predicts_classes(name, module) and count != len(classes):
+                    listed = ", ".join(map(str, classes[:5])) + (", ..." if len(classes) > 5 else "")
+                    raise ConfigError(
+                        f"The model predicts {count} classes, and the data of {split} has {len(classes)} "
+                        f"({listed})",
+                        where=f"config key 'model.{name}.num_classes'",
+                        advice=f"set it to {len(classes)}, or select classes by metainfo=dict(classes=...)",
+                    )
+
+
+class MetaHook(Hook):
+    """Adds entries to the ``meta`` of checkpoints; MMEngine's own win, for resuming needs them.
+
+    Args:
+        meta: The entries.
+    """
+
+    def __init__(self, meta: Mapping[str, Any]) -> None:
+        self._meta, self._told = dict(meta), False
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Add what is not there yet."""
+        own = checkpoint.setdefault("meta", {})
+        taken = sorted(str(key) for key in self._meta if key in own)
+        if taken and not self._told:
+            self._told = True
+            runner.logger.info("meta: %s are the run's own, not the given ones", ", ".join(taken))
+        own.update({key: value for key, value in self._meta.items() if key not in own})
+
+
+def _predicts_classes(name: str, module: Any) -> bool:
+    """Whether ``num_classes`` means the data's classes, as MMDetection's own check has it."""
+    from mmcv.cnn import VGG
+    from mmdet.models.roi_heads.mask_heads import FusedSemanticHead
+
+    has = isinstance(getattr(module, "num_classes", None), int) and "head" in name
+    return has and not name.endswith("rpn_head") and not isinstance(module, VGG | FusedSemanticHead)

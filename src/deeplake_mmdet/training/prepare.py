@@ -1,0 +1,114 @@
+"""Everything that our doors do to a config before a runner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from deeplake_mmdet.config import adopt_config, read_config, use_lake_metrics
+from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
+from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
+
+__all__ = ["existing", "prepare_config", "prepare_test_config"]
+
+
+def prepare_config(
+    config: str | Path | Config,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str | None = None,
+) -> Config:
+    """A config of any version as our runs use it.
+
+    Args:
+        config: File, or a loaded config, which is not changed; 2.x ones are converted.
+        work_dir: Folder of the run; else the config's ``work_dir``, else ``work_dirs/<config name>``.
+        cfg_options: Changes by dotted key.
+        launcher: One of ``LAUNCHERS``; None for the one that has started this process, if any.
+
+    Raises:
+        DeepLakeMMDetError: The config cannot be used.
+    """
+    cfg = adopt_config(config if isinstance(config, Config) else read_config(config), cfg_options)
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif not cfg.get("work_dir"):
+        cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
+    cfg.setdefault("default_scope", "mmdet")
+    _use_launcher(cfg, launcher)
+    # Under a fixed name, as stock configs have it, a process's second run would write to the first one's
+    # folder; without one MMEngine takes the run's own.
+    if cfg.get("visualizer"):
+        cfg.visualizer.pop("name", None)
+    use_lake_metrics(cfg)
+    return cfg
+
+
+def prepare_test_config(
+    config: str | Path | Config,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str | None = None,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+) -> Config:
+    """The same for a test run.
+
+    Args:
+        config: As for `prepare_config`; likewise the next three.
+        work_dir: Likewise.
+        cfg_options: Likewise.
+        launcher: Likewise.
+        out: File for the predictions.
+        show_dir: Folder for drawings.
+
+    Raises:
+        DeepLakeMMDetError: The config cannot be used, or has nothing to test on.
+    """
+    cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher)
+    if not cfg.get("test_dataloader"):
+        raise ConfigError(
+            "The config has nothing to test on",
+            where="config key 'test_dataloader'",
+            advice="write test_dataloader = val_dataloader, and the same for test_cfg and test_evaluator",
+        )
+    cfg.resume = False
+    if out is not None:
+        keep_predictions(cfg, out)
+    if show_dir is not None:
+        draw_predictions(cfg, show_dir)
+    return cfg
+
+
+def existing(checkpoint: str | Path | bool) -> Path:
+    """The path of a checkpoint.
+
+    Raises:
+        SourceNotFoundError: There is no such file.
+    """
+    path = Path(str(checkpoint)).expanduser()
+    if not path.is_file():
+        raise SourceNotFoundError("There is no such checkpoint", where=str(path))
+    return path
+
+
+def _use_launcher(cfg: Config, launcher: str | None) -> None:
+    cfg.launcher = launcher or running_launcher() or "none"
+    if cfg.launcher not in LAUNCHERS:
+        raise ConfigError(
+            f"Unknown launcher {cfg.launcher!r}",
+            where="launcher",
+            advice=f"known are {', '.join(LAUNCHERS)}",
+        )
+    if cfg.launcher == "none" or not on_cpu():
+        return
+    # MMEngine's own choice names a GPU.
+    wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    wrapper["find_unused_parameters"] = bool(cfg.get("find_unused_parameters", False))
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get("model_wrapper_cfg") or {}), "device_ids": None}

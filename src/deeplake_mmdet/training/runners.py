@@ -1,0 +1,113 @@
+"""Runners for configs, with or without a detector that is built already."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.ops import log_ops_in_use
+from deeplake_mmdet.training.hooks import ClassCheckHook, MetaHook
+from deeplake_mmdet.training.launch import join, on_cpu
+
+__all__ = ["make_runner"]
+
+# What Runner.from_cfg hands on of a config, but the model.
+_OPTIONS = (
+    *("work_dir", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg"),
+    *(
+        "test_cfg",
+        "auto_scale_lr",
+        "optim_wrapper",
+        "param_scheduler",
+        "val_evaluator",
+        "test_evaluator",
+        "load_from",
+    ),
+    *("default_hooks", "custom_hooks", "data_preprocessor", "resume", "launcher", "env_cfg", "log_processor"),
+    *("log_level", "visualizer", "default_scope", "randomness", "experiment_name"),
+)
+_TESTING = ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "val_dataloader", "val_cfg")
+
+
+def make_runner(
+    cfg: Config,
+    model: Any = None,
+    *,
+    timestamp: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    only_test: bool = False,
+) -> Runner:
+    """Join the other processes, if there are any, and build the runner.
+
+    Args:
+        cfg: From `prepare_config`; not changed.
+        model: A detector; the config's otherwise.
+        timestamp: Names the run's log files; the time otherwise.
+        meta: For the ``meta`` of every checkpoint.
+        only_test: Leave training and validation out.
+
+    Raises:
+        ConfigError: There is no model, or the timestamp cannot be part of a file's name.
+    """
+    if model is None and not cfg.get("model"):
+        raise ConfigError("The config describes no model", where="config key 'model'")
+    join(str(cfg.launcher), (cfg.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout"))
+    cfg = copy.deepcopy(cfg)
+    left_out = (*_TESTING, "val_evaluator", "auto_scale_lr") if only_test else ()
+    options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
+    base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
+    kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
+    runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    if not only_test:
+        runner.register_hook(ClassCheckHook())
+    if meta:
+        runner.register_hook(MetaHook(meta))
+    log_ops_in_use()
+    return runner
+
+
+class _Given:
+    """A runner's mixin for what MMEngine's runner cannot be given."""
+
+    given_timestamp: str | None = None
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Name the log files as asked for; all processes agree on the time already."""
+        super().setup_env(env_cfg)  # type: ignore[misc]
+        if self.given_timestamp is not None:
+            self._timestamp = self.given_timestamp
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: Any) -> Any:
+        """Several processes on the CPU have no synchronised batch norm."""
+        if model_wrapper_cfg is not None and on_cpu():
+            model = revert_sync_batchnorm(model)
+        return super().wrap_model(model_wrapper_cfg, model)  # type: ignore[misc]
+
+    def _init_model_weights(self) -> None:
+        # Some detectors draw new weights each time they are asked to, whatever they have loaded since.
+        model = getattr(self.model, "module", self.model)  # type: ignore[attr-defined]
+        if getattr(model, "is_init", False):
+            print_log("The detector has weights already: init_weights() is not called again", "current")
+        else:
+            super()._init_model_weights()  # type: ignore[misc]
+
+
+def _checked(timestamp: str | None) -> str | None:
+    if timestamp is None:
+        return None
+    name = str(timestamp)
+    if not name or "/" in name or "\0" in name or name in (".", ".."):
+        raise ConfigError(
+            f"{name!r} cannot be part of a file's name",
+            where="argument timestamp",
+            advice="use time.strftime('%Y%m%d_%H%M%S')",
+        )
+    return name
