@@ -8,6 +8,7 @@ from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.boxes import BoxFormat, to_xywh, to_xyxy
 from deeplake_mmdet.lake.columns import describe_columns
 from deeplake_mmdet.lake.roles import Roles, assign_roles
+from deeplake_mmdet.lake.table_blocks import read_blocks
 from deeplake_mmdet.lake.table_build import build_table
 
 LTWH = BoxFormat("ltwh", "pixel")
@@ -24,6 +25,10 @@ def build(lake, class_count=2, box_format=LTWH, tensors=None):
 
 def boxes(*counts, dtype=np.float64):
     return [np.arange(4.0 * count).reshape(count, 4).astype(dtype) + 1 for count in counts]
+
+
+def all_xywh(table):
+    return np.concatenate([block.xywh for block in table.blocks()])
 
 
 def labels(*counts, dtype=U32):
@@ -64,7 +69,7 @@ def test_a_table_equals_what_was_appended(make_lake, encode, data):
         assert table.boxes[table.span(row)].tobytes() == cell.tobytes()
         assert table.xywh(row).tobytes() == cell.tobytes()
         assert table.xyxy(row).tolist() == to_xyxy(cell, LTWH, 0, 0).tolist()
-    assert table.all_xywh().tobytes() == table.boxes.tobytes()
+    assert all_xywh(table).tobytes() == table.boxes.tobytes()
 
 
 @pytest.mark.parametrize("counts", [(2, 2, 2), (1, 1), (0, 0), (3,), (0,), (0, 2, 0), (2, 0, 1, 5)], ids=str)
@@ -121,7 +126,7 @@ def test_fractional_boxes_are_scaled_by_their_own_image(make_lake, encode):
     table = build(make_lake(images=images, boxes=cells, labels=labels(1, 2)), box_format=box_format)
     expected = [to_xywh(cells[0], box_format, 40, 20), to_xywh(cells[1], box_format, 16, 80)]
     assert table.xywh(1).tolist() == expected[1].tolist()
-    assert table.all_xywh().tolist() == np.concatenate(expected).tolist()
+    assert all_xywh(table).tolist() == np.concatenate(expected).tolist()
     assert table.xyxy(0).tolist() == to_xyxy(cells[0], box_format, 40, 20).tolist()
 
 
@@ -245,3 +250,31 @@ def test_rows_older_than_a_column_are_refused_if_it_should_have_values(make_lake
     lake.dataset.commit()
     with refused("Row 0", f"'{name}', rows 0, 1"):
         build(lake)
+
+
+def test_cells_of_other_shapes_are_not_read_as_boxes_though_their_bytes_would_fit():
+    cells = [np.ones((2, 4)), np.ones((4, 5)), np.ones((4, 3))]
+    with pytest.raises(AnnotationError, match=r"A box has 4 numbers.*\(4, 5\).*row 1"):
+        list(read_blocks(Cells(cells), "boxes", width=4))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_blocks_are_what_numpy_concatenates(order):
+    cells = [np.asarray(np.arange(4.0 * count).reshape(count, 4), order=order) for count in (3, 0, 2, 5)]
+    cells[1] = np.zeros((0,), np.uint8)
+    (block,) = read_blocks(Cells(cells), "boxes", width=4)
+    assert block.values.tolist() == np.concatenate([cell for cell in cells if len(cell)]).tolist()
+    assert block.counts.tolist() == [3, 0, 2, 5]
+
+
+class Cells:
+    """A lake with one column of given cells."""
+
+    def __init__(self, cells):
+        self.cells = cells
+
+    def __len__(self):
+        return len(self.cells)
+
+    def __getitem__(self, column):
+        return self.cells

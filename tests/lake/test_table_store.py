@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import resource
 import stat
 
 import numpy as np
@@ -143,6 +144,19 @@ def test_without_a_cache_the_table_is_kept_in_memory(lake, cache, caplog):
     assert arrays(pickle.loads(pickle.dumps(table))) == arrays(table)
 
 
+def test_on_a_full_disk_the_table_is_kept_in_memory(make_lake, rows, tmp_path, cache, caplog):
+    lake = make_lake(tmp_path / "large", **rows(2000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    try:
+        table = table_of(lake)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (table.folder, table.boxes.shape) == (None, (4000, 4))
+    assert "kept in memory" in caplog.text
+    assert [path.name for path in (cache / "tables").iterdir() if path.is_dir()] == []
+
+
 def test_a_lake_of_this_process_only_is_not_cached(make_lake, rows, cache):
     lake = make_lake(**rows())
     assert table_of(lake).folder is None
@@ -244,7 +258,7 @@ def test_blocks_of_any_size_give_the_same_table(make_lake, tmp_path, monkeypatch
 
 def test_boxes_come_in_blocks_that_cover_the_table(lake, monkeypatch):
     table = table_of(lake)
-    whole = table.all_xywh()
+    whole = np.concatenate([table.xywh(row) for row in range(len(table))])
     for size in (1, 3, 100):
         monkeypatch.setattr("deeplake_mmdet.lake.table._BLOCK_BOXES", size)
         blocks = list(table.blocks())

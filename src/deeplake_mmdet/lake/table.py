@@ -97,10 +97,6 @@ class AnnotationTable:
         """Boxes of one row as (left, top, width, height) in pixels, shape (k, 4), float64."""
         return to_xywh(self.boxes[self.span(row)], self.box_format, self.widths[row], self.heights[row])
 
-    def all_xywh(self) -> NDArray[np.float64]:
-        """All boxes as (left, top, width, height) in pixels, shape (m, 4), float64; 32 bytes for each box."""
-        return np.concatenate([block.xywh for block in self.blocks()])
-
     def blocks(self) -> Iterator[BoxBlock]:
         """All boxes in blocks of some megabytes; at least one, also if there are no boxes."""
         start, count = 0, len(self)

@@ -9,6 +9,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from deeplake_mmdet.errors import AnnotationError
 
 __all__ = ["Block", "list_rows", "read_blocks"]
 
-_ROWS = 10_000  # the arrays of a block should fit the processor's cache
+_ROWS = 4_000  # the arrays of a block should fit the processor's cache
 _FIRST_ROWS = 2_000  # until it is known how large a row is
 _BYTES = 64 * 2**20  # of a block's values, about
 _KEPT_BYTES = 96 * 2**20  # read through one handle, whose cache grows with it
+
+_SIZE = attrgetter("nbytes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +111,9 @@ def _flat(cells: Any, width: int, column: str, start: int) -> Block:
         cells = list(cells)
     try:
         counts = np.fromiter(map(len, cells), np.int64, len(cells))
+        joined = _joined(cells, counts, width)
+        if joined is not None:
+            return Block(start, counts, joined)
         values = np.concatenate(cells)
     except (TypeError, ValueError):
         return _cell_by_cell(cells, width, column, start)
@@ -117,6 +123,20 @@ def _flat(cells: Any, width: int, column: str, start: int) -> Block:
     if not fits or mixed:
         return _cell_by_cell(cells, width, column, start)
     return Block(start, counts, values)
+
+
+def _joined(cells: list[Any], counts: NDArray[np.int64], width: int) -> NDArray[Any] | None:
+    """All entries by plain copying, several times as fast as NumPy's own way; None if that cannot be."""
+    longest = cells[int(counts.argmax())]
+    try:
+        sizes = np.fromiter(map(_SIZE, cells), np.int64, len(cells))
+        plain = longest.shape[1:] == ((width,) if width else ()) and not longest.dtype.hasobject
+        if not plain or not len(longest) or (sizes != counts * longest[0].nbytes).any():
+            return None
+        # Empty cells may have an element type of their own; they add nothing.
+        return np.frombuffer(b"".join(cells), longest.dtype).reshape(-1, *longest.shape[1:])
+    except (AttributeError, BufferError):
+        return None
 
 
 def _cell_by_cell(cells: list[Any], width: int, column: str, start: int) -> Block:

@@ -12,6 +12,8 @@ import io
 import json
 import os
 import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -25,6 +27,7 @@ _VERSION = 1
 _MANIFEST = "manifest.json"
 _CHECKED = "checked.json"
 _BLOCK = 8 * 2**20
+_WAITING = 8  # blocks that may wait for the disk
 
 
 class DamagedError(Exception):
@@ -33,6 +36,8 @@ class DamagedError(Exception):
 
 class FileSink:
     """Writes arrays block by block into ``.npy`` files; a context manager that closes them.
+
+    Checksums and writing take a thread of their own, beside the reading of the next blocks.
 
     Args:
         folder: Empty folder, to be written to by this object only.
@@ -44,6 +49,8 @@ class FileSink:
         self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self._lengths: dict[str, int] = {}
         self._sums: dict[str, int] = {}
+        self._writer = ThreadPoolExecutor(1, "deeplake-mmdet-table")
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> FileSink:
         return self
@@ -54,11 +61,15 @@ class FileSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._writer.shutdown(cancel_futures=True)
         for file in self._files.values():
             file.close()
 
     def append(self, name: str, block: NDArray[Any]) -> None:
-        """Add to the end of an array. Its first block decides element type and width."""
+        """Add to the end of an array. Its first block decides element type and width.
+
+        The block must not be changed afterwards. Raises OSError for an earlier block as well.
+        """
         if name not in self._files:
             self._files[name] = (self._folder / f"{name}.npy").open("wb")
             self._kinds[name] = block.dtype, block.shape[1:]
@@ -67,13 +78,20 @@ class FileSink:
         dtype, shape = self._kinds[name]
         if block.dtype != dtype or block.shape[1:] != shape:
             raise TypeError(f"array {name!r}: {block.dtype} {block.shape} after {dtype} {shape}")
-        data = _bytes(np.ascontiguousarray(block))
-        self._files[name].write(data)
         self._lengths[name] += len(block)
+        self._waiting.append(self._writer.submit(self._write, name, np.ascontiguousarray(block)))
+        if len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
+
+    def _write(self, name: str, block: NDArray[Any]) -> None:
+        data = _bytes(block)
+        self._files[name].write(data)
         self._sums[name] = zlib.crc32(data, self._sums[name])
 
     def finish(self, facts: dict[str, Any]) -> None:
-        """Complete all files and write the manifest, with ``facts`` in it."""
+        """Complete all files and write the manifest, with ``facts`` in it. Raises OSError."""
+        while self._waiting:
+            self._waiting.popleft().result()
         arrays = {}
         for name, file in self._files.items():
             dtype, width = self._kinds[name]
