@@ -13,7 +13,10 @@ def old_model(classes: int = 5) -> dict[str, Any]:
     loss = {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0, "reduction": "sum"}
     return {
         "type": "YOLOV3",
-        "backbone": {"type": "MobileNetV2", "out_indices": (4, 6), "widen_factor": 0.25, "act_cfg": {"type": "LeakyReLU"}},
+        "backbone": {
+            "type": "MobileNetV2", "out_indices": (4, 6), "widen_factor": 0.25,
+            "act_cfg": {"type": "LeakyReLU"},
+        },
         "neck": {"type": "YOLOV3Neck", "num_scales": 2, "in_channels": [80, 24], "out_channels": [24, 24]},
         "bbox_head": {
             "type": "YOLOV3Head", "num_classes": classes, "in_channels": [24, 24], "out_channels": [24, 24],

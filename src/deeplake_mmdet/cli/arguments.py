@@ -18,8 +18,8 @@ _SOURCE = {
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """``CONFIG``, ``--work-dir``, ``--cfg-options`` and ``--launcher``."""
-    parser.add_argument("config", metavar="CONFIG", help="MMDetection 3.x config file")
+    """``CONFIG``, ``--work-dir``, ``--cfg-options``, ``--processes`` and ``--launcher``."""
+    parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
     parser.add_argument(
         "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
     )
@@ -29,7 +29,21 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change the config, e.g. train_cfg.max_epochs=5 model.bbox_head.num_classes=3",
     )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=_processes,
+        help="run in N processes on this machine, or 'auto': one per GPU",
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        help="who has started this process (default: found out for torchrun and srun)",
+    )
+
+
+def _processes(text: str) -> bool | int:
+    return True if text == "auto" else int(text)
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

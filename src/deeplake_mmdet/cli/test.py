@@ -28,6 +28,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Evaluate and print the scores, whole and by class."""
+    from mmengine.dist import is_main_process
     from rich.console import Console
 
     from deeplake_mmdet.config import parse_options
@@ -40,9 +41,12 @@ def run(args: argparse.Namespace) -> None:
         work_dir=args.work_dir,
         cfg_options=parse_options(args.cfg_options),
         launcher=args.launcher,
+        processes=args.processes,
         out=args.out,
         show_dir=args.show_dir,
     )
+    if not is_main_process():
+        return
     console = Console()
     if result.class_scores:
         console.print(class_table(result.class_scores))

@@ -33,6 +33,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, then say where everything is and what to type next."""
+    from mmengine.dist import is_main_process
+
     from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.training import train
 
@@ -44,7 +46,10 @@ def run(args: argparse.Namespace) -> None:
         auto_scale_lr=args.auto_scale_lr,
         cfg_options=parse_options(args.cfg_options),
         launcher=args.launcher,
+        processes=args.processes,
     )
+    if not is_main_process():
+        return
     checkpoint = result.best_checkpoint or result.last_checkpoint
     print(f"\nRun folder: {result.work_dir}")
     for key, value in result.metrics.items():
