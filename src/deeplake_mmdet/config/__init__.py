@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from deeplake_mmdet.config.adopt import adopt_config
+from deeplake_mmdet.config.conversion import Conversion, convert
 from deeplake_mmdet.config.evaluators import use_lake_metrics
+from deeplake_mmdet.config.fast_loader import fast_loader
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.load import load_config
 from deeplake_mmdet.config.old_config import Config, mkdir_or_exist
@@ -13,9 +15,12 @@ from deeplake_mmdet.config.secrets import extract_secrets, redact
 
 __all__ = [
     "Config",
+    "Conversion",
     "adopt_config",
+    "convert",
     "convert_config",
     "extract_secrets",
+    "fast_loader",
     "load_config",
     "log_notes",
     "mkdir_or_exist",

@@ -1,0 +1,74 @@
+"""A conversion's notes and differences as rich tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from deeplake_mmdet.config import Conversion
+    from deeplake_mmdet.legacy.notes import Severity
+
+__all__ = ["render"]
+
+# What needs a look comes first; the meaning of the words stands in the head of the table.
+_ORDER: tuple[Severity, ...] = ("dropped", "approximated", "info")
+_STYLES = {"dropped": "red", "approximated": "yellow", "info": "dim"}
+_LONGEST = 120  # characters of a value; the report file has all
+
+
+def render(done: Conversion, *, compared: bool) -> Iterator[Table | Text]:
+    """What was written, the notes, and the differences from a stock config if they were asked for."""
+    if done.out is not None:
+        yield Text(f"Wrote {done.out}", style="bold")
+    if not done.legacy:
+        yield Text("Nothing to convert: this is a config for MMDetection 3.x. Its bases were merged in.")
+    elif not done.notes:
+        yield Text("Everything means the same; there are no notes.")
+    if done.notes:
+        yield _notes(done)
+    if compared and done.stock is None:
+        yield Text("MMDetection 3.x has no config of this name, nor of its bases' names, to compare with.")
+    elif compared:
+        yield _differences(done)
+
+
+def _notes(done: Conversion) -> Table:
+    counts = Counter(note.severity for note in done.notes)
+    title = ", ".join(f"{counts[kind]} {kind}" for kind in _ORDER if counts[kind])
+    table = Table("", "setting", "what happened", "why", title=f"Notes: {title}", title_justify="left")
+    _wrap_everywhere(table)
+    table.columns[0].no_wrap = True
+    for note in sorted(done.notes, key=lambda note: _ORDER.index(note.severity)):
+        what = note.what
+        if note.old is not None:
+            new = "" if note.new is None else f" -> {_short(repr(note.new))}"
+            what += f" ({_short(repr(note.old))}{new})"
+        table.add_row(Text(note.severity, _STYLES[note.severity]), Text(note.key), Text(what), Text(note.why))
+    return table
+
+
+def _differences(done: Conversion) -> Table | Text:
+    if not done.differences:
+        return Text(f"Equal to MMDetection's {done.stock}.")
+    table = Table(
+        "setting", "here", "there", title=f"Beside MMDetection's {done.stock}", title_justify="left"
+    )
+    _wrap_everywhere(table)
+    for item in done.differences:
+        table.add_row(*(Text(_short(text) or "not set") for text in (item.key, item.ours, item.theirs)))
+    return table
+
+
+def _wrap_everywhere(table: Table) -> None:
+    """Dotted paths and lists hold no spaces to break lines at; the default would cut them off."""
+    for column in table.columns:
+        column.overflow = "fold"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,122 @@
+"""``deeplake-mmdet run``: scripts that were written for MMDetection 2.x and Deep Lake's own integration."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import builtins
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from deeplake_mmdet.cli import script_in_child
+from deeplake_mmdet.cli.old_names import OLD_NAMES, old_names
+from deeplake_mmdet.errors import SourceNotFoundError
+
+__all__ = ["add_parser", "run_script"]
+
+# New processes look at __main__'s spec to know what to import first.
+_CHILD_OF_GUARDED = script_in_child.__name__
+_NOTHING = "deeplake_mmdet.cli.__main__"  # multiprocessing leaves names that end so alone
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "run",
+        help="run an old training script",
+        description="Run an unmodified script for MMDetection 2.x and deeplake.integrations.mmdet, as "
+        "'python SCRIPT ARGS' would: the old names that it imports are supplied for this process only.",
+    )
+    parser.add_argument("script", metavar="SCRIPT", help="Python file")
+    parser.add_argument("args", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the script; its exit code and its tracebacks are this command's."""
+    try:
+        run_script(args.script, args.args)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if isinstance(error, SourceNotFoundError) and error.where == args.script:
+            raise
+        error.__traceback__ = _of_script(error, str(Path(args.script).absolute()))
+        sys.excepthook(type(error), error, error.__traceback__)
+        if isinstance(error, ImportError) and (hint := _hint(error)):
+            print(f"deeplake-mmdet: {hint}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
+    """Run an old script as ``python SCRIPT ARGS`` does.
+
+    While it runs, ``mmcv.Config``, ``mmcv.mkdir_or_exist``, other old names of ``mmcv``, ``mmcv.utils``,
+    ``mmcv.runner`` and ``mmdet``, and the module ``deeplake.integrations.mmdet`` stand for their equals here.
+
+    Args:
+        script: The Python file.
+        args: Its arguments.
+
+    Returns:
+        The script's global variables.
+
+    Raises:
+        SourceNotFoundError: There is no such file.
+        BaseException: Whatever the script raises.
+    """
+    path = Path(script)
+    if not path.is_file():
+        raise SourceNotFoundError(
+            "There is no such script", where=str(script), advice="name a Python file, then its arguments"
+        )
+    source = path.read_bytes()
+    code = compile(source, str(path.absolute()), "exec", dont_inherit=True)
+    main = ModuleType("__main__")
+    main.__file__ = str(path.absolute())
+    # A script without guard would be run again by each process that it starts.
+    main.__spec__ = ModuleSpec(_CHILD_OF_GUARDED if _is_guarded(source) else _NOTHING, None)
+    vars(main)["__builtins__"] = builtins
+    before = sys.modules["__main__"], sys.argv, sys.path[:]
+    sys.modules["__main__"], sys.argv = main, [str(script), *args]
+    sys.path.insert(0, str(path.resolve().parent))
+    os.environ[script_in_child.SCRIPT] = str(path.resolve())
+    try:
+        with old_names():
+            exec(code, vars(main))
+    finally:
+        sys.modules["__main__"], sys.argv, sys.path[:] = before
+        os.environ.pop(script_in_child.SCRIPT, None)
+    return vars(main)
+
+
+def _hint(error: ImportError) -> str | None:
+    """What there is instead of an old name that is not supplied."""
+    module = error.name or ""
+    if module in OLD_NAMES:
+        return f"of {module}'s old names these are supplied: {', '.join(sorted(OLD_NAMES[module]))}"
+    if module.partition(".")[0] in ("mmcv", "mmdet"):
+        return f"MMDetection 3.x has no {module}; old names are supplied of {', '.join(OLD_NAMES)}"
+    return None
+
+
+def _is_guarded(source: bytes) -> bool:
+    """Whether the script says ``if __name__ == '__main__'``."""
+    return any(
+        isinstance(node, ast.If)
+        and any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test))
+        for node in ast.parse(source).body
+    )
+
+
+def _of_script(error: BaseException, script: str) -> Any:
+    """The traceback from the script on, without the frames that started it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != script:
+        trace = trace.tb_next
+    return trace
