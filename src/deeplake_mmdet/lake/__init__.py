@@ -7,6 +7,7 @@ from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
+from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
 from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
@@ -42,5 +43,7 @@ __all__ = [
     "open_view_of",
     "parse_uri",
     "put_away",
+    "rest",
+    "resting",
     "settings_of",
 ]

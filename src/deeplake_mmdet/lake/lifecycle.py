@@ -8,7 +8,7 @@ pressed Ctrl-C, cannot be taken back; the process then ends without the destruct
 
 At fork the calls of other threads are waited for. This cannot help with `os.fork` itself, which Deep Lake
 replaces by a function of its own that trips over calls under way before any hook is run: who reads in threads
-must let them rest while workers are started.
+starts workers inside `resting`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["abandon", "abandoned", "at_exit", "in_flight"]
+from deeplake_mmdet.errors import StorageError
 
+__all__ = ["abandon", "abandoned", "at_exit", "in_flight", "rest", "resting"]
+
+_REST_PATIENCE = 90.0  # seconds; a read ends within its own deadline, 60 s unless that was changed
 _EXIT_PATIENCE = 2.0  # seconds that an exit waits for calls under way
 _FORK_PATIENCE = 10.0  # seconds that a fork waits
 _POLL = 0.005
@@ -41,6 +44,7 @@ class _State:
         self.abandoned: list[Any] = []  # futures that nobody waits for any more
         self.endured = 0  # how many of them a fork has waited for in vain
         self.forking = False
+        self.rester: int | None = None  # the thread in whose `resting` others have to wait
         self.closers: list[Callable[[], None]] = []
         self.registered = False
 
@@ -51,10 +55,11 @@ _parents: list[_State] = []  # a child must not run destructors of what belongs 
 
 @contextlib.contextmanager
 def in_flight() -> Iterator[None]:
-    """Mark that this thread has a Deep Lake call under way. Waits while another thread forks."""
+    """Mark that this thread has a Deep Lake call under way. Waits while another thread forks or rests."""
     state, thread = _state, threading.get_ident()
     with state.changed:
-        while state.forking and thread not in state.active:
+        # Calls inside a call that is under way go on: it is being waited for.
+        while (state.forking or state.rester not in (None, thread)) and thread not in state.active:
             state.changed.wait()
         state.active[thread] = state.active.get(thread, 0) + 1
     try:
@@ -65,6 +70,61 @@ def in_flight() -> Iterator[None]:
             if not state.active[thread]:
                 del state.active[thread]
             state.changed.notify_all()
+
+
+@contextlib.contextmanager
+def resting(seconds: float = _REST_PATIENCE) -> Iterator[None]:
+    """Keep this process free of Deep Lake calls, so that it may fork.
+
+    Calls under way in other threads are waited for; new ones wait until the block is left. The thread itself
+    may read, and rest again; but no thread must rest while it has a call under way itself.
+
+    Args:
+        seconds: How long to wait for calls under way; 0 to see whether there are any.
+
+    Raises:
+        StorageError: Some are still under way then. Nothing is kept waiting any more.
+    """
+    state, me, end = _state, threading.get_ident(), time.monotonic() + seconds
+    outermost = state.rester != me
+    try:
+        with state.changed:
+            while not _is_resting(state, me):
+                if time.monotonic() >= end:
+                    raise _restless(seconds)
+                state.changed.wait(_POLL)  # a future that was given up does not tell when it ends
+        yield
+    finally:
+        if outermost:
+            with state.changed:
+                state.rester = None if state.rester == me else state.rester
+                state.changed.notify_all()
+
+
+def _is_resting(state: _State, me: int) -> bool:
+    if state.rester is None:
+        state.rester = me  # at once: busy threads might never leave a gap
+    return state.rester == me and not _others_are_active(state, me) and not abandoned()
+
+
+def rest(seconds: float = _REST_PATIENCE) -> None:
+    """Wait until no Deep Lake call is under way in this process. Others may begin right after: see `resting`.
+
+    Raises:
+        StorageError: Some are still under way after ``seconds``.
+    """
+    with resting(seconds):
+        pass
+
+
+def _restless(seconds: float) -> StorageError:
+    lost = abandoned()
+    what = f"{lost} of them were given up as they were not answered" if lost else "other threads read"
+    return StorageError(
+        f"Deep Lake calls are still under way after {seconds:g} s ({what})",
+        where="this process, before it starts others",
+        advice="start data loader workers by 'spawn', or let the threads that read end first",
+    )
 
 
 def abandon(future: Any) -> None:
@@ -101,12 +161,16 @@ def _register() -> None:
 
 def _busy() -> bool:
     me = threading.get_ident()
-    return bool(abandoned()) or any(thread != me for thread in _state.active)
+    return bool(abandoned()) or _others_are_active(_state, me)
 
 
 def _in_the_way(me: int) -> bool:
     """Whether a fork had better wait; not again for what an earlier one has waited for in vain."""
-    return abandoned() > _state.endured or any(thread != me for thread in _state.active)
+    return abandoned() > _state.endured or _others_are_active(_state, me)
+
+
+def _others_are_active(state: _State, me: int) -> bool:
+    return any(thread != me for thread in state.active)
 
 
 def _exit() -> None:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
 from deeplake_mmdet.lake.storage_errors import guard
 
@@ -216,7 +218,8 @@ def _query(url: str, reference: str, credentials: CredentialRef) -> Any:
 
     token, creds = credentials.resolve()
     query = f'SELECT * FROM "{url}{reference}"'
-
+    if not is_local(url):
+        ask_for_more_at_once()
     # Not deeplake.query(): it holds the GIL for as long as the storage is asked, deaf to deadline and Ctrl-C.
     handle: Any = guard(f"lake {url}", lambda: deeplake.query_async(query, creds=creds or None, token=token))
     if not handle.schema.columns:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import Background, is_local
 from deeplake_mmdet.lake.source import ResolvedSource, Source
@@ -23,8 +24,11 @@ def open_head(url: str, credentials: CredentialRef) -> Any:
     def call() -> Any:
         return deeplake.open_read_only(url, creds=creds or None, token=token)
 
+    if is_local(url):
+        return guard(f"lake {url}", call)
+    ask_for_more_at_once()
     # Deep Lake's own asynchronous opening asks the network before it returns.
-    return guard(f"lake {url}", call if is_local(url) else lambda: Background(call))
+    return guard(f"lake {url}", lambda: Background(call))
 
 
 def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
