@@ -157,4 +157,6 @@ def _begin(weights: _Weights, deadline: float, answers: dict[_Weights, str | Non
         with urllib.request.urlopen(str(url), timeout=deadline):
             answers[weights] = None
     except Exception as error:
-        answers[weights] = f"{url} cannot be fetched ({getattr(error, 'reason', None) or error})"
+        code = getattr(error, "code", None)
+        why = f"HTTP status {code}" if code else getattr(error, "reason", error)
+        answers[weights] = f"{url} cannot be fetched ({why})"
