@@ -14,10 +14,10 @@ import deeplake_mmdet
 ROOT = Path(deeplake_mmdet.__file__).parent
 FLOORS = (
     *("cli", "demo", "training", "report", "config", "legacy", "evaluation", "loading", "dataset", "backend"),
-    *("transfer", "formats", "lake", "models", "ops", "registry", "environment", "errors"),
+    *("pipeline_steps", "transfer", "formats", "lake", "models", "ops", "registry", "environment", "errors"),
 )
 # A room that is one file may have neighbours, private to it.
-NEIGHBOURS = {"dataset_infos": "dataset", "pipeline_steps": "dataset"}
+NEIGHBOURS = {"dataset_infos": "dataset"}
 FILES = sorted(ROOT.rglob("*.py"))
 LONGEST = 400
 

@@ -19,6 +19,7 @@ from deeplake_mmdet.errors import (
     SourceNotFoundError,
 )
 from deeplake_mmdet.lake.boxes import BoxFormat
+from deeplake_mmdet.lake.chunks import chunk_bounds
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import forget, handle_of, resolve
@@ -121,6 +122,12 @@ class LakeView:
     def has_encoded_images(self) -> bool:
         """Whether `fetch_span` is cheap: images are files in the lake, in its own row order."""
         return holds_files(self.columns[self.roles.img]) and self.source.rows is None
+
+    @cached_property
+    def chunk_bounds(self) -> NDArray[np.int64]:
+        """First rows of the chunks that the images lie in, and the number of rows (see `chunk_bounds`)."""
+        rows = len(self.table)
+        return chunk_bounds(self.handle, self.roles.img) if self.has_encoded_images else np.array([0, rows])
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
         """Encoded images of some rows, fetched in one call; upright as stored, unless ``apply_exif``.

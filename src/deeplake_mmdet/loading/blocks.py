@@ -1,28 +1,81 @@
-"""Blocks: stretches of neighbouring rows that are fetched from a remote lake together."""
+"""Blocks: stretches of neighbouring rows that lie in one object of the storage and are fetched together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from deeplake_mmdet.dataset import DeepLakeDataset
+from deeplake_mmdet.loading.wrappers import for_every_index, lakes_under
 
-__all__ = ["BLOCK_BYTES", "rows_in_block"]
+__all__ = ["BlockMap", "map_blocks"]
 
-BLOCK_BYTES = 16 * 2**20  # some two chunks of Deep Lake's
-_PROBES = 8
-_LEAST_ROWS, _MOST_ROWS = 16, 8192
-_known: dict[str, int] = {}
+Bounds = NDArray[np.int64]
 
 
-def rows_in_block(lake: DeepLakeDataset) -> int:
-    """Number of rows whose images fill about `BLOCK_BYTES`, told from a few of the lake's images.
+@dataclass(frozen=True, eq=False)
+class BlockMap:
+    """Which block every index of a dataset lies in.
 
-    A function of the pinned lake alone, the same in every process.
+    Attributes:
+        ids: Block of every index, shape (length of the dataset,), numbered over all lakes; what lies in no
+            lake has blocks of one index each, after those.
+        lakes: The lakes, in the order of their blocks.
+        firsts: Number of each lake's first block, and the number after the last block.
+        bounds: First rows of each lake's blocks, and its number of rows.
     """
-    view = lake.view
-    if view.key not in _known:
-        rows = len(view.table)
-        probes = sorted({rows * number // _PROBES for number in range(_PROBES)}) if rows else []
-        sizes = [len(data) for data in view.fetch(probes) if isinstance(data, bytes)] if probes else []
-        mean = max(sum(sizes) / len(sizes), 1) if sizes else BLOCK_BYTES
-        power = int(BLOCK_BYTES / mean).bit_length() - 1  # a power of two: chance differences vanish
-        _known[view.key] = min(max(2 ** max(power, 0), _LEAST_ROWS), _MOST_ROWS)
-    return _known[view.key]
+
+    ids: NDArray[np.int64]
+    lakes: tuple[DeepLakeDataset, ...]
+    firsts: tuple[int, ...]
+    bounds: tuple[Bounds, ...]
+
+    def of_row(self, lake: DeepLakeDataset, row: int) -> int:
+        """The block of a row of a lake."""
+        place = self.lakes.index(lake)
+        return self.firsts[place] + int(np.searchsorted(self.bounds[place], row, side="right")) - 1
+
+    def span(self, block: int) -> tuple[DeepLakeDataset, int, int] | None:
+        """Lake, first row and row after the last of a block; None if it lies in no lake."""
+        if block >= self.firsts[-1]:
+            return None
+        place = int(np.searchsorted(self.firsts, block, side="right")) - 1
+        number = block - self.firsts[place]
+        bounds = self.bounds[place]
+        return self.lakes[place], int(bounds[number]), int(bounds[number + 1])
+
+
+def chunks_of(lake: DeepLakeDataset) -> Bounds:
+    """First rows of the chunks of a lake's images, and its number of rows."""
+    bounds: Bounds = lake.view.chunk_bounds
+    return bounds
+
+
+def map_blocks(dataset: Any, bounds_of: Callable[[DeepLakeDataset], Bounds] = chunks_of) -> BlockMap:
+    """Number the blocks of a dataset.
+
+    Args:
+        dataset: A dataset with any wrappers around it.
+        bounds_of: Gives the first rows of a lake's blocks, and its number of rows.
+    """
+    lakes = tuple(lakes_under(dataset))
+    bounds = tuple(bounds_of(lake) for lake in lakes)
+    firsts = tuple(np.cumsum([0, *(len(each) - 1 for each in bounds)]).tolist())
+    following = firsts[-1]
+
+    def of_lake(lake: DeepLakeDataset) -> NDArray[Any]:
+        place = lakes.index(lake)
+        blocks: NDArray[Any] = np.searchsorted(bounds[place], lake.data_list.rows, side="right") - 1
+        return firsts[place] + blocks
+
+    def of_other(other: Any) -> NDArray[Any]:
+        nonlocal following
+        start, following = following, following + len(other)
+        return np.arange(start, following)
+
+    ids = for_every_index(dataset, of_lake, of_other).astype(np.int64)
+    return BlockMap(ids, lakes, firsts, bounds)

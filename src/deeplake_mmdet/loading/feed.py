@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
+import numpy as np
 from mmengine.registry import DATASETS as ROOT_DATASETS
+from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.loading.reader import Images, Need, Reader, rest_all
-from deeplake_mmdet.loading.sampler import Batch, Item
+from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
+from deeplake_mmdet.loading.reader import Images, Need, Reader
+from deeplake_mmdet.loading.resting import rest_all
+from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
 from deeplake_mmdet.loading.statistics import Statistics
 from deeplake_mmdet.loading.wrappers import lakes_under, leaves_of
@@ -47,6 +51,8 @@ class Feed:
         ConfigError: ``threads`` is no whole number from 0.
     """
 
+    is_feed = True
+
     def __init__(self, dataset: Any, threads: int = 0, lazy_init: bool = False) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 0:
             raise ConfigError(
@@ -59,6 +65,7 @@ class Feed:
         self._reader: Reader | None = None
         self._reader_process = 0
         self._lakes: list[DeepLakeDataset] | None = None
+        self._blocks: BlockReader | None = None
         if not lazy_init:
             self.full_init()
 
@@ -106,6 +113,15 @@ class Feed:
             return _REMOTE_CONNECTIONS if self.is_remote else 0
         return max(_LEAST_DEPTH, -(-2 * self.threads // batch_size))
 
+    def plan(self, sampler: LakeSampler, indices: NDArray[np.integer[Any]]) -> None:
+        """Get to know a pass: all indices that this process will be asked for, in that order.
+
+        Remote lakes are then read by blocks of neighbouring rows, if the order lets that pay off.
+        """
+        self._drop_blocks()
+        if self.threads and self.is_remote and pays_off(sampler.blocks, indices):
+            self._blocks = BlockReader(sampler.blocks, indices, self.statistics)
+
     def announce(self, items: Sequence[Item]) -> None:
         """Work for a batch that will be asked for later, if this process does such work."""
         if self.threads or self.is_remote:
@@ -120,6 +136,14 @@ class Feed:
         if self._reader is not None and self._reader_process == os.getpid():
             self._reader.close()
         self._reader = None
+        self._drop_blocks()
+
+    def _drop_blocks(self) -> None:
+        if self._reader is not None and self._reader_process == os.getpid():
+            self._reader.forget()  # of a pass that was left before its end
+        if self._blocks is not None:
+            self._blocks.close()
+        self._blocks = None
 
     def __getitem__(self, item: int | Item) -> Any:
         """One sample: by (pass, index), or by index alone with whatever random numbers come."""
@@ -182,17 +206,26 @@ class Feed:
         ]
 
     def fetch(self, needs: Sequence[Need]) -> Images:
-        """Encoded images of some samples by address: one call for each lake."""
+        """Encoded images of some samples by address: from blocks at hand, else in one call for each lake."""
+        wanted = [(lake, int(lake.data_list.rows[index])) for lake, index in needs]
         images: Images = {}
+        if self._blocks is not None:
+            cells = self._blocks.take(wanted)
+            for (lake, row), cell in zip(wanted, cells, strict=True):
+                if cell is not None:
+                    images[lake.view.uri(row)] = cell
         for lake in self.lakes:
-            rows = sorted({int(lake.data_list.rows[index]) for owner, index in needs if owner is lake})
-            if not rows:
-                continue
-            with self.statistics.timed("fetch", images=len(rows)):
-                found = lake.view.fetch(rows)
-            self.statistics.add("fetch", bytes=sum(len(data) for data in found if isinstance(data, bytes)))
-            images.update((lake.view.uri(row), data) for row, data in zip(rows, found, strict=True))
+            rows = {row for owner, row in wanted if owner is lake and lake.view.uri(row) not in images}
+            images.update(self._fetch_rows(lake, sorted(rows)))
         return images
+
+    def _fetch_rows(self, lake: DeepLakeDataset, rows: list[int]) -> Images:
+        if not rows:
+            return {}
+        with self.statistics.timed("fetch", images=len(rows)):
+            found = lake.view.fetch(rows)
+        self.statistics.add("fetch", bytes=sum(len(data) for data in found if isinstance(data, bytes)))
+        return {lake.view.uri(row): data for row, data in zip(rows, found, strict=True)}
 
     def _own_reader(self) -> Reader:
         if self._reader is None or self._reader_process != os.getpid():
@@ -208,7 +241,7 @@ class Feed:
         return self._reader
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_reader": None}
+        return {**self.__dict__, "_reader": None, "_blocks": None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Feed:
         return self  # MMEngine copies loaders' configs; a feed's threads and lakes are not to be doubled

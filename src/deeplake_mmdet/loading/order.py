@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batches", "cut_into_batches", "order_of_pass", "part_of_rank", "resume_batches"]
+__all__ = ["Batches", "cut_into_batches", "order_of_pass", "part_of_rank", "resume_batches", "shares_of_rank"]
 
 Indices = NDArray[np.integer[Any]]
+Stretch = tuple[int, int, int]
+"""Batches used of a pass: indices in each, of all ranks together; their number; ``least`` as it was then."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,13 @@ def cut_into_batches(
 
 
 def resume_batches(
-    order: Indices, done: Sequence[tuple[int, int]], size: int, **options: Any
+    order: Indices, done: Sequence[Stretch], size: int, **options: Any
 ) -> tuple[Batches, int]:
     """The batches that are left of a pass of which some have been used, perhaps in another size.
 
     Args:
         order: The whole pass.
-        done: (size, number of batches) of each stretch that has been used, in turn.
+        done: Each stretch that has been used, in turn.
         size: Size from now on.
         options: As for `cut_into_batches`.
 
@@ -121,15 +123,57 @@ def resume_batches(
         The batches of the last stretch, and how many of those have been used.
     """
     stretches = [*done]
-    if not stretches or stretches[-1][0] != size:
-        stretches.append((size, 0))
-    for earlier, count in stretches[:-1]:
-        batches = cut_into_batches(order, earlier, **{**options, "drop_last": False})
+    if not stretches or stretches[-1][::2] != (size, options["least"]):
+        stretches.append((size, 0, options["least"]))
+    for earlier, count, least in stretches[:-1]:
+        batches = cut_into_batches(order, earlier, **{**options, "least": least, "drop_last": False})
         order = batches.indices[batches.bounds[min(count, len(batches))] :]
     batches = cut_into_batches(order, size, **options)
     return batches, min(stretches[-1][1], len(batches))
 
 
+def count_batches(length: int, done: Sequence[Stretch], size: int, *, least: int, drop_last: bool) -> int:
+    """How many batches a pass has, those of ``done`` included: what cutting tells, without an order.
+
+    Args:
+        length: Number of indices.
+        done: As for `resume_batches`.
+        size: As for `cut_into_batches`; likewise the others.
+        least: Likewise.
+        drop_last: Likewise.
+    """
+
+    def cut(size: int, least: int) -> int:
+        full, tail = divmod(length, size)
+        return full if not tail or (tail < least and full) else full + 1
+
+    for earlier, count, lowest in done:
+        length = length - count * earlier if count < cut(earlier, lowest) else 0
+    return sum(stretch[1] for stretch in done) + (length // size if drop_last else cut(size, least))
+
+
 def part_of_rank(batch: Indices, rank: int, ranks: int) -> Indices:
     """The share of one rank in a batch; shares differ by one index at most."""
     return batch[len(batch) * rank // ranks : len(batch) * (rank + 1) // ranks]
+
+
+def shares_of_rank(batches: Batches, skip: int, rank: int, ranks: int) -> Indices:
+    """All that one rank gets of batches, in turn.
+
+    Args:
+        batches: Batches of all ranks; all but the last two of one size.
+        skip: Number of batches to leave out at the front.
+        rank: The rank.
+        ranks: Number of ranks.
+    """
+    if ranks == 1:
+        return batches.indices[batches.bounds[min(skip, len(batches))] :]
+    alike = max(len(batches) - 2, skip)
+    size = int(batches.bounds[1] - batches.bounds[0]) if len(batches) else 0
+    first, last = batches.bounds[min(skip, len(batches))], batches.bounds[min(alike, len(batches))]
+    shares: list[Any] = []
+    if last > first:
+        table = batches.indices[first:last].reshape(-1, size)
+        shares.append(table[:, size * rank // ranks : size * (rank + 1) // ranks].ravel())
+    shares += [part_of_rank(batches[number], rank, ranks) for number in range(alike, len(batches))]
+    return np.concatenate(shares) if shares else batches.indices[:0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -11,14 +10,13 @@ from dataclasses import dataclass, field
 from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset, HeadStart
 from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.loading.resting import to_rest
 from deeplake_mmdet.loading.statistics import Statistics
 
-__all__ = ["Images", "Need", "Reader", "Work", "rest_all"]
+__all__ = ["Images", "Need", "Reader", "Work"]
 
 Need = tuple[DeepLakeDataset, int]
 Images = dict[str, "bytes | ImageError"]
-
-_readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 
 
 @dataclass(eq=False)
@@ -66,7 +64,7 @@ class Reader:
         )
         self._pending: dict[tuple[object, ...], list[Work]] = {}
         self._all: set[Work] = set()
-        _readers.add(self)
+        to_rest(self)
 
     @property
     def waiting(self) -> int:
@@ -135,9 +133,3 @@ class Reader:
         lake, index = need
         with self._statistics.timed("begin", images=1), delivered(images):
             return lake.begin(index)
-
-
-def rest_all() -> None:
-    """Wait until no reader of this process has anything under way, as must be before it starts others."""
-    for reader in list(_readers):
-        reader.rest()

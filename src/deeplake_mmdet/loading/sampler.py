@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.loading.blocks import rows_in_block
+from deeplake_mmdet.loading.blocks import BlockMap, map_blocks
 from deeplake_mmdet.loading.order import (
     Batches,
+    Stretch,
+    count_batches,
     cut_into_batches,
     order_of_pass,
     part_of_rank,
     resume_batches,
+    shares_of_rank,
 )
-from deeplake_mmdet.loading.wrappers import blocks_of, is_upright
+from deeplake_mmdet.loading.wrappers import is_upright
 from deeplake_mmdet.registry import DATA_SAMPLERS
 
 __all__ = ["Batch", "Item", "LakeBatchSampler", "LakeSampler"]
@@ -85,7 +88,7 @@ class LakeSampler(Sampler[int]):
         self.seed = int(sync_random_seed() if seed is None else seed)
         self.rank, self.ranks = get_dist_info()
         self.pass_ = 0
-        self._blocks: NDArray[np.int32] | None = None
+        self._blocks: BlockMap | None = None
         if hasattr(dataset, "bind_seed"):
             dataset.bind_seed(self.seed)
 
@@ -93,9 +96,15 @@ class LakeSampler(Sampler[int]):
         """Set the number of the pass."""
         self.pass_ = int(epoch)
 
+    def reseed(self, seed: int) -> None:
+        """Take another seed; before the pass begins."""
+        self.seed = int(seed)
+        if hasattr(self.dataset, "bind_seed"):
+            self.dataset.bind_seed(self.seed)
+
     def order(self, pass_: int) -> NDArray[np.integer[Any]]:
         """All indices in the order of a pass, for all ranks together."""
-        blocks = self.blocks if self.shuffle == "chunk" else None
+        blocks = self.blocks.ids if self.shuffle == "chunk" else None
         return order_of_pass(
             len(self.dataset),
             self.seed,
@@ -106,10 +115,10 @@ class LakeSampler(Sampler[int]):
         )
 
     @property
-    def blocks(self) -> NDArray[np.int32]:
-        """Block of neighbouring rows of every index."""
+    def blocks(self) -> BlockMap:
+        """Blocks of neighbouring rows."""
         if self._blocks is None:
-            self._blocks = blocks_of(self.dataset, rows_in_block)
+            self._blocks = map_blocks(self.dataset)
         return self._blocks
 
     def __iter__(self) -> Iterator[int]:
@@ -163,7 +172,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         self.workers = workers
         self.even = even
         self._groups = is_upright(sampler.dataset) if group_by_aspect else None
-        self._done: list[tuple[int, int]] = []
+        self._done: list[Stretch] = []
         self._done_pass = 0
         self._cut: tuple[Any, Batches, int] | None = None
 
@@ -173,6 +182,18 @@ class LakeBatchSampler(Sampler[list[Item]]):
         ranks: int = self.sampler.ranks
         return self.batch_size * ranks
 
+    @property
+    def least(self) -> int:
+        """A last batch with fewer samples is joined to the one before."""
+        ranks: int = self.sampler.ranks
+        return ranks if self.even else 1
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What the order of a pass depends on, beside the seed and the dataset."""
+        window = self.sampler.window if self.sampler.shuffle == "chunk" else None
+        return {"shuffle": self.sampler.shuffle, "window": window, "group_by_aspect": self._groups is not None}
+
     def position(self, pass_: int, batches: int) -> dict[str, Any]:
         """Where a run stands, for a checkpoint.
 
@@ -181,24 +202,42 @@ class LakeBatchSampler(Sampler[list[Item]]):
             batches: How many batches of it have been used, those before a resume included.
         """
         done = [list(stretch) for stretch in self._done] if pass_ == self._done_pass else []
-        batches -= sum(count for _, count in done)
-        if done and done[-1][0] == self.total_size:
+        batches -= sum(stretch[1] for stretch in done)
+        if done and (done[-1][0], done[-1][2]) == (self.total_size, self.least):
             done[-1][1] += batches
         else:
-            done.append([self.total_size, batches])
+            done.append([self.total_size, batches, self.least])
         return {"pass": pass_, "done": done}
 
     def go_to(self, position: dict[str, Any]) -> None:
         """Go on where `position` was taken, by this or by any other number of ranks and batch size."""
         self._done_pass = int(position["pass"])
-        self._done = [(int(size), int(count)) for size, count in position["done"] if count]
+        self._done = [(int(size), int(count), int(least)) for size, count, least in position["done"] if count]
         self.sampler.set_epoch(self._done_pass)
         self._cut = None
 
     @property
     def used(self) -> int:
         """Batches of the sampler's present pass that were used before a resume."""
-        return sum(count for _, count in self._done_now(self.sampler.pass_))
+        return sum(stretch[1] for stretch in self._done_now(self.sampler.pass_))
+
+    def locate(self, pass_: int, batches: int) -> tuple[int, int]:
+        """The pass, and the number of batches used of it, after some batches of endless passes.
+
+        Args:
+            pass_: Number of the pass that counting began with.
+            batches: How many batches have been used since its beginning.
+        """
+        while length := self._length_of(pass_):
+            if batches < length:
+                break
+            turns = 1 if pass_ == self._done_pass or pass_ < self._done_pass else batches // length
+            pass_, batches = pass_ + turns, batches - turns * length
+        return pass_, batches
+
+    def _length_of(self, pass_: int) -> int:
+        options: dict[str, Any] = {"least": self.least, "drop_last": self.drop_last}
+        return count_batches(len(self.sampler.dataset), self._done_now(pass_), self.total_size, **options)
 
     def __len__(self) -> int:
         """Batches of this rank in the present pass, those used before a resume included."""
@@ -238,16 +277,16 @@ class LakeBatchSampler(Sampler[list[Item]]):
             batches, skip = self._batches(pass_)
             plan = getattr(self.sampler.dataset, "plan", None)
             if plan is not None and not self.workers:
-                plan(batches.indices[batches.bounds[min(skip, len(batches))] :])
+                plan(self.sampler, shares_of_rank(batches, skip, self.sampler.rank, self.sampler.ranks))
             for number in range(skip, len(batches)):
                 share = part_of_rank(batches[number], self.sampler.rank, self.sampler.ranks)
                 if len(share):
                     yield Batch([(pass_, index) for index in share.tolist()])
-            if not self.sampler.infinite or not len(batches):
+            if not self.sampler.infinite or not (len(batches) or self._done_now(pass_)):
                 return
             pass_ += 1
 
-    def _done_now(self, pass_: int) -> list[tuple[int, int]]:
+    def _done_now(self, pass_: int) -> list[Stretch]:
         return self._done if pass_ == self._done_pass else []
 
     def _batches(self, pass_: int) -> tuple[Batches, int]:
@@ -255,7 +294,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         key = pass_, tuple(done), len(self.sampler.dataset)
         if self._cut is None or self._cut[0] != key:
             options: dict[str, Any] = {"groups": self._groups, "drop_last": self.drop_last}
-            options["least"] = self.sampler.ranks if self.even else 1
+            options["least"] = self.least
             order = self.sampler.order(pass_)
             if not done:
                 self._cut = key, cut_into_batches(order, self.total_size, **options), 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
 
-__all__ = ["blocks_of", "is_upright", "lakes_under", "leaves_of"]
+__all__ = ["for_every_index", "is_upright", "lakes_under", "leaves_of"]
 
 Leaf = tuple[DeepLakeDataset, int]
 
@@ -58,42 +58,22 @@ def is_upright(dataset: Any) -> NDArray[np.bool_]:
         infos = (other.get_data_info(index) for index in range(len(other)))
         return np.array([info["width"] < info["height"] for info in infos], bool)
 
-    return _for_every_index(dataset, of_lake, of_other).astype(bool)
+    return for_every_index(dataset, of_lake, of_other).astype(bool)
 
 
-def blocks_of(dataset: Any, rows_in_block: Callable[[DeepLakeDataset], int]) -> NDArray[np.int32]:
-    """The block of neighbouring rows that every index lies in, numbered from 0.
+def for_every_index(
+    dataset: Any, of_lake: Callable[[DeepLakeDataset], NDArray[Any]], of_other: Callable[[Any], NDArray[Any]]
+) -> NDArray[Any]:
+    """One array for all indices of a dataset, put together from those of the datasets inside.
 
     Args:
         dataset: A dataset with any wrappers around it.
-        rows_in_block: Gives the length of a lake's blocks.
+        of_lake: Gives the array of a lake.
+        of_other: Gives the array of any other dataset.
     """
-    first: dict[int, int] = {}
-    total = 0
-    for lake in lakes_under(dataset):
-        first[id(lake)] = total
-        total += (len(lake.view.table) - 1) // rows_in_block(lake) + 1
 
-    def of_lake(lake: DeepLakeDataset) -> NDArray[Any]:
-        blocks: NDArray[Any] = first[id(lake)] + lake.data_list.rows // rows_in_block(lake)
-        return blocks
-
-    def of_other(other: Any) -> NDArray[Any]:
-        nonlocal total
-        total += 1  # files know no blocks worth keeping together: each index is one of its own
-        start, total = total, total + len(other)
-        return np.arange(start, total)
-
-    found = _for_every_index(dataset, of_lake, of_other)
-    numbered: NDArray[np.int32] = np.unique(found, return_inverse=True)[1].astype(np.int32)
-    return numbered
-
-
-def _for_every_index(
-    dataset: Any, of_lake: Callable[[DeepLakeDataset], NDArray[Any]], of_other: Callable[[Any], NDArray[Any]]
-) -> NDArray[Any]:
     def inner(wrapped: Any) -> NDArray[Any]:
-        return _for_every_index(wrapped, of_lake, of_other)
+        return for_every_index(wrapped, of_lake, of_other)
 
     if isinstance(dataset, DeepLakeDataset):
         return of_lake(dataset)
@@ -105,8 +85,8 @@ def _for_every_index(
         return inner(dataset.dataset)[np.asarray(dataset.repeat_indices, np.int64)]
     if isinstance(dataset, StockMultiImageMixDataset):
         return inner(dataset.dataset)
-    if (sliced := _sliced(dataset)) is not None:
-        return inner(sliced)[: len(dataset)]
+    if (seen_through := _seen_through(dataset)) is not None:
+        return inner(seen_through)[: len(dataset)]
     return of_other(dataset)
 
 
@@ -120,8 +100,8 @@ def _one_step(dataset: Any, index: int) -> tuple[Any, int] | None:
         return dataset.dataset, int(dataset.repeat_indices[index])
     if isinstance(dataset, StockMultiImageMixDataset):
         return dataset.dataset, index
-    sliced = _sliced(dataset)
-    return None if sliced is None else (sliced, index)
+    seen_through = _seen_through(dataset)
+    return None if seen_through is None else (seen_through, index)
 
 
 def _inner(dataset: Any) -> list[Any]:
@@ -129,10 +109,12 @@ def _inner(dataset: Any) -> list[Any]:
         return list(dataset.datasets)
     if isinstance(dataset, RepeatDataset | ClassBalancedDataset | StockMultiImageMixDataset):
         return [dataset.dataset]
-    sliced = _sliced(dataset)
-    return [] if sliced is None else [sliced]
+    seen_through = _seen_through(dataset)
+    return [] if seen_through is None else [seen_through]
 
 
-def _sliced(dataset: Any) -> Any:
-    """What MMEngine's ``num_batch_per_epoch`` cuts short."""
+def _seen_through(dataset: Any) -> Any:
+    """What a feed holds, or what MMEngine's ``num_batch_per_epoch`` cuts short: indices stay the same."""
+    if getattr(type(dataset), "is_feed", False):
+        return dataset.dataset
     return dataset._dataset if type(dataset).__name__ == "_SlicedDataset" else None
