@@ -99,10 +99,23 @@ def test_a_span_takes_one_request_for_each_chunk(remote, local, proxy):
     assert proxy.counts().requests == 1
 
 
+@pytest.mark.slow
 def test_no_read_is_lost_or_wrong_under_faults(remote, local, proxy):
     chance = random.Random(0)
-    opened_anew(remote, proxy, *(Rule(kind, probability=0.025) for kind in ("status", "reset", "short")))
-    for number in range(250):
+    opened_anew(remote, proxy, *(Rule(kind, probability=0.025) for kind in ("status", "reset")))
+    for number in range(1000):
+        if number % 10 == 0:
+            remote.close()  # what was read before would need no request
+        rows = chance.sample(range(ROWS), 4)
+        assert remote.images(rows) == local.images(rows)
+    counts = proxy.counts()
+    assert counts.faults > 0.03 * counts.requests > 20
+
+
+def test_no_short_body_is_taken_for_a_whole_one(remote, local, proxy):
+    chance = random.Random(1)
+    opened_anew(remote, proxy, Rule("short", probability=0.05))
+    for number in range(100):
         if number % 10 == 0:
             remote.close()
         rows = chance.sample(range(ROWS), 4)
@@ -164,20 +177,26 @@ def test_refused_credentials_are_resolved_once_more(remote, local, proxy):
     assert "a-secret" not in str(caught.value)
 
 
-def test_reads_leave_nothing_behind(remote, proxy):
+@pytest.mark.parametrize("reopened", [False, True])
+def test_fifty_epochs_of_reads_leave_nothing_behind(remote, proxy, reopened):
     def usage():
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4 / 1024
         files, tasks = (len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task"))
         return resident, files, tasks
 
-    rows = list(range(0, ROWS, 10))
-    for _ in range(10):
-        remote.images(rows)
+    def epochs(count):
+        for _ in range(count):
+            if reopened:
+                remote.close()
+            for start in range(0, ROWS, 100):
+                remote.images(range(start, start + 100))
+
+    epochs(10)
     before = usage()
-    for _ in range(50):
-        remote.images(rows)
+    epochs(50)
     after = usage()
-    assert after[0] - before[0] < 5
+    # Each opening leaves some kB inside Deep Lake, and its caches settle over the first hundred.
+    assert after[0] - before[0] < (12 if reopened else 5)
     assert after[1] <= before[1]
     assert after[2] <= before[2]
 
