@@ -31,8 +31,8 @@ _BATCH = 20_000
 _CLASSES = [f"class {number}" for number in range(80)]
 
 
-def write_lake(path: Path, rows: int, boxes: int, all_columns: bool) -> None:
-    """A lake as `import coco` makes it, but for the size of its images."""
+def write_lake(path: Path, rows: int, boxes: int, all_columns: bool, commits: int = 1) -> None:
+    """A lake as `import coco` makes it, but for the size of its images and the number of commits."""
     import deeplake
     from deeplake import types
 
@@ -54,8 +54,9 @@ def write_lake(path: Path, rows: int, boxes: int, all_columns: bool) -> None:
     for name in ("width", "height"):
         lake[name].metadata["format"] = "stored-pixels"
     random = np.random.default_rng(0)
-    for start in range(0, rows, _BATCH):
-        count = min(_BATCH, rows - start)
+    size = min(_BATCH, -(-rows // commits))
+    for number, start in enumerate(range(0, rows, size), start=1):
+        count = min(size, rows - start)
         counts = random.integers(0, 2 * boxes + 1, count)
         cuts = np.cumsum(counts)[:-1]
         flat = random.random((counts.sum(), 4)) * 200 + 1
@@ -72,6 +73,8 @@ def write_lake(path: Path, rows: int, boxes: int, all_columns: bool) -> None:
             batch["areas"] = np.split(flat[:, 2] * flat[:, 3], cuts)
             batch["iscrowds"] = np.split((labels == 0).astype(np.uint8), cuts)
         lake.append(batch)
+        if number < commits:
+            lake.commit(f"part {number}")
     lake.commit("synthetic")
 
 
