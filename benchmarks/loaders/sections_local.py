@@ -1,0 +1,164 @@
+"""Sections without a network: the limits, ours against them, against stock, Mosaic, and growing lakes."""
+
+from __future__ import annotations
+
+import statistics
+
+from loaders.data import small_lake
+from loaders.plan import Plan, span
+from loaders.records import Line
+from loaders.rounds import Contestant, Rounds
+
+__all__ = ["limits", "local", "mosaic", "scaling", "stock"]
+
+_WORKERS = (0, 1, 2, 4)
+# Samples of one pass in the scaling section, whatever the lake's size: passes begin equally often.
+_PASS = 200_000
+_FLAT = 0.10
+
+
+def limits(plan: Plan) -> None:
+    """Bare decoding, and the CPU time of the stock stages."""
+    made = plan.bench_set()
+    found = plan.run([plan.limits(made)], quick_rounds=3)
+    cores = len(plan.cores)
+    lines = [
+        Line("bare cv2 decoding, one core", f"{found.median('limits', 'decode'):.0f} img/s"),
+        Line(f"the same on {cores} cores", f"{found.median('limits', 'decode') * cores:.0f} img/s"),
+        *_stage_lines(found),
+        Line(f"whole pipeline on {cores} cores", f"{cores / found.median('limits', 'cpu'):.0f} img/s"),
+    ]
+    plan.finish("limits", "Limits", lines, found)
+
+
+def _stage_lines(found: Rounds) -> list[Line]:
+    stages = found.results["limits"][0]["stages"]
+    return [Line(f"CPU time of {stage}", f"{seconds * 1e3:.3f} ms") for stage, seconds in stages.items()]
+
+
+def local(plan: Plan) -> None:
+    """R1 and R2: our loader against what decoding and the stages allow."""
+    made = plan.bench_set()
+    modes = [("threads", 1), ("threads", 2), ("processes", 2)]
+    modes += [] if plan.quick else [("threads", 3), ("processes", 3), ("auto", 2)]
+    decode = [
+        plan.ours(made.lake, "decode", workers, mode, name=f"decode only, {mode} {workers}")
+        for mode, workers in modes[:3]
+    ]
+    whole = [plan.ours(made.lake, "plain", workers, mode) for mode, workers in modes]
+    found = plan.run([plan.limits(made), *decode, *whole])
+    cores = len(plan.cores)
+    lines = []
+    for ratio, side, target, denominators in (
+        ("R1", decode, 0.90, [value * cores for value in found.values("limits", "decode")]),
+        ("R2", whole, 0.95, [cores / value for value in found.values("limits", "cpu")]),
+    ):
+        names = [one.name for one in side if one.name in found.results]
+        best = found.best(names)
+        for name in names:
+            ratios = [rate / limit for rate, limit in zip(found.values(name), denominators, strict=True)]
+            lines.append(
+                Line(
+                    f"{ratio}  {name}",
+                    found.figure(name),
+                    statistics.median(ratios),
+                    target if name == best else None,
+                    interval=span(ratios),
+                )
+            )
+    plan.finish("local", "Against the limit", lines, found)
+
+
+def stock(plan: Plan) -> None:
+    """Our loader against stock MMDetection on the same images as files."""
+    made = plan.bench_set()
+    numbers = (0, 2) if plan.quick else _WORKERS
+    theirs = [plan.stock(made, "plain", workers) for workers in numbers]
+    ours = [
+        plan.ours(made.lake, "plain", workers, mode)
+        for mode in ("threads", "processes")
+        for workers in numbers
+        if workers or mode == "processes"  # without workers the modes are one
+    ]
+    found = plan.run([*theirs, *ours])
+    plan.finish("stock", "Against stock MMDetection on files", _against_stock(found, theirs, ours), found)
+
+
+def mosaic(plan: Plan) -> None:
+    """The same with YOLOX's Mosaic and MixUp."""
+    made = plan.bench_set()
+    numbers = (2,) if plan.quick else _WORKERS
+    theirs = [plan.stock(made, "mosaic", workers) for workers in numbers]
+    modes = ("processes", "threads") if plan.quick else ("processes", "threads", "auto")
+    ours = [plan.ours(made.lake, "mosaic", workers, mode) for mode in modes for workers in numbers if workers]
+    found = plan.run([*theirs, *ours])
+    best, base = found.best([one.name for one in ours]), found.best([one.name for one in theirs])
+    lines = [_rate_line(found, one.name, base) for one in (*theirs, *ours) if one.name in found.results]
+    lines.append(_best_line(found, best, base, 1.3))
+    plan.finish("mosaic", "Mosaic + MixUp against stock", lines, found)
+
+
+def _against_stock(found: Rounds, theirs: list[Contestant], ours: list[Contestant]) -> list[Line]:
+    base = found.best([one.name for one in theirs])
+    lines = [_rate_line(found, one.name, base) for one in theirs]
+    for one in ours:
+        if one.name not in found.results:
+            continue
+        same = f"stock {one.spec['workers']}"
+        ratios = found.ratios(one.name, same)
+        lines.append(
+            Line(
+                f"{one.name} / {same}",
+                found.figure(one.name),
+                found.median(one.name) / found.median(same),
+                1.0,
+                interval=span(ratios),
+            )
+        )
+    processes = [one.name for one in ours if one.spec["mode"] == "processes" and one.spec["workers"]]
+    lines.append(_best_line(found, found.best(processes), base, 1.3))
+    lines.append(_best_line(found, found.best([one.name for one in ours]), base, 1.6))
+    return lines
+
+
+def _rate_line(found: Rounds, name: str, base: str) -> Line:
+    return Line(name, found.figure(name), found.median(name) / found.median(base))
+
+
+def _best_line(found: Rounds, name: str, base: str, target: float) -> Line:
+    return Line(
+        f"best: {name} / {base}",
+        f"{found.median(name):.0f} / {found.median(base):.0f} img/s",
+        found.median(name) / found.median(base),
+        target,
+        interval=span(found.ratios(name, base)),
+    )
+
+
+def scaling(plan: Plan) -> None:
+    """CPU time of a row beyond decoding and transforms, and private memory, in lakes of 10³ to 10⁶ rows."""
+    sizes = (1_000, 100_000) if plan.quick else (1_000, 10_000, 100_000, 1_000_000)
+    lakes = {rows: small_lake(plan.root, rows) for rows in sizes}
+    least = {"side": "limits", "pipeline": "least", "lake": str(lakes[sizes[0]]), "count": 2000}
+    contestants = [Contestant("decode and transforms", least, environment=plan.environment)]
+    for rows, lake in lakes.items():
+        for mode in ("threads", "processes"):
+            name, times = f"{mode} {rows}", max(1, _PASS // rows)
+            contestants.append(plan.ours(lake, "least", 2, mode, name=name, repeat=times))
+    found = plan.run(contestants)
+    floor = found.median("decode and transforms", "cpu")
+    lines = [Line("decoding and transforms", f"{floor * 1e6:.0f} µs")]
+    for mode in ("threads", "processes"):
+        if any(f"{mode} {rows}" not in found.results for rows in sizes):
+            continue
+        overheads = [_median_cpu(found, f"{mode} {rows}") - floor for rows in sizes]
+        private = [max(found.results[f"{mode} {rows}"][0]["private_mb"]) for rows in sizes]
+        for rows, overhead, memory in zip(sizes, overheads, private, strict=True):
+            figure = f"{overhead * 1e6:.0f} µs, {memory:.0f} MB"
+            ratio = overhead / overheads[0]
+            lines.append(Line(f"{mode}, {rows} rows, beyond that", figure, ratio, 1 + _FLAT, at_least=False))
+    plan.finish("scaling", "CPU time for each image as the lake grows (2 workers)", lines, found)
+
+
+def _median_cpu(found: Rounds, name: str) -> float:
+    return statistics.median(result["cpu"] / result["images"] for result in found.results[name])

@@ -1,0 +1,207 @@
+"""Sections with a network: ours from an S3 endpoint with latency against our own local rate."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from loaders.data import BenchSet, small_lake
+from loaders.plan import Plan, span
+from loaders.records import Line
+from loaders.rounds import Contestant, Rounds, interval
+from loaders.window import Window
+from s3_server import BUCKET, Server, s3_server
+
+__all__ = ["KEYS", "remote"]
+
+# R3: latency in ms, and the share of the local rate that is to be reached.
+_TARGETS = {0: 0.97, 20: 0.97, 50: 0.95, 100: 0.95}
+_WARM_UP = 30
+_FIRST_ROWS = 100_000
+# The server takes any; Deep Lake wants some.
+KEYS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret"}
+
+
+def remote(plan: Plan) -> None:
+    """R3, requests and bytes, the second pass, the first batch, and both sides on the same two cores."""
+    made = plan.bench_set(2000 if plan.quick else 8000)
+    with s3_server(plan.root, core=plan.cores[0]) as server:
+        _passes(plan, made, server)
+        _second_pass(plan, made, server)
+        _first_batch(plan, server)
+    with s3_server(plan.root) as server:
+        _shared_cores(plan, made, server)
+
+
+def ours_at(
+    plan: Plan,
+    made: BenchSet,
+    server: Server,
+    milliseconds: int,
+    *,
+    name: str,
+    cores: tuple[int, ...],
+    environment: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Contestant:
+    """Our loader with threads and chunk shuffle on the set's lake behind the server."""
+    one = plan.ours(
+        f"s3://{BUCKET}/{made.lake.relative_to(plan.root)}",
+        "plain",
+        2,
+        "threads",
+        name=name,
+        environment={**KEYS, **(environment or {})},
+        endpoint=server.url,
+        extra={"shuffle": "chunk"},
+        cores=list(cores),
+        **spec,
+    )
+    return replace(one, before=lambda: server.set_latency(milliseconds / 1000))
+
+
+def _one_pass(count: int = 1) -> dict[str, Any]:
+    return asdict(Window(warm_up=_WARM_UP, passes=count))
+
+
+def _passes(plan: Plan, made: BenchSet, server: Server) -> None:
+    core = plan.cores[-1:]
+    local = plan.ours(
+        made.lake,
+        "plain",
+        2,
+        "threads",
+        name="local",
+        extra={"shuffle": "chunk"},
+        cores=list(core),
+        window=_one_pass(),
+    )
+    others = [
+        ours_at(plan, made, server, delay, name=f"{delay} ms", cores=core, window=_one_pass())
+        for delay in ((50,) if plan.quick else _TARGETS)
+    ]
+    found = plan.run([local, *others], rounds=15, quick_rounds=3)
+    lines = [Line("local, chunk shuffle, one core", f"{found.median('local'):.0f} img/s")]
+    for delay, target in _TARGETS.items():
+        name = f"{delay} ms"
+        if name not in found.results:
+            continue
+        ratios = found.ratios(name, "local")
+        figure = f"{found.median(name):.0f} img/s"
+        middle = statistics.median(ratios)
+        lines.append(Line(f"R3 at {name}", figure, middle, target, interval=interval(ratios)))
+    lines += _traffic(found, made)
+    plan.finish("remote", "R3: from S3, cold, on one core", lines, found)
+
+
+def _traffic(found: Rounds, made: BenchSet) -> list[Line]:
+    results = found.results.get("50 ms")
+    if not results:
+        return []
+    requests = max(result["served"]["requests"] for result in results) / made.rows
+    amplification = max(result["served"]["bytes"] for result in results) / made.image_bytes
+    return [
+        Line("requests for each image, opening included", "", requests, 0.03, at_least=False),
+        Line("bytes served / bytes of images", "", amplification, 1.15, at_least=False),
+    ]
+
+
+def _second_pass(plan: Plan, made: BenchSet, server: Server) -> None:
+    core = plan.cores[-1:]
+    cache = plan.root / "chunk-cache"
+
+    def empty() -> None:
+        shutil.rmtree(cache, ignore_errors=True)
+        cache.mkdir()
+        server.set_latency(0.05)
+
+    # Deep Lake's own file cache. It must be set before deeplake is imported.
+    switched = {"DEEPLAKE_FS_CACHE_PATH": str(cache), "DEEPLAKE_FS_CACHE_SIZE_MB": "20000"}
+    cached = ours_at(
+        plan, made, server, 50, name="50 ms", cores=core, environment=switched, window=_one_pass(2)
+    )
+    local = plan.ours(
+        made.lake,
+        "plain",
+        2,
+        "threads",
+        name="local",
+        extra={"shuffle": "chunk"},
+        cores=list(core),
+        window=_one_pass(2),
+    )
+    found = plan.run([local, replace(cached, before=empty)], rounds=5, quick_rounds=1)
+    shutil.rmtree(cache, ignore_errors=True)
+    if "50 ms" not in found.results:
+        plan.finish("second-pass", "Second pass from the cache", [Line("could not run")], found)
+        return
+    second = {name: [result["passes"][1] for result in found.results[name]] for name in ("local", "50 ms")}
+    ratios = [far["rate"] / near["rate"] for far, near in zip(second["50 ms"], second["local"], strict=True)]
+    requests = max(done["served"]["requests"] for done in second["50 ms"])
+    rate = statistics.median(done["rate"] for done in second["50 ms"])
+    lines = [
+        Line(
+            "second pass / local second pass",
+            f"{rate:.0f} img/s",
+            statistics.median(ratios),
+            0.98,
+            interval=interval(ratios),
+        ),
+        Line("requests in the second pass", "", float(requests), 0.0, at_least=False),
+    ]
+    plan.finish("second-pass", "Second pass from the cache, at 50 ms", lines, found)
+
+
+def _first_batch(plan: Plan, server: Server) -> None:
+    lake = small_lake(plan.root, _FIRST_ROWS)
+    one = plan.ours(
+        f"s3://{BUCKET}/{lake.relative_to(plan.root)}",
+        "plain",
+        2,
+        "threads",
+        name="first batch",
+        environment=KEYS,
+        endpoint=server.url,
+        cores=list(plan.cores[-1:]),
+        window=asdict(Window(first=True)),
+    )
+    one = replace(one, before=lambda: server.set_latency(0.05))
+    plan.run([replace(one, name="warming the table")], rounds=1, quick_rounds=1)
+    found = plan.run([one], rounds=5, quick_rounds=1)
+    if "first batch" not in found.results:
+        plan.finish("first-batch", "First batch", [Line("could not run")], found)
+        return
+    times = [result["built"] + result["first"] for result in found.results["first batch"]]
+    figure = f"of this, opening {found.median('first batch', 'built'):.2f} s"
+    line = Line("seconds", figure, statistics.median(times), 3.0, at_least=False, interval=span(times))
+    title = f"First batch at 50 ms, {_FIRST_ROWS} rows, warm table, without imports"
+    plan.finish("first-batch", title, [line], found)
+
+
+def _shared_cores(plan: Plan, made: BenchSet, server: Server) -> None:
+    numbers = (2,) if plan.quick else (0, 1, 2, 4)
+    stock = [
+        replace(plan.stock(made, "plain", workers), name=f"stock {workers}, local files")
+        for workers in numbers
+    ]
+    stock = [replace(one, spec={**one.spec, "window": _one_pass()}) for one in stock]
+    ours = ours_at(plan, made, server, 50, name="ours at 50 ms", cores=plan.cores, window=_one_pass())
+    found = plan.run([*stock, ours], quick_rounds=1)
+    base = found.best([one.name for one in stock])
+    lines = [Line(base, f"{found.median(base):.0f} img/s")]
+    if "ours at 50 ms" in found.results:
+        rate = found.median("ours at 50 ms")
+        ratios = found.ratios("ours at 50 ms", base)
+        lines.append(
+            Line(
+                "ours at 50 ms, server on the same cores",
+                f"{rate:.0f} img/s",
+                rate / found.median(base),
+                1.3,
+                interval=span(ratios),
+            )
+        )
+    plan.finish("shared-cores", "At 50 ms, server and loader on the same two cores", lines, found)

@@ -1,0 +1,72 @@
+"""Peer: MosaicML's ``streaming.StreamingDataset``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from work import BATCH_SIZE, Sample, collate, decode, main, transform
+
+from loaders.data import BenchSet
+from s3_server import BUCKET
+
+# Streaming imports torchvision, whose wheel on PyPI needs CUDA. Without it the import fails, unless the two
+# ops that it then misses are declared; nothing in this benchmark calls them.
+_ops = torch.library.Library("torchvision", "DEF")
+for _name in ("nms", "qnms"):
+    _ops.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+from streaming import MDSWriter, StreamingDataset  # noqa: E402
+from streaming.base.util import clean_stale_shared_memory  # noqa: E402
+
+
+def prepare(made: BenchSet, store: Path) -> None:
+    """Write MDS shards."""
+    shutil.rmtree(store, ignore_errors=True)
+    columns = {"image": "bytes", "boxes": "ndarray:float32", "labels": "ndarray:int64"}
+    with MDSWriter(out=str(store), columns=columns, size_limit="32mb") as writer:
+        for image, boxes, labels in made.samples():
+            writer.write({"image": image, "boxes": boxes, "labels": labels})
+
+
+class Samples(StreamingDataset):  # type: ignore[misc]
+    """Rows as samples."""
+
+    def __getitem__(self, at: int) -> Sample:
+        stored = super().__getitem__(at)
+        return transform(decode(stored["image"]), stored["boxes"], stored["labels"])
+
+
+def open_loader(spec: dict[str, Any]) -> Callable[[int], Iterable[Any]]:
+    """The loader over the shards, here or behind the endpoint."""
+    where = {"local": spec["store"], "remote": None}
+    if spec.get("endpoint"):
+        os.environ |= {
+            "S3_ENDPOINT_URL": spec["endpoint"],
+            "AWS_ACCESS_KEY_ID": "an-id",
+            "AWS_SECRET_ACCESS_KEY": "a-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        where = {"local": spec["cache"], "remote": f"s3://{BUCKET}/{spec['prefix']}"}
+    # A process that was stopped leaves segments behind, and the next one then refuses to start.
+    clean_stale_shared_memory()
+    dataset = Samples(**where, shuffle=True, batch_size=BATCH_SIZE, num_canonical_nodes=1)
+    workers = spec["workers"]
+    loader = DataLoader(
+        dataset,
+        batch_size=BATCH_SIZE,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate,
+        drop_last=True,
+    )
+    return lambda number: loader
+
+
+if __name__ == "__main__":
+    main(prepare, open_loader)
