@@ -8,38 +8,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config.data_paths import check_data_paths
-from deeplake_mmdet.config.legacy import log_notes
+from deeplake_mmdet.config.adopt import adopt_config
 from deeplake_mmdet.config.reading import read_config
-from deeplake_mmdet.config.secrets import extract_secrets
-from deeplake_mmdet.config.toolbox import check_toolbox
-from deeplake_mmdet.legacy import convert_config_dict, is_legacy
 
 __all__ = ["load_config"]
-
-_LEGACY_KEYS = (
-    *(
-        "model",
-        "data",
-        "optimizer",
-        "optimizer_config",
-        "lr_config",
-        "momentum_config",
-        "runner",
-        "total_epochs",
-    ),
-    *(
-        "fp16",
-        "evaluation",
-        "checkpoint_config",
-        "log_config",
-        "workflow",
-        "dist_params",
-        "resume_from",
-        "seed",
-    ),
-    *("train_pipeline", "test_pipeline", "custom_hooks", "cudnn_benchmark"),
-)
 
 
 def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
@@ -61,31 +33,4 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
             where a lake is.
         CredentialError: The config gives a user name and password.
     """
-    file = Path(path).expanduser()
-    loaded = read_config(file)
-    options = dict(cfg_options or {})
-    legacy = is_legacy(loaded)
-    early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
-    if early:
-        loaded.merge_from_dict(early)
-    content, secrets = extract_secrets(loaded.to_dict())
-    check_toolbox(content)
-    if not legacy:
-        check_data_paths(content, legacy=False)
-        text = Config(content).pretty_text if secrets else loaded.text
-        return Config(content, cfg_text=text, filename=str(file))
-    content, notes = convert_config_dict(content)
-    log_notes(notes)
-    converted = Config(content)
-    converted.merge_from_dict({key: value for key, value in options.items() if key not in early})
-    content, _ = extract_secrets(converted.to_dict())
-    check_data_paths(content)
-    return Config(content, cfg_text=Config(content).pretty_text, filename=str(file))
-
-
-def _is_for_legacy(key: str) -> bool:
-    """Whether an option changes a 2.x config before it is converted."""
-    top = key.partition(".")[0]
-    return (top in _LEGACY_KEYS and not key.startswith("model.data_preprocessor")) or top.startswith(
-        "deeplake_"
-    )
+    return adopt_config(read_config(path), cfg_options)
