@@ -10,9 +10,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["CLASSES", "BenchSet", "draw_boxes", "draw_photo", "small_lake", "unique_images"]
 
@@ -83,7 +85,7 @@ class BenchSet:
         (made.folder / "complete").touch()
         return made
 
-    def samples(self) -> Iterator[tuple[bytes, np.ndarray, np.ndarray]]:
+    def samples(self) -> Iterator[tuple[bytes, NDArray[Any], NDArray[Any]]]:
         """Encoded image, boxes (n, 4) float32 as xyxy pixels and labels (n,) int64 of each row; for peers."""
         for row in range(self.rows):
             boxes, labels = draw_boxes(row)
@@ -105,7 +107,7 @@ def unique_images(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def draw_photo(number: int) -> np.ndarray:
+def draw_photo(number: int) -> NDArray[Any]:
     """A picture (480, 640, 3) uint8 of gradients, noise of many sizes and objects; about 100 kB as JPEG."""
     random = np.random.default_rng(number)
     slopes = random.uniform(-60, 60, (2, 1, 1, 3)).astype(np.float32)
@@ -121,10 +123,11 @@ def draw_photo(number: int) -> np.ndarray:
         place = picture[int(top) : int(top + height), int(left) : int(left + width)]
         place += random.uniform(-50, 50, 3).astype(np.float32)
     picture += 3 * random.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    drawn: NDArray[Any] = np.clip(picture, 0, 255).astype(np.uint8)
+    return drawn
 
 
-def draw_boxes(row: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_boxes(row: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Boxes (n, 4) float64, n from 1 to 13, as x, y, width, height in pixels, and labels (n,) int64."""
     random = np.random.default_rng(1_000_000_007 + row)
     count = int(random.integers(1, 14))
@@ -134,7 +137,8 @@ def draw_boxes(row: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _coco(rows: int) -> dict[str, object]:
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for row in range(rows):
         images.append({"id": row, "file_name": f"{row:07d}.jpg", "width": WIDTH, "height": HEIGHT})
         for box, label in zip(*draw_boxes(row), strict=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +57,12 @@ def _measure(spec: dict[str, Any]) -> dict[str, Any]:
     built = time.perf_counter() - start
     window = Window(**spec.get("window", {}))
 
-    def open_pass(number: int) -> Iterable[Any]:
+    def open_pass(number: int) -> Any:
         # As mmengine's DistSamplerSeedHook does before each epoch.
         for sampler in (loader.sampler, getattr(loader.batch_sampler, "sampler", None)):
-            if hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(number)
-        return loader  # type: ignore[no-any-return]
+            if set_epoch := getattr(sampler, "set_epoch", None):
+                set_epoch(number)
+        return loader
 
     if window.passes:
         result = time_passes(open_pass, _size, window, spec.get("endpoint"))
@@ -93,7 +92,7 @@ def _config(spec: dict[str, Any]) -> dict[str, Any]:
         return config
     from deeplake_mmdet import fast_loader
 
-    return fast_loader(config, mode=spec["mode"], **spec.get("extra", {}))  # type: ignore[no-any-return]
+    return fast_loader(config, mode=spec["mode"], **spec.get("extra", {}))
 
 
 def _size(batch: dict[str, Any]) -> int:

@@ -161,4 +161,4 @@ def scaling(plan: Plan) -> None:
 
 
 def _median_cpu(found: Rounds, name: str) -> float:
-    return statistics.median(result["cpu"] / result["images"] for result in found.results[name])
+    return float(statistics.median(one["cpu"] / one["images"] for one in found.results[name]))

@@ -31,12 +31,14 @@ for peer in "$@"; do
         litdata) packages="litdata==0.2.76" ;;
         streaming) packages="mosaicml-streaming==0.13.0" ;;
         webdataset) packages="webdataset==1.0.2" ;;
-        integration3) packages="deeplake==3.9.52 numpy<2" ;;
+        # mmcv's source is from before its build tools were split from setuptools.
+        integration3) packages="deeplake==3.9.52 numpy<2 mmcv==1.7.2 mmdet==2.28.2" ;;
         *) echo "unknown peer $peer" >&2; exit 2 ;;
     esac
     own=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     echo "$shared" > "$own/zz_shared.pth"
     # shellcheck disable=SC2086  # several packages
-    "$env/bin/pip" install -q -c "$folder/constraints.txt" $packages
+    "$env/bin/pip" install -q -c "$folder/constraints.txt" "setuptools<70" wheel
+    "$env/bin/pip" install -q -c "$folder/constraints.txt" --no-build-isolation $packages
     touch "$env/.ready"
 done

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import s3_server  # noqa: E402
-from loaders import data, limits, rounds, window  # noqa: E402
+import s3_server
+from loaders import data, limits, records, rounds, window
 
-__all__ = ["data", "limits", "rounds", "s3_server", "window"]
+__all__ = ["data", "limits", "records", "rounds", "s3_server", "window"]

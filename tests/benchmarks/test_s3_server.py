@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from benchmark_modules import data, s3_server
 
 ROWS = 12
