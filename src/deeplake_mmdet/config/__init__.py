@@ -8,6 +8,7 @@ from deeplake_mmdet.config.evaluators import use_lake_metrics
 from deeplake_mmdet.config.fast_loader import fast_loader
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.load import load_config
+from deeplake_mmdet.config.loaders import use_fast_loaders
 from deeplake_mmdet.config.old_config import Config, mkdir_or_exist
 from deeplake_mmdet.config.options import parse_options
 from deeplake_mmdet.config.reading import read_config
@@ -27,5 +28,6 @@ __all__ = [
     "parse_options",
     "read_config",
     "redact",
+    "use_fast_loaders",
     "use_lake_metrics",
 ]

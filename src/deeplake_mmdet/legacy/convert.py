@@ -87,7 +87,7 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
         new["test_cfg"] = {"type": "TestLoop"}
     new |= convert_hooks(content, loop, evaluation.checkpoint if validates else {}, notes)
     new |= convert_environment(content, data.seed, notes)
-    _note_loader_type(content, notes)
+    new |= _loader_mode(content, notes)
     _note_variables(content, notes)
     return new, list(notes)
 
@@ -100,14 +100,19 @@ def _tta(model: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"nms": test.get("nms") or usual, "max_per_img": test.get("max_per_img", 100)}
 
 
-def _note_loader_type(cfg: Mapping[str, Any], notes: Notebook) -> None:
-    if cfg.get("deeplake_dataloader_type"):
-        notes.info(
-            "deeplake_dataloader_type",
-            "has no effect",
-            "there is one loader, as fast as the fastest of the old ones",
-            old=cfg["deeplake_dataloader_type"],
-        )
+def _loader_mode(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
+    kind = cfg.get("deeplake_dataloader_type")
+    if not kind:
+        return {}
+    mode = {"python": "processes", "auto": "auto"}.get(str(kind).lower(), "threads")
+    notes.info(
+        "deeplake_dataloader_type",
+        "became the key fast_loader",
+        "the samples are the same in all modes",
+        old=kind,
+        new=mode,
+    )
+    return {"fast_loader": mode}
 
 
 def _note_variables(cfg: Mapping[str, Any], notes: Notebook) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config import adopt_config, read_config, use_lake_metrics
+from deeplake_mmdet.config import adopt_config, read_config, use_fast_loaders, use_lake_metrics
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.training.keeping import keep_run_state
 from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 
@@ -46,6 +47,8 @@ def prepare_config(
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
     use_lake_metrics(cfg)
+    use_fast_loaders(cfg)
+    keep_run_state(cfg)
     return cfg
 
 
