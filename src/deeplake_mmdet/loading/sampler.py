@@ -192,7 +192,11 @@ class LakeBatchSampler(Sampler[list[Item]]):
     def rules(self) -> dict[str, Any]:
         """What the order of a pass depends on, beside the seed and the dataset."""
         window = self.sampler.window if self.sampler.shuffle == "chunk" else None
-        return {"shuffle": self.sampler.shuffle, "window": window, "group_by_aspect": self._groups is not None}
+        return {
+            "shuffle": self.sampler.shuffle,
+            "window": window,
+            "group_by_aspect": self._groups is not None,
+        }
 
     def position(self, pass_: int, batches: int) -> dict[str, Any]:
         """Where a run stands, for a checkpoint.
@@ -228,16 +232,21 @@ class LakeBatchSampler(Sampler[list[Item]]):
             pass_: Number of the pass that counting began with.
             batches: How many batches have been used since its beginning.
         """
-        while length := self._length_of(pass_):
+        while length := self._count(self._done_now(pass_)):
             if batches < length:
                 break
-            turns = 1 if pass_ == self._done_pass or pass_ < self._done_pass else batches // length
+            turns = 1 if pass_ == self._done_pass else batches // length
             pass_, batches = pass_ + turns, batches - turns * length
         return pass_, batches
 
-    def _length_of(self, pass_: int) -> int:
+    @property
+    def full_length(self) -> int:
+        """Batches of a pass without interruption."""
+        return self._count(())
+
+    def _count(self, done: Sequence[Stretch]) -> int:
         options: dict[str, Any] = {"least": self.least, "drop_last": self.drop_last}
-        return count_batches(len(self.sampler.dataset), self._done_now(pass_), self.total_size, **options)
+        return count_batches(len(self.sampler.dataset), done, self.total_size, **options)
 
     def __len__(self) -> int:
         """Batches of this rank in the present pass, those used before a resume included."""

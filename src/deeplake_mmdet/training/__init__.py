@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from deeplake_mmdet.training.checkpoints import CheckpointHook
 from deeplake_mmdet.training.detector import build_detector, test_detector, train_detector
+from deeplake_mmdet.training.loops import EpochTrainLoop, IterTrainLoop
 from deeplake_mmdet.training.progress import ProgressHook
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import test, train
+from deeplake_mmdet.training.run_state import RunStateHook
 
 __all__ = [
+    "CheckpointHook",
+    "EpochTrainLoop",
+    "IterTrainLoop",
     "ProgressHook",
     "Run",
+    "RunStateHook",
     "build_detector",
     "test",
     "test_detector",

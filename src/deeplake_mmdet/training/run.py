@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.children import run_in_children
+from deeplake_mmdet.training.keeping import choose_checkpoint
 from deeplake_mmdet.training.launch import count_processes
 from deeplake_mmdet.training.prepare import existing, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
@@ -109,6 +110,7 @@ def run_training(
         timestamp: See `make_runner`.
         meta: Likewise.
     """
+    choose_checkpoint(cfg)
     runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
     try:
         runner.train()

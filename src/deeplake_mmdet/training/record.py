@@ -1,0 +1,90 @@
+"""``run.json`` in the run's folder: on what data, in what order and by which packages a run was trained."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import get_world_size, is_main_process
+
+__all__ = ["RECORD_NAME", "replace_text", "write_record"]
+
+RECORD_NAME = "run.json"
+_PACKAGES = (
+    *("deeplake-mmdet", "deeplake", "onedl-mmdetection", "onedl-mmengine", "onedl-mmcv", "mmdet", "mmengine"),
+    *("mmcv", "mmcv-lite", "torch", "torchvision", "numpy", "opencv-python-headless"),
+)
+
+
+def write_record(runner: Any, pins: Mapping[str, Any], resumed: Any = None) -> Path | None:
+    """Add this start of a run to its ``run.json``; a run that was resumed twice has three.
+
+    Args:
+        runner: Its training is about to begin.
+        pins: From `pins_of`.
+        resumed: A `Loaded`, if this start goes on from a checkpoint.
+
+    Returns:
+        The file; None on other ranks than the first.
+    """
+    if not is_main_process():
+        return None
+    path = Path(runner.work_dir) / RECORD_NAME
+    loader = runner.train_dataloader
+    threads = getattr(loader.dataset, "threads", None)
+    start = {
+        "started": runner.timestamp,
+        "lakes": pins["lakes"],
+        "samples": pins["length"],
+        "seed": pins["seed"] if pins["seed"] is not None else runner.seed,
+        "order": pins["order"],
+        "loader": {
+            "mode": "threads" if threads else "processes" if loader.num_workers else "training process",
+            "workers": threads or loader.num_workers,
+            "batch_size": getattr(loader.batch_sampler, "batch_size", None),
+        },
+        "ranks": get_world_size(),
+        "resumed_from": _resumed(runner, resumed),
+        "packages": {"python": platform.python_version(), **_versions()},
+    }
+    starts = []
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # there is none, or none of ours
+        starts = list(json.loads(path.read_text())["starts"])
+    replace_text(path, json.dumps({"starts": [*starts, start]}, indent=1) + "\n")
+    return path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file so that at any time either the old text or the new one stands there."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _resumed(runner: Any, resumed: Any) -> dict[str, Any] | None:
+    if resumed is None or not (runner.epoch or runner.iter):
+        return None
+    return {"epoch": runner.epoch, "iter": runner.iter}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
