@@ -168,12 +168,15 @@ def is_denied(error: BaseException) -> bool:
     return type(error).__name__ in _DENIED
 
 
-def persist(call: Callable[[], Any], where: str) -> Any:
+def persist(
+    call: Callable[[], Any], where: str, *, may_pass: Callable[[BaseException], bool] = is_transient
+) -> Any:
     """Run one call, again if it fails for a reason that may pass, until the deadline.
 
     Args:
         call: Gives the result, or Deep Lake's future of it.
         where: The lake, for messages.
+        may_pass: Tells such reasons.
 
     Raises:
         StorageError: The deadline passed.
@@ -188,7 +191,7 @@ def persist(call: Callable[[], Any], where: str) -> Any:
             attempt += 1
             if isinstance(error, StorageError) and last is not None:
                 raise last from None  # the reason of the retry says more than that time is up
-            if not is_transient(error) or not pause_before_retry(attempt, end):
+            if not may_pass(error) or not pause_before_retry(attempt, end):
                 raise
             last = error
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from deeplake_mmdet.errors import DeepLakeMMDetError, ImageError, StorageError
+from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, ImageError, StorageError
 from deeplake_mmdet.lake.containers import encode_array
+from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
 
 __all__ = ["SIGNATURES", "read_addresses", "read_link", "size_of_link"]
 
@@ -29,7 +30,8 @@ def read_link(handle: Any, column: str, row: int, address: str) -> bytes:
 
     Raises:
         ImageError: There is no such file, or it is not JPEG or PNG.
-        StorageError: The storage refused or failed.
+        CredentialError: The storage refused access and said so; web servers' refusals are a StorageError.
+        StorageError: The storage refused or failed, or did not answer within the deadline.
     """
     where = _where(column, row, address)
     path = _local(address)
@@ -86,20 +88,33 @@ def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
             advice="copy these files to a local folder, or import them into the lake",
         )
     try:
-        pixels = handle[column][[row]][0]
+        # Started and polled also where the lake itself is local: the link's server may be silent.
+        pixels = persist(lambda: handle[column].get_async([row]), where, may_pass=_may_pass)[0]
     except KeyError:
         raise _missing(where) from None
     except DeepLakeMMDetError:
         raise
     except Exception as error:  # of many kinds without a common base; their text may hold credentials
+        if is_denied(error):
+            raise CredentialError(
+                "The storage of a linked file refused access",
+                where=where,
+                advice="set the credentials of that storage in the environment, or import the files",
+            ) from None
         raise StorageError(
             f"The linked file cannot be fetched ({type(error).__name__})",
             where=where,
-            advice="check the address and the credentials; Deep Lake must be able to read it",
+            advice="check that this machine may read the address: Deep Lake does not tell whether access was "
+            "refused or the server failed",
         ) from None
     if pixels is None or np.ndim(pixels) != 3:  # what cannot be decoded comes as one or the other
         raise _foreign(where)
     return pixels
+
+
+def _may_pass(error: BaseException) -> bool:
+    # All that Deep Lake says of any status but 404.
+    return is_transient(error) or "storage reader error" in str(error).lower()
 
 
 def _missing(where: str) -> ImageError:

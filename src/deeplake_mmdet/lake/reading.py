@@ -130,6 +130,10 @@ class LakeColumn:
         name = self.name
         return self._handle.read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
 
+    def get_async(self, index: Any) -> Any:
+        """Deep Lake's own future of cells, without deadline and retries: see `faults.persist`."""
+        return self._handle.raw[self.name].get_async(index)
+
     def get_bytes(self, index: Any) -> Any:
         """The encoded cells of an index, a slice or a list of indices, as Deep Lake gives them."""
         name = self.name
