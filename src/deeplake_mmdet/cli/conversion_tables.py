@@ -19,6 +19,7 @@ __all__ = ["render"]
 _ORDER: tuple[Severity, ...] = ("dropped", "approximated", "info")
 _STYLES = {"dropped": "red", "approximated": "yellow", "info": "dim"}
 _LONGEST = 120  # characters of a value; the report file has all
+_WIDEST_KEY = 36  # columns that a key may take before it is broken
 
 
 def render(done: Conversion, *, compared: bool) -> Iterator[Table | Text]:
@@ -41,8 +42,8 @@ def _notes(done: Conversion) -> Table:
     counts = Counter(note.severity for note in done.notes)
     title = ", ".join(f"{counts[kind]} {kind}" for kind in _ORDER if counts[kind])
     table = Table("", "setting", "what happened", "why", title=f"Notes: {title}", title_justify="left")
-    _wrap_everywhere(table)
     table.columns[0].no_wrap = True
+    _wrap_anywhere(table, 1, [note.key for note in done.notes])
     for note in sorted(done.notes, key=lambda note: _ORDER.index(note.severity)):
         what = note.what
         if note.old is not None:
@@ -58,16 +59,25 @@ def _differences(done: Conversion) -> Table | Text:
     table = Table(
         "setting", "here", "there", title=f"Beside MMDetection's {done.stock}", title_justify="left"
     )
-    _wrap_everywhere(table)
-    for item in done.differences:
-        table.add_row(*(Text(_short(text) or "not set") for text in (item.key, item.ours, item.theirs)))
+    parts = [item.key.partition(".") for item in done.differences]
+    _wrap_anywhere(table, 0, [rest for _, _, rest in parts])
+    above = None
+    for item, (top, _, rest) in zip(done.differences, parts, strict=True):
+        if rest and top != above:
+            table.add_section()
+            table.add_row(Text(top, "bold"))
+        above = top
+        table.add_row(
+            Text(rest or top), *(Text(_short(text) or "not set") for text in (item.ours, item.theirs))
+        )
     return table
 
 
-def _wrap_everywhere(table: Table) -> None:
-    """Dotted paths and lists hold no spaces to break lines at; the default would cut them off."""
+def _wrap_anywhere(table: Table, number: int, keys: list[str]) -> None:
+    """Dotted paths and lists hold no spaces to break lines at: the default would cut them off."""
     for column in table.columns:
         column.overflow = "fold"
+    table.columns[number].min_width = min(_WIDEST_KEY, max(map(len, keys)))
 
 
 def _short(text: str) -> str:

@@ -21,7 +21,7 @@ _BLOCKS = (
     ("model",),
     ("train_pipeline",),
     ("test_pipeline",),
-    ("train_dataloader", "val_dataloader", "test_dataloader"),
+    ("train_dataloader", "val_dataloader", "test_dataloader", "fast_loader"),
     ("val_evaluator", "test_evaluator"),
     ("tta_model", "tta_pipeline"),
     ("train_cfg", "val_cfg", "test_cfg"),
