@@ -43,6 +43,7 @@ _PEERS = (
     _Peer("LitData", "litdata_streaming", "litdata"),
     _Peer("MosaicML Streaming", "mosaicml_streaming", "streaming"),
     _Peer("WebDataset", "webdataset_tar", "webdataset"),
+    _Peer("integration of deeplake 3.9", "integration3", "integration3"),
 )
 
 

@@ -32,7 +32,7 @@ for peer in "$@"; do
         streaming) packages="mosaicml-streaming==0.13.0" ;;
         webdataset) packages="webdataset==1.0.2" ;;
         # mmcv's source is from before its build tools were split from setuptools.
-        integration3) packages="deeplake==3.9.52 numpy<2 mmcv==1.7.2 mmdet==2.28.2" ;;
+        integration3) packages="deeplake==3.9.52 numpy<2 mmcv==1.7.2 mmdet==2.28.2 torchvision" ;;
         *) echo "unknown peer $peer" >&2; exit 2 ;;
     esac
     own=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

@@ -8,21 +8,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
+import torchvision_ops  # noqa: F401  # before streaming
+from streaming import MDSWriter, StreamingDataset
+from streaming.base.util import clean_stale_shared_memory
 from torch.utils.data import DataLoader
 from work import BATCH_SIZE, Sample, collate, decode, main, transform
 
 from loaders.data import BenchSet
 from s3_server import BUCKET
-
-# Streaming imports torchvision, whose wheel on PyPI needs CUDA. Without it the import fails, unless the two
-# ops that it then misses are declared; nothing in this benchmark calls them.
-_ops = torch.library.Library("torchvision", "DEF")
-for _name in ("nms", "qnms"):
-    _ops.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-from streaming import MDSWriter, StreamingDataset  # noqa: E402
-from streaming.base.util import clean_stale_shared_memory  # noqa: E402
 
 
 def prepare(made: BenchSet, store: Path) -> None:

@@ -72,12 +72,14 @@ def collate(samples: list[Sample]) -> dict[str, list[torch.Tensor]]:
 def main(
     prepare: Callable[[BenchSet, Path], None],
     open_loader: Callable[[dict[str, Any]], Callable[[int], Iterable[Any]]],
+    size: Callable[[Any], int] = lambda batch: len(batch["inputs"]),
 ) -> None:
     """Do what the first argument asks for.
 
     Args:
         prepare: Writes the peer's own format into a folder.
         open_loader: Gives, for a SPEC, a function from a pass's number to its batches.
+        size: Number of images of a batch.
     """
     spec = json.loads(sys.argv[1])
     pin(spec.get("cores"))
@@ -92,5 +94,5 @@ def main(
         shutil.rmtree(cache, ignore_errors=True)
         Path(cache).mkdir(parents=True)
     window = Window(**spec.get("window", {}))
-    result = time_window(open_loader(spec), lambda batch: len(batch["inputs"]), window)
+    result = time_window(open_loader(spec), size, window)
     print(json.dumps(result), flush=True)
