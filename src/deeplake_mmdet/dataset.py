@@ -14,10 +14,19 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
 import deeplake_mmdet.backend  # noqa: F401 - registers deeplake:// in every process that loads a dataset
-from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos
+from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos, with_cache
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
-from deeplake_mmdet.lake import CredentialRef, LakeView, Source, explain_roles, open_view, parse_uri
-from deeplake_mmdet.pipeline_steps import is_deterministic, run_steps
+from deeplake_mmdet.lake import (
+    CacheStatistics,
+    CredentialRef,
+    LakeView,
+    Source,
+    explain_roles,
+    open_view,
+    parse_uri,
+    read_cache_settings,
+)
+from deeplake_mmdet.pipeline_steps import annotation_loaders, is_deterministic, run_steps
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
@@ -59,6 +68,8 @@ class DeepLakeDataset(BaseDetDataset):
             lakes whose boxes refer to the turned images; fractional boxes and masks then do so too. Telling
             the turned sizes fetches every image once, unless ``tensors`` names columns of ``width`` and
             ``height``.
+        cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
+            ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise.
         filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
             ``CocoDataset`` and ``XMLDataset``.
@@ -84,6 +95,7 @@ class DeepLakeDataset(BaseDetDataset):
         box_format: str | None = None,
         on_error: str = "raise",
         apply_exif: bool = False,
+        cache: str | int | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if on_error not in ("raise", "skip"):
@@ -98,6 +110,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._box_format = box_format
         self._skip = on_error == "skip"
         self._apply_exif = bool(apply_exif)
+        self._cache = read_cache_settings(cache)
         for key in ("proposal_file", "backend_args"):
             if kwargs.get(key):
                 raise ConfigError(
@@ -121,6 +134,11 @@ class DeepLakeDataset(BaseDetDataset):
         self.full_init()
         view: LakeView = self.data_list.view
         return view
+
+    @property
+    def cache_statistics(self) -> CacheStatistics | None:
+        """What the cache has done so far, workers of this process included; None if there is no cache."""
+        return None if self.view.cache is None else self.view.cache.statistics()
 
     def close(self) -> None:
         """Close this process's handle of the lake; the next read opens it again."""
@@ -148,6 +166,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._metainfo["classes"] = view.classes
         print_log(explain_roles(view.columns, self._tensors, stored_sizes=not self._apply_exif), "current")
         self._check_masks(view)
+        view = with_cache(view, self._cache)
         self._sightings = Sightings(len(view.table))
         infos = clean_data_infos(view, self._bbox_min_size(), self._extra_entries(view))
         self._drop_rows(view, len(infos))
@@ -261,7 +280,7 @@ class DeepLakeDataset(BaseDetDataset):
         info = self.get_data_info(idx)
         if self._walked is not self.pipeline:  # hooks exchange pipelines
             self._walked = self.pipeline
-            self._mask_loaders = [step for step in _annotation_loaders(self.pipeline) if step.with_mask]
+            self._mask_loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
         if self._mask_loaders:
             self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in self._mask_loaders))
         return info
@@ -315,7 +334,7 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _check_masks(self, view: LakeView) -> None:
         """Stop before training if the pipeline wants masks that the lake cannot give."""
-        loaders = [step for step in _annotation_loaders(self.pipeline) if step.with_mask]
+        loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
         if not loaders:
             return
         column = view.columns.get(view.roles.gt_masks or "")
@@ -364,18 +383,6 @@ class DeepLakeDataset(BaseDetDataset):
                 where=f"lake {self.view.source.url}, column {column!r}, row {row}",
                 advice="repair or delete this row, leave it out with query=, or use on_error='skip'",
             ) from None
-
-
-def _annotation_loaders(step: Any) -> Iterator[LoadAnnotations]:
-    """The annotation loaders of a pipeline, also inside transforms that hold others."""
-    if isinstance(step, list | tuple):
-        for inner in step:
-            yield from _annotation_loaders(inner)
-    elif isinstance(step, LoadAnnotations):
-        yield step
-    else:
-        for name in ("transforms", "subroutines"):  # Compose, RandomApply, RandomChoice; TestTimeAug
-            yield from _annotation_loaders(getattr(step, name, ()))
 
 
 def _is_usable(mask: Any, poly2mask: bool) -> bool:

@@ -11,9 +11,10 @@ import torch
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.lake import LakeView
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import CacheSettings, ChunkCache, LakeView, human_bytes, is_local, new_counters
 
-__all__ = ["DataInfos", "HeadStart", "Sightings", "clean_data_infos"]
+__all__ = ["DataInfos", "HeadStart", "Sightings", "clean_data_infos", "with_cache"]
 
 
 class DataInfos(Sequence[dict[str, Any]]):
@@ -183,3 +184,44 @@ def clean_data_infos(view: LakeView, bbox_min_size: float | None, extra: Mapping
         "current",
     )
     return DataInfos(view, known, keep, ignored, extra)
+
+
+def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
+    """The view with a cache for its images, where that makes sense; otherwise as it is, which is logged.
+
+    Args:
+        view: A lake.
+        settings: The cache; None for none.
+
+    Raises:
+        ConfigError: The cache's folder cannot be used, or it is too small for a single chunk of the lake.
+    """
+    if settings is None:
+        return view
+    reason = None
+    if is_local(view.source.url):
+        reason = "the lake is on this machine"
+    elif not view.has_encoded_images:
+        reason = "its images are arrays or links, or in an order of their own (as by ORDER BY RANDOM())"
+    if reason is not None:
+        print_log(f"cache= has no effect on {view.source}: {reason}", "current")
+        return view
+    size, count = settings.size, len(view.table)
+    counters = torch.from_numpy(new_counters())
+    counters.share_memory_()  # type: ignore[no-untyped-call]
+    cache = ChunkCache(settings, view.source, view.roles.img, counters)
+    cache.open()
+    if view.chunk_bytes > size:
+        raise ConfigError(
+            f"A cache of {human_bytes(size)} cannot hold a single chunk of the lake, "
+            f"about {human_bytes(view.chunk_bytes)}",
+            where="dataset key 'cache'",
+            advice=f"all images take about {human_bytes(view.image_bytes * count)}",
+        )
+    if view.image_bytes * count > size:
+        print_log(
+            f"The cache of {human_bytes(size)} holds a part of the lake only: its {count} images take about "
+            f"{human_bytes(view.image_bytes * count)}",
+            "current",
+        )
+    return view.with_cache(cache)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -11,7 +11,7 @@ import mmdet.datasets.transforms
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_deterministic", "new_planes", "planes_from", "run_steps"]
+__all__ = ["annotation_loaders", "is_deterministic", "new_planes", "planes_from", "run_steps"]
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
 Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
@@ -84,3 +84,15 @@ def planes_from(image: NDArray[Any], allocate: Allocator = new_planes) -> NDArra
     cv2.split(plain, list(planes))
     view: NDArray[Any] = planes.transpose(1, 2, 0)
     return view
+
+
+def annotation_loaders(step: Any) -> Iterator[Any]:
+    """The annotation loaders of a pipeline, also inside transforms that hold others."""
+    if isinstance(step, list | tuple):
+        for inner in step:
+            yield from annotation_loaders(inner)
+    elif isinstance(step, mmdet.datasets.transforms.LoadAnnotations):
+        yield step
+    else:
+        for name in ("transforms", "subroutines"):  # Compose, RandomApply, RandomChoice; TestTimeAug
+            yield from annotation_loaders(getattr(step, name, ()))

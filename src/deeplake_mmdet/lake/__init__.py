@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from deeplake_mmdet.lake.boxes import BoxFormat
+from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes, read_cache_settings
+from deeplake_mmdet.lake.cache_shelves import remove_chunks
+from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
@@ -22,6 +25,9 @@ __all__ = [
     "SOURCE_KEYS",
     "AnnotationTable",
     "BoxFormat",
+    "CacheSettings",
+    "CacheStatistics",
+    "ChunkCache",
     "CredentialRef",
     "ImageRecord",
     "Inspection",
@@ -35,14 +41,18 @@ __all__ = [
     "clear_cache",
     "explain_roles",
     "find_view",
+    "human_bytes",
     "inspect",
     "is_handle",
     "is_local",
     "is_opened",
+    "new_counters",
     "open_view",
     "open_view_of",
     "parse_uri",
     "put_away",
+    "read_cache_settings",
+    "remove_chunks",
     "rest",
     "resting",
     "settings_of",

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["chunk_bounds"]
+__all__ = ["chunk_bounds", "mean_bytes"]
 
 _CHUNK_BYTES = 8 * 10**6  # what Deep Lake fills its chunks up to
 _LEAST_BYTES = 4 * 10**6  # smaller neighbours are taken together
 _PROBES = 16
 
 
-def chunk_bounds(handle: Any, column: str) -> NDArray[np.int64]:
+def chunk_bounds(handle: Any, column: str, mean: float) -> NDArray[np.int64]:
     """First rows of the chunks of a column of files, and the number of rows at the end.
 
     Lakes tell where chunks begin without a request; of views by a query and of older lakes (v3) only some
@@ -24,12 +24,13 @@ def chunk_bounds(handle: Any, column: str) -> NDArray[np.int64]:
     Args:
         handle: Open lake.
         column: Name of the column.
+        mean: What `mean_bytes` gives.
     """
     rows = len(handle)
     told = _told(handle, column, rows)
     if told is None:
-        return _even(rows, _mean_bytes(handle, column, rows))
-    least = max(int(_LEAST_BYTES / _mean_bytes(handle, column, rows)), 1)
+        return _even(rows, mean)
+    least = max(int(_LEAST_BYTES / mean), 1)
     bounds = [0]
     for start in told[1:-1]:
         if start - bounds[-1] >= least:
@@ -50,8 +51,9 @@ def _told(handle: Any, column: str, rows: int) -> NDArray[np.int64] | None:
     return np.array([*starts, rows], np.int64)
 
 
-def _mean_bytes(handle: Any, column: str, rows: int) -> float:
+def mean_bytes(handle: Any, column: str) -> float:
     """Mean size of the encoded cells, told from a few of them spread over the column."""
+    rows = len(handle)
     probes = sorted({rows * number // _PROBES for number in range(_PROBES)}) if rows else []
     sizes = [len(cell) for cell in handle[column].get_bytes(probes) if cell] if probes else []
     return max(sum(sizes) / len(sizes), 1.0) if sizes else float(_CHUNK_BYTES)

@@ -15,6 +15,7 @@ from deeplake_mmdet.lake.links import read_addresses, read_link
 
 __all__ = [
     "check_image_column",
+    "encoded_cells",
     "fetch_images",
     "fetch_span",
     "holds_files",
@@ -113,7 +114,7 @@ def fetch_span(
     rows = range(start, stop)
     if not rows or not holds_files(column):
         return fetch_images(handle, column, rows, apply_exif=apply_exif)
-    cells = _files(handle[column.name], rows)
+    cells = encoded_cells(handle[column.name], rows)
     return [_served(handle, column, row, cell, apply_exif) for row, cell in zip(rows, cells, strict=True)]
 
 
@@ -121,11 +122,11 @@ def _cells(handle: Any, column: ColumnFacts, rows: list[int]) -> list[Any]:
     if column.is_link:
         return read_addresses(handle, column.name, rows)
     reader = handle[column.name]
-    return _files(reader, rows) if holds_files(column) else list(reader[rows])
+    return encoded_cells(reader, rows) if holds_files(column) else list(reader[rows])
 
 
-def _files(reader: Any, rows: Sequence[int]) -> list[Any]:
-    """Encoded cells; None where there is none."""
+def encoded_cells(reader: Any, rows: Sequence[int]) -> list[Any]:
+    """Encoded cells of some rows of a column, or of a range of them; None where there is none."""
     try:
         if len(rows) == 1:  # the call for one row is the cheaper one
             return [reader.get_bytes(rows[0])]
@@ -137,7 +138,7 @@ def _files(reader: Any, rows: Sequence[int]) -> list[Any]:
     if len(rows) == 1:
         return [None]
     half = len(rows) // 2
-    return _files(reader, rows[:half]) + _files(reader, rows[half:])
+    return encoded_cells(reader, rows[:half]) + encoded_cells(reader, rows[half:])
 
 
 def _served(handle: Any, column: ColumnFacts, row: int, cell: Any, apply_exif: bool) -> bytes | ImageError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +19,15 @@ from deeplake_mmdet.errors import (
     SourceNotFoundError,
 )
 from deeplake_mmdet.lake.boxes import BoxFormat
-from deeplake_mmdet.lake.chunks import chunk_bounds
+from deeplake_mmdet.lake.cached_lake import CachedLake
+from deeplake_mmdet.lake.chunk_cache import ChunkCache
+from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import forget, handle_of, resolve
 from deeplake_mmdet.lake.images import (
     check_image_column,
+    encoded_cells,
     fetch_images,
     fetch_span,
     holds_files,
@@ -59,6 +62,7 @@ class LakeView:
         lake_classes: Class names in the lake's order.
         classes: Selected class names, in the order of the model's outputs.
         apply_exif: Whether images are turned by their EXIF orientation.
+        cache: Keeps images on a local disk, if there is one; see `with_cache`.
     """
 
     source: ResolvedSource
@@ -69,6 +73,7 @@ class LakeView:
     lake_classes: tuple[str, ...]
     classes: tuple[str, ...]
     apply_exif: bool = False
+    cache: ChunkCache | None = None
 
     @cached_property
     def key(self) -> str:
@@ -126,8 +131,37 @@ class LakeView:
     @cached_property
     def chunk_bounds(self) -> NDArray[np.int64]:
         """First rows of the chunks that the images lie in, and the number of rows (see `chunk_bounds`)."""
-        rows = len(self.table)
-        return chunk_bounds(self.handle, self.roles.img) if self.has_encoded_images else np.array([0, rows])
+        if not self.has_encoded_images:
+            return np.array([0, len(self.table)])
+        return chunk_bounds(self.handle, self.roles.img, self.image_bytes)
+
+    @cached_property
+    def image_bytes(self) -> float:
+        """Mean bytes of an encoded image, told from a few; 0 unless `has_encoded_images`."""
+        return mean_bytes(self.handle, self.roles.img) if self.has_encoded_images else 0.0
+
+    @property
+    def chunk_bytes(self) -> int:
+        """About how many bytes the longest chunk of images takes."""
+        return int(np.diff(self.chunk_bounds).max(initial=0) * self.image_bytes)
+
+    def with_cache(self, cache: ChunkCache) -> LakeView:
+        """The same view with a cache for its images, which the file backend then uses as well."""
+        _ = self.chunk_bounds  # found out before workers are started, once for all of them
+        _views[self.key] = view = replace(self, cache=cache)
+        for name in ("chunk_bounds", "image_bytes", "labels", "label_map"):
+            if name in self.__dict__:
+                view.__dict__[name] = self.__dict__[name]
+        return view
+
+    def _images_of(self, *, scattered: bool) -> Any:
+        """The lake to fetch images from."""
+        if self.cache is None:
+            return self.handle
+        scattered = scattered and self.image_bytes * len(self.table) > self.cache.settings.size
+        return CachedLake(
+            self.cache, self.chunk_bounds, lambda: self.handle, encoded_cells, scattered=scattered
+        )
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
         """Encoded images of some rows, fetched in one call; upright as stored, unless ``apply_exif``.
@@ -136,16 +170,20 @@ class LakeView:
             ImageError: A cell is empty or holds no image (see `fetch`).
             StorageError: The storage failed.
         """
-        column = self.columns[self.roles.img]
-        return read_images(self.handle, column, rows, apply_exif=self.apply_exif)
+        column, lake = self.columns[self.roles.img], self._images_of(scattered=True)
+        return read_images(lake, column, rows, apply_exif=self.apply_exif)
 
-    def fetch(self, rows: Sequence[int]) -> list[bytes | ImageError]:
+    def fetch(self, rows: Sequence[int], *, scattered: bool = False) -> list[bytes | ImageError]:
         """The same, but an image that cannot be had does not spoil the others: its error stands at its place.
 
         Rows may repeat and are fetched once. `StorageError` is raised nevertheless.
+
+        Args:
+            rows: Row numbers.
+            scattered: The order of rows does not favour neighbours: see `ChunkCache.cells`.
         """
-        column = self.columns[self.roles.img]
-        return fetch_images(self.handle, column, rows, apply_exif=self.apply_exif)
+        column, lake = self.columns[self.roles.img], self._images_of(scattered=scattered)
+        return fetch_images(lake, column, rows, apply_exif=self.apply_exif)
 
     def fetch_span(self, start: int, stop: int) -> list[bytes | ImageError]:
         """The same for the rows from ``start`` to before ``stop``.
@@ -153,8 +191,8 @@ class LakeView:
         If `has_encoded_images`, one request for each chunk of the lake (about 8 MB) that the span touches;
         the whole chunk comes with it.
         """
-        column = self.columns[self.roles.img]
-        return fetch_span(self.handle, column, start, stop, apply_exif=self.apply_exif)
+        column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
+        return fetch_span(lake, column, start, stop, apply_exif=self.apply_exif)
 
     def segmentations(self, row: int) -> list[Any]:
         """COCO segmentations of a row, one per box in the lake's order (see `read_segmentations`)."""
@@ -195,7 +233,7 @@ def open_view(
     Args:
         source: What the user named, or what that was pinned to before.
         credentials: See `CredentialRef`.
-        tensors: Role to column name, may be partial.
+        tensors: Role to column name, may be partial; False switches an extra role off. See `assign_roles`.
         box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
         classes: Class names to select, in this order; all of the lake's otherwise.
         apply_exif: Turn images by their EXIF orientation; sizes, boxes and masks mean the turned image then.
