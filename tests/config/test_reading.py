@@ -106,6 +106,29 @@ def test_a_missing_value_of_a_missing_base_is_told(write):
         load_config(write(f"_base_ = {YOLO!r}\nx = _base_.nothing.here\ndata = dict()\n"))
 
 
+def test_the_parts_that_official_configs_are_made_of_are_found(write):
+    names = ("models/faster_rcnn_r50_fpn.py", "datasets/coco_detection.py", "schedules/schedule_1x.py")
+    bases = [f"../_base_/{name}" for name in (*names, "default_runtime.py")]
+    path = write(f"_base_ = {bases}\nmodel = dict(backbone=dict(depth=18))\noptimizer = dict(lr=0.5)\n")
+    cfg = Config.fromfile(path)
+    assert (cfg.model.type, cfg.model.backbone.depth, cfg.optimizer.lr) == ("FasterRCNN", 18, 0.5)
+    assert cfg.data.train.pipeline[0].type == "LoadImageFromFile"
+    converted = load_config(path)
+    assert converted.optim_wrapper.optimizer == {
+        "type": "SGD",
+        "lr": 0.5,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+    }
+    assert converted.train_cfg.max_epochs == 12
+
+
+def test_a_base_beside_the_file_is_known_by_its_folder(write):
+    text = "_base_ = './faster_rcnn_r50_fpn_1x_coco.py'\ndata = dict(samples_per_gpu=3)\n"
+    cfg = Config.fromfile(write(text, "configs/faster_rcnn/mine.py"))
+    assert (cfg.model.type, cfg.data.samples_per_gpu) == ("FasterRCNN", 3)
+
+
 def test_deleted_keys_of_a_missing_base_stay_deleted(write):
     text = (
         f"_base_ = {YOLO!r}\nold = _base_.optimizer.lr\n"

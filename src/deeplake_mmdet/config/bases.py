@@ -143,7 +143,7 @@ def _stock_file(file: Path, base: str, path: Path) -> Path:
     Raises:
         ConfigError: There is none.
     """
-    name, root = counterpart(base), installed_configs()
+    name, root = counterpart(base) or counterpart(str(path)), installed_configs()
     tried = [str(path)]
     if name is not None and root is not None:
         if (root / name).is_file():
