@@ -1,0 +1,147 @@
+"""Order and batches: each index once in a pass, for any number of ranks, sizes and resumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.datasets.samplers import AspectRatioBatchSampler
+from torch.utils.data import Sampler
+
+from deeplake_mmdet.loading.order import (
+    cut_into_batches,
+    order_of_pass,
+    part_of_rank,
+    resume_batches,
+    shares_of_rank,
+)
+
+lengths = st.integers(0, 200)
+sizes = st.integers(1, 17)
+seeds = st.integers(0, 2**31)
+
+
+@given(lengths, seeds, st.integers(0, 5), st.booleans(), st.sampled_from([None, 1, 7, 50]))
+def test_an_order_holds_every_index_once(
+    length: int, seed: int, pass_: int, shuffle: bool, block: int | None
+) -> None:
+    blocks = None if block is None else np.arange(length) // block
+    order = order_of_pass(length, seed, pass_, shuffle=shuffle, blocks=blocks, window=3)
+    assert sorted(order.tolist()) == list(range(length))
+    again = order_of_pass(length, seed, pass_, shuffle=shuffle, blocks=blocks, window=3)
+    assert order.tolist() == again.tolist()
+
+
+def test_passes_and_seeds_differ() -> None:
+    orders = [order_of_pass(1000, seed, pass_, shuffle=True).tolist() for seed in (1, 2) for pass_ in (0, 1)]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def test_chunk_shuffle_keeps_few_blocks_open_and_mixes_them() -> None:
+    length, block, window = 20_000, 100, 8
+    blocks = np.arange(length) // block
+    order = order_of_pass(length, 3, 0, shuffle=True, blocks=blocks, window=window)
+    visited = blocks[order]
+    first = np.full(blocks.max() + 1, -1)
+    last = np.zeros(blocks.max() + 1, int)
+    for position, number in enumerate(visited):
+        first[number] = position if first[number] < 0 else first[number]
+        last[number] = position
+    open_at = [((first <= at) & (last >= at)).sum() for at in range(0, length, 50)]
+    assert max(open_at) <= window + 2
+    assert (last - first).max() <= (window + 1) * block
+    # within 32 samples in a row, more than half come from different blocks than their neighbour
+    assert np.mean(visited[1:] != visited[:-1]) > 0.8
+    assert np.mean([len(set(visited[at : at + 32])) for at in range(1000, length - 1000, 500)]) > window / 2
+    # blocks come in any order: rows travel far on average, as in a full shuffle (a third of the length)
+    assert np.abs(order - np.arange(length)).mean() > 0.25 * length
+
+
+@given(lengths, sizes, seeds, st.booleans())
+def test_batches_are_cut_as_mmdet_groups_them(length: int, size: int, seed: int, drop_last: bool) -> None:
+    random = np.random.default_rng(seed)
+    upright = random.random(length) < 0.4
+    order = random.permutation(length)
+
+    class Stock(Sampler[int]):
+        dataset: Any
+
+        def __init__(self) -> None:
+            self.dataset = self
+
+        def __iter__(self) -> Any:
+            return iter(order.tolist())
+
+        def get_data_info(self, index: int) -> dict[str, int]:
+            return {"width": 1, "height": 2} if upright[index] else {"width": 2, "height": 1}
+
+    expected = list(AspectRatioBatchSampler(Stock(), size, drop_last))
+    batches = cut_into_batches(order, size, groups=upright, drop_last=drop_last)
+    assert [batches[number].tolist() for number in range(len(batches))] == expected
+
+
+@given(lengths, sizes, st.integers(1, 5), seeds, st.booleans())
+def test_ranks_share_every_batch(length: int, size: int, ranks: int, seed: int, grouped: bool) -> None:
+    random = np.random.default_rng(seed)
+    order = random.permutation(length)
+    groups = random.random(length) < 0.5 if grouped else None
+    batches = cut_into_batches(order, size * ranks, groups=groups, least=ranks)
+    shares = [
+        [part_of_rank(batches[number], rank, ranks).tolist() for number in range(len(batches))]
+        for rank in range(ranks)
+    ]
+    if length >= ranks:
+        assert all(share for rank in shares for share in rank), "a rank went without"
+    assert sorted(index for rank in shares for share in rank for index in share) == list(range(length))
+    for rank in range(ranks):
+        together = [index for share in shares[rank] for index in share]
+        assert shares_of_rank(batches, 0, rank, ranks).tolist() == together
+        if len(batches):
+            later = [index for share in shares[rank][1:] for index in share]
+            assert shares_of_rank(batches, 1, rank, ranks).tolist() == later
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 150),
+    st.lists(st.tuples(st.integers(1, 20), st.integers(0, 6)), max_size=4),
+    sizes,
+    seeds,
+    st.booleans(),
+)
+def test_a_resume_in_any_size_visits_the_rest_once(
+    length: int, stretches: list[tuple[int, int]], size: int, seed: int, grouped: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    order = random.permutation(length)
+    groups = random.random(length) < 0.5 if grouped else None
+    seen: list[int] = []
+    done: list[tuple[int, int]] = []
+    for earlier, count in stretches:
+        batches, skip = resume_batches(order, done, earlier, groups=groups)
+        used = min(count, len(batches) - skip)
+        for number in range(skip, skip + used):
+            seen += batches[number].tolist()
+        if done and done[-1][0] == earlier:
+            done[-1] = (earlier, done[-1][1] + used)
+        else:
+            done.append((earlier, used))
+    batches, skip = resume_batches(order, done, size, groups=groups)
+    for number in range(skip, len(batches)):
+        seen += batches[number].tolist()
+    assert sorted(seen) == list(range(length))
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_a_resume_in_the_same_size_continues_the_same_batches(count: int) -> None:
+    order = np.random.default_rng(0).permutation(23)
+    groups = order % 3 == 0
+    whole = cut_into_batches(order, 6, groups=groups)
+    batches, skip = resume_batches(order, [(6, count)], 6, groups=groups)
+    assert skip == count
+    assert [batches[n].tolist() for n in range(len(batches))] == [
+        whole[n].tolist() for n in range(len(whole))
+    ]
