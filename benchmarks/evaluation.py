@@ -6,8 +6,9 @@
 The truth is written once, as a COCO file for the stock metric and as a lake for ours. Each side runs in a
 process of its own. The clocks run inside process() of all samples, one image a batch, and inside evaluate();
 loading the COCO file and opening the lake are not timed. Masks come as run lengths, so neither side encodes
-any. Memory is the peak of the process, and that less what it held before the first sample. Prints both sides
-and the ratios (above 1: ours is faster, or smaller) and appends to results.jsonl.
+any. A third run has `analysis` on: what that adds, in time and memory. Memory is the peak of the process, and
+that less what it held before the first sample. Prints all sides and the ratios (above 1: ours is faster, or
+smaller) and appends to results.jsonl.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 
 WIDTH, HEIGHT = 640, 480
 SIDES = ("stock", "ours")
+ANALYSIS = "ours, analysis"
 
 
 def write_data(folder: Path, args: argparse.Namespace) -> None:
@@ -160,12 +162,13 @@ def run_side(folder: Path, side: str, metric: str, backend: str) -> dict[str, An
 
     MMLogger.get_instance("benchmark", log_level=logging.ERROR)
     view = None
-    if side == "ours":
+    if side != "stock":
         from deeplake_mmdet.evaluation import CocoMetric
         from deeplake_mmdet.lake import Source, open_view
 
         view = open_view(Source(str(folder / "lake")))
-        evaluator: Any = CocoMetric(metric=metric, backend=backend)
+        analysis = str(folder / "analysis") if side == ANALYSIS else False
+        evaluator: Any = CocoMetric(metric=metric, backend=backend, analysis=analysis)
     else:
         from mmdet.evaluation import CocoMetric as StockMetric
 
@@ -197,7 +200,7 @@ def main() -> None:
     parser.add_argument("--metric", nargs="+", default=["bbox", "segm"], choices=["bbox", "segm"])
     parser.add_argument("--backend", default="faster", choices=["faster", "pycocotools"])
     parser.add_argument("--folder", type=Path, help="keep the data here, or take it from here")
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=[*SIDES, ANALYSIS], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
         print("result", json.dumps(run_side(args.folder, args.side, args.metric[0], args.backend)))
@@ -214,7 +217,7 @@ def main() -> None:
 def compare(folder: Path, metric: str, args: argparse.Namespace) -> None:
     """Both sides of one metric, one after the other."""
     found = {}
-    for side in SIDES:
+    for side in (*SIDES, ANALYSIS):
         command = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
         command += ["--metric", metric, "--backend", args.backend]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -226,16 +229,22 @@ def compare(folder: Path, metric: str, args: argparse.Namespace) -> None:
     for side, result in found.items():
         score = result["scores"][f"coco/{metric}_mAP"]
         print(
-            f"  {side:<6} {result['seconds']:8.2f} s (CPU {result['cpu_seconds']:7.2f} s)"
+            f"  {side:<14} {result['seconds']:8.2f} s (CPU {result['cpu_seconds']:7.2f} s)"
             f"   memory +{result['grown_mb']:6.0f} MB"
             f" (peak {result['peak_mb']:6.0f} MB)   mAP {score:.4f}"
         )
-    stock, ours = found["stock"], found["ours"]
+    stock, ours, more = (found[side] for side in (*SIDES, ANALYSIS))
     ratios = {key: stock[key] / ours[key] for key in ("seconds", "cpu_seconds", "grown_mb", "peak_mb")}
     print(
-        f"  ratio  {ratios['seconds']:8.1f} × (CPU {ratios['cpu_seconds']:5.1f} ×)"
+        f"  ratio          {ratios['seconds']:8.1f} × (CPU {ratios['cpu_seconds']:5.1f} ×)"
         f"   memory {ratios['grown_mb']:.1f} × grown,"
         f" {ratios['peak_mb']:.1f} × peak"
+    )
+    ratios["analysis_seconds"] = more["seconds"] / ours["seconds"]
+    ratios["analysis_cpu_seconds"] = more["cpu_seconds"] / ours["cpu_seconds"]
+    print(
+        f"  analysis on against off: {ratios['analysis_seconds']:.2f} × the time "
+        f"(CPU {ratios['analysis_cpu_seconds']:.2f} ×), peak {more['peak_mb'] - ours['peak_mb']:+.0f} MB"
     )
     for key, value in stock["scores"].items():
         if abs(value - ours["scores"][key]) > 0.00051:  # the stock metric rounds to three digits

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.evaluation.instances import Instances, pair_blocks, pair_up, spans
+from deeplake_mmdet.evaluation.instances import Instances, pair_blocks, spans
 from deeplake_mmdet.evaluation.overlaps import coco_overlaps, mask_overlaps
 
 __all__ = ["Matches", "Overlaps", "match", "overlaps_of"]
@@ -49,15 +50,7 @@ class Matches:
 
 def overlaps_of(truth: Instances, predictions: Instances, *, by_mask: bool = False) -> Overlaps:
     """All overlaps of predictions with objects of the same image."""
-    if by_mask:
-        pairs = pair_up(predictions.images, truth.images)
-        iou = _mask_values(truth, predictions)
-        return Overlaps(pairs.first, pairs.second, iou).where(iou > 0)
-    parts = []
-    crowds = truth.crowds()
-    for pairs in pair_blocks(predictions.images, truth.images):
-        iou = coco_overlaps(predictions.xywh[pairs.first], truth.xywh[pairs.second], crowds[pairs.second])
-        parts.append(Overlaps(pairs.first, pairs.second, iou).where(iou > 0))
+    parts = list(_mask_parts(truth, predictions) if by_mask else _box_parts(truth, predictions))
     none = Overlaps(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     found, wanted, values = zip(*((one.found, one.wanted, one.iou) for one in (none, *parts)), strict=True)
     return Overlaps(np.concatenate(found), np.concatenate(wanted), np.concatenate(values))
@@ -104,12 +97,19 @@ def match(truth: Instances, predictions: Instances, overlaps: Overlaps, threshol
     return Matches(target, hit & ~on_ignored, on_ignored)
 
 
-def _mask_values(truth: Instances, predictions: Instances) -> NDArray[np.float64]:
-    """Mask overlaps in the order of ``pair_up(predictions.images, truth.images)``."""
-    values = []
+def _box_parts(truth: Instances, predictions: Instances) -> Iterator[Overlaps]:
+    crowds = truth.crowds()
+    for pairs in pair_blocks(predictions.images, truth.images):
+        iou = coco_overlaps(predictions.xywh[pairs.first], truth.xywh[pairs.second], crowds[pairs.second])
+        yield Overlaps(pairs.first, pairs.second, iou).where(iou > 0)
+
+
+def _mask_parts(truth: Instances, predictions: Instances) -> Iterator[Overlaps]:
+    """Image by image: most pairs of masks do not meet, and need not be kept."""
     for image in np.intersect1d(predictions.images, truth.images).tolist():
         own, wanted = (
             range(*np.searchsorted(side.images, [image, image + 1]).tolist()) for side in (predictions, truth)
         )
-        values.append(np.array(mask_overlaps(predictions, truth, list(own), list(wanted))).reshape(-1))
-    return np.concatenate(values) if values else np.zeros(0)
+        values = np.array(mask_overlaps(predictions, truth, list(own), list(wanted)))
+        first, second = np.nonzero(values)
+        yield Overlaps(own.start + first, wanted.start + second, values[first, second])
