@@ -75,3 +75,10 @@ def old_config(train: str | None, val: str | None, epochs: int = 1) -> dict[str,
         "seed": 0,
         "workflow": [("train", 1)],
     }
+
+
+def innermost(node: Any) -> Any:
+    """The dataset inside all wrappers, of a config or built."""
+    if isinstance(node, dict):
+        return innermost(node["dataset"]) if "dataset" in node else node
+    return innermost(node.dataset) if hasattr(node, "dataset") else node

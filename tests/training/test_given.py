@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from deeplake import types
 from mmengine.config import Config
-from old_configs import old_config
+from old_configs import innermost, old_config
 
 from deeplake_mmdet import DeepLakeDataset, build_detector, train_detector
 from deeplake_mmdet.demo.config import demo_config
@@ -67,8 +67,8 @@ def test_a_dataset_and_a_view_in_place_of_missing_paths(bare, folder, capsys):
     assert trained_on(capsys) == [(str(folder / "train"), "8"), (str(folder / "val"), "3")]
     assert "coco/bbox_mAP" in run.metrics
     saved = Config.fromfile(next(run.work_dir.glob("*.py")))
-    assert saved.val_dataloader.dataset.query == "SELECT * LIMIT 3"
-    assert saved.val_dataloader.dataset.commit == val.version
+    assert innermost(saved.val_dataloader).query == "SELECT * LIMIT 3"
+    assert innermost(saved.val_dataloader).commit == val.version
 
 
 def test_they_win_over_paths_in_the_config(folder, tmp_path):
@@ -80,7 +80,7 @@ def test_they_win_over_paths_in_the_config(folder, tmp_path):
     run = train_detector(build_detector(cfg.model), cfg, train, None, val)
     saved = Config.fromfile(next(run.work_dir.glob("*.py")))
     assert saved.train_dataloader.batch_size == 2
-    assert saved.train_dataloader.dataset.path == str(folder / "train")
+    assert innermost(saved.train_dataloader).path == str(folder / "train")
 
 
 def test_tensors_argument_over_config_over_types(bare, tmp_path, capsys):
@@ -92,7 +92,7 @@ def test_tensors_argument_over_config_over_types(bare, tmp_path, capsys):
     bare.data.train.deeplake_tensors = {"gt_bboxes": "wrong", "gt_labels": "kinds"}
     run = train_detector(model, bare, ds_train_tensors={"gt_bboxes": "right"}, validate=False)
     saved = Config.fromfile(next(run.work_dir.glob("*.py")))
-    assert saved.train_dataloader.dataset.tensors == {"gt_bboxes": "right", "gt_labels": "kinds"}
+    assert innermost(saved.train_dataloader).tensors == {"gt_bboxes": "right", "gt_labels": "kinds"}
     assert trained_on(capsys) == [(str(tmp_path / "two"), "4")]
 
 
@@ -152,8 +152,8 @@ def test_a_wrapper_keeps_its_meaning(bare, folder, capsys):
                        "dataset": {"type": "CocoDataset", "ann_file": "x.json"}}  # fmt: skip
     run = train_detector(build_detector(bare.model), bare, ds_train=train, validate=False)
     saved = Config.fromfile(next(run.work_dir.glob("*.py")))
-    assert saved.train_dataloader.dataset.times == 2
-    assert saved.train_dataloader.dataset.dataset.tensors == {"img": "images"}
+    assert "RepeatDataset" in str(saved.train_dataloader)
+    assert innermost(saved.train_dataloader).tensors == {"img": "images"}
 
 
 def test_a_path_may_be_given_too(bare, folder, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
@@ -11,6 +12,7 @@ from deeplake_mmdet.lake import is_handle, put_away
 __all__ = ["extract_secrets", "redact"]
 
 _CREDENTIAL_KEYS = ("credentials", "deeplake_credentials")
+_NAMES = ("username", "password", "token", "creds")
 _PUBLIC = ("endpoint_url", "aws_region", "region")
 _MASK = "<removed by deeplake-mmdet>"
 # Shorter ones are words such as 'test', which MinIO's users choose; paths and types hold them too.
@@ -69,6 +71,13 @@ def _put_away(value: Any, secrets: set[str]) -> Any:
             where="config key 'credentials'",
             advice="write credentials=dict(token=...)",
         )
+    for key in value:
+        if near := key not in _NAMES and get_close_matches(str(key), _NAMES, n=1, cutoff=0.75):
+            raise ConfigError(
+                f"Unknown credentials key {key!r}",
+                where="config key 'credentials'",
+                advice=f"perhaps {near[0]!r} is meant",
+            )
     creds = value.get("creds") or {}
     flat = {**value, **(creds if isinstance(creds, Mapping) else {"creds": creds})}
     literal = {

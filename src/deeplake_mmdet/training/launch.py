@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -99,6 +100,13 @@ def join(launcher: str, timeout: float | None = None) -> None:
             advice="start it by torchrun or srun, or ask for processes=N instead",
         )
     dist.init_process_group("gloo", timeout=None if timeout is None else timedelta(seconds=timeout))
+    # Its threads must be gone before the process is: C++ would abort it.
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _translate(*names: str) -> None:
@@ -175,8 +183,7 @@ def _work(processes: int, reports: Any, function: Callable[..., Any], args: tupl
         # Written by whoever fails first; others fail because of it, and are read no more.
         reports.put((rank, _portable(error), traceback.format_exc()[-_LONGEST_TEXT:]))
         raise
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    _leave()
     return value if rank == 0 else None
 
 
