@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deeplake_mmdet import Config, load_config
+from deeplake_mmdet import Config, convert, convert_config, load_config
 from deeplake_mmdet.errors import ConfigError
 
 YOLO = "../mmdetection/configs/yolo/yolov3_d53_mstrain-416_273e_coco.py"
@@ -47,6 +47,50 @@ def test_an_error_inside_a_base_names_the_base(write, text):
         load_config(path)
     assert f"{base}, line 2" in caught.value.where
     assert str(path) in caught.value.where
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys\nsys.exit(3)\n", "_base_ = 5\n", "a = 1\0\n", "filename = 'x'\n"]
+)
+def test_whatever_else_a_file_does_is_one_error(write, text):
+    for read in (load_config, Config.fromfile):
+        with pytest.raises(ConfigError, match="cannot be loaded") as caught:
+            read(write(text))
+        assert "None" not in caught.value.where
+
+
+def test_an_old_config_may_import_what_it_likes(write):
+    text = "import math, torch\nimport numpy as np\nside = int(np.sqrt(64) * math.sqrt(4))\n"
+    path = write(text + "data = dict(train=dict(type='CocoDataset', pipeline=[]), samples_per_gpu=side)\n")
+    assert load_config(path).train_dataloader.batch_size == 16
+    assert Config.fromfile(path).data.samples_per_gpu == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("data = [1]\n", "data"),
+        ("data = dict(train=dict(type='CocoDataset', pipeline='x'))\n", "data.train.pipeline"),
+        ("data = dict(train=dict(type='CocoDataset', pipeline=[1]))\n", "data.train.pipeline[0]"),
+        (
+            "data = dict(train=dict(type='RepeatDataset', dataset=dict(pipeline=[{}])))\n",
+            "dataset.pipeline[0]",
+        ),
+        (
+            "data = dict(test=[dict(pipeline=[dict(type='MultiScaleFlipAug', transforms=[3])])])\n",
+            "data.test[0].pipeline[0].transforms[0]",
+        ),
+        ("data = dict()\nmodel = 'x'\n", "model"),
+        ("data = dict()\nlr_config = 'step'\n", "lr_config"),
+        ("data = dict()\ntrain_pipeline = dict(type='Resize')\n", "train_pipeline"),
+    ],
+)
+def test_parts_of_the_wrong_shape_are_named(write, text, where):
+    path = write(text + "total_epochs = 1\n")
+    for read in (load_config, convert, lambda path: convert_config(Config.fromfile(path))):
+        with pytest.raises(ConfigError, match="must be") as caught:
+            read(path)
+        assert where in caught.value.where
 
 
 def test_the_documents_unbalanced_quote_is_found(write):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import zoo
 
+from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.writing import config_text
 from deeplake_mmdet.legacy import convert_config_dict
 
@@ -21,7 +22,9 @@ def names():
 def test_converted_configs_are_written_as_they_are(names):
     different = []
     for name in names:
-        content, _ = convert_config_dict(zoo.old(name))
+        old = zoo.old(name)
+        check_old_shape(old)
+        content, _ = convert_config_dict(old)
         found = {}
         exec(config_text(content), found)
         # Types count too: 1, 1.0 and True are three things.

@@ -50,7 +50,9 @@ def bases_of(file: Path) -> list[str]:
     except (SyntaxError, ValueError, UnicodeDecodeError):
         return []
     bases = found[0] if found else []
-    return [bases] if isinstance(bases, str) else [str(base) for base in bases]
+    if isinstance(bases, str):
+        return [bases]
+    return [str(base) for base in bases] if isinstance(bases, (list, tuple)) else []
 
 
 def missing_base(file: Path, above: tuple[Path, ...] = ()) -> bool:

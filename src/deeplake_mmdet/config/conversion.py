@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from deeplake_mmdet.config.comparison import Difference, differences, stock_counterpart
 from deeplake_mmdet.config.data_paths import check_data_paths
+from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
@@ -86,6 +87,8 @@ def convert(
     content, _ = extract_secrets(loaded.to_dict())
     check_toolbox(content)
     legacy = is_legacy(content)
+    if legacy:
+        check_old_shape(content)
     content, notes = convert_config_dict(content)
     check_data_paths(content, legacy=legacy)
     removed: list[str] = []

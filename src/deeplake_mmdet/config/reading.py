@@ -33,15 +33,39 @@ def read_config(path: str | Path, *, old_shape: bool = False, **options: Any) ->
     file = Path(path).expanduser()
     if not file.is_file():
         raise SourceNotFoundError("There is no such config file", where=str(file))
+    if options.get("lazy_import") is None and _is_plain(file):
+        options["lazy_import"] = False
     try:
         if not missing_base(file.resolve()):
             return Config.fromfile(str(file), **options)
         return _read_without_bases(file, old_shape)
     except DeepLakeMMDetError:
         raise
-    except Exception as error:  # a config is a program: it may fail in any way
+    except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
         text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
         raise ConfigError(f"The config cannot be loaded: {text}", where=_place_of(error, file)) from error
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether a file that imports something is a config all the same, as 2.x had them.
+
+    MMEngine takes each file with imports for a config of its own kind, which runs in another way.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        tree = ast.parse(text) if file.suffix == ".py" else ast.Module([], [])
+    except (SyntaxError, ValueError):
+        return False
+    names = {
+        part.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for part in node.targets
+        if isinstance(part, ast.Name)
+    }
+    return "read_base" not in text and not names.isdisjoint(
+        ("_base_", "data", "optimizer", "runner", "total_epochs")
+    )
 
 
 def _read_without_bases(file: Path, old_shape: bool) -> Config:
@@ -68,7 +92,7 @@ def _speaks_new(content: dict[str, Any]) -> bool:
     )
 
 
-def _place_of(error: Exception, file: Path) -> str:
+def _place_of(error: BaseException, file: Path) -> str:
     """The file, or the base of it, and the line that failed, as far as they can be known."""
     files = all_files(file.resolve())
     if isinstance(error, SyntaxError):
@@ -88,4 +112,5 @@ def _place_of(error: Exception, file: Path) -> str:
 
 def _named(part: Path, line: int | None, file: Path) -> str:
     own = part == file.resolve()
-    return f"{file if own else part}, line {line}" + ("" if own else f" (a base of {file})")
+    place = "" if line is None else f", line {line}"
+    return f"{file if own else part}{place}" + ("" if own else f" (a base of {file})")
