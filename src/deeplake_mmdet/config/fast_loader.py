@@ -43,7 +43,7 @@ def fast_loader(
         dataloader: As MMEngine takes it, e.g. ``cfg.train_dataloader``. Not changed.
         mode: ``'threads'`` to read and decode in ``num_workers`` threads of the training process,
             ``'processes'`` for ``num_workers`` worker processes, ``'auto'`` for what fits: threads for
-            pipelines whose random steps are flips only and for remote lakes, else processes.
+            pipelines whose random steps are flips only and for remote lakes without a cache, else processes.
         shuffle: How to shuffle where the config's sampler does: ``'full'``, or ``'chunk'`` to keep
             neighbouring rows near each other; the latter for remote lakes if not given.
         even: All ranks get the same number of batches. For evaluation with metrics of this package False lets
@@ -75,7 +75,8 @@ def fast_loader(
     remote = any(not is_local(str(lake.get("path", ""))) for lake in lakes)
     dataset = _with_own_mixing(loader["dataset"])
     workers = int(loader.get("num_workers", 0))
-    chosen = mode if mode != "auto" else _choose(dataset, workers, remote=remote)
+    streams = any(not is_local(str(lake.get("path", ""))) and not lake.get("cache") for lake in lakes)
+    chosen = mode if mode != "auto" else _choose(dataset, workers, streams=streams)
     _name_stateful(dataset)
     threads = workers if chosen == "threads" else 0
     if chosen == "threads":
@@ -133,12 +134,12 @@ def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
         )
 
 
-def _choose(dataset: Mapping[str, Any], workers: int, *, remote: bool) -> str:
+def _choose(dataset: Mapping[str, Any], workers: int, *, streams: bool) -> str:
     light = all(is_light for is_light in _lightness(dataset))
-    chosen = "threads" if remote or light or not workers else "processes"
+    chosen = "threads" if streams or light or not workers else "processes"
     reason = (
-        "the lake is remote"
-        if remote
+        "the lake is remote, without a cache"
+        if streams
         else "its random steps are light"
         if light
         else "it has random steps that take time"

@@ -16,7 +16,9 @@ from torch.utils.data import get_worker_info
 from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import is_local
 from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
+from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
 from deeplake_mmdet.loading.reader import Images, Need, Reader
 from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
@@ -66,6 +68,7 @@ class Feed:
         self._reader_process = 0
         self._lakes: list[DeepLakeDataset] | None = None
         self._blocks: BlockReader | None = None
+        self._scattered = True
         if not lazy_init:
             self.full_init()
 
@@ -101,11 +104,22 @@ class Feed:
     @property
     def is_remote(self) -> bool:
         """Whether images come over a network."""
-        return any(not lake.view.handle.local for lake in self.lakes)
+        return any(not is_local(lake.view.source.url) for lake in self.lakes)
 
     def bind_seed(self, seed: int) -> None:
         """Take the sampler's seed; before workers are started."""
         self.seed = seed
+
+    def suit(self, sampler: LakeSampler, workers: int) -> None:
+        """Get to know the order, and the number of worker processes, before anything is read.
+
+        Raises:
+            ConfigError: A lake's cache is too small for what is in use at a time.
+        """
+        self._scattered = is_scattered(self.dataset, sampler.shuffle)
+        window = sampler.window if sampler.shuffle == "chunk" else 1
+        chunks = max(window, max(workers, self.threads, 1) * sampler.ranks)
+        check_caches(self.lakes, chunks, scattered=self._scattered)
 
     def depth_for(self, batch_size: int) -> int:
         """How many batches are to be announced before they are needed."""
@@ -223,7 +237,7 @@ class Feed:
         if not rows:
             return {}
         with self.statistics.timed("fetch", images=len(rows)):
-            found = lake.view.fetch(rows)
+            found = lake.view.fetch(rows, scattered=self._scattered)
         self.statistics.add("fetch", bytes=sum(len(data) for data in found if isinstance(data, bytes)))
         return {lake.view.uri(row): data for row, data in zip(rows, found, strict=True)}
 

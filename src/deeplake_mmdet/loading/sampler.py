@@ -144,7 +144,8 @@ class LakeBatchSampler(Sampler[list[Item]]):
         even: See above.
 
     Raises:
-        ConfigError: ``batch_size`` is no positive whole number, or the sampler is of another kind.
+        ConfigError: ``batch_size`` is no positive whole number, the sampler is of another kind, or a lake's
+            cache is too small.
     """
 
     def __init__(
@@ -172,6 +173,8 @@ class LakeBatchSampler(Sampler[list[Item]]):
         self.workers = workers
         self.even = even
         self._groups = is_upright(sampler.dataset) if group_by_aspect else None
+        if hasattr(sampler.dataset, "suit"):
+            sampler.dataset.suit(sampler, workers)
         self._done: list[Stretch] = []
         self._done_pass = 0
         self._cut: tuple[Any, Batches, int] | None = None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
 
-__all__ = ["for_every_index", "is_upright", "lakes_under", "leaves_of"]
+__all__ = ["for_every_index", "is_mixed", "is_upright", "lakes_under", "leaves_of"]
 
 Leaf = tuple[DeepLakeDataset, int]
 
@@ -44,6 +44,11 @@ def lakes_under(dataset: Any) -> list[DeepLakeDataset]:
     for inner in _inner(dataset):
         found.extend(lake for lake in lakes_under(inner) if lake not in found)
     return found
+
+
+def is_mixed(dataset: Any) -> bool:
+    """Whether samples are made of several images (Mosaic, MixUp, CopyPaste)."""
+    return isinstance(dataset, StockMultiImageMixDataset) or any(map(is_mixed, _inner(dataset)))
 
 
 def is_upright(dataset: Any) -> NDArray[np.bool_]:
