@@ -6,6 +6,7 @@ opened anew helps.
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class LakeHandle:
         self.where = where
         self.local = local
         self._raw = raw
+        self._opening = threading.Lock()
         _open_handles.add(self)
         lifecycle.at_exit(close_all)
 
@@ -47,7 +49,10 @@ class LakeHandle:
         """Deep Lake's own handle; opened if it is not."""
         raw = self._raw
         if raw is None:
-            raw = self._raw = self._open_raw()
+            with self._opening:  # threads that find it closed wait for one to open it
+                raw = self._raw
+                if raw is None:
+                    raw = self._raw = self._open_raw()
         return raw
 
     def close(self) -> None:

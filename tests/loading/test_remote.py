@@ -1,0 +1,171 @@
+"""Remote lakes: chunks are fetched once and ahead, and nothing reads while other processes are started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from deeplake_mmdet import import_coco
+from deeplake_mmdet.errors import StorageError
+from loaders import LIGHT, LOAD, PACK, fingerprints, lake_dataset, loader_of, rows_of
+from s3 import Proxy, Rule, fault_proxy, s3_endpoint
+
+IMAGES = 160
+
+
+@pytest.fixture(scope="module")
+def big_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some 40 MB of noise: five chunks of images."""
+    folder = tmp_path_factory.mktemp("big")
+    random = np.random.default_rng(0)
+    (folder / "images").mkdir()
+    records, boxes = [], []
+    for number in range(IMAGES):
+        name = f"{number:05d}.jpg"
+        noise = random.integers(0, 255, (480, 640, 3), np.uint8)
+        cv2.imwrite(str(folder / "images" / name), noise, [cv2.IMWRITE_JPEG_QUALITY, 75])
+        records.append({"id": number, "file_name": name, "width": 640, "height": 480})
+        boxes.append(
+            {"id": number + 1, "image_id": number, "category_id": 1, "bbox": [5, 5, 50, 50], "area": 2500}
+        )
+    categories = [{"id": 1, "name": "noise"}]
+    (folder / "a.json").write_text(
+        json.dumps(
+            {
+                "images": records,
+                "annotations": [{**box, "iscrowd": 0} for box in boxes],
+                "categories": categories,
+            }
+        )
+    )
+    import_coco(folder / "a.json", folder / "lake", images=folder / "images", progress=False)
+    return folder / "lake"
+
+
+@pytest.fixture(scope="module")
+def remote(big_lake: Path) -> Iterator[tuple[dict[str, Any], Proxy, int]]:
+    with s3_endpoint() as upstream, fault_proxy(upstream.url) as proxy:
+        url = upstream.upload(big_lake, "big")
+        size = sum(file.stat().st_size for file in (big_lake.parent / "images").iterdir())
+        with pytest.MonkeyPatch.context() as patch:
+            for key, value in upstream.creds.items():
+                if key.startswith("aws_"):
+                    patch.setenv(key.upper(), value)
+            yield {"path": url, "credentials": {"endpoint_url": proxy.url}}, proxy, size
+
+
+def dataset_of(source: dict[str, Any], pipeline: list[dict[str, Any]]) -> dict[str, Any]:
+    return lake_dataset(source["path"], pipeline, credentials=source["credentials"])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_pass_fetches_every_chunk_once(remote: Any, threads: int) -> None:
+    source, proxy, size = remote
+    loader = loader_of(dataset_of(source, LIGHT), "threads", threads)
+    assert loader.batch_sampler.sampler.shuffle == "chunk"
+    chunks = loader.batch_sampler.sampler.blocks.firsts[-1]
+    assert chunks >= 4
+    loader.dataset.lakes[0].view.close()  # what Deep Lake itself has kept of the images
+    before = proxy.counts()
+    rows = rows_of(loader)
+    after = proxy.counts()
+    assert sorted(rows) == list(range(IMAGES))
+    assert rows != sorted(rows)
+    asked = [entry for entry in after.log[before.requests :] if "_deeplake_log" not in entry]
+    assert len([entry for entry in asked if entry.startswith("GET")]) == chunks
+    assert after.bytes_out - before.bytes_out <= 1.15 * size
+    loader.dataset.close()
+
+
+def test_the_samples_are_those_of_the_local_lake(remote: Any, big_lake: Path) -> None:
+    source, _, _ = remote
+    ways = {
+        "local": loader_of(lake_dataset(big_lake, LIGHT), "threads", 0, shuffle="chunk"),
+        "threads": loader_of(dataset_of(source, LIGHT), "threads", 2),
+        "processes": loader_of(dataset_of(source, LIGHT), "processes", 2),
+        "inline": loader_of(dataset_of(source, LIGHT), "threads", 0),
+    }
+    found = {}
+    for name, loader in ways.items():
+        # addresses differ with the lake's own
+        for batch in loader:
+            for sample in batch["data_samples"]:
+                sample.set_metainfo({"img_path": ""})
+        found[name] = []
+        loader.batch_sampler.sampler.set_epoch(0)
+        for batch in loader:
+            for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
+                found[name].append((sample.img_id, int(image.long().sum()), sample.flip))
+        loader.dataset.close()
+    assert found["threads"] == found["processes"] == found["inline"] == found["local"]
+
+
+def test_a_pass_that_is_left_and_begun_anew_is_whole(remote: Any) -> None:
+    source, _, _ = remote
+    loader = loader_of(dataset_of(source, LIGHT), "threads", 2)
+    for stop in (1, 5):
+        for number, _ in enumerate(loader):
+            if number == stop:
+                break
+    assert sorted(rows_of(loader)) == list(range(IMAGES))
+    loader.dataset.close()
+
+
+def test_workers_may_start_while_another_loader_reads_in_threads(remote: Any, lake: Path) -> None:
+    """Deep Lake crashes a process that forks during a read."""
+    source, proxy, _ = remote
+    training = loader_of(dataset_of(source, LIGHT), "threads", 2)
+    validation = loader_of(lake_dataset(lake, [*LOAD, *PACK]), "processes", 2)
+    proxy.rules(Rule("delay", seconds=0.05))
+    try:
+        batches = iter(training)
+        for _ in range(4):
+            next(batches)
+            assert (
+                len(rows_of(validation)) == 53
+            )  # forks two workers while the feed is in the midst of a pass
+    finally:
+        proxy.rules()
+    training.dataset.close()
+
+
+def test_a_silent_storage_ends_the_pass_with_an_error(remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, proxy, _ = remote
+    monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "2")
+    loader = loader_of(dataset_of(source, LIGHT), "threads", 2)
+    loader.dataset.lakes[0].view.close()
+    batches = iter(loader)
+    proxy.rules(Rule("silence"))
+    try:
+        with pytest.raises(StorageError, match="did not answer"):
+            for _ in batches:
+                pass
+    finally:
+        proxy.rules()
+    assert sorted(rows_of(loader)) == list(range(IMAGES)), "the next pass goes on as if nothing had been"
+    loader.dataset.close()
+
+
+def test_faults_lose_nothing(remote: Any) -> None:
+    source, proxy, _ = remote
+    loader = loader_of(dataset_of(source, LIGHT), "threads", 2)
+    loader.dataset.lakes[0].view.close()
+    proxy.rules(Rule("status", status=500, probability=0.1), Rule("reset", probability=0.1))
+    try:
+        assert sorted(rows_of(loader)) == list(range(IMAGES))
+    finally:
+        proxy.rules()
+    loader.dataset.close()
+
+
+def test_full_shuffle_reads_rows_and_not_chunks(remote: Any) -> None:
+    source, _, _ = remote
+    one = loader_of(dataset_of(source, LIGHT), "threads", 2, shuffle="full")
+    assert len(fingerprints(one)) == IMAGES
+    one.dataset.close()
