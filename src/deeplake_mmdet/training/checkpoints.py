@@ -96,6 +96,8 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
         named = Path(text) if text else None
     if named is not None and "://" in str(named):
         return named
+    if named is not None and (folder / named.name).is_file():
+        named = folder / named.name  # the folder may have been moved or copied
     for path in _candidates(folder, named):
         if not path.is_file():
             print_log(f"The last checkpoint is not there any more: {path}", "current", 30)

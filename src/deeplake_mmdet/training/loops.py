@@ -12,9 +12,9 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import LakeBatchSampler
 from deeplake_mmdet.registry import LOOPS
 from deeplake_mmdet.training.generators import restore_generators, take_generators
-from deeplake_mmdet.training.resuming import resume_position
+from deeplake_mmdet.training.resuming import resume_position, was_validated
 from deeplake_mmdet.training.run_state import run_state_hook
-from deeplake_mmdet.training.workers_lost import watched
+from deeplake_mmdet.training.workers_lost import lost_workers_named
 
 __all__ = ["EpochTrainLoop", "IterTrainLoop"]
 
@@ -33,12 +33,19 @@ class _Positioned:
     _iter: int
     _max_iters: int
     resting: dict[str, Any] | None = None
+    _batches_now: Any = None
 
     @property
     def batch_sampler(self) -> LakeBatchSampler | None:
         """The loader's batch sampler, if it is one that can be sent to a position."""
         sampler = self.dataloader.batch_sampler
         return sampler if isinstance(sampler, LakeBatchSampler) else None
+
+    def _start_pass(self) -> Iterator[Any]:
+        """The batches that are left of the sampler's pass, generators restored."""
+        self._batches_now = iter(self.dataloader)
+        self._go_on()
+        return self._batches_now  # type: ignore[no-any-return]
 
     def _go_on(self) -> None:
         """Restore what the checkpoint carries, or what the generators were before the rest."""
@@ -82,7 +89,8 @@ class EpochTrainLoop(_Positioned, EpochBasedTrainLoop):
             later = self._max_epochs - self._epoch - 1
             if later >= 0:
                 self._set_max_iters(self._iter + len(sampler) - sampler.used + later * sampler.full_length)
-        return super().run()
+        with lost_workers_named(lambda: self._batches_now):
+            return super().run()
 
     def run_epoch(self) -> None:
         """One epoch, or what is left of it."""
@@ -90,9 +98,7 @@ class EpochTrainLoop(_Positioned, EpochBasedTrainLoop):
         self.runner.model.train()
         sampler = self.batch_sampler
         self._used = sampler.used if sampler is not None else 0
-        batches = iter(self.dataloader)
-        self._go_on()
-        for number, batch in enumerate(watched(batches), self._used):
+        for number, batch in enumerate(self._start_pass(), self._used):
             self.run_iter(number, batch)
         self.resting = take_generators()
         self.runner.call_hook("after_train_epoch")
@@ -128,8 +134,12 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
     Needs a `LakeBatchSampler`, endless or not; with other loaders it is MMEngine's.
 
     Args: those of ``IterBasedTrainLoop``.
+
+    Attributes:
+        validated: Iteration of the last validation.
     """
 
+    validated: int | None = None
     _begin: tuple[int, int, int] = (0, 0, 0)  # pass, batches used of it, iteration
 
     def run(self) -> Any:
@@ -140,25 +150,29 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
             ProcessError: A worker process died.
         """
         position = resume_position(self)
-        if self.batch_sampler is None:
-            return super().run()
+        with lost_workers_named(lambda: self._batches_now):
+            return super().run() if self.batch_sampler is None else self._run(self.batch_sampler, position)
+
+    def _run(self, sampler: LakeBatchSampler, position: dict[str, Any] | None) -> Any:
         call = self.runner.call_hook
         call("before_train")
         call("before_train_epoch")
         if position is None and self._iter:
-            position = self.batch_sampler.position(*self.batch_sampler.locate(0, self._iter))
+            position = sampler.position(*sampler.locate(0, self._iter))
         # Only now: MMEngine's hook has just set the sampler to the number of the epoch, always 0 here.
         if position is not None:
-            self.batch_sampler.go_to(position)
-        self._begin = self.batch_sampler.sampler.pass_, self.batch_sampler.used, self._iter
-        batches = self._batches()
+            sampler.go_to(position)
+        self._begin = sampler.sampler.pass_, sampler.used, self._iter
+        if self._iter and self._is_time_to_validate() and not was_validated(self):
+            self._validate()  # the run had ended between saving and validating
+        batches = self._batches(sampler)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
             self._decide_current_val_interval()
             if self._is_time_to_validate():
                 self.resting = take_generators()
-                self.runner.val_loop.run()
+                self._validate()
                 self._go_on()
         call("after_train_epoch")
         call("after_train")
@@ -177,13 +191,10 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
             *self.batch_sampler.locate(pass_, used + int(meta["iter"]) - first)
         )
 
-    def _batches(self) -> Iterator[Any]:
-        sampler = self.batch_sampler
-        assert sampler is not None
+    def _batches(self, sampler: LakeBatchSampler) -> Iterator[Any]:
         while True:
-            batches, empty = iter(self.dataloader), True
-            self._go_on()
-            for batch in watched(batches):
+            empty = True
+            for batch in self._start_pass():
                 empty = False
                 yield batch
             if empty and not sampler.used:
@@ -194,6 +205,10 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
                 )
             self.resting = take_generators()
             sampler.sampler.set_epoch(sampler.sampler.pass_ + 1)
+
+    def _validate(self) -> None:
+        self.validated = self._iter
+        self.runner.val_loop.run()
 
     def _is_time_to_validate(self) -> bool:
         return (

@@ -11,7 +11,7 @@ from deeplake_mmdet.loading import LakeSampler
 from deeplake_mmdet.training.pins import differences
 from deeplake_mmdet.training.run_state import RunStateHook, run_state_hook
 
-__all__ = ["RESUME_ANYWAY", "resume_position"]
+__all__ = ["RESUME_ANYWAY", "resume_position", "was_validated"]
 
 RESUME_ANYWAY = "resume_anyway"
 
@@ -64,6 +64,13 @@ def resume_position(loop: Any) -> dict[str, Any] | None:
     if position is None:
         runner.logger.info("No position to go on at: the loader's sampler is none of this package's")
     return position
+
+
+def was_validated(loop: Any) -> bool:
+    """Whether a run by iterations had validated where it is resumed, or whether that cannot be told."""
+    hook = run_state_hook(loop.runner)
+    state = hook.loaded.state if hook is not None and hook.loaded is not None else None
+    return state is None or state["validated"] == loop.iter
 
 
 def _adopt_seed(runner: Any, hook: RunStateHook, state: dict[str, Any]) -> None:

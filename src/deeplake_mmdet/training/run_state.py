@@ -97,6 +97,7 @@ class RunStateHook(Hook):
             "format": 1,
             "loop": type(runner.train_loop).__name__,
             "position": position(checkpoint["meta"]) if position else None,
+            "validated": getattr(runner.train_loop, "validated", None),
             "pins": self.pins(runner),
             "batch_size": getattr(runner.train_dataloader.batch_sampler, "batch_size", None),
             "ranks": get_dist_info()[1],

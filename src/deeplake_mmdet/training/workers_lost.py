@@ -1,56 +1,64 @@
-"""A data loader's worker that dies: one clear error, and no waiting for what it will not send."""
+"""A data loader's worker that dies: one clear error instead of whatever its death disturbed."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, ProcessError
 
-__all__ = ["watched"]
+__all__ = ["lost_workers_named"]
 
 _OWN_SIGNALS = (signal.SIGTERM,)  # by which a loader ends the other workers
-_JOIN_SECONDS = 1.0
+_TORCHS_WORDS = "DataLoader worker"
+_ADVICE = "--resume goes on from the last checkpoint"
+_MEMORY = "mostly memory ran out: use fewer workers, or threads instead (fast_loader='threads')"
 
 
-def watched(batches: Iterator[Any]) -> Iterator[Any]:
-    """The batches of a ``DataLoader``'s iterator.
+@contextlib.contextmanager
+def lost_workers_named(batches: Callable[[], Any]) -> Iterator[None]:
+    """Run a training loop, and name the worker whose death ended it.
+
+    Torch tells of a death by an error that is raised wherever the training process just is, be it in a
+    library that takes it for a failure of its own; or a broken connection to the worker is noticed first.
 
     Args:
-        batches: The iterator.
+        batches: Gives the iterator of the ``DataLoader`` in use, or None.
 
     Raises:
         ProcessError: A worker died. Which one, and what ended it.
     """
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except DeepLakeMMDetError:
-            raise
-        except (RuntimeError, OSError, EOFError) as error:
-            if (lost := _lost(batches)) is not None:
-                raise lost from error
-            raise
-        yield batch
+    try:
+        yield
+    except DeepLakeMMDetError:
+        raise
+    except Exception as error:
+        if (lost := _dead_worker(batches()) or _told(error)) is not None:
+            raise lost from error
+        raise
 
 
-def _lost(batches: Any) -> ProcessError | None:
-    for number, worker in enumerate(getattr(batches, "_workers", ())):
-        worker.join(_JOIN_SECONDS if not worker.is_alive() else 0)
-        code = worker.exitcode
+def _dead_worker(batches: Any) -> ProcessError | None:
+    workers = getattr(batches, "_workers", ())
+    for number, worker in enumerate(workers):
+        code = None if worker.is_alive() else worker.exitcode
         if not code or -code in _OWN_SIGNALS:
             continue
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        memory = code == -signal.SIGKILL
         return ProcessError(
-            f"Worker {number} of {len(batches._workers)} that load training data {how}",
+            f"Worker {number} of the {len(workers)} that load training data {how}",
             where=f"process {worker.pid}",
-            advice="; ".join(
-                (["mostly memory ran out: use fewer workers or threads"] if memory else [])
-                + ["--resume goes on from the last checkpoint"]
-            ),
+            advice=f"{_MEMORY}; {_ADVICE}" if code == -signal.SIGKILL else _ADVICE,
         )
+    return None
+
+
+def _told(error: BaseException | None) -> ProcessError | None:
+    """What torch said about a worker of another loader."""
+    while error is not None:
+        if isinstance(error, RuntimeError) and str(error).startswith(_TORCHS_WORDS):
+            return ProcessError(str(error).strip(), where="a data loader", advice=f"{_MEMORY}; {_ADVICE}")
+        error = error.__cause__ or error.__context__
     return None
