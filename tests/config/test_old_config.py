@@ -65,9 +65,51 @@ def test_secrets_of_the_file_are_gone_and_still_work(old, tmp_path):
     assert "canary" not in texts_of(cfg, tmp_path)
     assert b"canary" not in pickle.dumps(cfg)
     assert "TOKEN" not in cfg
-    assert is_handle(cfg.data.train.deeplake_credentials)
+    assert is_handle(cfg.data.train.deeplake_credentials.token)
     converted, _ = convert_config(cfg)
     assert CredentialRef(converted.train_dataloader.dataset.credentials).resolve()[0] == TOKEN
+    assert "canary" not in texts_of(converted, tmp_path)
+
+
+BOTH = "dict(token=TOKEN, creds=dict(aws_secret_access_key='canary-key', endpoint_url='http://127.0.0.1:9'))"
+KEYS = {"aws_secret_access_key": "canary-key", "endpoint_url": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize(
+    ("written", "change", "expected"),
+    [
+        ("dict(token=TOKEN)", {}, (TOKEN, {})),
+        ("dict(token=TOKEN, creds=None)", {"token": "canary-new-1"}, ("canary-new-1", {})),
+        ("dict(token=None)", {"token": "canary-new-1"}, ("canary-new-1", {})),
+        (BOTH, {}, (TOKEN, KEYS)),
+        (BOTH, {"token": "canary-new-1"}, ("canary-new-1", KEYS)),
+        (BOTH, {"token": None}, ("canary-environment", KEYS)),
+        (
+            BOTH,
+            {"creds": {"aws_secret_access_key": "canary-new-2"}},
+            (TOKEN, {"aws_secret_access_key": "canary-new-2"}),
+        ),
+        (BOTH, {"creds": None}, (TOKEN, {})),
+        (
+            "dict(creds=dict(aws_secret_access_key='canary-key'))",
+            {},
+            ("canary-environment", {"aws_secret_access_key": "canary-key"}),
+        ),
+    ],
+)
+def test_a_script_can_change_credentials_entry_by_entry(
+    old, tmp_path, monkeypatch, written, change, expected
+):
+    monkeypatch.setenv("ACTIVELOOP_TOKEN", "canary-environment")
+    # Not as a variable: where nothing uses it, nobody knows that it is a secret.
+    text = OLD.replace(f"TOKEN = {TOKEN!r}\n", "").replace("dict(token=TOKEN)", written)
+    old.write_text(text.replace("TOKEN", repr(TOKEN)))
+    cfg = Config.fromfile(old)
+    for name, value in change.items():
+        cfg.data.train.deeplake_credentials[name] = value
+    assert "canary" not in texts_of(cfg, tmp_path)
+    converted, _ = convert_config(cfg)
+    assert CredentialRef(converted.train_dataloader.dataset.credentials).resolve() == expected
     assert "canary" not in texts_of(converted, tmp_path)
 
 

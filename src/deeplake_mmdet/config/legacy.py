@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.data_paths import check_data_paths
+from deeplake_mmdet.config.old_credentials import joined
 from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.legacy import Note, convert_config_dict, is_legacy
@@ -32,7 +33,7 @@ def convert_config(cfg: Config) -> tuple[Config, list[Note]]:
     """
     if not is_legacy(cfg):
         return cfg.copy(), []
-    content, _ = extract_secrets(cfg.to_dict())
+    content, _ = extract_secrets(joined(cfg.to_dict()))
     check_old_shape(content)
     content, notes = convert_config_dict(content)
     check_data_paths(content)

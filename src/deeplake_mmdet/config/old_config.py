@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config as _Config
 from mmengine.utils import mkdir_or_exist
 
+from deeplake_mmdet.config.old_credentials import joined, taken_apart
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
@@ -35,7 +36,8 @@ class Config(_Config):
     ) -> Config:
         """Read a config file for MMDetection 2.x or 3.x; it is not converted.
 
-        Literal credentials become handles, top-level variables that repeat them are removed, and
+        Literal credentials become handles, which a script can set anew, e.g.
+        ``cfg.data.train.deeplake_credentials.token = ...``; top-level variables that repeat them are removed.
         ``work_dir`` is ``./work_dirs/<config name>`` if the file does not set it.
 
         Args:
@@ -59,7 +61,8 @@ class Config(_Config):
             format_python_code=format_python_code,
         )
         content, secrets = extract_secrets(loaded.to_dict())
-        kind_of(content)  # refuses what is for neither version
+        if kind_of(content) == "2.x":
+            content = taken_apart(content)
         check_toolbox(content)
         if not content.get("work_dir"):
             content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
@@ -80,6 +83,6 @@ class Config(_Config):
 
     def _clean(self) -> _Config | None:
         """The same without secrets; None if it has none."""
-        content, secrets = extract_secrets(self.to_dict())
+        content, secrets = extract_secrets(joined(self.to_dict()))
         # Without a text, mmengine would read the file's.
         return _Config(content, cfg_text="#", filename=self.filename) if secrets else None
