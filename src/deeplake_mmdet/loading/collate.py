@@ -11,6 +11,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import get_worker_info
 
+from deeplake_mmdet.loading.statistics import pack_timed
 from deeplake_mmdet.registry import FUNCTIONS
 
 __all__ = ["packed_collate"]
@@ -32,7 +33,8 @@ def packed_collate(samples: list[Any]) -> Any:
         ``dict(inputs=[...], data_samples=[...])``; in a worker process something that becomes that when it is
         unpickled.
     """
-    batch = pseudo_collate(samples)
+    with pack_timed(images=len(samples)):
+        batch = pseudo_collate(samples)
     return batch if get_worker_info() is None else _Packed(batch)
 
 
@@ -43,6 +45,10 @@ class _Packed:
         self._batch = batch
 
     def __reduce__(self) -> Any:
+        with pack_timed():
+            return self._reduced()
+
+    def _reduced(self) -> Any:
         buffers: list[pickle.PickleBuffer] = []
         stream = io.BytesIO()
         _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(self._batch)

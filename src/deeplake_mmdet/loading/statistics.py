@@ -12,11 +12,16 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import get_worker_info
 
-__all__ = ["STAGES", "STATISTICS_VARIABLE", "StageTimes", "Statistics"]
+from deeplake_mmdet.pipeline_steps import watched
+
+__all__ = ["STAGES", "STATISTICS_VARIABLE", "StageTimes", "Statistics", "is_asked_for", "pack_timed"]
 
 STATISTICS_VARIABLE = "DEEPLAKE_MMDET_STATS"
-STAGES = ("fetch", "begin", "wait", "finish", "pack")
-_NUMBERS = ("seconds", "calls", "images", "bytes", "hits")
+# fetch: reading from the lake or its cache, in whatever thread. begin: the threads' part of a sample.
+# decode: loading images, within begin or finish. wait: until a batch's images are there. begun: until the
+# threads have done their part. finish: the rest of the pipeline. pack: collating, and leaving a worker.
+STAGES = ("fetch", "begin", "decode", "wait", "begun", "finish", "pack")
+_NUMBERS = ("seconds", "cpu", "calls", "images", "bytes", "hits")
 _MOST_WORKERS = 256
 
 
@@ -26,17 +31,24 @@ class StageTimes:
 
     Attributes:
         seconds: Wall-clock seconds, summed over threads and processes.
+        cpu: Seconds of CPU time of those threads; Deep Lake's own threads not included.
         calls: How often it ran.
         images: Number of images.
         bytes: Encoded bytes.
-        hits: Images that were there already (cache, or read with others before).
+        hits: Of ``wait``: batches of which everything was ready when they were asked for.
     """
 
-    seconds: float
-    calls: int
-    images: int
-    bytes: int
-    hits: int
+    seconds: float = 0.0
+    cpu: float = 0.0
+    calls: int = 0
+    images: int = 0
+    bytes: int = 0
+    hits: int = 0
+
+
+def is_asked_for() -> bool:
+    """Whether the environment variable ``DEEPLAKE_MMDET_STATS`` asks for counting."""
+    return os.environ.get(STATISTICS_VARIABLE, "0") not in ("", "0")
 
 
 class Statistics:
@@ -47,8 +59,7 @@ class Statistics:
     """
 
     def __init__(self, enabled: bool | None = None) -> None:
-        asked = os.environ.get(STATISTICS_VARIABLE, "0") not in ("", "0")
-        self.enabled = asked if enabled is None else enabled
+        self.enabled = is_asked_for() if enabled is None else enabled
         self._counts = torch.zeros(_MOST_WORKERS + 1, len(STAGES), len(_NUMBERS), dtype=torch.float64)
         if self.enabled:
             self._counts.share_memory_()  # type: ignore[no-untyped-call]
@@ -60,20 +71,36 @@ class Statistics:
         if not self.enabled:
             yield
             return
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.thread_time()
         try:
             yield
         finally:
-            self.add(stage, seconds=time.perf_counter() - start, calls=1, images=images)
+            seconds, cpu = time.perf_counter() - start, time.thread_time() - cpu
+            self.add(stage, seconds=seconds, cpu=cpu, calls=1, images=images)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Count the decoding of images inside as ``decode``; and the packing of batches from now on."""
+        if not self.enabled:
+            yield
+            return
+        global _packing
+        _packing = self
+        with watched(self._note):
+            yield
+
+    def _note(self, loads: bool, seconds: float, cpu: float) -> None:
+        if loads:
+            self.add("decode", seconds=seconds, cpu=cpu, calls=1, images=1)
 
     def add(self, stage: str, **numbers: float) -> None:
-        """Add to the counters of a stage: seconds, calls, images, bytes, hits."""
+        """Add to the counters of a stage: seconds, cpu, calls, images, bytes, hits."""
         if not self.enabled:
             return
         worker = get_worker_info()
         slot = 0 if worker is None else 1 + worker.id % _MOST_WORKERS
         with self._lock:
-            row = self._counts[slot, STAGES.index(stage)]
+            row = self._counts.numpy()[slot, STAGES.index(stage)]
             for name, number in numbers.items():
                 row[_NUMBERS.index(name)] += number
 
@@ -81,7 +108,7 @@ class Statistics:
         """All counters so far, by stage."""
         sums = self._counts.sum(0).tolist()
         return {
-            stage: StageTimes(row[0], *(int(number) for number in row[1:]))
+            stage: StageTimes(*row[:2], *(int(number) for number in row[2:]))
             for stage, row in zip(STAGES, sums, strict=True)
         }
 
@@ -95,3 +122,16 @@ class Statistics:
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+
+_packing: Statistics | None = None
+
+
+@contextlib.contextmanager
+def pack_timed(images: int = 0) -> Iterator[None]:
+    """Count what collating takes, for the feed that this process has made samples for last."""
+    if _packing is None:
+        yield
+        return
+    with _packing.timed("pack", images=images):
+        yield
