@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import deeplake
 import numpy as np
@@ -15,7 +16,7 @@ from old_configs import innermost, old_config
 
 from deeplake_mmdet import build_detector, train_detector
 from deeplake_mmdet.demo.lakes import write_demo_lake
-from deeplake_mmdet.errors import ConfigError, CredentialError
+from deeplake_mmdet.errors import ColumnError, ConfigError, CredentialError
 from deeplake_mmdet.lake import CredentialRef
 from deeplake_mmdet.training.prepare import prepare_config
 
@@ -233,3 +234,24 @@ def test_masks_are_optional(lake):
     sample = next(iter(read(content)))["data_samples"][0]
     assert np.isfinite(sample.gt_instances.bboxes.tensor).all()
     assert "masks" not in sample.gt_instances
+
+
+@pytest.mark.parametrize(
+    ("name", "best", "near"),
+    [("COCO", "bbox_map", "coco/bbox_mAP"), ("PascalVOC", "AP75", "pascal_voc/AP50")],
+)
+def test_a_best_score_that_no_metric_gives_is_told_before_training(lake, name, best, near):
+    cfg = Config(old_config(lake[0], lake[0]))
+    cfg.deeplake_metrics_format = name
+    cfg.evaluation = {"interval": 1, "save_best": best, "rule": "greater"}
+    with pytest.raises(ConfigError, match=f"perhaps '{near}' is meant"):
+        train_detector(build_detector(cfg.model), cfg)
+    assert not list(Path().rglob("*.pth"))
+
+
+def test_masks_cannot_be_scored_where_there_are_none(lake):
+    cfg = Config(old_config(lake[0], lake[0]))
+    cfg.evaluation = {"interval": 1, "metric": ["bbox", "segm"]}
+    with pytest.raises(ColumnError, match="this lake has none"):
+        train_detector(build_detector(cfg.model), cfg)
+    assert not list(Path().rglob("*.pth"))

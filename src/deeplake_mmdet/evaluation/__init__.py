@@ -7,6 +7,7 @@ from deeplake_mmdet.evaluation.coco_scores import ClassScore
 from deeplake_mmdet.evaluation.dump import DumpPredictions
 from deeplake_mmdet.evaluation.export import check_target
 from deeplake_mmdet.evaluation.from_file import Evaluated, evaluate_predictions
+from deeplake_mmdet.evaluation.gather import LakeMetric
 from deeplake_mmdet.evaluation.voc_metric import VOCMetric
 from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
 
@@ -15,6 +16,7 @@ __all__ = [
     "CocoMetric",
     "DumpPredictions",
     "Evaluated",
+    "LakeMetric",
     "VOCClassScore",
     "VOCMetric",
     "check_target",

@@ -16,9 +16,10 @@ from deeplake_mmdet.evaluation.export import write_coco_results
 from deeplake_mmdet.evaluation.gather import LakeMetric
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.recalls import box_recalls
-from deeplake_mmdet.evaluation.samples import Found, read_sample
+from deeplake_mmdet.evaluation.samples import Found, check_has_masks, read_sample
 from deeplake_mmdet.evaluation.tables import class_lines
 from deeplake_mmdet.evaluation.truth import Scope, scope_of
+from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.registry import METRICS
 
 __all__ = ["CocoMetric"]
@@ -122,6 +123,30 @@ class CocoMetric(LakeMetric):
         self.analysis_score = analysis_score
         self.class_scores: tuple[ClassScore, ...] = ()
         self.curves: dict[str, Curves] = {}
+
+    def check_view(self, view: LakeView) -> None:
+        """Refuse a lake without masks if these are to be scored.
+
+        Args:
+            view: A lake that will be scored.
+
+        Raises:
+            ColumnError: It has no masks.
+        """
+        if "segm" in self.metrics and not self.format_only:
+            check_has_masks(view)
+
+    def result_keys(self) -> frozenset[str] | None:
+        """Names of the scores, without prefix, but those of classes."""
+        found: set[str] = set()
+        for metric in () if self.format_only else self.metrics:
+            if metric == "proposal_fast":
+                found.update(f"AR@{limit}" for limit in self.proposal_nums)
+            elif metric == "proposal":
+                found.update(self.metric_items or _RECALLS)
+            else:
+                found.update(f"{metric}_{item}" for item in self.metric_items or _PRECISIONS)
+        return frozenset(found)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep the predictions of one batch; masks as run lengths.

@@ -7,6 +7,8 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, collect_results, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from deeplake_mmdet.lake import LakeView
+
 __all__ = ["LakeMetric"]
 
 
@@ -17,6 +19,18 @@ class LakeMetric(BaseMetric):
     real ones. Here everything arrives and each image counts once. Results are shipped as one object per
     process.
     """
+
+    def check_view(self, view: LakeView) -> None:
+        """Refuse a lake that cannot give what is to be scored. To be called before any work.
+
+        Args:
+            view: A lake that will be scored.
+        """
+        del view
+
+    def result_keys(self) -> frozenset[str] | None:
+        """Names of the scores, without prefix, but those of classes; None if they are not known."""
+        return None
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Score what all processes have kept.

@@ -90,6 +90,14 @@ class VOCMetric(LakeMetric):
         self.use_legacy_coordinate = use_legacy_coordinate
         self.voc_scores: dict[float, tuple[VOCClassScore, ...]] = {}
 
+    def result_keys(self) -> frozenset[str] | None:
+        """Names of the scores, without prefix."""
+        if self.metric == "mAP":
+            return frozenset({"mAP", *(_key(threshold) for threshold in self.iou_thrs)})
+        found = {f"recall@{limit}@{threshold}" for limit in self.proposal_nums for threshold in self.iou_thrs}
+        means = {f"AR@{limit}" for limit in self.proposal_nums} if len(self.iou_thrs) > 1 else set()
+        return frozenset(found | means)
+
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep the predictions of one batch.
 
@@ -125,7 +133,7 @@ class VOCMetric(LakeMetric):
             self.voc_scores[threshold] = scores
             measured = [score.ap for score in scores if score.objects]
             means.append(float(np.mean(measured)) if measured else 0.0)
-            by_threshold[f"AP{int(threshold * 100):02d}"] = means[-1]
+            by_threshold[_key(threshold)] = means[-1]
             logger = MMLogger.get_current_instance()
             logger.info("IoU %s, %s\n%s", threshold, self._convention(), voc_lines(scores, means[-1]))
         return {"mAP": sum(means) / len(means), **by_threshold}
@@ -150,3 +158,7 @@ class VOCMetric(LakeMetric):
         return (
             "boxes one pixel larger than their corners say" if self.use_legacy_coordinate else "exact boxes"
         )
+
+
+def _key(threshold: float) -> str:
+    return f"AP{int(threshold * 100):02d}"

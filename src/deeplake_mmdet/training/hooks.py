@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.evaluation import LakeMetric
+from deeplake_mmdet.training.skipped import lakes_inside
 
-__all__ = ["ClassCheckHook", "MetaHook"]
+__all__ = ["ClassCheckHook", "EvaluationCheckHook", "MetaHook"]
 
 
 class ClassCheckHook(Hook):
@@ -41,6 +44,41 @@ class ClassCheckHook(Hook):
                     )
 
 
+class EvaluationCheckHook(Hook):
+    """Stops before the first iteration if validation could only fail, after an epoch of training."""
+
+    priority = "VERY_HIGH"
+
+    def before_run(self, runner: Any) -> None:
+        """Compare lakes, metrics and ``save_best``.
+
+        Raises:
+            DeepLakeMMDetError: A lake cannot give what a metric needs, or no metric gives what ``save_best``
+                goes by.
+        """
+        if not hasattr(runner._val_loop, "evaluator"):  # none, or not built
+            return
+        metrics = runner._val_loop.evaluator.metrics
+        for metric in metrics:
+            for lake in lakes_inside(runner._val_loop.dataloader.dataset):
+                if isinstance(metric, LakeMetric):
+                    metric.check_view(lake.view)
+        keys = [_keys_of(metric) for metric in metrics]
+        if None in keys:
+            return
+        known = sorted(key for part in keys if part for key in part)
+        for best in _save_best(runner):
+            # Scores of classes are not among the known ones.
+            if best not in (*known, "auto") and not best.endswith("_precision"):
+                near = get_close_matches(best, known, n=1)
+                raise ConfigError(
+                    f"No metric gives {best!r}, by which the best checkpoint is to be kept",
+                    where="config key 'default_hooks.checkpoint.save_best', in a 2.x config "
+                    "'evaluation.save_best'",
+                    advice=(f"perhaps {near[0]!r} is meant; " if near else "") + f"known: {', '.join(known)}",
+                )
+
+
 class MetaHook(Hook):
     """Adds entries to the ``meta`` of checkpoints; MMEngine's own win, for resuming needs them.
 
@@ -68,3 +106,13 @@ def _predicts_classes(name: str, module: Any) -> bool:
 
     has = isinstance(getattr(module, "num_classes", None), int) and "head" in name
     return has and not name.endswith("rpn_head") and not isinstance(module, VGG | FusedSemanticHead)
+
+
+def _keys_of(metric: Any) -> set[str] | None:
+    keys = metric.result_keys() if isinstance(metric, LakeMetric) else None
+    return None if keys is None else {f"{metric.prefix}/{key}" if metric.prefix else key for key in keys}
+
+
+def _save_best(runner: Any) -> list[str]:
+    found = [hook.save_best for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.save_best]
+    return [str(key) for keys in found for key in ([keys] if isinstance(keys, str) else keys)]

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.ops import log_ops_in_use
-from deeplake_mmdet.training.hooks import ClassCheckHook, MetaHook
+from deeplake_mmdet.training.hooks import ClassCheckHook, EvaluationCheckHook, MetaHook
 from deeplake_mmdet.training.launch import join, on_cpu
 
 __all__ = ["make_runner"]
@@ -68,6 +68,7 @@ def make_runner(
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     if not only_test:
         runner.register_hook(ClassCheckHook())
+        runner.register_hook(EvaluationCheckHook())
     if meta:
         runner.register_hook(MetaHook(meta))
     log_ops_in_use()

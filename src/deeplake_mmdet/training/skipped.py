@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from deeplake_mmdet.dataset import DeepLakeDataset
 
-__all__ = ["write_skipped_rows"]
+__all__ = ["lakes_inside", "write_skipped_rows"]
 
 
 def write_skipped_rows(runner: Runner) -> Path | None:
@@ -42,12 +42,13 @@ def _datasets(runner: Runner) -> Iterator[DeepLakeDataset]:
     # The loops are plain dicts until they are built.
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         if hasattr(loop, "dataloader"):
-            yield from _inside(loop.dataloader.dataset)
+            yield from lakes_inside(loop.dataloader.dataset)
 
 
-def _inside(dataset: Any) -> Iterator[DeepLakeDataset]:
+def lakes_inside(dataset: Any) -> Iterator[DeepLakeDataset]:
+    """The lakes that a dataset, with wrappers and all, reads."""
     if isinstance(dataset, DeepLakeDataset):
         yield dataset
     for inner in (getattr(dataset, "dataset", None), *getattr(dataset, "datasets", ())):
         if inner is not None:
-            yield from _inside(inner)
+            yield from lakes_inside(inner)
