@@ -57,6 +57,8 @@ def open_loader(spec: dict[str, Any]) -> Callable[[int], Iterable[Any]]:
         persistent_workers=workers > 0,
         collate_fn=collate,
         drop_last=True,
+        # Forked workers share the connection over which the index was fetched, and read each other's bytes.
+        multiprocessing_context="spawn" if workers and spec.get("endpoint") else None,
     )
     return lambda number: loader
 
