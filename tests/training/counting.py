@@ -113,7 +113,7 @@ class KillWorker:
         self.row = row
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        if Path(results["img_path"]).stem == str(self.row) and get_worker_info() is not None:
+        if int(Path(results["img_path"]).stem) == self.row and get_worker_info() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
         return results
 

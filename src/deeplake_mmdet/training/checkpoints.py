@@ -101,7 +101,7 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
     for path in _candidates(folder, named):
         if not path.is_file():
             print_log(f"The last checkpoint is not there any more: {path}", "current", 30)
-        elif is_whole(path):
+        elif _is_whole(path):
             if path != named:
                 print_log(f"The newest checkpoint that can be read is {path}", "current", 30)
             return path
@@ -110,7 +110,7 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
     return None
 
 
-def is_whole(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
     """Whether a checkpoint file is complete and undamaged; reads all of it."""
     try:
         with zipfile.ZipFile(path) as archive:

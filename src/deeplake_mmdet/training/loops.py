@@ -33,7 +33,7 @@ class _Positioned:
     _iter: int
     _max_iters: int
     resting: dict[str, Any] | None = None
-    _batches_now: Any = None
+    _batches_now: Any = None  # the loader's iterator, for telling which worker died
 
     @property
     def batch_sampler(self) -> LakeBatchSampler | None:

@@ -74,11 +74,12 @@ def was_validated(loop: Any) -> bool:
 
 
 def _adopt_seed(runner: Any, hook: RunStateHook, state: dict[str, Any]) -> None:
-    """Without a seed in the config, each start draws another one: the checkpoint's is the run's."""
-    seed, loader_cfg = state["pins"]["seed"], runner.cfg.get("train_dataloader") or {}
-    given = (runner.cfg.get("randomness") or {}).get("seed")
+    """A sampler without a seed in the config draws one at each start: the checkpoint's is the run's."""
+    seed, cfg = state["pins"]["seed"], runner.cfg
+    randomness = cfg.get("randomness") or {}
+    given = None if randomness.get("diff_rank_seed") else randomness.get("seed")
     if given is None:
-        given = (loader_cfg.get("sampler") or {}).get("seed") if isinstance(loader_cfg, dict) else None
+        given = ((cfg.get("train_dataloader") or {}).get("sampler") or {}).get("seed")
     sampler = getattr(runner.train_dataloader.batch_sampler, "sampler", None)
     if given is None and seed is not None and isinstance(sampler, LakeSampler) and sampler.seed != seed:
         sampler.reseed(seed)

@@ -1,0 +1,145 @@
+"""What a checkpoint is pinned to: resuming on other data is refused unless asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from counting import Diary, passes, recording_config, rows_of
+
+from deeplake_mmdet import train
+from deeplake_mmdet.demo.lakes import write_demo_lake
+from deeplake_mmdet.errors import ConfigError
+
+ROWS = 10
+LAKE = "train_dataloader.dataset"
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A lake, and a run on it."""
+    folder = tmp_path_factory.mktemp("ended")
+    write_demo_lake(folder / "lake", count=ROWS, seed=0)
+    train(recording_config(str(folder / "lake"), folder / "run"))
+    return {"lake": str(folder / "lake"), "run": folder / "run", "middle": folder / "run" / "iter_4.pth"}
+
+
+@pytest.fixture
+def newer_lake(ended: dict[str, Any], tmp_path: Path) -> str:
+    """A copy of the lake to which a version was added that changes nothing."""
+    import deeplake
+
+    copy = tmp_path / "newer"
+    shutil.copytree(ended["lake"], copy)
+    lake = deeplake.open(str(copy))
+    lake["labels"][0] = lake["labels"][0]
+    lake.commit("a new version")
+    return str(copy)
+
+
+def resume(ended: dict[str, Any], folder: Path, lake: str | None = None, **options: Any) -> Path:
+    cfg = recording_config(lake or ended["lake"], folder, **options)
+    train(cfg, resume=ended["middle"])
+    return folder / "iter_9.pth"
+
+
+OTHERS = {
+    "query": ({f"{LAKE}.query": "SELECT * ORDER BY ROW_NUMBER() DESC"}, "is read through another query"),
+    "length": ({f"{LAKE}.indices": 8}, "the dataset has 8 samples, had 10"),
+    "rows": ({f"{LAKE}.indices": [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]}, "gives other rows to training"),
+    "seed": ({"randomness.seed": 4}, "the seed is 4, was 3"),
+    "shuffling": (
+        {"fast_loader": {"_delete_": True, "mode": "threads", "shuffle": "chunk"}},
+        "shuffle is 'chunk', was 'full'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_data_or_another_order_is_refused(ended, tmp_path, case):
+    options, words = OTHERS[case]
+    with pytest.raises(ConfigError, match=words) as caught:
+        resume(ended, tmp_path / "run", **options)
+    assert "resume_anyway" in str(caught.value)
+    assert not list((tmp_path / "run").glob("*.pth"))
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_another_version_is_refused_unless_asked_for(ended, newer_lake, tmp_path):
+    with pytest.raises(ConfigError, match="is at another version"):
+        resume(ended, tmp_path / "refused", newer_lake)
+    resume(ended, tmp_path / "asked", newer_lake, resume_anyway=True)
+    rows = rows_of(tmp_path / "asked" / "iter_10.pth")
+    # one pass, the batch of the second that the checkpoint holds, then the second anew, and the third
+    assert len(rows) == ROWS + 4 + 2 * ROWS
+    assert passes(rows[ROWS + 4 :], ROWS) == [list(range(ROWS))] * 2
+    saved = torch.load(tmp_path / "asked" / "iter_10.pth", weights_only=False)["deeplake_mmdet"]
+    assert saved["pins"]["lakes"][0]["url"] == newer_lake
+
+
+def test_a_copy_of_the_lake_is_the_same_lake(ended, tmp_path):
+    shutil.copytree(ended["lake"], tmp_path / "copy")
+    last = resume(ended, tmp_path / "run", str(tmp_path / "copy"))
+    assert rows_of(last) == rows_of(ended["run"] / "iter_9.pth")
+
+
+def test_a_checkpoint_of_the_other_loop_is_refused(ended, tmp_path):
+    with pytest.raises(ConfigError, match="the loop is IterTrainLoop, was EpochTrainLoop"):
+        resume(ended, tmp_path / "run", iterations=True)
+
+
+def test_without_a_seed_the_order_goes_on(ended, tmp_path):
+    free = recording_config(ended["lake"], tmp_path / "free")
+    free.pop("randomness")
+    train(free)
+    again = recording_config(ended["lake"], tmp_path / "again")
+    again.pop("randomness")
+    train(again, resume=tmp_path / "free" / "iter_5.pth")
+    assert rows_of(tmp_path / "again" / "iter_9.pth") == rows_of(tmp_path / "free" / "iter_9.pth")
+    starts = json.loads((tmp_path / "again" / "run.json").read_text())["starts"]
+    assert starts[0]["seed"] == json.loads((tmp_path / "free" / "run.json").read_text())["starts"][0]["seed"]
+
+
+@pytest.mark.parametrize("iterations", [False, True])
+def test_a_stock_checkpoint_is_resumed_as_mmengine_does(ended, tmp_path, iterations):
+    train(recording_config(ended["lake"], tmp_path / "whole", iterations=iterations))
+    stock = torch.load(tmp_path / "whole" / "iter_4.pth", weights_only=False)
+    del stock["deeplake_mmdet"]
+    torch.save(stock, tmp_path / "stock.pth")
+    train(
+        recording_config(ended["lake"], tmp_path / "run", iterations=iterations),
+        resume=tmp_path / "stock.pth",
+    )
+    steps = [event[1:4] for event in Diary.events[str(tmp_path / "run")] if event[0] == "step"]
+    if iterations:  # MMEngine skips what has been used; here without reading it
+        rows = rows_of(tmp_path / "run" / "iter_9.pth")
+        assert rows == rows_of(tmp_path / "whole" / "iter_9.pth")
+        assert steps == [(0, number, number) for number in range(4, 9)]
+    else:  # MMEngine begins the epoch anew
+        assert steps == [(1, 4, 0), (1, 5, 1), (1, 6, 2), (2, 7, 0), (2, 8, 1), (2, 9, 2)]
+
+
+def test_the_record_and_every_checkpoint_name_the_pinned_lake(ended):
+    lake = ended["lake"]
+    (start,) = json.loads((ended["run"] / "run.json").read_text())["starts"]
+    assert start["lakes"][0]["url"] == lake
+    assert start["lakes"][0]["version"]
+    assert start["lakes"][0]["rows"] == ROWS
+    assert start["seed"] == 3
+    assert start["loader"] == {"mode": "threads", "workers": 2, "batch_size": 4}
+    assert {"torch", "deeplake", "deeplake-mmdet", "onedl-mmdetection"} <= set(start["packages"])
+    for path in ended["run"].glob("iter_*.pth"):
+        state = torch.load(path, weights_only=False)["deeplake_mmdet"]
+        assert state["pins"]["lakes"] == start["lakes"]
+        assert (state["batch_size"], state["ranks"]) == (4, 1)
+
+
+def test_the_record_tells_of_every_start(ended, tmp_path):
+    shutil.copytree(ended["run"], tmp_path / "run")
+    train(recording_config(ended["lake"], tmp_path / "run"), resume=tmp_path / "run" / "iter_5.pth")
+    starts = json.loads((tmp_path / "run" / "run.json").read_text())["starts"]
+    assert [start["resumed_from"] for start in starts] == [None, {"epoch": 1, "iter": 5}]
