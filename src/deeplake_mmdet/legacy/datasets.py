@@ -175,8 +175,15 @@ class _Converter:
     def _filter(self, settings: Settings, kind: str, *, lake: bool) -> Dataset:
         empty, least = settings.take("filter_empty_gt", True), settings.take("min_size")
         if not self.train:
-            return {"test_mode": True}
+            return {"test_mode": True}  # 2.x filtered no test data either
         if kind in _UNFILTERED:
+            if not empty or least is not None:
+                self.notes.dropped(
+                    settings.at("filter_empty_gt"),
+                    "dropped",
+                    f"the {kind} of 3.x has no filter",
+                    old={"filter_empty_gt": empty, "min_size": least},
+                )
             return {}
         if lake:
             self.notes.info(

@@ -36,7 +36,8 @@ _OF_DATASET = {
     "OpenImagesDataset": "OpenImagesMetric",
     "OpenImagesChallengeDataset": "OpenImagesMetric",
 }
-_IGNORED = ("logger", "broadcast_bn_buffer", "tmpdir", "priority", "test_fn", "nproc", "type", "by_epoch")
+_IGNORED = ("logger", "tmpdir", "priority", "test_fn", "nproc", "file_client_args")
+_RENAMED = {"iou_thr": "iou_thrs", "jsonfile_prefix": "outfile_prefix"}
 
 
 @dataclass
@@ -82,9 +83,10 @@ def convert_evaluation(cfg: Mapping[str, Any], data: Data, by_epoch: bool, notes
     options |= settings.move("use_group_of", "get_supercategory")
     if take("gpu_collect"):
         options["collect_device"] = "gpu"
-    take("file_client_args")
     for name in _IGNORED:
-        take(name)
+        settings.drop(name, "the loops of 3.x do it their own way")
+    settings.drop("type", "3.x has one way to evaluate", harmless=(None, "EvalHook", "DistEvalHook"))
+    settings.drop("broadcast_bn_buffer", "use SyncNormHook", harmless=(None, True))
     settings.drop_rest("no 3.x metric has such an argument")
     style = metrics_format(cfg) or "COCO"
     for split in ("val", "test"):
@@ -97,9 +99,17 @@ def convert_evaluation(cfg: Mapping[str, Any], data: Data, by_epoch: bool, notes
             made = _file_metrics(source, metrics, options, notes)
         if made:
             found.evaluators[split] = made[0] if len(made) == 1 else made
+            _note_unused(options, made, notes)
     if isinstance(best := found.checkpoint.get("save_best"), str):
         found.checkpoint["save_best"] = _best_key(best, found.evaluators.get("val"))
     return found
+
+
+def _note_unused(options: Mapping[str, Any], made: list[Metric], notes: Notebook) -> None:
+    for name, value in options.items():
+        if value is not None and not any(_RENAMED.get(name, name) in metric for metric in made):
+            kinds = " and ".join(str(metric["type"]) for metric in made)
+            notes.dropped(f"evaluation.{name}", "dropped", f"{kinds} has no such option", old=value)
 
 
 def _names(metric: Any) -> list[str]:

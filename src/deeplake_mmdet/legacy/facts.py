@@ -19,6 +19,8 @@ class Facts:
         normalize: ``mean``, ``std`` and ``to_rgb``.
         divisor: To a multiple of which images are padded.
         pad_value: With what, if not with 0.
+        mask_pad: With what masks are padded, if not with 0.
+        seg_pad: With what semantic maps are padded, if not with 255.
         fixed_pad: Height and width to which normalised images are padded.
         rgb: Whether images are loaded as RGB.
         masks: Whether masks are loaded.
@@ -33,6 +35,8 @@ class Facts:
     normalize: dict[str, Any] | None = None
     divisor: int | None = None
     pad_value: Any = None
+    mask_pad: int | None = None
+    seg_pad: int | None = None
     fixed_pad: tuple[int, int] | None = None
     rgb: bool = False
     masks: bool = False

@@ -22,12 +22,14 @@ _LOOP_KEYS = ("type", "max_epochs", "max_iters", "val_interval", "val_begin", "d
 def convert_model(cfg: Mapping[str, Any], facts: Mapping[str, list[Facts]], notes: Notebook) -> Part | None:
     """Convert ``model`` and give it the preprocessor that the pipelines imply; None if there is no model."""
     if not cfg.get("model"):
+        why = "the file has no model; this is what belongs into the one that it is for"
+        notes.info("model", "no data_preprocessor is made", why, new=preprocessor_of(facts, notes))
         return None
     model = dict(_walk(cfg["model"], "model", notes))
     model = _old_places(cfg, model, notes)
     model = _detector(model, facts.get("train", []), notes)
     found = preprocessor_of(facts, notes)
-    model = _yolox(model, found)
+    model = _yolox(model, found, notes)
     given = model.pop("data_preprocessor", None)  # of a 3.x base
     if given is not None:
         found = {**given, **{name: value for name, value in found.items() if name != "type"}}
@@ -98,17 +100,22 @@ def preprocessor_of(facts: Mapping[str, list[Facts]], notes: Notebook) -> Part:
     value = next((item.pad_value for item in everything if item.pad_value), None)
     if value:
         new["pad_value"] = value
+    pads: Part = {}
     if any(item.masks for item in train):
-        new["pad_mask"] = True
+        pads["pad_mask"] = True
+        if (mask_pad := next((item.mask_pad for item in train if item.mask_pad), None)) is not None:
+            pads["mask_pad_value"] = mask_pad
     if any(item.seg for item in train):
-        new["pad_seg"] = True
+        pads["pad_seg"] = True
+        if (seg_pad := next((item.seg_pad for item in train if item.seg_pad is not None), None)) is not None:
+            pads["seg_pad_value"] = seg_pad
+    new |= pads
     size = next((item.fixed_pad for item in train if item.fixed_pad), None)
     if size:
         pad: Part = {"type": "BatchFixedSizePad", "size": size}
         if value:
             pad["img_pad_value"] = value
-        pad["pad_mask"] = "pad_mask" in new
-        pad["pad_seg"] = "pad_seg" in new
+        pad |= {"pad_mask": False, "pad_seg": False, **pads}
         new["batch_augments"] = [pad]
     return new
 
@@ -172,14 +179,19 @@ def _walk(node: Any, key: str, notes: Notebook) -> Any:
             why = "MMDetection 3.x's own cannot predict; parameters and checkpoints are the same"
             notes.info(f"{key}.type", "becomes ours", why, old=kind, new=new["type"])
         elif kind == "StageCascadeRPNHead":
-            new.pop("sampling", None)  # follows from train_cfg now
+            _leave_out(new, "sampling", key, "it follows from train_cfg", notes)
         elif kind == "CascadeRPNHead":
             new.setdefault("num_classes", 1)  # 3.x asks for it
         elif kind == "NASFPN":
-            new.pop("add_extra_convs", None)  # 2.x never read it
+            _leave_out(new, "add_extra_convs", key, "2.x never read it", notes)
         elif kind in ("NormedLinear", "NormedConv2d") and "tempearture" in new:
             new["temperature"] = new.pop("tempearture")
     return new
+
+
+def _leave_out(node: Part, name: str, key: str, why: str, notes: Notebook) -> None:
+    if name in node:
+        notes.info(f"{key}.{name}", "left out", why, old=node.pop(name))
 
 
 def _assigner(assigner: Part) -> Part:
@@ -211,18 +223,26 @@ def _detector(model: Part, facts: list[Facts], notes: Notebook) -> Part:
     if kind in ("DETR", "DeformableDETR"):
         model = convert_detr(model, notes)
     if isinstance(model.get("panoptic_head"), Mapping):
-        model["panoptic_head"] = convert_mask_head(dict(model["panoptic_head"]))
+        model["panoptic_head"] = convert_mask_head(dict(model["panoptic_head"]), notes)
     if kind == "FCOS" and model.get("train_cfg"):
-        notes.info("model.train_cfg", "left out", "FCOS assigns boxes by itself and never used it")
+        why = "FCOS assigns boxes by itself and never used it"
+        notes.info("model.train_cfg", "left out", why, old=model["train_cfg"])
         model["train_cfg"] = None
     if kind == "YOLACT" and "segm_head" in model:
-        model = _yolact(model)
+        model = _yolact(model, notes)
     if kind in ("PanopticFPN", "TwoStagePanopticSegmentor") and isinstance(model.get("test_cfg"), Mapping):
         test = dict(model["test_cfg"])
         if panoptic := test.get("panoptic"):
             # The fusion head reads its own two; the rest moved to the boxes and masks that it fuses.
             own = ("mask_overlap", "stuff_area_limit")
             moved = {name: value for name, value in panoptic.items() if name not in own}
+            if replaced := {
+                name: value
+                for name, value in (test.get("rcnn") or {}).items()
+                if moved.get(name, value) != value
+            }:
+                why = "test_cfg.panoptic decides, and 3.x reads its settings here"
+                notes.info("model.test_cfg.rcnn", "replaced", why, old=replaced, new=moved)
             test["rcnn"] = {**(test.get("rcnn") or {}), **moved}
             test["panoptic"] = {name: panoptic[name] for name in own if name in panoptic}
             model["test_cfg"] = test
@@ -244,8 +264,10 @@ def _semantic_scale(model: Part, scale: float, notes: Notebook) -> Part:
     return model
 
 
-def _yolact(model: Part) -> Part:
+def _yolact(model: Part, notes: Notebook) -> Part:
     segmentation = dict(model.pop("segm_head"))
+    why = "its loss moves to mask_head.loss_segm; classes and channels are those of the mask head"
+    notes.info("model.segm_head", "becomes part of the mask head", why, old=segmentation)
     mask_head = {**model.get("mask_head", {}), "with_seg_branch": True}
     mask_head["loss_segm"] = segmentation.get(
         "loss_segm", {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0}
@@ -254,13 +276,13 @@ def _yolact(model: Part) -> Part:
     return {**model, "mask_head": mask_head, "test_cfg": test}
 
 
-def _yolox(model: Part, preprocessor: Part) -> Part:
+def _yolox(model: Part, preprocessor: Part, notes: Notebook) -> Part:
     """Resizing of whole batches moved into the preprocessor; sizes are pixels now."""
     if model.get("type") != "YOLOX":
         return model
     if "data_preprocessor" in model and not {"input_size", "random_size_range"} & set(model):
         return model  # of a 3.x base
-    model.pop("input_size", None)  # every size comes from the range and the pipeline
+    _leave_out(model, "input_size", "model", "the pipeline's size counts until the first change", notes)
     low, high = model.pop("random_size_range", (15, 25))
     step, every = model.pop("size_multiplier", 32), model.pop("random_size_interval", 10)
     preprocessor.setdefault("pad_size_divisor", step)

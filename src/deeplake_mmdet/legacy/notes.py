@@ -32,11 +32,8 @@ class Note:
     new: Any = None
 
     def __str__(self) -> str:
-        values = (
-            ""
-            if self.old is None
-            else f" ({self.old!r}" + (")" if self.new is None else f" -> {self.new!r})")
-        )
+        values = " -> ".join(repr(value) for value in (self.old, self.new) if value is not None)
+        values = f" ({values})" if values else ""
         reason = f": {self.why}" if self.why else ""
         return f"[{self.severity}] {self.key}: {self.what}{values}{reason}"
 

@@ -10,7 +10,8 @@ from deeplake_mmdet.legacy.notes import Notebook, Settings
 
 __all__ = ["convert_optimizer"]
 
-_PLAIN = (None, "OptimizerHook", "DistOptimizerHook", "Fp16OptimizerHook", "GradientCumulativeOptimizerHook")
+_MIXED = ("Fp16OptimizerHook", "GradientCumulativeFp16OptimizerHook")
+_PLAIN = (None, "OptimizerHook", "DistOptimizerHook", "GradientCumulativeOptimizerHook", *_MIXED)
 
 
 def convert_optimizer(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
@@ -52,15 +53,17 @@ def convert_optimizer(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]
         "set find_unused_parameters=True to find such parameters",
         harmless=(None, False),
     )
-    for name in ("coalesce", "bucket_size_mb", "bucket_size", "distributed", "use_fp16", "update_interval"):
-        settings.take(name)  # how gradients travelled between processes; DDP's business now
+    for name in ("coalesce", "bucket_size_mb", "bucket_size", "distributed"):
+        settings.drop(name, "torch's DistributedDataParallel moves gradients between processes")
+    for name in ("use_fp16", "update_interval"):
+        settings.take(name)  # read above
     settings.drop_rest("3.x has no such setting of the optimizer hook")
     return wrapper
 
 
 def _precision(cfg: Mapping[str, Any], hook: Settings, kind: Any, notes: Notebook) -> dict[str, Any]:
     settings = Settings(cfg.get("fp16"), "fp16", notes)
-    wanted = cfg.get("fp16") is not None or kind == "Fp16OptimizerHook" or hook.take("use_fp16")
+    wanted = cfg.get("fp16") is not None or kind in _MIXED or hook.take("use_fp16")
     if not wanted:
         return {}
     scale = settings.take("loss_scale", hook.take("loss_scale", 512.0))

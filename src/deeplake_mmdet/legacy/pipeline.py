@@ -86,6 +86,9 @@ def convert_pipeline(
                     tail = [_pack(inner, inner_place, notes, train, extra_meta)]
                 elif inner.get("type") != "RandomFlip":
                     body += convert_step(inner, inner_place, facts, notes)
+                elif inner.get("flip_ratio") is not None:
+                    why = "MultiScaleFlipAug decides about flips, in 2.x too"
+                    notes.info(f"{inner_place}.flip_ratio", "left out", why, old=inner["flip_ratio"])
         else:
             body += convert_step(step, place, facts, notes)
     if lake and whole:

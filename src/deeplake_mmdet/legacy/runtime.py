@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.files import backend_args
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 from deeplake_mmdet.legacy.schedule import Loop
 
@@ -44,8 +45,11 @@ def loop_of(cfg: Mapping[str, Any], notes: Notebook) -> Loop:
             advice=f"known are {', '.join(_RUNNERS)}",
         )
     settings.drop_rest("3.x loops have no such setting")
+    total = cfg.get("total_epochs")
+    if total is not None and epochs is not None and total != epochs:
+        notes.info("total_epochs", "left out", "runner.max_epochs counts", old=total, new=epochs)
     if epochs is None and iters is None:
-        epochs = cfg.get("total_epochs")
+        epochs = total
         if epochs is None:
             notes.info("runner", "one epoch is assumed", "the config does not say how long to train")
     if epochs is not None or iters is None:
@@ -80,7 +84,7 @@ def convert_hooks(
     """``default_hooks``, ``custom_hooks``, ``visualizer`` and ``log_processor``."""
     log = Settings(cfg.get("log_config"), "log_config", notes)
     interval = log.take("interval", 50)
-    backends = _backends(log.take("hooks") or (), notes)
+    backends = _backends(log.take("hooks") or (), interval, loop, notes)
     log.drop_rest("3.x has no such setting of the log")
     found: dict[str, Any] = {
         "default_hooks": {
@@ -114,23 +118,29 @@ def _checkpoint(
     hook |= settings.move(
         "max_keep_ckpts", "save_last", "save_optimizer", "out_dir", "filename_tmpl", "save_begin"
     )
-    for name in ("type", "create_symlink", "meta", "sync_buffer", "file_client_args"):
-        settings.take(name)
+    settings.drop("type", "3.x has one checkpoint hook", harmless=(None, "CheckpointHook"))
+    settings.drop("create_symlink", "3.x writes the file last_checkpoint instead", harmless=(None, True))
+    for name in ("meta", "sync_buffer"):
+        settings.drop(name, "3.x keeps its own meta, and buffers as rank 0 has them", harmless=(None, False))
+    hook |= backend_args(settings)
     settings.drop_rest("CheckpointHook has no such argument")
     return {**hook, **{name: value for name, value in best.items() if value is not None}}
 
 
-def _backends(hooks: Any, notes: Notebook) -> list[dict[str, Any]]:
+def _backends(hooks: Any, interval: Any, loop: Loop, notes: Notebook) -> list[dict[str, Any]]:
     backends: list[dict[str, Any]] = [{"type": "LocalVisBackend"}]
     for number, hook in enumerate(hooks):
         settings = Settings(hook, f"log_config.hooks[{number}]", notes)
         kind = settings.take("type")
-        for name in ("by_epoch", "interval", "ignore_last", "reset_flag", "priority"):
-            settings.take(name)
+        settings.drop("interval", "all loggers follow log_config.interval", harmless=(None, interval))
+        why = "all loggers count as the training loop does"
+        settings.drop("by_epoch", why, harmless=(None, loop.by_epoch))
+        for name in ("ignore_last", "reset_flag", "priority"):
+            settings.drop(name, "3.x has one logger, with its own order")
         if kind in ("TextLoggerHook", "PaviLoggerHook", None):
             if kind == "PaviLoggerHook":
                 notes.dropped(settings.key, "dropped", "3.x knows no Pavi", old=kind)
-            settings.rest()
+            settings.drop_rest("the text log of 3.x has no such setting")
         elif kind in _BACKENDS:
             name, arguments = _BACKENDS[kind]
             backend = {"type": name}
@@ -150,7 +160,8 @@ def _custom_hook(hook: Mapping[str, Any], key: str, notes: Notebook) -> list[dic
     settings = Settings(hook, key, notes)
     kind = str(settings.take("type", "")).removeprefix("mmdet.")
     if kind == "SyncNormHook":
-        settings.take("num_last_epochs"), settings.take("interval")  # it follows the validations now
+        for name in ("num_last_epochs", "interval"):
+            settings.drop(name, "it acts before each validation")
         return [{"type": kind, **settings.rest()}]
     if kind in _EMA and "ema_type" not in settings:
         return [_ema(kind, settings)]
@@ -185,6 +196,9 @@ def _ema(kind: str, settings: Settings) -> dict[str, Any]:
         hook["ema_type"] = (
             "MomentumAnnealingEMA" if kind == "LinearMomentumEMAHook" else "ExponentialMovingAverage"
         )
+        if kind == "EMAHook":
+            what = "averages with its full momentum from the beginning"
+            settings.notes.approximated(settings.key, what, "2.x warmed up", old={"warm_up": warm_up})
         if kind == "LinearMomentumEMAHook":
             settings.notes.approximated(
                 settings.key,
@@ -202,7 +216,8 @@ def _ema(kind: str, settings: Settings) -> dict[str, Any]:
 def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Notebook) -> dict[str, Any]:
     """``env_cfg``, ``randomness``, ``load_from``, ``resume`` and the keys that keep their names."""
     dist = dict(cfg.get("dist_params") or {"backend": "nccl"})
-    dist.pop("port", None)  # the launcher's business
+    if (port := dist.pop("port", None)) is not None:
+        notes.info("dist_params.port", "left out", "the launcher chooses it (MASTER_PORT)", old=port)
     processes: dict[str, Any] = {"mp_start_method": cfg.get("mp_start_method", "fork")}
     processes["opencv_num_threads"] = cfg.get("opencv_num_threads", 0)
     if cfg.get("omp_num_threads") is not None:
@@ -226,10 +241,9 @@ def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Noteboo
     if chosen is not None or cfg.get("deterministic"):
         found["randomness"] = {"seed": chosen, "deterministic": bool(cfg.get("deterministic", False))}
         found["randomness"]["diff_rank_seed"] = bool(cfg.get("diff_seed", False))
-    if str(cfg.get("device", "cuda")).startswith("cpu"):
-        notes.dropped(
-            "device", "dropped", "set CUDA_VISIBLE_DEVICES=-1 to train without a GPU", old=cfg["device"]
-        )
+    if cfg.get("device") not in (None, "cuda"):
+        why = "3.x takes a GPU if there is one; CUDA_VISIBLE_DEVICES chooses it, -1 means none"
+        notes.dropped("device", "dropped", why, old=cfg["device"])
     if cfg.get("gpu_ids") is not None:
         notes.info("gpu_ids", "dropped", "set CUDA_VISIBLE_DEVICES to choose GPUs", old=cfg["gpu_ids"])
     for name in ("find_unused_parameters", "auto_scale_lr", "work_dir"):

@@ -5,129 +5,98 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deeplake_mmdet.legacy.notes import Notebook
+from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.transformer_layers import CROSS_FIRST, SELF_FIRST, convert_stack
 
 __all__ = ["convert_detr", "convert_mask_head"]
 
 Part = dict[str, Any]
 
-_ATTENTION = ("embed_dims", "num_heads", "num_levels", "num_points", "im2col_step", "batch_first")
-
 
 def convert_detr(model: Part, notes: Notebook) -> Part:
     """Move transformer and queries of a DETR's head to the detector, and its projection into a neck."""
-    head = dict(model.get("bbox_head") or {})
-    transformer = dict(head.pop("transformer", None) or {})
-    if not transformer:
+    if not (model.get("bbox_head") or {}).get("transformer"):
         return model
+    head = Settings(model["bbox_head"], "model.bbox_head", notes)
+    transformer = Settings(head.take("transformer"), "model.bbox_head.transformer", notes)
+    _own_kind(transformer, ("Transformer", "DeformableDetrTransformer"))
     deformable = model.get("type") == "DeformableDETR"
-    encoder, decoder = transformer.pop("encoder", {}), transformer.pop("decoder", {})
-    queries = transformer.pop("two_stage_num_proposals", None) or head.pop(
-        "num_query", 300 if deformable else 100
+    encoder = convert_stack(transformer.take("encoder", {}), transformer.at("encoder"), notes)
+    decoder = convert_stack(
+        transformer.take("decoder", {}), transformer.at("decoder"), notes, decoder_order=SELF_FIRST
     )
-    head.pop("num_query", None)
-    detector: Part = {**model, "num_queries": queries}
+    width = encoder.get("layer_cfg", {}).get("self_attn_cfg", {}).get("embed_dims", 256)
+    detector: Part = {**model, "num_queries": _queries(head, transformer, deformable)}
     if deformable:
         for name, default in (("with_box_refine", False), ("as_two_stage", False)):
-            detector[name] = head.pop(name, default)
-        detector["num_feature_levels"] = transformer.pop("num_feature_levels", 4)
-        head.pop("in_channels", None)
+            detector[name] = head.take(name, default)
+        detector["num_feature_levels"] = transformer.take("num_feature_levels", 4)
+        if (channels := head.take("in_channels")) is not None:
+            notes.info(head.at("in_channels"), "left out", "the neck's channels count", old=channels)
+        decoder.setdefault("post_norm_cfg", None)  # 3.x would put a norm there
     else:
         detector["neck"] = {
             "type": "ChannelMapper",
-            "in_channels": [head.pop("in_channels", 2048)],
+            "in_channels": [head.take("in_channels", 2048)],
             "kernel_size": 1,
-            "out_channels": 256,
+            "out_channels": width,
             "act_cfg": None,
             "norm_cfg": None,
             "num_outs": 1,
         }
-        head["embed_dims"] = 256
-    detector["encoder"] = _stack(encoder)
-    detector["decoder"] = _stack(decoder)
-    detector["positional_encoding"] = _positions(head.pop("positional_encoding", {}))
-    if deformable:
-        detector["decoder"].setdefault("post_norm_cfg", None)  # 3.x would put a norm there
-    else:
-        detector["decoder"].setdefault("return_intermediate", True)
-    detector["bbox_head"] = head
-    for name in transformer:
-        if name not in ("type", "init_cfg"):
-            notes.dropped(
-                f"model.bbox_head.transformer.{name}", "dropped", "the 3.x detector has no such setting"
-            )
+        decoder.setdefault("return_intermediate", True)
+    detector |= {"encoder": encoder, "decoder": decoder}
+    detector["positional_encoding"] = _positions(
+        head.take("positional_encoding"), head.at("positional_encoding"), notes
+    )
+    detector["bbox_head"] = head.rest() if deformable else {**head.rest(), "embed_dims": width}
+    transformer.drop("init_cfg", "the 3.x detector initialises itself")
+    transformer.drop_rest("the 3.x detector has no such setting")
     return detector
 
 
-def convert_mask_head(head: Part) -> Part:
+def _queries(head: Settings, transformer: Settings, deformable: bool) -> int:
+    queries = head.take("num_query", 300 if deformable else 100)
+    proposals = transformer.take("two_stage_num_proposals")
+    if proposals is None:
+        return int(queries)
+    if proposals != queries:
+        why = "the proposals of the first stage are the queries of the second"
+        head.notes.info(head.at("num_query"), "left out", why, old=queries, new=proposals)
+    return int(proposals)
+
+
+def convert_mask_head(head: Part, notes: Notebook) -> Part:
     """Convert the settings of a Mask2Former or MaskFormer head."""
+    key = "model.panoptic_head"
     new = dict(head)
-    new["positional_encoding"] = _positions(head.get("positional_encoding") or {})
+    new["positional_encoding"] = _positions(
+        head.get("positional_encoding"), f"{key}.positional_encoding", notes
+    )
     if "num_queries" in head or "num_query" in head:
         new["num_queries"] = new.pop("num_query", head.get("num_queries"))
     pixels = dict(head.get("pixel_decoder") or {})
     if "encoder" in pixels:
-        pixels["encoder"] = _stack(pixels["encoder"])
+        pixels["encoder"] = convert_stack(pixels["encoder"], f"{key}.pixel_decoder.encoder", notes)
     if "positional_encoding" in pixels:
-        pixels["positional_encoding"] = _positions(pixels["positional_encoding"])
+        pixels["positional_encoding"] = _positions(
+            pixels["positional_encoding"], f"{key}.pixel_decoder.positional_encoding", notes
+        )
     new["pixel_decoder"] = pixels
     if "transformer_decoder" in head:
-        new["transformer_decoder"] = {**_stack(head["transformer_decoder"]), "init_cfg": None}
+        order = CROSS_FIRST if head.get("type") == "Mask2FormerHead" else SELF_FIRST
+        decoder = convert_stack(
+            head["transformer_decoder"], f"{key}.transformer_decoder", notes, decoder_order=order
+        )
+        new["transformer_decoder"] = {**decoder, "init_cfg": None}
     return new
 
 
-def _positions(encoding: Mapping[str, Any]) -> Part:
-    return {name: value for name, value in encoding.items() if name != "type"}
+def _positions(encoding: Mapping[str, Any] | None, key: str, notes: Notebook) -> Part:
+    settings = Settings(encoding, key, notes)
+    _own_kind(settings, ("SinePositionalEncoding",))
+    return settings.rest()
 
 
-def _stack(stack: Mapping[str, Any]) -> Part:
-    """An encoder or decoder: ``transformerlayers`` -> ``layer_cfg``."""
-    new: Part = {
-        name: value for name, value in stack.items() if name not in ("type", "init_cfg", "transformerlayers")
-    }
-    layers = stack.get("transformerlayers")
-    if isinstance(layers, (list, tuple)):
-        layers = layers[0]
-    if layers:
-        new["layer_cfg"] = _layer(layers)
-    return new
-
-
-def _layer(layer: Mapping[str, Any]) -> Part:
-    attentions = layer.get("attn_cfgs") or {}
-    attentions = [attentions] if isinstance(attentions, Mapping) else list(attentions)
-    order = [name for name in layer.get("operation_order") or () if name.endswith("attn")]
-    if len(attentions) == 1 and len(order) > 1:
-        attentions = attentions * len(order)
-    names = order or ["self_attn", "cross_attn"][: len(attentions)]
-    new: Part = {f"{name}_cfg": _attention(part) for name, part in zip(names, attentions, strict=False)}
-    new["ffn_cfg"] = _feed_forward(layer, attentions[0].get("embed_dims", 256) if attentions else 256)
-    return new
-
-
-def _attention(attention: Mapping[str, Any]) -> Part:
-    new: Part = {name: attention[name] for name in _ATTENTION if name in attention}
-    if new.get("im2col_step") == 64:  # the default
-        del new["im2col_step"]
-    drop = attention.get("dropout", attention.get("attn_drop"))
-    if drop is not None:
-        new["dropout"] = drop
-    new["batch_first"] = True  # of all 3.x layers
-    return new
-
-
-def _feed_forward(layer: Mapping[str, Any], width: int) -> Part:
-    given = layer.get("ffn_cfgs") or {}
-    new: Part = {"embed_dims": width}
-    channels = given.get("feedforward_channels", layer.get("feedforward_channels"))
-    if channels is not None:
-        new["feedforward_channels"] = channels
-    if "num_fcs" in given:
-        new["num_fcs"] = given["num_fcs"]
-    drop = given.get("ffn_drop", layer.get("ffn_dropout"))
-    if drop is not None:
-        new["ffn_drop"] = drop
-    activation = given.get("act_cfg", layer.get("act_cfg"))
-    if activation:
-        new["act_cfg"] = activation
-    return new
+def _own_kind(settings: Settings, known: tuple[str, ...]) -> None:
+    settings.drop("type", "3.x has one kind in this place", harmless=(None, *known))

@@ -15,6 +15,9 @@ from deeplake_mmdet.legacy.notes import Notebook, Settings
 
 __all__ = ["convert_step"]
 
+_KEYS = ("img", "gt_bboxes", "gt_labels", "gt_masks", "gt_semantic_seg", "proposals", "gt_bboxes_ignore")
+# Steps that do the same before and after padding to a multiple.
+_AFTER_PADDING = ("Pad", "Normalize", "SegRescale", "PackDetInputs")
 _FORMATTING = (
     "DefaultFormatBundle",
     "ImageToTensor",
@@ -42,6 +45,10 @@ def convert_step(step: Mapping[str, Any], key: str, facts: Facts, notes: Noteboo
     facts.seen.append(kind)
     if kind in _FORMATTING:
         return _formatting(kind, settings, facts)
+    if facts.divisor and kind not in _AFTER_PADDING:
+        notes.approximated(
+            key, "comes before the padding", "3.x pads in the model, when the pipeline is over", old=kind
+        )
     if kind in _SAME:
         return [{"type": kind, **_same(settings)}]
     make = _TABLE.get(kind)
@@ -69,9 +76,22 @@ def _same(settings: Settings) -> Step:
 def _formatting(kind: str, settings: Settings, facts: Facts) -> list[Step]:
     """Steps whose work PackDetInputs and the preprocessor do now."""
     if kind == "DefaultFormatBundle" and (pad := settings.take("pad_val")):
-        value = pad.get("img", 0) if isinstance(pad, Mapping) else pad
-        facts.pad_value = facts.pad_value or value or None
+        pad = pad if isinstance(pad, Mapping) else {"img": pad}
+        facts.pad_value = facts.pad_value or pad.get("img") or None
+        _pad_others(pad, facts)
+    settings.drop("img_to_float", "the model makes floats of all images", harmless=(None, True))
+    fields = [field["key"] for field in settings.take("fields", ()) if isinstance(field, Mapping)]
+    for name in (*settings.take("keys", ()), *fields):
+        if name not in _KEYS:
+            settings.notes.dropped(settings.at("keys"), "dropped", "PackDetInputs has its own keys", old=name)
+    settings.drop_rest(f"PackDetInputs does the work of {kind}")
     return []
+
+
+def _pad_others(value: Mapping[str, Any], facts: Facts) -> None:
+    facts.mask_pad = value.get("masks") or facts.mask_pad
+    if value.get("seg", 255) != 255:
+        facts.seg_pad = value["seg"]
 
 
 def _load_image(settings: Settings, facts: Facts) -> list[Step]:
@@ -110,7 +130,8 @@ def _load_annotations(settings: Settings, facts: Facts) -> list[Step]:
             settings.at("with_label"), "labels are loaded", "3.x heads without classes need them"
         )
     for name in ("denorm_bbox", "normed_bbox"):
-        settings.take(name)  # 3.x OpenImagesDataset does it
+        if (value := settings.take(name)) is not None:
+            settings.notes.info(settings.at(name), "left out", "OpenImagesDataset does it in 3.x", old=value)
     return [step]
 
 
@@ -136,6 +157,10 @@ def _resize(settings: Settings, _: Facts) -> list[Step]:
         take("multiscale_mode", "range"),
     )
     take("override")  # 3.x resizes as often as it is told to
+    if mode not in ("range", "value"):
+        settings.notes.dropped(
+            settings.at("multiscale_mode"), "becomes 'range'", "2.x knew 'range' and 'value'", old=mode
+        )
     arguments: Step = {"keep_ratio": take("keep_ratio", True)}
     if not take("bbox_clip_border", True):
         arguments["clip_object_border"] = False
@@ -205,11 +230,13 @@ def _pad(settings: Settings, facts: Facts) -> list[Step]:
     uniform = image[0] if isinstance(image, (list, tuple)) and len(set(image)) == 1 else image
     if divisor is not None and not square:
         facts.divisor = divisor
+        _pad_others(value, facts)
         if uniform:
             facts.pad_value = uniform
         return []
     if size is not None and facts.normalize and facts.train:
         facts.fixed_pad = (int(size[0]), int(size[1]))  # the preprocessor pads after normalising, as 2.x did
+        _pad_others(value, facts)
         if uniform:
             facts.pad_value = uniform
         return []
@@ -234,9 +261,13 @@ def _sized(kind: str, *names: str) -> Callable[[Settings, Facts], list[Step]]:
     """Arguments that were (height, width) and are (width, height); filters went to FilterAnnotations."""
 
     def make(settings: Settings, _: Facts) -> list[Step]:
-        for name in ("min_bbox_size", "min_area_ratio", "max_aspect_ratio", "dynamic_scale"):
-            settings.take(name)
         skip = settings.take("skip_filter", True)
+        for name in ("min_bbox_size", "min_area_ratio", "max_aspect_ratio"):
+            if not skip:
+                settings.drop(name, "FilterAnnotations filters by size only")
+            elif (value := settings.take(name)) is not None:
+                settings.notes.info(settings.at(name), "left out", "skip_filter made it idle", old=value)
+        settings.drop("dynamic_scale", "3.x resizes whole batches in the preprocessor")
         step: Step = {"type": kind, **_same(settings)}
         for name in names:
             if name in step:
@@ -267,7 +298,7 @@ def _random_shift(settings: Settings, _: Facts) -> list[Step]:
 
 def _seg_rescale(settings: Settings, facts: Facts) -> list[Step]:
     facts.seg_scale = settings.take("scale_factor", 1)
-    settings.take("backend")
+    settings.drop("backend", "the head of 3.x scales the maps", harmless=(None, "cv2"))
     return []
 
 
