@@ -125,6 +125,17 @@ def test_a_base_in_the_users_checkout_wins_over_the_installed_one(write):
     assert cfg.model.type == "Mine"
 
 
+def test_a_child_of_a_missing_base_is_for_2x(write):
+    text = "_base_ = '../mmdetection/configs/faster_rcnn/faster_rcnn_r50_fpn_1x_coco.py'\n"
+    text += "model = dict(pretrained='torchvision://resnet18', backbone=dict(depth=18))\n"
+    path = write(text)
+    backbone = {"type": "Pretrained", "checkpoint": "torchvision://resnet18"}
+    assert load_config(path).model.backbone.init_cfg == backbone
+    assert convert(path).legacy
+    new = write(text.splitlines()[0] + "\noptim_wrapper = dict(optimizer=dict(lr=0.5))\n")
+    assert load_config(new).optim_wrapper.optimizer.lr == 0.5
+
+
 def test_a_missing_base_of_a_base_is_found(write):
     write(f"_base_ = {YOLO!r}\nrunner = dict(max_epochs=5)\n", "work/middle.py")
     cfg = Config.fromfile(write("_base_ = './middle.py'\ndata = dict(samples_per_gpu=3)\n"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -170,12 +169,10 @@ def _remarks(source: Path, legacy: bool, notes: list[Note]) -> Iterator[str]:
 
 def _write(path: Path, text: str, content: Mapping[str, Any]) -> None:
     """Write the file whole or not at all, and only if mmengine reads it back as the same."""
-    with tempfile.NamedTemporaryFile(
-        "w", suffix=".py", dir=path.parent, delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-    try:
-        read = Config.fromfile(file.name, import_custom_modules=False).to_dict()
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        file = Path(folder) / path.name
+        file.write_text(text, encoding="utf-8")
+        read = Config.fromfile(str(file), import_custom_modules=False).to_dict()
         different = sorted(str(key) for key in content if key not in read or read[key] != content[key])
         if different:
             raise ConfigError(
@@ -183,16 +180,7 @@ def _write(path: Path, text: str, content: Mapping[str, Any]) -> None:
                 where=f"config keys {', '.join(different)}",
                 advice="perhaps a text in it holds {{ }}, which mmengine replaces; please report this",
             )
-        Path(file.name).chmod(0o666 & ~_umask())
-        Path(file.name).replace(path)
-    finally:
-        Path(file.name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        file.replace(path)
 
 
 def _report(done: Conversion, as_json: bool) -> str:

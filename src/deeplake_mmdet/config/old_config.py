@@ -53,7 +53,6 @@ class Config(_Config):
         """
         loaded = read_config(
             filename,
-            old_shape=True,
             use_predefined_variables=use_predefined_variables,
             import_custom_modules=import_custom_modules,
             use_environment_variables=use_environment_variables,

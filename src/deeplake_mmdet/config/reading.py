@@ -17,13 +17,11 @@ from deeplake_mmdet.legacy import as_legacy, kind_of, merge
 __all__ = ["read_config"]
 
 
-def read_config(path: str | Path, *, old_shape: bool = False, **options: Any) -> Config:
+def read_config(path: str | Path, **options: Any) -> Config:
     """Read a config file; a missing base of a 2.x config is taken from the installed MMDetection.
 
     Args:
         path: The file.
-        old_shape: Take a file that says nothing of one version only for 2.x if its base is a missing one,
-            as a 2.x script expects it.
         options: For mmengine's ``Config.fromfile``; they have no effect on a file whose bases are missing.
 
     Raises:
@@ -38,7 +36,7 @@ def read_config(path: str | Path, *, old_shape: bool = False, **options: Any) ->
     try:
         if not missing_base(file.resolve()):
             return Config.fromfile(str(file), **options)
-        return _read_without_bases(file, old_shape)
+        return _read_without_bases(file)
     except DeepLakeMMDetError:
         raise
     except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
@@ -68,11 +66,10 @@ def _is_plain(file: Path) -> bool:
     )
 
 
-def _read_without_bases(file: Path, old_shape: bool) -> Config:
+def _read_without_bases(file: Path) -> Config:
     content, base = read_with_stock_bases(file.resolve())
-    kind = kind_of(content)
-    says_nothing = kind == "3.x" and not _speaks_new(content)
-    if kind == "2.x" or not content or (old_shape and says_nothing):
+    # A file that says nothing of one version only is for that of its base: 2.x.
+    if kind_of(content) == "2.x" or not _speaks_new(content):
         content = merge(as_legacy(base), content) if base else content
         print_log(
             f"{file}: its base is taken from the installed MMDetection 3.x; what it does not set, e.g. the "
