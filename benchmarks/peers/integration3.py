@@ -20,7 +20,7 @@ os.environ["BUGGER_OFF"] = "1"
 
 
 class _NoCompiledOps(ModuleType):
-    """In place of ``mmcv._ext``, which is not built here: MMDetection 2.x can be imported, its ops not run."""
+    """In place of ``mmcv._ext``, not built here: MMDetection 2.x can be imported, its ops not run."""
 
     __path__: list[str] = []  # noqa: RUF012  # as modules have it
 
