@@ -5,29 +5,38 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake import find_view, parse_uri
+from deeplake_mmdet.lake import UNREAD, find_view, parse_uri
 
-__all__ = ["DeepLakeBackend", "delivered"]
+__all__ = ["DeepLakeBackend", "delivered", "delivered_masks"]
 
 _mailbox = threading.local()
 
 
 @contextlib.contextmanager
-def delivered(images: Mapping[str, bytes | ImageError]) -> Iterator[None]:
-    """Let the backend serve these images, by address, to this thread without asking the lake.
+def delivered(
+    images: Mapping[str, bytes | ImageError], masks: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Let this thread have images, and mask cells, without asking the lake.
 
     Args:
-        images: What was fetched for each address: an encoded image, or why there is none.
+        images: What was fetched for each image's address: an encoded image, or why there is none.
+        masks: Mask cells by the address of their image.
     """
-    _mailbox.images = images
+    _mailbox.images, _mailbox.masks = images, masks or {}
     try:
         yield
     finally:
-        _mailbox.images = {}
+        _mailbox.images, _mailbox.masks = {}, {}
+
+
+def delivered_masks(uri: str) -> Any:
+    """The mask cell that was delivered for an image's address, or ``UNREAD``."""
+    return getattr(_mailbox, "masks", {}).get(uri, UNREAD)
 
 
 @register_backend("deeplake", prefixes="deeplake")

@@ -13,7 +13,7 @@ from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
-import deeplake_mmdet.backend  # noqa: F401 - registers deeplake:// in every process that loads a dataset
+from deeplake_mmdet.backend import delivered_masks
 from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos, with_cache
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake import (
@@ -276,13 +276,18 @@ class DeepLakeDataset(BaseDetDataset):
         info = self._info_with_masks(idx)
         return self._run(info["img_path"], getattr(self.pipeline, "transforms", [self.pipeline]), info)
 
+    @property
+    def mask_loaders(self) -> list[LoadAnnotations]:
+        """The pipeline's steps that load masks."""
+        if self._walked is not self.pipeline:  # hooks exchange pipelines
+            self._mask_loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
+            self._walked = self.pipeline
+        return self._mask_loaders
+
     def _info_with_masks(self, idx: int) -> dict[str, Any]:
         info = self.get_data_info(idx)
-        if self._walked is not self.pipeline:  # hooks exchange pipelines
-            self._walked = self.pipeline
-            self._mask_loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
-        if self._mask_loaders:
-            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in self._mask_loaders))
+        if loaders := self.mask_loaders:
+            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in loaders))
         return info
 
     def _run(self, uri: str, steps: Sequence[Any], results: Any) -> Any:
@@ -357,7 +362,8 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
         flawed = 0
-        for instance, mask in zip(info["instances"], self.data_list.segmentations_of(idx), strict=True):
+        masks = self.data_list.segmentations_of(idx, delivered_masks(info["img_path"]))
+        for instance, mask in zip(info["instances"], masks, strict=True):
             instance["mask"] = [] if mask is None else mask
             flawed += not instance["ignore_flag"] and not _is_usable(instance["mask"], poly2mask)
         if not flawed:

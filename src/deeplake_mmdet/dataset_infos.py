@@ -12,7 +12,15 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake import CacheSettings, ChunkCache, LakeView, human_bytes, is_local, new_counters
+from deeplake_mmdet.lake import (
+    UNREAD,
+    CacheSettings,
+    ChunkCache,
+    LakeView,
+    human_bytes,
+    is_local,
+    new_counters,
+)
 
 __all__ = ["DataInfos", "HeadStart", "Sightings", "clean_data_infos", "with_cache"]
 
@@ -79,11 +87,11 @@ class DataInfos(Sequence[dict[str, Any]]):
         span = self.view.table.span(int(self.rows[index]))
         return list(self.view.labels[span][self.keep[span]].tolist())
 
-    def segmentations_of(self, index: int) -> list[Any]:
+    def segmentations_of(self, index: int, cell: Any = UNREAD) -> list[Any]:
         """COCO segmentations of the boxes of one entry, fetched from the lake."""
         row = int(self.rows[index])
         keep = self.keep[self.view.table.span(row)]
-        return [mask for mask, kept in zip(self.view.segmentations(row), keep, strict=True) if kept]
+        return [mask for mask, kept in zip(self.view.segmentations(row, cell), keep, strict=True) if kept]
 
 
 @dataclass(frozen=True, eq=False)

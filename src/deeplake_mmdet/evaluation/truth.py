@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,8 @@ from deeplake_mmdet.evaluation.samples import Found, check_has_masks
 from deeplake_mmdet.lake import LakeView, find_view
 
 __all__ = ["Scope", "image_ids", "scope_of"]
+
+_ROWS_AT_A_TIME = 64  # mask cells of pixels may be large
 
 
 @dataclass(frozen=True)
@@ -177,14 +179,14 @@ def _truth_masks(
     kept[keep] = True
     masks: list[Any] = []
     place = 0
-    for row in rows.tolist():
+    for row, cell in _with_mask_cells(view, rows.tolist()):
         span = view.table.span(row)
         inside = kept[place : place + span.stop - span.start]
         place += span.stop - span.start
         if not inside.any():
             continue
         height, width = _size(view, row)
-        for segmentation, wanted in zip(view.segmentations(row), inside.tolist(), strict=False):
+        for segmentation, wanted in zip(view.segmentations(row, cell), inside.tolist(), strict=False):
             if not wanted:
                 continue
             try:
@@ -198,6 +200,12 @@ def _truth_masks(
                     ) from None
                 masks.append(None)
     return masks
+
+
+def _with_mask_cells(view: LakeView, rows: list[int]) -> Iterator[tuple[int, Any]]:
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        some = rows[start : start + _ROWS_AT_A_TIME]
+        yield from zip(some, view.mask_cells(some), strict=True)
 
 
 def _size(view: LakeView, row: int) -> tuple[int, int]:

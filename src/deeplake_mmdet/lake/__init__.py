@@ -17,12 +17,13 @@ from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
-from deeplake_mmdet.lake.views import LakeView, find_view, open_view, open_view_of, parse_uri
+from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view, open_view, open_view_of, parse_uri
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 
 __all__ = [
     "SCHEME",
     "SOURCE_KEYS",
+    "UNREAD",
     "AnnotationTable",
     "BoxFormat",
     "CacheSettings",

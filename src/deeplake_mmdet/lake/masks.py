@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,32 @@ import numpy as np
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.columns import ColumnFacts
 
-__all__ = ["read_segmentations"]
+__all__ = ["read_mask_cells", "segmentations_of"]
 
 
-def read_segmentations(
-    handle: Any, column: ColumnFacts, row: int, count: int, size: tuple[int, int]
+def read_mask_cells(handle: Any, column: ColumnFacts, rows: Sequence[int]) -> list[Any]:
+    """Mask cells of some rows, as Deep Lake gives them, in one call.
+
+    Args:
+        handle: Open lake.
+        column: Facts of the mask column.
+        rows: Row numbers; at least one.
+    """
+    # A list of rows: a slice would decode whole chunks of masks.
+    return list(handle[column.name][[int(row) for row in rows]])
+
+
+def segmentations_of(
+    cell: Any, column: ColumnFacts, row: int, count: int, size: tuple[int, int]
 ) -> list[Any]:
-    """The COCO segmentations of one row, one per object in the row's order.
+    """The COCO segmentations of one row's cell, one per object in the row's order.
 
     Text columns hold one JSON list per row, as ``import_coco`` writes it, and come back as they are. Polygon
     columns hold in pixels one polygon per object, or as sequences several; no coordinate is moved. Binary
     masks become run lengths.
 
     Args:
-        handle: Open lake.
+        cell: See `read_mask_cells`.
         column: Facts of a column of text, polygons or binary masks of shape (height, width, objects).
         row: Row number.
         count: Number of boxes in the row.
@@ -38,8 +51,6 @@ def read_segmentations(
             size than the image.
     """
     where = f"column {column.name!r}, row {row}"
-    # A list of one row: a slice would decode a whole chunk of masks.
-    cell = handle[column.name][[row]][0]
     if column.kind == "binarymask":
         return _from_pixels(cell, count, size, where)
     if column.kind == "polygon":

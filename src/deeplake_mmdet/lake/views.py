@@ -24,7 +24,7 @@ from deeplake_mmdet.lake.chunk_cache import ChunkCache
 from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.handles import forget, handle_of, resolve
+from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
     check_image_column,
     encoded_cells,
@@ -35,18 +35,19 @@ from deeplake_mmdet.lake.images import (
     read_images,
 )
 from deeplake_mmdet.lake.labels import category_ids_of, label_coding, text_classes
-from deeplake_mmdet.lake.masks import read_segmentations
+from deeplake_mmdet.lake.masks import read_mask_cells, segmentations_of
 from deeplake_mmdet.lake.opened import source_of
 from deeplake_mmdet.lake.roles import Roles, assign_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import table_of
 
-__all__ = ["LakeView", "find_view", "open_view", "open_view_of", "parse_uri"]
+__all__ = ["UNREAD", "LakeView", "find_view", "open_view", "open_view_of", "parse_uri"]
 
 _URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\w+")
 
 _views: dict[str, LakeView] = {}
+UNREAD = object()
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,11 @@ class LakeView:
     def with_cache(self, cache: ChunkCache) -> LakeView:
         """The same view with a cache for its images, which the file backend then uses as well."""
         _ = self.chunk_bounds  # found out before workers are started, once for all of them
-        _views[self.key] = view = replace(self, cache=cache)
+        _views[self.key] = view = self._with(cache)
+        return view
+
+    def _with(self, cache: ChunkCache | None) -> LakeView:
+        view = replace(self, cache=cache)
         for name in ("chunk_bounds", "image_bytes", "labels", "label_map"):
             if name in self.__dict__:
                 view.__dict__[name] = self.__dict__[name]
@@ -194,8 +199,29 @@ class LakeView:
         column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
         return fetch_span(lake, column, start, stop, apply_exif=self.apply_exif)
 
-    def segmentations(self, row: int) -> list[Any]:
-        """COCO segmentations of a row, one per box in the lake's order (see `read_segmentations`)."""
+    def mask_cells(self, rows: Sequence[int]) -> list[Any]:
+        """What the lake holds of masks in some rows, fetched in one call; for `segmentations`.
+
+        Raises:
+            ConfigError: The lake has no mask column.
+        """
+        return read_mask_cells(self.handle, self._mask_column, rows)
+
+    def segmentations(self, row: int, cell: Any = UNREAD) -> list[Any]:
+        """COCO segmentations of a row, one per box in the lake's order (see `segmentations_of`).
+
+        Args:
+            row: Row number.
+            cell: Its mask cell, if it has been fetched.
+        """
+        if cell is UNREAD:
+            cell = self.mask_cells([row])[0]
+        span = self.table.span(row)
+        size = (int(self.table.heights[row]), int(self.table.widths[row]))
+        return segmentations_of(cell, self._mask_column, row, span.stop - span.start, size)
+
+    @property
+    def _mask_column(self) -> ColumnFacts:
         if self.roles.gt_masks is None:
             raise ConfigError(
                 "The pipeline asks for masks (with_mask=True), but this lake has no mask column",
@@ -203,15 +229,14 @@ class LakeView:
                 advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
                 "or use LoadAnnotations(with_mask=False)",
             )
-        span, column = self.table.span(row), self.columns[self.roles.gt_masks]
-        size = (int(self.table.heights[row]), int(self.table.widths[row]))
-        return read_segmentations(self.handle, column, row, span.stop - span.start, size)
+        return self.columns[self.roles.gt_masks]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LakeView:
         return self  # immutable, and its arrays may be large
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "labels"}
+        state = {name: value for name, value in self.__dict__.items() if name != "labels"}
+        return {**state, "credentials": newest_credentials(self.source, self.credentials)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -232,7 +257,7 @@ def open_view(
 
     Args:
         source: What the user named, or what that was pinned to before.
-        credentials: See `CredentialRef`.
+        credentials: See `CredentialRef`. All views of the same pinned lake use those given last.
         tensors: Role to column name, may be partial; False switches an extra role off. See `assign_roles`.
         box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
         classes: Class names to select, in this order; all of the lake's otherwise.
@@ -243,7 +268,12 @@ def open_view(
         DeepLakeMMDetError: Of the kind that fits: see `resolve`, `assign_roles` and `build_table`.
     """
     ref = credentials or CredentialRef()
-    resolved = resolve(source, ref) if isinstance(source, Source) else source
+    if isinstance(source, Source):
+        resolved = resolve(source, ref)
+    else:
+        resolved = source
+        if credentials is not None:
+            renew(resolved, credentials)
     handle = handle_of(resolved, ref)
     columns = describe_columns(handle)
     roles = assign_roles(columns, tensors, stored_sizes=not apply_exif)
@@ -264,7 +294,8 @@ def open_view(
     )
     selected = _selected(classes, lake_classes, roles.gt_labels)
     view = LakeView(resolved, ref, columns, roles, table, lake_classes, selected, apply_exif)
-    return _views.setdefault(view.key, view)
+    known = _views.setdefault(view.key, view)
+    return known if known.cache is None else known._with(None)
 
 
 def open_view_of(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from deeplake_mmdet.loading.collate import packed_collate
 from deeplake_mmdet.loading.feed import Feed
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
+from deeplake_mmdet.loading.report import LoaderReport, Recorder
 from deeplake_mmdet.loading.sampler import Batch, LakeBatchSampler, LakeSampler
-from deeplake_mmdet.loading.statistics import StageTimes, Statistics
+from deeplake_mmdet.loading.statistics import StageTimes, Statistics, is_asked_for
 from deeplake_mmdet.loading.workers import init_worker
 
 __all__ = [
@@ -14,9 +15,12 @@ __all__ = [
     "Feed",
     "LakeBatchSampler",
     "LakeSampler",
+    "LoaderReport",
     "MultiImageMixDataset",
+    "Recorder",
     "StageTimes",
     "Statistics",
     "init_worker",
+    "is_asked_for",
     "packed_collate",
 ]

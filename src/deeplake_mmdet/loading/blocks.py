@@ -70,7 +70,8 @@ def map_blocks(dataset: Any, bounds_of: Callable[[DeepLakeDataset], Bounds] = ch
     def of_lake(lake: DeepLakeDataset) -> NDArray[Any]:
         place = lakes.index(lake)
         blocks: NDArray[Any] = np.searchsorted(bounds[place], lake.data_list.rows, side="right") - 1
-        return firsts[place] + blocks
+        numbered: NDArray[Any] = firsts[place] + blocks
+        return numbered
 
     def of_other(other: Any) -> NDArray[Any]:
         nonlocal following

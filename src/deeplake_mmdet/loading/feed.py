@@ -19,7 +19,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_local
 from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
-from deeplake_mmdet.loading.reader import Images, Need, Reader
+from deeplake_mmdet.loading.reader import Delivery, Images, Need, Reader
 from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
@@ -179,30 +179,32 @@ class Feed:
         if in_worker and isinstance(items, Batch) and self.is_remote:
             self._announce_ahead(items.ahead)
         with self.statistics.timed("wait", images=len(items)):
-            images, begun = self._collect(items)
+            delivery, begun = self._collect(items)
         keep = contextlib.nullcontext() if in_worker else generators_kept()
-        with keep, delivered(images), contextlib.ExitStack() as starts:
+        with keep, delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
             for lake in self.lakes:
                 if mine := [start for owner, start in begun if owner is lake]:
                     starts.enter_context(lake.head_starts(mine))
-            with self.statistics.timed("finish", images=len(items)):
+            with self.statistics.watching(), self.statistics.timed("finish", images=len(items)):
                 return [self._sample(pass_, index) for pass_, index in items]
 
     def _sample(self, pass_: int, index: int) -> Any:
         with sample_of(sample_seed(self.seed, pass_, index)):
             return self.dataset[index]
 
-    def _collect(self, items: Sequence[Item]) -> tuple[Images, list[tuple[DeepLakeDataset, Any]]]:
+    def _collect(self, items: Sequence[Item]) -> tuple[Delivery, list[tuple[DeepLakeDataset, Any]]]:
         reader = self._own_reader() if self._reader is not None else None
-        work = None if reader is None else reader.collect(tuple(items))
-        if work is None:
-            return self.fetch(self._needs(items)), []
+        with self.statistics.timed("wait", images=len(items)):
+            work = None if reader is None else reader.collect(tuple(items))
+            if work is None:
+                return self.fetch(self._needs(items)), []
         begun = []
-        for (lake, _), future in zip(work.needs, work.begun, strict=False):
-            # what goes wrong goes wrong once more below, where on_error is heeded
-            if future.exception() is None:
-                begun.append((lake, future.result()))
-        return work.images, begun
+        with self.statistics.timed("begun", images=len(items)):
+            for (lake, _), future in zip(work.needs, work.begun, strict=False):
+                # what goes wrong goes wrong once more below, where on_error is heeded
+                if future.exception() is None:
+                    begun.append((lake, future.result()))
+        return work.delivery, begun
 
     def _announce_ahead(self, batches: Sequence[Sequence[Item]]) -> None:
         reader = self._own_reader()
@@ -219,19 +221,24 @@ class Feed:
             for need in leaves_of(self.dataset, index, sample_seed(self.seed, pass_, index))
         ]
 
-    def fetch(self, needs: Sequence[Need]) -> Images:
-        """Encoded images of some samples by address: from blocks at hand, else in one call for each lake."""
+    def fetch(self, needs: Sequence[Need]) -> Delivery:
+        """What some samples need of their lakes: from blocks at hand, else in one call for each lake."""
         wanted = [(lake, int(lake.data_list.rows[index])) for lake, index in needs]
-        images: Images = {}
+        delivery = Delivery()
         if self._blocks is not None:
-            cells = self._blocks.take(wanted)
-            for (lake, row), cell in zip(wanted, cells, strict=True):
+            for (lake, row), cell in zip(wanted, self._blocks.take(wanted), strict=True):
                 if cell is not None:
-                    images[lake.view.uri(row)] = cell
+                    delivery.images[lake.view.uri(row)] = cell
         for lake in self.lakes:
-            rows = {row for owner, row in wanted if owner is lake and lake.view.uri(row) not in images}
-            images.update(self._fetch_rows(lake, sorted(rows)))
-        return images
+            rows = sorted({row for owner, row in wanted if owner is lake})
+            missing = [row for row in rows if lake.view.uri(row) not in delivery.images]
+            delivery.images.update(self._fetch_rows(lake, missing))
+            if rows and lake.mask_loaders:
+                found = lake.view.mask_cells(rows)
+                delivery.masks.update(
+                    (lake.view.uri(row), cell) for row, cell in zip(rows, found, strict=True)
+                )
+        return delivery
 
     def _fetch_rows(self, lake: DeepLakeDataset, rows: list[int]) -> Images:
         if not rows:

@@ -108,9 +108,7 @@ def cut_into_batches(
     return Batches(rest, bounds)
 
 
-def resume_batches(
-    order: Indices, done: Sequence[Stretch], size: int, **options: Any
-) -> tuple[Batches, int]:
+def resume_batches(order: Indices, done: Sequence[Stretch], size: int, **options: Any) -> tuple[Batches, int]:
     """The batches that are left of a pass of which some have been used, perhaps in another size.
 
     Args:

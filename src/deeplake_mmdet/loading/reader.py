@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset, HeadStart
@@ -13,10 +14,23 @@ from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.loading.resting import to_rest
 from deeplake_mmdet.loading.statistics import Statistics
 
-__all__ = ["Images", "Need", "Reader", "Work"]
+__all__ = ["Delivery", "Images", "Need", "Reader", "Work"]
 
 Need = tuple[DeepLakeDataset, int]
 Images = dict[str, "bytes | ImageError"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What was fetched for some samples, by the address of their image.
+
+    Attributes:
+        images: Encoded images, or why there is none.
+        masks: Mask cells, of lakes whose pipeline loads masks.
+    """
+
+    images: Images = field(default_factory=dict)
+    masks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -25,12 +39,12 @@ class Work:
 
     Attributes:
         needs: The samples of lakes that the batch asks for.
-        images: Their encoded images by address, once ``fetched``.
+        delivery: What was got for them, once ``fetched``.
         begun: Their head starts, if the reader makes any.
     """
 
     needs: Sequence[Need]
-    images: Images = field(default_factory=dict)
+    delivery: Delivery = field(default_factory=Delivery)
     begun: list[Future[HeadStart]] = field(default_factory=list)
     fetched: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
@@ -42,7 +56,7 @@ class Reader:
     Nothing is in flight while nothing is announced; `rest` waits for that. Each process makes its own.
 
     Args:
-        fetch: Gets encoded images of some samples.
+        fetch: Gets what some samples need of their lakes.
         statistics: Counters.
         threads: Threads that decode and run the deterministic steps; with 0 images are only fetched.
         connections: Threads that fetch.
@@ -50,7 +64,7 @@ class Reader:
 
     def __init__(
         self,
-        fetch: Callable[[Sequence[Need]], Images],
+        fetch: Callable[[Sequence[Need]], Delivery],
         statistics: Statistics,
         *,
         threads: int,
@@ -94,6 +108,8 @@ class Reader:
         work = works.pop(0)
         if not works:
             del self._pending[key]
+        if work.fetched.is_set() and all(start.done() for start in work.begun):
+            self._statistics.add("wait", hits=1)
         work.fetched.wait()
         self._all.discard(work)
         if work.error is not None:
@@ -121,15 +137,15 @@ class Reader:
 
     def _get(self, work: Work) -> None:
         try:
-            work.images = self._fetch(work.needs)
+            work.delivery = self._fetch(work.needs)
             if self._beginners is not None:
-                work.begun = [self._beginners.submit(self._begin, need, work.images) for need in work.needs]
+                work.begun = [self._beginners.submit(self._begin, need, work.delivery) for need in work.needs]
         except BaseException as error:
             work.error = error
         finally:
             work.fetched.set()
 
-    def _begin(self, need: Need, images: Images) -> HeadStart:
+    def _begin(self, need: Need, delivery: Delivery) -> HeadStart:
         lake, index = need
-        with self._statistics.timed("begin", images=1), delivered(images):
+        with self._statistics.timed("begin", images=1), delivered(delivery.images, delivery.masks):
             return lake.begin(index)
