@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
+import zoo_compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
 from reference_2x import learning_rate
 from zoo_compare import learning_rates
 
@@ -157,6 +160,56 @@ def test_one_cycle():
     assert rates[0] == pytest.approx(0.1 / 25)
     assert rates[1] == pytest.approx(0.1, rel=1e-3)
     assert rates[2] < 1e-6
+
+
+ANY = [
+    *EXACT,
+    *(config for config, _ in NEARLY),
+    {"policy": "OneCycle", "max_lr": 0.1, "base_momentum": 0.85},
+    {"policy": "ReduceLrOnPlateau", "patience": 2},
+    {"policy": "cyclic", "target_ratio": (0.8, 1.0)},
+    {"policy": "CosineAnnealing", "min_momentum_ratio": 0.5},
+    {"policy": "LinearAnnealing", "min_momentum": 0.5},
+]
+
+
+@pytest.mark.parametrize("key", ["lr_config", "momentum_config"])
+@pytest.mark.parametrize("loop", [Loop(True, EPOCHS), Loop(False, 1800)], ids=["epochs", "iterations"])
+def test_whatever_is_made_can_be_built(key, loop):
+    zoo_compare.register()
+    for config in ANY:
+        notes = Notebook()
+        made = convert_schedule({key: config, "optimizer": {"lr": BASE}}, loop, notes)
+        assert made or config["policy"] == "fixed" or list(notes)
+        for scheduler in made:
+            settings_ = {name: value for name, value in scheduler.items() if name != "convert_to_iter_based"}
+            optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE, momentum=0.9)
+            with DefaultScope.overwrite_default_scope("mmdet"):
+                if "convert_to_iter_based" not in scheduler:
+                    PARAM_SCHEDULERS.build(settings_, default_args={"optimizer": optimizer})
+                    continue
+                kind = PARAM_SCHEDULERS.get(settings_.pop("type"))
+                kind.build_iter_from_epoch(optimizer=optimizer, epoch_length=LENGTH, **settings_)
+
+
+LEAST = st.one_of(st.just({}), st.floats(0, 0.5).map(lambda ratio: {"min_lr_ratio": ratio}))
+
+
+@given(
+    policy=st.sampled_from(["CosineAnnealing", "poly", "exp", "FlatCosineAnnealing"]),
+    least=LEAST,
+    number=st.floats(0.3, 0.95),
+    iters=st.integers(1, LENGTH),
+    ratio=st.floats(0.001, 0.99),
+    kind=st.sampled_from(["linear", "constant", "exp"]),
+)
+@settings(max_examples=15, deadline=None)
+def test_curves_with_a_warm_up_within_the_first_epoch(policy, least, number, iters, ratio, kind):
+    """Whatever its minimum: the curve stands still while the rate warms up."""
+    config = {"policy": policy, "warmup": kind, "warmup_iters": iters, "warmup_ratio": ratio}
+    config |= {"exp": {"gamma": number}, "poly": {"power": 2 * number}}.get(policy, least)
+    points = sorted({*range(0, 130, 3), iters - 1, iters, iters + 1, *range(130, EPOCHS * LENGTH, 41)})
+    assert largest_error(config, points) <= 1e-9 * BASE
 
 
 def test_momentum():

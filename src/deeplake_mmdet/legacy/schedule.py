@@ -70,7 +70,7 @@ class _Converter:
         policy = str(self.settings.take("policy", "fixed"))
         # A policy may be written 'step', 'Step', 'CosineAnnealing', 'cosineannealing'.
         make: Callable[[_Converter], list[Scheduler]] | None = _POLICIES.get(policy.lower().replace("_", ""))
-        if make is None:
+        if make is None or (make is _one_cycle and self.suffix == "Momentum"):
             self.notes.dropped(
                 f"{self.key}.policy",
                 "dropped: the value stays constant",
