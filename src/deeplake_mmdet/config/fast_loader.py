@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmengine.device import is_cuda_available
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS, DefaultScope
 
@@ -105,6 +106,8 @@ def fast_loader(
     if sampler.get("seed") is not None:
         loader["sampler"]["seed"] = sampler["seed"]
     loader.pop("drop_last", None)
+    if is_cuda_available():
+        loader.setdefault("pin_memory", True)
     return loader
 
 

@@ -37,6 +37,8 @@ def use_fast_loaders(cfg: Config) -> None:
         if split != "train":
             given["even"] = not _scored_here(cfg.get(f"{split}_evaluator"))
         new = fast_loader(loader, **given)
+        if new.get("pin_memory") and (preprocessor := cfg.get("model", {}).get("data_preprocessor")):
+            preprocessor.setdefault("non_blocking", True)  # pinned memory is of no use without
         if new != loader:
             feed, sampler = new["dataset"], new["sampler"]
             way = (
