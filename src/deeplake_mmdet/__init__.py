@@ -23,6 +23,7 @@ _HOMES = {
     "LakeSampler": "loading",
     "Run": "training",
     "VOCMetric": "evaluation",
+    "bench": "training",
     "build_detector": "training",
     "convert": "config",
     "convert_config": "config",
@@ -51,6 +52,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "Run",
     "VOCMetric",
     "__version__",
+    "bench",
     "build_detector",
     "convert",
     "convert_config",
@@ -83,7 +85,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
-    from deeplake_mmdet.training import Run, build_detector, test, test_detector, train, train_detector
+    from deeplake_mmdet.training import Run, bench, build_detector, test, test_detector, train, train_detector
     from deeplake_mmdet.transfer import import_coco, import_voc
 
 check_environment()

@@ -31,7 +31,7 @@ from deeplake_mmdet.lake.source import ResolvedSource, short_hash
 
 __all__ = ["COUNTERS", "CacheStatistics", "ChunkCache", "new_counters"]
 
-COUNTERS = ("hits", "misses", "chunks", "evictions", "damaged", "bytes_read", "bytes_fetched")
+COUNTERS = ("hits", "misses", "calls", "chunks", "evictions", "damaged", "bytes_read", "bytes_fetched")
 _SLOTS = 512  # processes that may count side by side
 _AT_ONCE = 8  # chunks that one call fetches at a time
 _FULL_SECONDS = 10.0  # for which a cache without room is not looked through again
@@ -58,6 +58,7 @@ class CacheStatistics:
     Attributes:
         hits: Images that came from the cache.
         misses: Images that did not.
+        calls: Calls into Deep Lake.
         chunks: Chunks fetched as a whole.
         evictions: Entries that gave way.
         damaged: Entries that were dropped as they were cut off or altered.
@@ -67,11 +68,18 @@ class CacheStatistics:
 
     hits: int = 0
     misses: int = 0
+    calls: int = 0
     chunks: int = 0
     evictions: int = 0
     damaged: int = 0
     bytes_read: int = 0
     bytes_fetched: int = 0
+
+    def __sub__(self, earlier: CacheStatistics) -> CacheStatistics:
+        return CacheStatistics(*(getattr(self, name) - getattr(earlier, name) for name in COUNTERS))
+
+    def __add__(self, other: CacheStatistics) -> CacheStatistics:
+        return CacheStatistics(*(getattr(self, name) + getattr(other, name) for name in COUNTERS))
 
 
 def new_counters() -> NDArray[np.int64]:
@@ -204,7 +212,7 @@ class ChunkCache:
         if rows:
             cells = [b"" if cell is None else bytes(cell) for cell in read(rows)]
             found.update(zip(rows, cells, strict=True))
-            self._count(misses=len(rows), bytes_fetched=sum(map(len, cells)))
+            self._count(misses=len(rows), calls=1, bytes_fetched=sum(map(len, cells)))
         return missing[:room]
 
     def _fetch(
@@ -230,7 +238,7 @@ class ChunkCache:
             if part is None and (cells := self._look_up(start, stop, rows)) is not None:
                 return cells
             whole = [b"" if cell is None else bytes(cell) for cell in read(range(start, stop))]
-            self._count(misses=len(rows), chunks=1, bytes_fetched=sum(map(len, whole)))
+            self._count(misses=len(rows), calls=1, chunks=1, bytes_fetched=sum(map(len, whole)))
             if part is not None:
                 self._keep(part, start, stop, whole, spare=spare)
         return [whole[row - start] for row in rows]

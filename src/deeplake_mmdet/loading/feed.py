@@ -178,8 +178,7 @@ class Feed:
         in_worker = get_worker_info() is not None
         if in_worker and isinstance(items, Batch) and self.is_remote:
             self._announce_ahead(items.ahead)
-        with self.statistics.timed("wait", images=len(items)):
-            delivery, begun = self._collect(items)
+        delivery, begun = self._collect(items)
         keep = contextlib.nullcontext() if in_worker else generators_kept()
         with keep, delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
             for lake in self.lakes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -147,5 +148,7 @@ class Reader:
 
     def _begin(self, need: Need, delivery: Delivery) -> HeadStart:
         lake, index = need
-        with self._statistics.timed("begin", images=1), delivered(delivery.images, delivery.masks):
+        statistics = self._statistics
+        with statistics.watching(), statistics.timed("begin", images=1), contextlib.ExitStack() as stack:
+            stack.enter_context(delivered(delivery.images, delivery.masks))
             return lake.begin(index)

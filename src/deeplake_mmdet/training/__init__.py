@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deeplake_mmdet.training.bench import bench
 from deeplake_mmdet.training.checkpoints import CheckpointHook
 from deeplake_mmdet.training.detector import build_detector, test_detector, train_detector
 from deeplake_mmdet.training.loops import EpochTrainLoop, IterTrainLoop
@@ -9,6 +10,7 @@ from deeplake_mmdet.training.progress import ProgressHook
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import test, train
 from deeplake_mmdet.training.run_state import RunStateHook
+from deeplake_mmdet.training.statistics_hook import StatisticsHook
 
 __all__ = [
     "CheckpointHook",
@@ -17,6 +19,8 @@ __all__ = [
     "ProgressHook",
     "Run",
     "RunStateHook",
+    "StatisticsHook",
+    "bench",
     "build_detector",
     "test",
     "test_detector",

@@ -13,9 +13,11 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
 from deeplake_mmdet.training.hooks import ClassCheckHook, EvaluationCheckHook, MetaHook
 from deeplake_mmdet.training.launch import join, on_cpu
+from deeplake_mmdet.training.statistics_hook import StatisticsHook
 
 __all__ = ["make_runner"]
 
@@ -71,6 +73,8 @@ def make_runner(
         runner.register_hook(EvaluationCheckHook())
     if meta:
         runner.register_hook(MetaHook(meta))
+    if is_asked_for():
+        runner.register_hook(StatisticsHook())
     log_ops_in_use()
     return runner
 

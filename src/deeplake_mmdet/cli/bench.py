@@ -1,0 +1,56 @@
+"""``deeplake-mmdet bench``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "bench",
+        help="measure a config's loader",
+        description="Run the loader of a config without a model: times by stage, and what the limit is.",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
+    parser.add_argument("--batches", type=int, default=100, metavar="N", help="default: %(default)s")
+    parser.add_argument("--mode", choices=["auto", "threads", "processes"], help="default: the config's")
+    parser.add_argument("--workers", type=int, metavar="N", help="threads or worker processes")
+    parser.add_argument(
+        "--split", choices=["train", "val", "test"], default="train", help="default: %(default)s"
+    )
+    parser.add_argument("--step-ms", type=float, default=0.0, metavar="MS", help="pause after each batch")
+    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, and print a table, some figures and the limit."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from deeplake_mmdet.config import parse_options
+    from deeplake_mmdet.training import bench
+
+    report = bench(
+        args.config,
+        batches=args.batches,
+        mode=args.mode,
+        workers=args.workers,
+        split=args.split,
+        step_ms=args.step_ms,
+        cfg_options=parse_options(args.cfg_options),
+    )
+    table = Table("stage", "")
+    for heading in ("seconds", "share", "ms/image", "CPU ms/image"):
+        table.add_column(heading, justify="right")
+    for row in report.rows():
+        table.add_row(*row)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for line in report.facts():
+        console.print(line)
+    console.print(f"\n[bold]{report.sentence()}[/bold]")

@@ -1,0 +1,271 @@
+"""What the stage statistics of a loader say: times by stage, and what keeps it from being faster."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from deeplake_mmdet.lake import CacheStatistics, human_bytes
+from deeplake_mmdet.loading.feed import Feed
+from deeplake_mmdet.loading.statistics import StageTimes
+
+__all__ = ["LoaderReport", "Recorder"]
+
+_KEEPS_UP = 0.05  # share of the time that the training loop may wait
+_CONTENDED = 0.9
+_MOST = 0.5
+_MEANINGS = {
+    "fetch": "reading from the lake or cache",
+    "begin": "decoding, first transforms (threads)",
+    "decode": "of that and of finish: decoding",
+    "wait": "waiting for images",
+    "begun": "waiting for those threads",
+    "finish": "the other transforms",
+    "pack": "collating, leaving the worker",
+}
+
+
+@dataclass(frozen=True)
+class LoaderReport:
+    """What a loader did over some time.
+
+    Attributes:
+        seconds: Wall-clock seconds.
+        waited: Those in which the training loop waited for a batch.
+        batches: Number of batches.
+        images: Number of images in them.
+        workers: Number of worker processes.
+        threads: Number of the feed's threads.
+        remote: Whether a lake is reached over a network.
+        stages: Times by stage, see ``STAGES``.
+        cache: What the lakes' caches did; None without.
+        busy: Share of the time in which this machine's cores were busy with anything; None if not known.
+        decode_rate: Images per second that all cores of this machine decode and do nothing else.
+    """
+
+    seconds: float
+    waited: float
+    batches: int
+    images: int
+    workers: int
+    threads: int
+    remote: bool
+    stages: dict[str, StageTimes] = field(default_factory=dict)
+    cache: CacheStatistics | None = None
+    busy: float | None = None
+    decode_rate: float | None = None
+
+    def with_decode_rate(self, rate: float | None) -> LoaderReport:
+        """The same with that rate."""
+        return replace(self, decode_rate=rate)
+
+    @property
+    def made(self) -> int:
+        """Number of images that were made; in workers some more than those that arrived."""
+        return max(self.stages["finish"].images, 1)
+
+    @property
+    def rate(self) -> float:
+        """Images per second."""
+        return self.images / self.seconds if self.seconds else 0.0
+
+    @property
+    def capacity(self) -> float:
+        """Seconds of the processes that make batches, workers or else the training process."""
+        return self.seconds * max(self.workers, 1)
+
+    @property
+    def ready(self) -> float:
+        """Share of the batches of which everything was ready when they were asked for."""
+        wait = self.stages["wait"]
+        return wait.hits / wait.calls if wait.calls else 0.0
+
+    @property
+    def calls(self) -> int:
+        """Calls into Deep Lake."""
+        return self.stages["fetch"].calls if self.cache is None else self.cache.calls
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU time for each image; Deep Lake's own threads not included."""
+        stages = (self.stages[stage] for stage in ("fetch", "begin", "finish", "pack"))
+        return sum(stage.cpu for stage in stages) / self.made
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether the machine's cores had hardly a pause: what threads do takes longer than it needs to."""
+        return self.busy is not None and self.busy > _CONTENDED
+
+    def limit(self) -> tuple[str, float]:
+        """What the processes that make batches need most time for, and which share of theirs that is.
+
+        ``storage``: waiting for images. ``handing over``: collating and, in workers, standing still.
+        ``training thread``: transforms that no other thread may run, while the others wait for them.
+        ``decoding`` and ``transforms``: whichever needs more time of all threads. Where cores are contended,
+        CPU time counts instead of time that passed.
+        """
+        stages, cores = self.stages, _cores()
+        spent = sum(stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
+        storage = stages["wait"].seconds / max(spent, 1e-9)
+        if storage >= _MOST:
+            return "storage", storage
+        idle = (self.capacity - spent) / self.capacity
+        if self.workers and idle >= _MOST:
+            return "handing over", idle
+        names = ("begin", "decode", "finish", "pack")
+        times = {name: stages[name].cpu if self.is_contended else stages[name].seconds for name in names}
+        total = max(times["begin"] + times["finish"] + times["pack"], 1e-9)
+        if self.threads:
+            cpu = sum(stages[name].cpu for name in ("begin", "finish", "pack"))
+            others = max(times["begin"] / min(self.threads, cores), cpu / cores)
+            if times["finish"] > max(others, times["pack"]):
+                return "training thread", times["finish"] / total
+        parts = {
+            "decoding": times["decode"],
+            "transforms": times["begin"] + times["finish"] - times["decode"],
+            "handing over": times["pack"],
+        }
+        largest = max(parts, key=lambda part: parts[part])
+        return largest, parts[largest] / total
+
+    def sentence(self) -> str:
+        """What keeps the loader from being faster, and what to do about it."""
+        if not self.images:
+            return "Nothing was loaded."
+        if self.waited <= _KEEPS_UP * self.seconds:
+            share = f"{self.waited / self.seconds:.1%}"
+            return f"The loader keeps up: training waited for it {share} of the time."
+        limit, portion = self.limit()
+        share = f"{portion:.0%} of the loader's time"
+        if limit == "storage":
+            return self._storage(share)
+        if limit == "training thread":
+            return f"The transforms in the training thread are the limit ({share}): use mode='processes'."
+        if limit == "handing over":
+            advice = "mode='threads', or smaller batches" if self.workers else "smaller batches"
+            return f"Handing over batches is the limit ({share}): use {advice}."
+        if limit == "decoding":
+            return f"Decoding is the limit ({share}): store smaller images, or {self._more()}."
+        return f"The transforms are the limit ({share}): make the pipeline lighter, or {self._more()}."
+
+    def _storage(self, share: str) -> str:
+        if not self.remote:
+            return f"Reading the lake is the limit ({share}): use a faster disk, or raise num_workers."
+        if self.cache is None:
+            return f"The network is the limit ({share}): give the dataset a cache=, or raise num_workers."
+        wanted = self.cache.hits + self.cache.misses
+        if self.cache.misses > 0.1 * wanted:
+            return (
+                f"The network is the limit ({share}), as {self.cache.misses / wanted:.0%} of the images were "
+                "not in the cache: see whether the next epoch is faster, else raise cache= or num_workers."
+            )
+        return f"Reading the cache is the limit ({share}): put its folder on a faster disk."
+
+    def _more(self) -> str:
+        used = max(self.workers, self.threads)
+        return f"raise num_workers from {used} to {_cores()}" if used < _cores() else "use more cores"
+
+    def rows(self) -> Iterator[tuple[str, str, str, str, str, str]]:
+        """Stage, meaning, seconds, share of the processes' time, ms and CPU ms for each image."""
+        for name, stage in self.stages.items():
+            if stage.calls:
+                each = 1000 / self.made
+                share = f"{stage.seconds / self.capacity:.0%}"
+                times = f"{stage.seconds * each:.2f}", f"{stage.cpu * each:.2f}"
+                yield name, _MEANINGS[name], f"{stage.seconds:.2f}", share, *times
+
+    def facts(self) -> Iterator[str]:
+        """The rest, line by line."""
+        way = f"{self.workers} worker processes" if self.workers else f"{self.threads} threads"
+        ratio = f", {self.rate / self.decode_rate:.2f} of bare decoding" if self.decode_rate else ""
+        yield f"{self.images} images in {self.seconds:.2f} s: {self.rate:.1f} images/s{ratio}; {way}"
+        yield (
+            f"waited for {self.waited:.2f} s; {self.ready:.0%} of {self.batches} batches were ready; "
+            f"{1000 * self.cpu:.2f} ms of CPU for each image"
+            + ("" if self.busy is None else f"; all cores {self.busy:.0%} busy")
+        )
+        calls = f"{self.calls} calls into Deep Lake ({self.calls / self.made:.3f} for each image)"
+        if self.cache is None:
+            yield f"{calls}, {human_bytes(self.stages['fetch'].bytes)}"
+        else:
+            cache = self.cache
+            yield f"{calls}, {human_bytes(cache.bytes_fetched)}"
+            yield (
+                f"cache: {cache.hits} hits ({human_bytes(cache.bytes_read)}), {cache.misses} misses, "
+                f"{cache.evictions} evictions, {cache.damaged} damaged entries"
+            )
+
+    def __str__(self) -> str:
+        rows = [("stage", "", "seconds", "share", "ms/image", "CPU ms/image"), *self.rows()]
+        lines = [f"{r[0]:8}{r[1]:38}{r[2]:>9}{r[3]:>7}{r[4]:>10}{r[5]:>14}" for r in rows]
+        return "\n".join([*lines, *self.facts(), self.sentence()])
+
+
+class Recorder:
+    """Measures a feed from the moment that this is made, or `restart`.
+
+    Args:
+        feed: Its statistics are enabled.
+        workers: Number of the loader's worker processes.
+    """
+
+    def __init__(self, feed: Feed, workers: int) -> None:
+        self._feed = feed
+        self._workers = workers
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew."""
+        self._feed.statistics.reset()
+        self._cache = self._caches()
+        self._cores = _core_times()
+        self._start = time.perf_counter()
+        self.waited = 0.0
+        self.batches = self.images = 0
+
+    def count(self, batch: Any, waited: float) -> None:
+        """A batch has come, for which the training loop had waited some seconds."""
+        self.waited += waited
+        self.batches += 1
+        self.images += len(batch["inputs"])
+
+    def report(self) -> LoaderReport:
+        """What happened since."""
+        stages = self._feed.statistics.read()
+        cache, cores = self._caches(), _core_times()
+        passed = cores[1] - self._cores[1]
+        return LoaderReport(
+            seconds=time.perf_counter() - self._start,
+            waited=self.waited,
+            batches=self.batches,
+            images=self.images,
+            workers=self._workers,
+            threads=self._feed.threads,
+            remote=self._feed.is_remote,
+            stages=stages,
+            cache=None if cache is None or self._cache is None else cache - self._cache,
+            busy=(cores[0] - self._cores[0]) / passed if passed else None,
+        )
+
+    def _caches(self) -> CacheStatistics | None:
+        found: Any = [lake.cache_statistics for lake in self._feed.lakes]
+        found = [statistics for statistics in found if statistics is not None]
+        return sum(found[1:], found[0]) if found else None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _core_times() -> tuple[int, int]:
+    """Busy time and all time of the machine's cores so far, in some unit; zeros where that is not told."""
+    try:
+        first = Path("/proc/stat").read_text().splitlines()[0].split()
+        times = [int(number) for number in first[1:9]]
+    except (OSError, ValueError, IndexError):
+        return 0, 0
+    return sum(times) - times[3] - times[4], sum(times)  # but idle, and waiting for a disk
