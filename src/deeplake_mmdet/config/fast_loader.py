@@ -13,7 +13,6 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_local
-from deeplake_mmdet.pipeline_steps import is_deterministic
 
 __all__ = ["MODES", "fast_loader"]
 
@@ -156,6 +155,8 @@ def _choose(dataset: Mapping[str, Any], workers: int, *, streams: bool) -> str:
 
 def _lightness(node: Any) -> Iterator[bool]:
     """For every transform under a dataset config whether it may run in the training thread."""
+    from deeplake_mmdet.pipeline_steps import is_deterministic  # loads mmdet, which takes seconds
+
     if not isinstance(node, Mapping):
         return
     for step in node.get("pipeline") or ():
