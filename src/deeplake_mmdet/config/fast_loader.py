@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmengine.device import is_cuda_available
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS, DefaultScope
 
@@ -105,9 +104,15 @@ def fast_loader(
     if sampler.get("seed") is not None:
         loader["sampler"]["seed"] = sampler["seed"]
     loader.pop("drop_last", None)
-    if is_cuda_available():
+    if _has_cuda():
         loader.setdefault("pin_memory", True)
     return loader
+
+
+def _has_cuda() -> bool:
+    from mmengine.device import is_cuda_available  # loads torch, which takes a second
+
+    return bool(is_cuda_available())
 
 
 def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
