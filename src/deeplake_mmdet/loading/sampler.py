@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
@@ -133,7 +134,9 @@ class LakeBatchSampler(Sampler[list[Item]]):
     """Batches of (pass, index) items, every index once in a pass, over all ranks.
 
     All ranks get the same number of batches. If the last batch cannot give every rank something, its samples
-    go to the batch before. With ``even=False``, for evaluation, some ranks may get a batch less instead.
+    go to the batch before. If there is none before, because hardly anything is left of a pass that was begun
+    on fewer ranks, some ranks get a sample that another one has as well, and the log says so. With
+    ``even=False``, for evaluation, some ranks may get a batch less instead.
 
     Args:
         sampler: A `LakeSampler`.
@@ -177,6 +180,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
             sampler.dataset.suit(sampler, workers)
         self._done: list[Stretch] = []
         self._done_pass = 0
+        self._repeated = False
         self._cut: tuple[Any, Batches, int] | None = None
 
     @property
@@ -255,7 +259,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         """Batches of this rank in the present pass, those used before a resume included."""
         batches, skip = self._batches(self.sampler.pass_)
         count = len(batches)
-        if count and not len(part_of_rank(batches[count - 1], self.sampler.rank, self.sampler.ranks)):
+        if count and not len(self._share(batches[count - 1])):
             count -= 1
         return count - skip + self.used
 
@@ -291,12 +295,25 @@ class LakeBatchSampler(Sampler[list[Item]]):
             if plan is not None and not self.workers:
                 plan(self.sampler, shares_of_rank(batches, skip, self.sampler.rank, self.sampler.ranks))
             for number in range(skip, len(batches)):
-                share = part_of_rank(batches[number], self.sampler.rank, self.sampler.ranks)
+                share = self._share(batches[number])
                 if len(share):
                     yield Batch([(pass_, index) for index in share.tolist()])
             if not self.sampler.infinite or not (len(batches) or self._done_now(pass_)):
                 return
             pass_ += 1
+
+    def _share(self, batch: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        share = part_of_rank(batch, self.sampler.rank, self.sampler.ranks)
+        if len(share) or not self.even:
+            return share
+        if not self._repeated:
+            self._repeated = True
+            print_log(
+                f"{len(batch)} samples are left for {self.sampler.ranks} ranks: some get one of them again",
+                "current",
+                30,
+            )
+        return batch[self.sampler.rank % len(batch) :][:1]
 
     def _done_now(self, pass_: int) -> list[Stretch]:
         return self._done if pass_ == self._done_pass else []
