@@ -7,7 +7,12 @@ the conversion keeps what the 2.x config says.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+import zoo_compare
+
+OURS_FAILS = "ours does not build"
 OFFICIAL = "official 3.x config differs from its 2.x original: "
 
 # Section, pattern of the difference, cause.
@@ -15,7 +20,7 @@ _CAUSES = (
     ("evaluator", r"\['bbox', 'segm'\] != \['segm'\]", OFFICIAL + "SOLO is scored by masks only"),
     ("evaluator", r"\['bbox', 'segm'\] != \['bbox'\]", OFFICIAL + "its common ms-3x base scores boxes only"),
     ("evaluator", r"CityScapesMetric", OFFICIAL + "a second metric was added"),
-    ("evaluator", r"\.json|eval_mode|11points", OFFICIAL + "another annotation file or counting of points"),
+    ("evaluator_options", r"", OFFICIAL + "another annotation file or counting of points"),
     ("optimizer", r"loss_scale", OFFICIAL + "the static loss scale became a dynamic one"),
     (
         "optimizer",
@@ -88,3 +93,14 @@ def cause_of(section: str, difference: str, name: str) -> str:
         if where == section and re.search(pattern, f"{difference} {name}"):
             return cause
     return "unknown"
+
+
+def demanded(line: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Those differences of a line of the table that count: of settings that have to be equal."""
+    parts = (*zoo_compare.DEMANDED, "parameters")
+    return {part: texts for part, texts in line.get("differences", {}).items() if part in parts}
+
+
+def all_proven(line: Mapping[str, Any]) -> bool:
+    """Whether the raw 2.x and 3.x files differ wherever the converted config differs from the 3.x one."""
+    return all(all(line.get("raw", {}).get(part, [[]])) for part in demanded(line))

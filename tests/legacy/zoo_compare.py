@@ -11,7 +11,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.registry import DATASETS, MODELS, TASK_UTILS, TRANSFORMS
@@ -22,21 +22,15 @@ import deeplake_mmdet  # noqa: F401 - stands in for ops that are not compiled
 
 EPOCH_LENGTH = 500
 POINTS = 200
-SECTIONS = (
-    "model",
-    "preprocessor",
-    "train_pipeline",
-    "test_pipeline",
-    "optimizer",
-    "schedule",
-    "batch_size",
-    "evaluator",
-)
+_NEVER = 10**9
+# What has to be equal, with the parameters of the model; the rest is compared and listed as well.
+DEMANDED = ("train_pipeline", "test_pipeline", "optimizer", "schedule", "batch_size", "evaluator")
+SECTIONS = (*DEMANDED, "evaluator_options", "model", "preprocessor")
 
 # Not what a model computes: where weights come from, and who taught whom.
 _NOT_MODEL = {"init_cfg", "teacher_config", "teacher_ckpt", "data_preprocessor"}
-# One class under two names, and the stock SSD head with what its prediction lacks.
-_SAME_TYPES = {"AutoAugment": "RandomChoice", "deeplake_mmdet.SSDHead": "SSDHead"}
+# The stock SSD head with what its prediction lacks.
+_SAME_TYPES = {"deeplake_mmdet.SSDHead": "SSDHead"}
 _NO_EFFECT = {"backend_args", "file_client_args", "imdecode_backend", "_scope_"}
 
 
@@ -107,34 +101,37 @@ def _batch_size(ours: Mapping[str, Any], official: Mapping[str, Any]) -> list[st
 
 
 def _evaluator(ours: Mapping[str, Any], official: Mapping[str, Any]) -> list[str]:
-    def normal(evaluator: Any) -> Any:
-        metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
-        found = []
-        for metric in metrics:
-            names = metric.get("metric", {"CocoMetric": "bbox", "VOCMetric": "mAP"}.get(metric["type"]))
-            entry = [metric["type"], sorted([names] if isinstance(names, str) else names or [])]
-            found.append([*entry, metric.get("ann_file"), metric.get("eval_mode")])
-        return sorted(found, key=str)
+    """Which metrics are computed: their types and names."""
 
-    return _differences(normal(ours["val_evaluator"]), normal(official["val_evaluator"]), "")
+    def normal(metric: Mapping[str, Any]) -> list[Any]:
+        names = metric.get("metric", {"CocoMetric": "bbox", "VOCMetric": "mAP"}.get(metric["type"]))
+        return [metric["type"], sorted([names] if isinstance(names, str) else names or [])]
+
+    return _differences(*(sorted(map(normal, _metrics(cfg)), key=str) for cfg in (ours, official)), "")
+
+
+def _evaluator_options(ours: Mapping[str, Any], official: Mapping[str, Any]) -> list[str]:
+    """From which file, and how Pascal VOC's points are counted."""
+
+    def normal(metric: Mapping[str, Any]) -> list[Any]:
+        return [metric["type"], metric.get("ann_file"), metric.get("eval_mode")]
+
+    return _differences(*(sorted(map(normal, _metrics(cfg)), key=str) for cfg in (ours, official)), "")
+
+
+def _metrics(cfg: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    evaluator = cfg["val_evaluator"]
+    return list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
 
 
 def _schedule(ours: Mapping[str, Any], official: Mapping[str, Any]) -> list[str]:
-    def key(cfg: Mapping[str, Any]) -> tuple[str, float, bool, int]:
-        loop = cfg["train_cfg"]
-        by_epoch = "max_epochs" in loop
-        scheduler = cfg.get("param_scheduler") or []
-        scheduler = [scheduler] if isinstance(scheduler, Mapping) else scheduler
-        rate = cfg["optim_wrapper"]["optimizer"]["lr"]
-        return json.dumps(scheduler), rate, by_epoch, loop["max_epochs"] if by_epoch else loop["max_iters"]
-
-    one, two = key(ours), key(official)
-    if one[2:] != two[2:]:
-        return [f"length {one[2:]} != {two[2:]}"]
-    warm = max([_end_of_warmup(json.loads(item[0])) for item in (one, two)])
-    points, first = curve(*one)
-    _, second = curve(*two)
-    base, worst = max(one[1], two[1]), []
+    one, two = _training(ours), _training(official)
+    if one.iterations != two.iterations or one.by_epoch != two.by_epoch:
+        return [f"length {one} != {two}"]
+    warm = max(end_of_warmup(json.loads(item.schedulers), item.epoch) for item in (one, two))
+    points = sorted({*range(20), *(round(i * (one.iterations - 1) / (POINTS - 1)) for i in range(POINTS))})
+    first, second = curve(one, tuple(points)), curve(two, tuple(points))
+    base, worst = max(one.rate, two.rate), []
     for point, left, right in zip(points, first, second, strict=True):
         limit = 0.01 * base if point <= warm else 1e-9 * base
         if abs(left - right) > limit:
@@ -147,23 +144,48 @@ def _schedule(ours: Mapping[str, Any], official: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _end_of_warmup(schedulers: list[dict[str, Any]]) -> int:
+class Training(NamedTuple):
+    """How a config trains: its schedulers as JSON, the base rate, and its length."""
+
+    schedulers: str
+    rate: float
+    by_epoch: bool
+    epoch: int
+    iterations: int
+
+    def __str__(self) -> str:
+        if not self.by_epoch:
+            return f"{self.iterations} iterations"
+        return f"{self.iterations // EPOCH_LENGTH} passes over the data"
+
+
+def _training(cfg: Mapping[str, Any]) -> Training:
+    loop, schedulers = cfg["train_cfg"], cfg.get("param_scheduler") or []
+    schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
+    by_epoch, dataset, epoch = "max_epochs" in loop, cfg["train_dataloader"]["dataset"], EPOCH_LENGTH
+    # 12 epochs of three passes each train as long as 36 epochs do, so lengths are counted in passes.
+    while isinstance(dataset, Mapping):
+        epoch *= dataset["times"] if dataset.get("type") == "RepeatDataset" else 1
+        dataset = dataset.get("dataset")
+    length = loop["max_epochs"] * epoch if by_epoch else loop["max_iters"]
+    return Training(json.dumps(schedulers), cfg["optim_wrapper"]["optimizer"]["lr"], by_epoch, epoch, length)
+
+
+def end_of_warmup(schedulers: list[dict[str, Any]], epoch_length: int) -> int:
+    """The iteration at which the last warm-up ends; a factor that never ends is none."""
     ends = [0]
     for item in schedulers:
-        if (
-            item["type"] in ("LinearLR", "ConstantLR", "mmdet.QuadraticWarmupLR")
-            and item.get("begin", 0) == 0
-        ):
-            ends.append(item["end"] * (EPOCH_LENGTH if item.get("by_epoch", True) else 1))
+        kinds = ("LinearLR", "ConstantLR", "mmdet.QuadraticWarmupLR")
+        if item["type"] in kinds and item.get("begin", 0) == 0 and item.get("end", _NEVER) < _NEVER:
+            ends.append(item["end"] * (epoch_length if item.get("by_epoch", True) else 1))
     return int(max(ends))
 
 
 @functools.cache
-def curve(schedulers: str, rate: float, by_epoch: bool, length: int) -> tuple[list[int], list[float]]:
-    """The rate at `POINTS` iterations over training, and at the first 20, from mmengine's schedulers."""
-    total = length * EPOCH_LENGTH if by_epoch else length
-    points = sorted({*range(20), *(round(i * (total - 1) / (POINTS - 1)) for i in range(POINTS))})
-    return points, learning_rates(json.loads(schedulers), rate, points, by_epoch, EPOCH_LENGTH)
+def curve(training: Training, points: tuple[int, ...]) -> list[float]:
+    """The rate at some iterations, from mmengine's schedulers."""
+    schedulers = json.loads(training.schedulers)
+    return learning_rates(schedulers, training.rate, list(points), training.by_epoch, training.epoch)
 
 
 def learning_rates(
@@ -315,4 +337,5 @@ _SECTIONS = {
     "schedule": _schedule,
     "batch_size": _batch_size,
     "evaluator": _evaluator,
+    "evaluator_options": _evaluator_options,
 }

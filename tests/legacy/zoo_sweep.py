@@ -29,7 +29,8 @@ import zoo
 import zoo_compare
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
-from zoo_causes import cause_of
+from zoo_causes import OURS_FAILS, all_proven, cause_of, demanded
+from zoo_raw import raw_values
 
 from deeplake_mmdet.legacy import convert_config_dict, counterpart
 
@@ -68,7 +69,7 @@ def same_parameters(ours: Mapping[str, Any], official: Mapping[str, Any]) -> tup
     if isinstance(two, str):
         return f"the official one does not build: {two}", []
     if isinstance(one, str):
-        return "ours does not build", [f"ours does not build: {one}"]
+        return OURS_FAILS, [f"{OURS_FAILS}: {one}"]
     names = sorted({*one, *two})
     found = [
         f"{name}: {one.get(name)} != {two.get(name)}" for name in names if one.get(name) != two.get(name)
@@ -78,15 +79,15 @@ def same_parameters(ours: Mapping[str, Any], official: Mapping[str, Any]) -> tup
 
 def entry(name: str, build: str, number: int) -> dict[str, Any] | None:
     """The table's line about one config; None if it has no counterpart."""
-    new = counterpart(name)
-    converted, _ = convert_config_dict(zoo.old(name))
+    new, old = counterpart(name), zoo.old(name)
+    converted, _ = convert_config_dict(old)
     if new is None:
         return None
     official = zoo.official(new)
     found = zoo_compare.compare(converted, official)
     wanted = (
         build == "all"
-        or (build == "differing" and "model" in found)
+        or (build == "differing" and ("model" in found or demanded({"differences": found})))
         or (build == "sample" and number % 25 == 0)
     )
     line: dict[str, Any] = {"counterpart": new}
@@ -101,28 +102,27 @@ def entry(name: str, build: str, number: int) -> dict[str, Any] | None:
         line["causes"] = sorted(
             {cause_of(part, text, name) for part, texts in found.items() for text in texts}
         )
+        line["raw"] = {
+            part: [raw_values(part, text, old, official) for text in texts] for part, texts in found.items()
+        }
     return line
 
 
 def summary(table: Mapping[str, Any]) -> str:
     """Counts of equal and different configs, by section and by cause."""
-    demanded = (
-        "train_pipeline",
-        "test_pipeline",
-        "optimizer",
-        "schedule",
-        "batch_size",
-        "evaluator",
-        "parameters",
-    )
     lines = list(table.values())
-    equal = sum("differences" not in line for line in lines)
-    enough = sum(not set(demanded) & set(line.get("differences", ())) for line in lines)
+    comparable = [line for line in lines if line.get("parameters") in ("same", "different", OURS_FAILS)]
+    equal = [line for line in comparable if not demanded(line)]
+    proven = [line for line in comparable if demanded(line) and all_proven(line)]
     sections = Counter(part for line in lines for part in line.get("differences", ()))
     causes = Counter(cause for line in lines for cause in line.get("causes", ()))
     text = [
-        f"{len(lines)} with a counterpart; {equal} equal in everything",
-        f"{enough} equal in {', '.join(demanded)}",
+        f"{len(lines)} with a counterpart; {len(comparable)} whose counterpart builds a model",
+        f"{len(equal)} of these equal in {', '.join(zoo_compare.DEMANDED)} and parameters "
+        f"({100 * len(equal) / max(1, len(comparable)):.1f} %)",
+        f"{len(proven)} differ by values that the raw 3.x file has changed; "
+        f"{len(comparable) - len(equal) - len(proven)} for other reasons",
+        f"{sum('differences' not in line for line in lines)} equal in everything that is compared",
     ]
     built = Counter(line.get("parameters", "not built") for line in lines)
     text += [f"  {count:4} parameters: {outcome}" for outcome, count in built.most_common()]
