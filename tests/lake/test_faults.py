@@ -50,7 +50,7 @@ def proxy(endpoint):
         yield found
         # Reads that were given up end at their next try. Later tests fork, which would crash before that.
         found.rules()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while lifecycle.abandoned() and time.monotonic() < end:
             time.sleep(0.1)
         assert not lifecycle.abandoned()
@@ -280,3 +280,19 @@ def test_a_read_that_was_given_up_warns_of_forks(remote, proxy, monkeypatch, cap
     with pytest.raises(StorageError):
         remote.images([5])
     assert "must not fork" in caplog.text
+
+
+def test_a_process_ends_cleanly_after_an_opening_that_was_refused(remote, url, proxy):
+    code = """
+from deeplake_mmdet.errors import CredentialError
+proxy.rules(Rule("status", status=403))
+handle.close()
+try:
+    handle["images"].get_bytes([0])
+except CredentialError:
+    print("told", flush=True)
+sys.exit(7)
+"""
+    rc, out, err, seconds = run_script(proxy, url, code)
+    assert (rc, out, err) == (7, "told\n", "")
+    assert seconds < 20

@@ -293,3 +293,25 @@ def test_one_line_explains_every_choice():
 def test_the_better_type_is_a_reason():
     kinds = OURS | {"outlines": "polygon", "pixels": "binarymask"}
     assert "gt_masks=outlines (best type; others: pixels)" in explain_roles(columns(**kinds))
+
+
+def test_extra_roles_can_be_switched_off():
+    kinds = OURS | {"areas": "generic", "iscrowds": "generic", "image_id": "generic"}
+    off = {"area": False, "iscrowd": False, "img_id": None}
+    roles = assign(kinds, off)
+    assert (roles.area, roles.iscrowd, roles.img_id) == (None, None, "image_id")
+    assert "area=none (switched off in tensors)" in explain_roles(columns(**kinds), off)
+
+
+@pytest.mark.parametrize("role", ["width", "height"])
+def test_either_size_switches_off_both(role):
+    sizes = columns(**OURS)
+    assert assign_roles(sizes).width == "width"
+    roles = assign_roles(sizes, {role: False})
+    assert (roles.width, roles.height) == (None, None)
+
+
+@pytest.mark.parametrize("role", ["img", "gt_bboxes", "gt_labels"])
+def test_required_roles_cannot_be_switched_off(role):
+    with pytest.raises(ConfigError, match=f"'{role}' cannot be switched off"):
+        assign(OURS, {role: False})

@@ -129,6 +129,14 @@ class CredentialRef:
             )
         return kept["token"] or token, dict(kept["creds"])
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CredentialRef):
+            return NotImplemented
+        return (self._handle, self._public) == (other._handle, other._public)
+
+    def __hash__(self) -> int:
+        return hash((self._handle, *sorted(self._public)))
+
     def __repr__(self) -> str:
         return f"CredentialRef({'<kept in process>' if self._handle else self._public})"
 

@@ -128,6 +128,11 @@ class FrozenLake:
         """The lake's schema."""
         return self._base.schema
 
+    def close(self) -> None:
+        """Close the lake, if it can be closed; the next read opens it again."""
+        if hasattr(self._base, "close"):
+            self._base.close()
+
     def query(self, query: str) -> FrozenLake:
         """Columns computed for each row by itself, as ``SELECT SHAPE(images) AS s``.
 

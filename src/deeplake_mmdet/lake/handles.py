@@ -23,10 +23,21 @@ from deeplake_mmdet.lake.kept import SCHEME, kept
 from deeplake_mmdet.lake.reading import LakeHandle
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 
-__all__ = ["Listing", "forget", "handle_of", "hold", "list_versions", "resolve"]
+__all__ = [
+    "Listing",
+    "forget",
+    "handle_of",
+    "hold",
+    "list_versions",
+    "newest_credentials",
+    "renew",
+    "resolve",
+]
 
 # Keyed by process too: a forked child must not use its parent's handle.
 _handles: dict[tuple[int, str], Any] = {}
+# The newest of each pinned source: what opens its lake anew uses them.
+_credentials: dict[str, CredentialRef] = {}
 # Opened objects that stand in no storage; forked children inherit them.
 _held: dict[str, Any] = {}
 
@@ -65,12 +76,17 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
     resolved = _fix_order(resolved, base, source.query)
     if resolved.is_memory:
         resolved = resolved.in_process()
-    _handles[os.getpid(), resolved.key] = _readable(base, resolved, ref)
+    _credentials[resolved.key] = ref
+    _handles[os.getpid(), resolved.key] = _readable(base, resolved)
     return resolved
 
 
 def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Any:
     """This process's open handle of a pinned source; opened at the first call in each process.
+
+    Args:
+        resolved: The pinned source.
+        credentials: Used unless this process has had others for it, see `renew`.
 
     Returns:
         What reads like a lake and is read-only, with deadlines and retries: a `LakeHandle` of the dataset at
@@ -82,9 +98,21 @@ def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None
     """
     key = (os.getpid(), resolved.key)
     if key not in _handles:
-        ref = credentials or CredentialRef()
-        _handles[key] = _readable(_base(resolved, ref), resolved, ref)
+        ref = newest_credentials(resolved, credentials)
+        _handles[key] = _readable(_base(resolved, ref), resolved)
     return _handles[key]
+
+
+def renew(resolved: ResolvedSource, credentials: CredentialRef) -> None:
+    """Use newer credentials for a pinned source, from the next read on and wherever this process reads it."""
+    if _credentials.get(resolved.key) != credentials:
+        _credentials[resolved.key] = credentials
+        forget(resolved)
+
+
+def newest_credentials(resolved: ResolvedSource, first: CredentialRef | None = None) -> CredentialRef:
+    """The credentials that this process uses for a pinned source; ``first`` if it has had none yet."""
+    return _credentials.setdefault(resolved.key, first or CredentialRef())
 
 
 def forget(resolved: ResolvedSource) -> None:
@@ -163,9 +191,9 @@ def _base(resolved: ResolvedSource, ref: CredentialRef) -> Any:
     return _held[resolved.held]
 
 
-def _readable(base: Any, resolved: ResolvedSource, ref: CredentialRef) -> LakeHandle | FrozenLake:
+def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
     handle = LakeHandle(
-        lambda: _queried(_base(resolved, ref), resolved),
+        lambda: _queried(_base(resolved, newest_credentials(resolved)), resolved),
         f"lake {resolved}",
         local=is_local(resolved.url),
         raw=_queried(base, resolved),

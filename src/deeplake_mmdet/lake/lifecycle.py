@@ -25,9 +25,10 @@ from typing import Any
 
 from deeplake_mmdet.errors import StorageError
 
-__all__ = ["abandon", "abandoned", "at_exit", "in_flight", "rest", "resting"]
+__all__ = ["abandon", "abandoned", "at_exit", "in_flight", "linger", "rest", "resting"]
 
 _REST_PATIENCE = 90.0  # seconds; a read ends within its own deadline, 60 s unless that was changed
+_AFTERMATH = 45.0  # seconds that Deep Lake repeats requests after the opening has failed (42 measured)
 _EXIT_PATIENCE = 2.0  # seconds that an exit waits for calls under way
 _FORK_PATIENCE = 10.0  # seconds that a fork waits
 _POLL = 0.005
@@ -135,6 +136,22 @@ def abandon(future: Any) -> None:
         "A read was given up that is still under way inside Deep Lake. Until it ends this process must not "
         "fork, or it hangs: end the run, or start data loader workers by 'spawn'"
     )
+
+
+def linger(seconds: float = _AFTERMATH) -> None:
+    """Count a failed opening as under way for some time: Deep Lake has raised, but asks on in its threads."""
+    _state.abandoned.append(_Ended(time.monotonic() + seconds))
+    _register()
+
+
+class _Ended:
+    """Stands for work of which nothing but a time tells that it has ended."""
+
+    def __init__(self, end: float) -> None:
+        self._end = end
+
+    def is_completed(self) -> bool:
+        return time.monotonic() >= self._end
 
 
 def abandoned() -> int:

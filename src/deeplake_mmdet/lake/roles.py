@@ -85,11 +85,13 @@ def assign_roles(
     Args:
         columns: Facts by column name.
         given: Role to column name, as ``tensors=`` has it; may be partial. None or an empty string leaves
-            a role to inference.
+            a role to inference, False switches an extra role off, as in ``dict(area=False)``; of the two
+            sizes either switches off both.
         stored_sizes: Whether image sizes are wanted as stored; otherwise only named columns serve for them.
 
     Raises:
-        ConfigError: ``given`` names an unknown role, or only one of ``width`` and ``height``.
+        ConfigError: ``given`` names an unknown role, or only one of ``width`` and ``height``, or switches a
+            required role off.
         ColumnError: A named column does not exist or has the wrong type; a required role has no candidate
             or several equally good ones.
     """
@@ -120,7 +122,9 @@ def _assign(
     chosen: dict[str, str | None] = {}
     reasons: dict[str, str] = {}
     for role in known:
-        if role in named:
+        if (given or {}).get(role) is False:
+            chosen[role], reason = _switched_off(role)
+        elif role in named:
             chosen[role], reason = _check_named(columns, role, named[role]), "named in tensors"
         elif _RULES[role].mark and not stored_sizes:
             chosen[role], reason = None, None
@@ -136,9 +140,20 @@ def _assign(
                 advice="name both, or neither",
             )
         for role in ("width", "height"):
-            chosen[role] = None
-            reasons.pop(role, None)
+            if chosen[role]:
+                chosen[role] = None
+                del reasons[role]
     return Roles(**chosen), reasons  # type: ignore[arg-type]
+
+
+def _switched_off(role: str) -> tuple[None, str]:
+    if role in _REQUIRED:
+        raise ConfigError(
+            f"Role {role!r} cannot be switched off",
+            where=f"dataset key 'tensors', role {role!r}",
+            advice=f"{', '.join(_REQUIRED)} are required; name a column, or leave the role out",
+        )
+    return None, "switched off in tensors"
 
 
 def _check_named(columns: Mapping[str, ColumnFacts], role: str, name: Any) -> str:

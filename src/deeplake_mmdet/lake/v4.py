@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import Background, is_local
+from deeplake_mmdet.lake.lifecycle import linger
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 from deeplake_mmdet.lake.storage_errors import guard
 
@@ -27,8 +28,12 @@ def open_head(url: str, credentials: CredentialRef) -> Any:
     if is_local(url):
         return guard(f"lake {url}", call)
     ask_for_more_at_once()
-    # Deep Lake's own asynchronous opening asks the network before it returns.
-    return guard(f"lake {url}", lambda: Background(call))
+    try:
+        # Deep Lake's own asynchronous opening asks the network before it returns.
+        return guard(f"lake {url}", lambda: Background(call))
+    except (CredentialError, StorageError):
+        linger()
+        raise
 
 
 def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
