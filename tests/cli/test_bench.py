@@ -1,0 +1,152 @@
+"""`bench` with made bottlenecks, as a function and as a command: it must name the right one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from deeplake_mmdet import bench
+from deeplake_mmdet.errors import ConfigError
+from s3 import Rule, fault_proxy, s3_endpoint
+
+LOAD: list[dict[str, Any]] = [
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadAnnotations", "with_bbox": True},
+]
+PACK: list[dict[str, Any]] = [{"type": "PackDetInputs"}]
+# Draws random numbers, so that it has to run where they are drawn; tens of milliseconds.
+HEAVY: list[dict[str, Any]] = [
+    {"type": "Resize", "scale": (640, 640), "keep_ratio": True},
+    *[{"type": "PhotoMetricDistortion"}] * 4,
+]
+SMALLER: list[dict[str, Any]] = [{"type": "Resize", "scale": (64, 64), "keep_ratio": True}]
+
+
+@pytest.fixture(scope="session")
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Lakes of small, usual and large images."""
+    from deeplake_mmdet import import_coco
+
+    folder, made = tmp_path_factory.mktemp("bench"), {}
+    chance = np.random.default_rng(0)
+    for name, size, count in (("small", 48, 64), ("usual", 400, 150), ("large", 1600, 12)):
+        (folder / name).mkdir()
+        images, boxes = [], []
+        for number in range(count):
+            pixels = chance.integers(0, 255, (size, size, 3), np.uint8)
+            cv2.imwrite(str(folder / name / f"{number}.jpg"), pixels)
+            images.append({"id": number, "file_name": f"{number}.jpg", "width": size, "height": size})
+            box = {"id": number + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
+            boxes.append({**box, "bbox": [5, 5, 20, 20], "area": 400})
+        told = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "a"}]}
+        (folder / f"{name}.json").write_text(json.dumps(told))
+        made[name] = folder / f"{name}-lake"
+        import_coco(folder / f"{name}.json", made[name], images=folder / name, progress=False)
+    return made
+
+
+def config(path: Path | str, pipeline: list[dict[str, Any]], **dataset: Any) -> Config:
+    loader = {
+        "batch_size": 2,
+        "num_workers": 2,
+        "persistent_workers": True,
+        "sampler": {"type": "DefaultSampler", "shuffle": True},
+        "dataset": {
+            "type": "deeplake_mmdet.DeepLakeDataset",
+            "path": str(path),
+            "pipeline": [*LOAD, *pipeline, *PACK],
+            **dataset,
+        },
+    }
+    return Config({"default_scope": "mmdet", "train_dataloader": loader, "model": {"type": "RTMDet"}})
+
+
+@pytest.mark.parametrize("mode", ["threads", "processes"])
+def test_big_images(lakes: dict[str, Path], mode: str) -> None:
+    report = bench(config(lakes["large"], SMALLER), batches=10, mode=mode)
+    assert "Decoding is the limit" in report.sentence(), report
+    assert report.images == 20
+    assert report.decode_rate is not None
+    assert 0.05 < report.rate / report.decode_rate < 1.5
+
+
+def test_heavy_transforms(lakes: dict[str, Path]) -> None:
+    threads = bench(config(lakes["small"], HEAVY), batches=10, mode="threads")
+    assert "transforms in the training thread are the limit" in threads.sentence(), threads
+    assert "mode='processes'" in threads.sentence()
+    processes = bench(config(lakes["small"], HEAVY), batches=10, mode="processes")
+    assert "The transforms are the limit" in processes.sentence(), processes
+
+
+def test_a_slow_network(lakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in (("AWS_ACCESS_KEY_ID", "an-id"), ("AWS_SECRET_ACCESS_KEY", "a-secret")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("DEEPLAKE_MMDET_CACHE", str(tmp_path))
+    with s3_endpoint() as endpoint, fault_proxy(endpoint.url) as proxy:
+        url = endpoint.upload(lakes["usual"], "usual")
+        options = {"credentials": {"endpoint_url": proxy.url, "aws_region": "us-east-1"}}
+        cached = config(url, SMALLER, **options, cache="100MB")
+        bench(cached, batches=75)  # fills it
+        proxy.rules(Rule("delay", seconds=0.4))
+        report = bench(cached, batches=10)
+        assert "network" not in report.sentence(), report
+        assert report.cache is not None
+        assert (report.cache.misses, report.calls) == (0, 0)
+        assert report.cache.hits >= 20
+        slow = config(url, SMALLER, **options)
+        slow.fast_loader = {"mode": "processes", "shuffle": "full"}
+        report = bench(slow, batches=10)
+        assert "The network is the limit" in report.sentence(), report
+        assert "cache=" in report.sentence()
+
+
+def test_a_slow_training_step(lakes: dict[str, Path]) -> None:
+    report = bench(config(lakes["small"], SMALLER), batches=8, mode="threads", step_ms=300)
+    assert "The loader keeps up" in report.sentence(), report
+    assert report.ready > 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batches": 0}, "batches"),
+        ({"workers": -1}, "workers"),
+        ({"step_ms": -1}, "step_ms"),
+        ({"split": "all"}, "no split"),
+        ({"split": "val"}, "no such loader"),
+        ({"mode": "fast"}, "fast"),
+        ({"cfg_options": {"fast_loader": "off"}}, "no lake through"),
+    ],
+)
+def test_wrong_arguments(lakes: dict[str, Path], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        bench(config(lakes["small"], SMALLER), **options)
+
+
+def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
+    config(lakes["small"], SMALLER).dump(tmp_path / "config.py")
+    command = [sys.executable, "-m", "deeplake_mmdet.cli", "bench", "config.py", "--batches", "5"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    done = subprocess.run(
+        [*command, "--mode", "threads", "--workers", "1"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.splitlines()
+    assert any("finish" in line and "the other transforms" in line for line in shown)
+    assert any("images/s" in line and "1 threads" in line for line in shown)
+    assert any("calls into Deep Lake" in line for line in shown)
+    assert shown[-1].endswith(".")
