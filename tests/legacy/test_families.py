@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 import zoo
 from mmengine.config import Config
+from mmengine.runner import Runner
 from PIL import Image
+from reference_2x import learning_rate
 
 import deeplake_mmdet
 from deeplake_mmdet import convert_config, import_coco
@@ -152,13 +154,17 @@ def few(node: Any) -> None:
         few(value)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_converted_config_trains_and_validates(family, lake, tmp_path):
+@pytest.fixture(scope="module", autouse=True)
+def _zoo():
     try:
         zoo.folder()
     except zoo.NoIndexError as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_converted_config_trains_and_validates(family, lake, tmp_path):
     cfg, _ = convert_config(Config(small(family, lake)))
     assert cfg.train_dataloader.dataset.get("dataset", cfg.train_dataloader.dataset).path == lake
     cfg.default_hooks.checkpoint.interval = 10  # nothing to keep
@@ -172,9 +178,56 @@ def test_a_converted_config_trains_and_validates(family, lake, tmp_path):
 
 def train_losses(work_dir: Path) -> list[float]:
     """The loss of every iteration, as the log has them."""
-    lines = [
-        json.loads(line)
-        for path in sorted(work_dir.glob("*/vis_data/scalars.json"))
-        for line in path.read_text().splitlines()
+    return [line["loss"] for line in log_lines(work_dir) if "loss" in line]
+
+
+def log_lines(work_dir: Path) -> list[Part]:
+    """The run's scalars, line by line."""
+    paths = sorted(work_dir.glob("*/vis_data/scalars.json"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_wrappers_hooks_and_iterations(lake, tmp_path):
+    """What stands around a model, all at once: a list of wrapped datasets, accumulation, momentum, EMA."""
+    old = small("RetinaNet", lake)
+    train = old["data"]["train"]
+    old["data"]["train"] = [
+        {"type": "ClassBalancedDataset", "oversample_thr": 0.6, "dataset": train},
+        {"type": "RepeatDataset", "times": 2, "dataset": train},
     ]
-    return [line["loss"] for line in lines if "loss" in line]
+    old["data"]["val_dataloader"] = {"samples_per_gpu": 2}
+    old["runner"] = {"type": "IterBasedRunner", "max_iters": 6}
+    old["evaluation"] = {"interval": 3, "metric": "bbox", "save_best": "bbox_mAP", "classwise": True}
+    old["checkpoint_config"] = {"by_epoch": False, "interval": 3, "max_keep_ckpts": 1}
+    old["optimizer_config"] = {"type": "GradientCumulativeOptimizerHook", "cumulative_iters": 2}
+    warmup = {"warmup": "exp", "warmup_iters": 2, "warmup_ratio": 0.1}
+    old["lr_config"] = {"policy": "CosineAnnealing", "min_lr": 0, **warmup}
+    old["momentum_config"] = {"policy": "step", "step": [4], "gamma": 0.9}
+    old["custom_hooks"] = [{"type": "EMAHook", "momentum": 0.01}, {"type": "NumClassCheckHook"}]
+    old["workflow"] = [("train", 1)]
+    cfg, _ = convert_config(Config(old))
+    run = deeplake_mmdet.train(cfg, work_dir=tmp_path)
+    assert len(train_losses(tmp_path)) == 6
+    rates = [line["lr"] for line in log_lines(tmp_path) if "lr" in line]
+    config = {**old["lr_config"], "by_epoch": False}
+    assert rates == pytest.approx(
+        [learning_rate(config, 0.01, number, 1, 6) for number in range(6)], rel=1e-9
+    )
+    assert run.last_checkpoint.name == "iter_6.pth"
+    assert run.best_checkpoint is not None
+    assert len(list(tmp_path.glob("iter_*.pth"))) == 1
+
+
+@pytest.mark.slow
+def test_flips_and_scales_are_seen_by_test_time_augmentation(lake, tmp_path):
+    old = small("RetinaNet", lake)
+    old["data"]["val"]["pipeline"][1].update(img_scale=[(96, 96), (128, 128)], flip=True)
+    old["data"]["test"] = old["data"]["val"]
+    cfg, notes = convert_config(Config(old))
+    assert any("tta_pipeline" in note.what for note in notes)
+    # As MMDetection's tools/test.py --tta does it.
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = {**cfg.tta_model, "module": cfg.model}
+    cfg.work_dir = str(tmp_path)
+    assert 0 <= Runner.from_cfg(cfg).test()["coco/bbox_mAP"] <= 1

@@ -198,7 +198,7 @@ def _ema(kind: str, settings: Settings) -> dict[str, Any]:
         )
         if kind == "EMAHook":
             what = "averages with its full momentum from the beginning"
-            settings.notes.approximated(settings.key, what, "2.x warmed up", old={"warm_up": warm_up})
+            settings.notes.approximated(settings.key, what, "2.x warmed up", old=warm_up)
         if kind == "LinearMomentumEMAHook":
             settings.notes.approximated(
                 settings.key,
