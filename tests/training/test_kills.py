@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,34 @@ def test_ctrl_c_ends_a_run_that_can_be_resumed(lake, tmp_path, mode):
     train(recording_config(lake, tmp_path / "run", mode=mode), resume=True)
     assert passes(rows_of(tmp_path / "run" / "iter_9.pth"), ROWS) == ALL
     assert Diary.events[str(tmp_path / "run")][1][:3] == ("step", 1, 5)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {folder!r})
+from counting import recording_config
+from deeplake_mmdet import train
+train(recording_config({lake!r}, {run!r}, mode="processes", **{{"train_cfg.max_epochs": 1000}}))
+"""
+
+
+def test_ctrl_c_at_the_terminal_reaches_workers_too(lake, tmp_path):
+    run = tmp_path / "run"
+    code = SCRIPT.format(folder=str(Path(__file__).parent), lake=lake, run=str(run))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 200
+    while not (run / "iter_4.pth").exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert errors.strip().endswith("KeyboardInterrupt")
+    with pytest.raises(ProcessLookupError):  # nobody of the group is left
+        os.killpg(process.pid, 0)
+    train(recording_config(lake, run, **{"train_cfg.max_epochs": 4}), resume=True)
+    assert passes(rows_of(run / "iter_12.pth"), ROWS) == [*ALL, list(range(ROWS))]
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(lake, tmp_path):

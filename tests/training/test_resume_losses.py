@@ -39,6 +39,8 @@ def losses_of(lake, folder, name, iterations, mode, start=False):
     cfg.train_cfg = {"by_epoch": False, "max_iters": 8} if iterations else {"by_epoch": True, "max_epochs": 2}
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     cfg.optim_wrapper.clip_grad = {"max_norm": 10}
+    if name == "yolox":  # mixing ends with the first epoch
+        cfg.custom_hooks.append({"type": "mmdet.YOLOXModeSwitchHook", "num_last_epochs": 0})
     train(cfg, resume=start)
     return [event[2:5] for event in Diary.events[str(folder)] if event[0] == "step"]
 
