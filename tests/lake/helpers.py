@@ -37,3 +37,23 @@ def cells_in_child(method, resolved, column, credentials=None):
     child.join(60)
     assert child.exitcode == 0
     return found
+
+
+def _report_rows(pipe, source, credentials):
+    try:
+        pipe.send(len(handle_of(source, credentials)))
+    except Exception as error:
+        pipe.send(str(error))
+
+
+def rows_in_child(method, resolved, credentials=None):
+    """How many rows another process sees; or the text of its error."""
+    context = multiprocessing.get_context(method)
+    here, there = context.Pipe()
+    child = context.Process(target=_report_rows, args=(there, resolved, credentials))
+    child.start()
+    there.close()
+    found = here.recv()
+    child.join(60)
+    assert child.exitcode == 0
+    return found
