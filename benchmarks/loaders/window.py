@@ -98,34 +98,37 @@ def time_passes(
     """Time whole passes, one by one.
 
     Returns:
-        ``passes``: for each its ``images`` in all, ``rate`` past the warm-up, ``first`` (seconds to the first
-        batch), ``whole`` (seconds from the first call to the last batch) and, with a server, what it
-        ``served`` meanwhile (requests, bytes).
+        ``passes``: for each its ``images`` in all, ``rate`` and ``cpu`` (seconds for an image) past the
+        warm-up, ``first`` (seconds to the first batch), ``whole`` (seconds from the first call to the last
+        batch) and, with a server, what it ``served`` meanwhile (requests, bytes). Beside it ``rate``,
+        ``cpu`` and ``images`` of the first pass, as `time_window` has them, for one image.
     """
     found = []
     for number in range(window.passes):
         before = served(server)
         opened = time.perf_counter()
         images = skipped = 0
-        first = start = 0.0
+        first = start = cpu = 0.0
         for batches, batch in enumerate(open_pass(number), 1):
             images += size(batch)
             if batches == 1:
                 first = time.perf_counter() - opened
             if batches == window.warm_up:
-                start, skipped = time.perf_counter(), images
-        now = time.perf_counter()
+                start, skipped, cpu = time.perf_counter(), images, _cpu_seconds()
+        now, used = time.perf_counter(), _cpu_seconds() - cpu
         after = served(server)
         found.append(
             {
                 "images": images,
                 "rate": (images - skipped) / (now - start),
+                "cpu": used / (images - skipped),
                 "first": first,
                 "whole": now - opened,
                 "served": {key: after[key] - before[key] for key in after},
             }
         )
-    return {"passes": found, "rate": found[0]["rate"], "private_mb": _private_mb()}
+    one = {"images": 1, "rate": found[0]["rate"], "cpu": found[0]["cpu"]}
+    return {"passes": found, **one, "private_mb": _private_mb()}
 
 
 def served(server: str | None) -> dict[str, int]:
