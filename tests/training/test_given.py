@@ -53,6 +53,10 @@ def trained_on(capsys):
     return re.findall(r"INFO - (\S+) \(branch [^:]*\): (\d+) images", text)
 
 
+def saved_config(run):
+    return Config.fromfile(max(run.work_dir.glob("*.py"), key=lambda path: path.stat().st_mtime))
+
+
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
     """A 2.x config that names no data."""
@@ -66,7 +70,7 @@ def test_a_dataset_and_a_view_in_place_of_missing_paths(bare, folder, capsys):
     run = train_detector(build_detector(bare.model), bare, ds_train=train, ds_val=view)
     assert trained_on(capsys) == [(str(folder / "train"), "8"), (str(folder / "val"), "3")]
     assert "coco/bbox_mAP" in run.metrics
-    saved = Config.fromfile(next(run.work_dir.glob("*.py")))
+    saved = saved_config(run)
     assert innermost(saved.val_dataloader).query == "SELECT * LIMIT 3"
     assert innermost(saved.val_dataloader).commit == val.version
 
@@ -78,7 +82,7 @@ def test_they_win_over_paths_in_the_config(folder, tmp_path):
     cfg.work_dir = str(tmp_path)
     train, val = deeplake.open_read_only(str(folder / "train")), deeplake.open_read_only(str(folder / "val"))
     run = train_detector(build_detector(cfg.model), cfg, train, None, val)
-    saved = Config.fromfile(next(run.work_dir.glob("*.py")))
+    saved = saved_config(run)
     assert saved.train_dataloader.batch_size == 2
     assert innermost(saved.train_dataloader).path == str(folder / "train")
 
@@ -91,7 +95,7 @@ def test_tensors_argument_over_config_over_types(bare, tmp_path, capsys):
         train_detector(model, bare, validate=False)
     bare.data.train.deeplake_tensors = {"gt_bboxes": "wrong", "gt_labels": "kinds"}
     run = train_detector(model, bare, ds_train_tensors={"gt_bboxes": "right"}, validate=False)
-    saved = Config.fromfile(next(run.work_dir.glob("*.py")))
+    saved = saved_config(run)
     assert innermost(saved.train_dataloader).tensors == {"gt_bboxes": "right", "gt_labels": "kinds"}
     assert trained_on(capsys) == [(str(tmp_path / "two"), "4")]
 
@@ -151,7 +155,7 @@ def test_a_wrapper_keeps_its_meaning(bare, folder, capsys):
     bare.data.train = {"type": "RepeatDataset", "times": 2, "deeplake_tensors": {"img": "images"},
                        "dataset": {"type": "CocoDataset", "ann_file": "x.json"}}  # fmt: skip
     run = train_detector(build_detector(bare.model), bare, ds_train=train, validate=False)
-    saved = Config.fromfile(next(run.work_dir.glob("*.py")))
+    saved = saved_config(run)
     assert "RepeatDataset" in str(saved.train_dataloader)
     assert innermost(saved.train_dataloader).tensors == {"img": "images"}
 

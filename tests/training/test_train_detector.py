@@ -177,3 +177,10 @@ def test_scalars_are_written_for_every_iteration(cfg):
     lines = [json.loads(line) for line in Path(next(run.work_dir.rglob("t2.json"))).read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2]
     assert any("coco/bbox_mAP" in line for line in lines)
+
+
+def test_nothing_to_train_on_is_told(lakes, cfg):
+    bare = Config(old_config(None, lakes["val"]))
+    for run in (lambda: train_detector(build_detector(bare.model), bare), lambda: deeplake_mmdet.train(bare)):
+        with pytest.raises(ConfigError, match="nothing to train on"):
+            run()

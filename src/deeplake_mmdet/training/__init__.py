@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from deeplake_mmdet.training.bench import bench
+from deeplake_mmdet.training.building import build_detector
 from deeplake_mmdet.training.checkpoints import CheckpointHook
-from deeplake_mmdet.training.detector import build_detector, test_detector, train_detector
+from deeplake_mmdet.training.detector import test_detector, train_detector
 from deeplake_mmdet.training.loops import EpochTrainLoop, IterTrainLoop
 from deeplake_mmdet.training.progress import ProgressHook
 from deeplake_mmdet.training.result import Run

@@ -1,4 +1,4 @@
-"""Detectors that are built by the caller, then trained or tested: the old integration's functions."""
+"""Training and testing a detector that the caller has built: the old integration's functions."""
 
 from __future__ import annotations
 
@@ -7,61 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmdet.models.data_preprocessors import DetDataPreprocessor
-from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.registry import DefaultScope
 
-from deeplake_mmdet.config import adopt_config, extract_secrets, log_notes, read_config, redact
+from deeplake_mmdet.config import adopt_config, extract_secrets, read_config, redact
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import convert_model_dict, is_legacy
+from deeplake_mmdet.legacy import is_legacy
+from deeplake_mmdet.training.building import give_preprocessor, plain
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.launch import count_processes, running_launcher
-from deeplake_mmdet.training.prepare import existing, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import check_trains, existing, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import run_test, run_training
 
-__all__ = ["build_detector", "test_detector", "train_detector"]
-
-
-def build_detector(
-    cfg: Mapping[str, Any],
-    train_cfg: Mapping[str, Any] | None = None,
-    test_cfg: Mapping[str, Any] | None = None,
-) -> Any:
-    """Build a detector from the ``model`` of a config for MMDetection 2.x or 3.x.
-
-    A 2.x model says nothing of how images are normalised, its config's pipelines do: `train_detector` and
-    `test_detector` give the detector its preprocessor. Its weights are initialised when training begins,
-    unless some have been loaded by then.
-
-    Args:
-        cfg: ``cfg.model``; not changed.
-        train_cfg: What 2.x configs may have beside the model.
-        test_cfg: Likewise.
-
-    Raises:
-        ConfigError: It is no model, or a setting stands in two places.
-    """
-    if not isinstance(cfg, Mapping) or "type" not in cfg:
-        hint = isinstance(cfg, Mapping | Config) and cfg.get("model")
-        raise ConfigError(
-            "A detector is built from a dict with a 'type'",
-            where="build_detector",
-            advice="pass cfg.model" + (", not cfg" if hint else ""),
-        )
-    plain = _plain(cfg)
-    converted, notes = convert_model_dict(plain, _model_part(train_cfg), _model_part(test_cfg))
-    log_notes(notes)
-    register_all_modules(init_default_scope=False)
-    with DefaultScope.overwrite_default_scope("mmdet"):
-        model = MODELS.build(ConfigDict(converted))  # heads read it by attributes
-    model.register_load_state_dict_post_hook(_keep_weights)
-    return model
+__all__ = ["test_detector", "train_detector"]
 
 
 def train_detector(
@@ -105,10 +66,13 @@ def train_detector(
         _check_shared(given)
     raw = _raw(cfg)
     prepared = prepare_config(_with_given(raw, given, validate), launcher=launcher)
+    check_trains(prepared)
     if validate:
         _check_validation(prepared)
     else:
         _drop_validation(prepared)
+        if given[1].has_data or given[1].tensors:
+            print_log("validate=False: ds_val and ds_val_tensors are not used", "current")
     meta = None if meta is None else _clean(meta, raw)
     give_preprocessor(model, prepared)
     _compare_classes(model, prepared)
@@ -162,51 +126,10 @@ def test_detector(
     return run
 
 
-def give_preprocessor(model: Any, cfg: Config) -> None:
-    """Give a detector that was built without one the preprocessor that its config implies.
-
-    Args:
-        model: Changed in place.
-        cfg: A 3.x config.
-
-    Raises:
-        ConfigError: The config implies none.
-    """
-    if isinstance(model.data_preprocessor, DetDataPreprocessor):
-        return
-    implied = (cfg.get("model") or {}).get("data_preprocessor") or cfg.get("data_preprocessor")
-    if not implied:
-        raise ConfigError(
-            "The detector has no preprocessor, and the config implies none",
-            where="config key 'model.data_preprocessor'",
-            advice="keep model and pipelines in the config, or build the detector with a data_preprocessor",
-        )
-    with DefaultScope.overwrite_default_scope("mmdet"):
-        model.data_preprocessor = MODELS.build(_plain(implied))
-    print_log(f"The detector gets the preprocessor of its config: {dict(implied)}", "current")
-
-
-def _keep_weights(model: Any, incompatible: Any) -> None:
-    """Weights were loaded: do not initialise them any more."""
-    del incompatible
-    model.is_init = True
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        return {key: _plain(value) for key, value in node.items()}
-    return type(node)(map(_plain, node)) if isinstance(node, (list, tuple)) else copy.deepcopy(node)
-
-
-def _model_part(cfg: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """``train_cfg`` or ``test_cfg`` of a 2.x script; None if there is none."""
-    return None if not cfg else _plain(cfg)
-
-
 def _raw(cfg: str | Path | Config | Mapping[str, Any]) -> Config:
     if isinstance(cfg, Config):
         return cfg
-    return Config(_plain(cfg)) if isinstance(cfg, Mapping) else read_config(cfg)
+    return Config(plain(cfg)) if isinstance(cfg, Mapping) else read_config(cfg)
 
 
 def _with_given(raw: Config, given: tuple[Given, Given], validate: bool) -> Config:
@@ -268,6 +191,8 @@ def _clean(meta: Mapping[str, Any], raw: Config) -> dict[str, Any]:
 def _compare_classes(model: Any, cfg: Config) -> None:
     named = getattr(model, "CLASSES", None)
     dataset = cfg.train_dataloader.dataset
+    while isinstance(dataset.get("dataset"), Mapping):
+        dataset = dataset.dataset
     chosen = (dataset.get("metainfo") or {}).get("classes")
     if named and chosen and list(named) != list(chosen):
         print_log(

@@ -14,7 +14,7 @@ from deeplake_mmdet.training.keeping import keep_run_state
 from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 
-__all__ = ["existing", "prepare_config", "prepare_test_config"]
+__all__ = ["check_trains", "existing", "prepare_config", "prepare_test_config"]
 
 
 def prepare_config(
@@ -87,6 +87,20 @@ def prepare_test_config(
     if show_dir is not None:
         draw_predictions(cfg, show_dir)
     return cfg
+
+
+def check_trains(cfg: Config) -> None:
+    """Refuse a prepared config that says nothing of the data to train on.
+
+    Raises:
+        ConfigError: It has no ``train_dataloader``.
+    """
+    if not cfg.get("train_dataloader"):
+        raise ConfigError(
+            "The config has nothing to train on",
+            where="config key 'train_dataloader', in a 2.x config 'data.train'",
+            advice="set data.train.deeplake_path, or pass ds_train to train_detector",
+        )
 
 
 def existing(checkpoint: str | Path | bool) -> Path:

@@ -12,7 +12,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.keeping import choose_checkpoint
 from deeplake_mmdet.training.launch import count_processes
-from deeplake_mmdet.training.prepare import existing, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import check_trains, existing, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
@@ -64,6 +64,7 @@ def train(
     if resume:
         cfg.resume = True
         cfg.load_from = None if resume is True else str(existing(resume))
+    check_trains(cfg)
     check_pretrained(cfg)
     return _start(run_training, cfg, processes)
 
