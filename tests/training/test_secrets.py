@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,7 +64,49 @@ def train(config: Path, folder: Path, *options: str) -> subprocess.CompletedProc
     command = [sys.executable, "-m", "deeplake_mmdet.cli", "train", str(config)]
     if options:
         command += ["--cfg-options", *options]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=300)
+    with (
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process,
+        watched(process.pid) as seen,
+    ):
+        try:
+            out, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert [pid for pid, told in seen.items() if b"canary" in told] == []
+    result = subprocess.CompletedProcess(command, process.returncode, out, err)
+    result.children = len(seen) - 1  # type: ignore[attr-defined]
+    return result
+
+
+@contextlib.contextmanager
+def watched(root: int) -> Iterator[dict[int, bytes]]:
+    """Environments and command lines of a process and of all that descend from it, while it runs."""
+    seen: dict[int, bytes] = {}
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            family = {root}
+            for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    pid, parent = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+                    if pid != root and parent not in family:
+                        continue
+                    family.add(pid)
+                    told = b"".join((stat.parent / name).read_bytes() for name in ("environ", "cmdline"))
+                    seen[pid] = seen.get(pid, b"") + told
+            for pid in seen:  # what was seen once is kept once
+                seen[pid] = b"\0".join(set(seen[pid].split(b"\0")))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
 
 def assert_nowhere(folder: Path, result: subprocess.CompletedProcess[bytes]) -> int:
@@ -85,6 +130,7 @@ def test_whole_run(lakes: dict[str, str], tmp_path: Path, start: str) -> None:
     result = train(config, tmp_path, f"env_cfg.mp_cfg.mp_start_method={start}")
     assert result.returncode == 0, result.stderr.decode()[-3000:]
     assert list((tmp_path / "run").glob("*.pth"))
+    assert result.children >= 2  # workers of training and validation
     assert assert_nowhere(tmp_path, result) > 10
 
 
