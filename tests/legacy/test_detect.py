@@ -94,3 +94,26 @@ def test_1x(model, key):
 def test_0x_data():
     with pytest.raises(ConfigError, match=r"data\.train\.img_scale"):
         kind_of({"data": {"train": {"img_scale": (1, 1)}}})
+
+
+PIPELINE = {"data": {"train": {"type": "CocoDataset", "pipeline": [{"type": "LoadImageFromFile"}, "Resize"]}}}
+MALFORMED = [
+    ({"optimizer": "SGD"}, "optimizer"),
+    ({"lr_config": ["step"]}, "lr_config"),
+    ({"data": {"train": ["coco"]}}, r"data\.train\[0\]"),
+    ({"data": {"train": {"type": "RepeatDataset", "dataset": "coco"}}}, r"data\.train\.dataset"),
+    ({"data": {"train": {"type": "CocoDataset", "pipeline": "none"}}}, r"data\.train\.pipeline"),
+    (PIPELINE, r"data\.train\.pipeline\[1\]"),
+    ({"data": {"train": {"type": "CocoDataset", "pipeline": [{"img_scale": 3}]}}}, "with a type"),
+    ({"custom_hooks": ["EMAHook"]}, r"custom_hooks\[0\]"),
+    ({"lr_config": {"policy": "step"}}, r"lr_config\.step is missing"),
+    ({"lr_config": {"policy": "exp"}}, r"lr_config\.gamma is missing"),
+    ({"lr_config": {"policy": "CosineRestart"}}, r"lr_config\.periods is missing"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MALFORMED, ids=lambda value: str(value)[:50])
+def test_malformed_parts_are_named(changes, message):
+    data = {"train": {"type": "CocoDataset", "pipeline": []}}
+    with pytest.raises(ConfigError, match=message):
+        convert_config_dict({"data": data, "optimizer": {"type": "SGD", "lr": 0.1}, **changes})

@@ -304,3 +304,13 @@ def test_class_aware_sampling():
     loader = convert(data=data)[0]["train_dataloader"]
     assert loader["sampler"] == {"type": "ClassAwareSampler", "num_sample_class": 1}
     assert "batch_sampler" not in loader
+
+
+def test_augmentation_of_validation_counts_where_there_is_no_test():
+    load, resize = {"type": "LoadImageFromFile"}, {"type": "Resize", "keep_ratio": True}
+    flips = {"type": "MultiScaleFlipAug", "img_scale": (9, 8), "flip": True, "transforms": [resize]}
+    data = {"val": {"type": "CocoDataset", "pipeline": [load, flips]}}
+    found, notes = convert_config_dict({"model": {"type": "FCOS"}, "data": data})
+    assert found["tta_pipeline"][-1]["type"] == "TestTimeAug"
+    assert found["tta_model"]["type"] == "DetTTAModel"
+    assert [note.severity for note in notes if "tta" in note.what] == ["approximated"]

@@ -15,6 +15,7 @@ from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.optimizer import convert_optimizer
 from deeplake_mmdet.legacy.runtime import convert_environment, convert_hooks, convert_loop, loop_of
 from deeplake_mmdet.legacy.schedule import convert_schedule
+from deeplake_mmdet.legacy.shapes import check_shapes
 
 __all__ = ["convert_config_dict"]
 
@@ -55,12 +56,13 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
         config comes back as it is, without notes.
 
     Raises:
-        ConfigError: The config is half migrated, for MMDetection 1.x or for another toolbox; or a
-            ``deeplake_*`` key or value is unknown.
+        ConfigError: The config is half migrated, for MMDetection 1.x or for another toolbox; a part of it is
+            no dict or lacks what 2.x demands; or a ``deeplake_*`` key or value is unknown.
     """
     content = deepcopy(dict(cfg))
     if kind_of(content) == "3.x":
         return content, []
+    check_shapes(content)
     check_keys(content)
     notes = Notebook()
     loop = loop_of(content, notes)

@@ -113,7 +113,7 @@ class _Split:
             lake=lake,
         )
         self.facts.append(done.facts)
-        if done.tta is not None and self.split == "test":
+        if done.tta is not None:  # that of val, if there is no test
             self.found.tta = done.tta
         return done.steps
 

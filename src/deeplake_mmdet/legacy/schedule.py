@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 
 __all__ = ["Loop", "convert_schedule"]
@@ -107,6 +108,21 @@ class _Converter:
             steps = {"by_epoch": False}
         return {"type": kind + self.suffix, **steps, **settings}
 
+    def required(self, name: str) -> Any:
+        """A setting without which 2.x refused the policy.
+
+        Raises:
+            ConfigError: It is missing.
+        """
+        value = self.settings.take(name)
+        if value is None:
+            raise ConfigError(
+                f"{self.key}.{name} is missing",
+                where=f"config key '{self.key}'",
+                advice=f"add {name}=...: its policy asks for it, in MMDetection 2.x too",
+            )
+        return value
+
     def minimum(self) -> dict[str, Any]:
         """``eta_min`` or ``eta_min_ratio`` of ``min_lr`` or ``min_lr_ratio``."""
         name = "lr" if self.suffix == "LR" else "momentum"
@@ -170,7 +186,7 @@ class _Converter:
 
 
 def _step(converter: _Converter) -> list[Scheduler]:
-    steps, gamma = converter.settings.take("step"), converter.settings.take("gamma", 0.1)
+    steps, gamma = converter.required("step"), converter.settings.take("gamma", 0.1)
     converter.settings.drop("min_lr", "3.x step schedulers have no lower limit", harmless=(None, 0, 0.0))
     converter.settings.drop(
         "min_momentum", "3.x step schedulers have no lower limit", harmless=(None, 0, 0.0)
@@ -244,7 +260,7 @@ def _linear(converter: _Converter) -> list[Scheduler]:
 
 
 def _exp(converter: _Converter) -> list[Scheduler]:
-    gamma = converter.settings.take("gamma", 0.1)
+    gamma = converter.required("gamma")
     exp: Scheduler = {
         "type": f"Exponential{converter.suffix}",
         "by_epoch": converter.by_epoch,
@@ -263,7 +279,7 @@ def _cosine_restart(converter: _Converter) -> list[Scheduler]:
             "2.x weighted the distance to the minimum only",
             old=weights,
         )
-    periods = list(converter.settings.take("periods", []))
+    periods = list(converter.required("periods"))
     # Periods are in the policy's own unit.
     restart: Scheduler = {"type": f"CosineRestart{converter.suffix}", "by_epoch": converter.by_epoch}
     return [
