@@ -15,6 +15,7 @@ import pytest
 from mmengine.config import Config
 
 from deeplake_mmdet import bench
+from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import ConfigError
 from s3 import Rule, fault_proxy, s3_endpoint
 
@@ -131,6 +132,21 @@ def test_a_slow_training_step(lakes: dict[str, Path]) -> None:
 def test_wrong_arguments(lakes: dict[str, Path], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         bench(config(lakes["small"], SMALLER), **options)
+
+
+def test_showing_and_clearing_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = tmp_path / "chunks-v1" / "key" / "0000000000-0000000010.chunk"
+    entry.parent.mkdir(parents=True)
+    entry.write_bytes(bytes(2000))
+    (tmp_path / "chunks-v1" / "usage").write_bytes(bytes(8))
+    monkeypatch.setenv("DEEPLAKE_MMDET_CACHE", str(tmp_path))
+    assert main(["cache", "show"]) == 0
+    assert "chunks of images: 1, 2 kB" in capsys.readouterr().out
+    assert main(["cache", "clear", "--folder", str(tmp_path)]) == 0
+    assert "2.01 kB freed" in capsys.readouterr().out
+    assert not entry.exists()
 
 
 def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes, read_cache_settings
-from deeplake_mmdet.lake.cache_shelves import remove_chunks
+from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.faults import is_local
@@ -38,6 +38,7 @@ __all__ = [
     "ResolvedSource",
     "Source",
     "cache_folder",
+    "cached_chunks",
     "cached_tables",
     "clear_cache",
     "explain_roles",

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FORMAT", "Shelves", "claimed", "remove_chunks"]
+__all__ = ["FORMAT", "Shelves", "cached_chunks", "claimed", "remove_chunks"]
 
 FORMAT = "chunks-v1"  # another version of this package with other files uses another name
 _USAGE = "usage"
@@ -175,6 +175,11 @@ def claimed(part: Path, done: Path, end: float) -> Iterator[int | None]:
         time.sleep(poll)
         poll = min(poll * 1.5, _LONGEST_POLL)
     yield None
+
+
+def cached_chunks(folder: Path) -> list[tuple[Path, int]]:
+    """The complete entries of the caches of all versions in a folder, and their bytes."""
+    return [(path, path.stat().st_size) for path in sorted(folder.glob("chunks-v*/*/*.chunk"))]
 
 
 def remove_chunks(folder: Path) -> int:
