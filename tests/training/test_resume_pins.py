@@ -70,8 +70,12 @@ def test_other_data_or_another_order_is_refused(ended, tmp_path, case):
 
 
 def test_another_version_is_refused_unless_asked_for(ended, newer_lake, tmp_path):
-    with pytest.raises(ConfigError, match="is at another version"):
+    with pytest.raises(ConfigError, match="is at another version") as caught:
         resume(ended, tmp_path / "refused", newer_lake)
+    old = json.loads((ended["run"] / "run.json").read_text())["starts"][0]["lakes"][0]["version"]
+    assert f"commit={old!r}" in str(caught.value)
+    pinned = resume(ended, tmp_path / "pinned", newer_lake, **{f"{LAKE}.commit": old})
+    assert rows_of(pinned) == rows_of(ended["run"] / "iter_9.pth")
     resume(ended, tmp_path / "asked", newer_lake, resume_anyway=True)
     rows = rows_of(tmp_path / "asked" / "iter_10.pth")
     # one pass, the batch of the second that the checkpoint holds, then the second anew, and the third
@@ -121,6 +125,21 @@ def test_a_stock_checkpoint_is_resumed_as_mmengine_does(ended, tmp_path, iterati
         assert steps == [(0, number, number) for number in range(4, 9)]
     else:  # MMEngine begins the epoch anew
         assert steps == [(1, 4, 0), (1, 5, 1), (1, 6, 2), (2, 7, 0), (2, 8, 1), (2, 9, 2)]
+
+
+@pytest.mark.parametrize("iterations", [False, True])
+def test_stock_loaders_are_resumed_as_mmengine_does(ended, tmp_path, iterations):
+    stock = {"iterations": iterations, "mode": "off", "workers": 0}
+    train(recording_config(ended["lake"], tmp_path / "whole", **stock))
+    for step in (3, 4):
+        folder = tmp_path / f"from-{step}"
+        train(
+            recording_config(ended["lake"], folder, **stock), resume=tmp_path / "whole" / f"iter_{step}.pth"
+        )
+        steps = [event[2] for event in Diary.events[str(folder)] if event[0] == "step"]
+        assert steps[0] == step
+        again = 0 if iterations else {3: 3, 4: 1}[step]  # MMEngine begins an unfinished epoch anew
+        assert len(steps) == 9 - step + again
 
 
 def test_the_record_and_every_checkpoint_name_the_pinned_lake(ended):

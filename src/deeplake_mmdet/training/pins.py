@@ -64,10 +64,7 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for before, after in zip(saved["lakes"], now["lakes"], strict=True):
             for name in ("dataset_id", "branch_id", "version", "queries", "format", "rows_digest", "held"):
                 if before[name] != after[name]:
-                    values = (
-                        f": {after[name]!r}, was {before[name]!r}" if name in ("version", "queries") else ""
-                    )
-                    found.append(f"{after['url']} {_WORDS[name]}{values}")
+                    found.append(f"{after['url']} {_WORDS[name]}{_values(name, before[name], after[name])}")
                     break
             else:
                 if before["used_rows"] != after["used_rows"]:
@@ -83,6 +80,12 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if saved["seed"] != now["seed"]:
             found.append(f"the seed is {now['seed']}, was {saved['seed']}")
     return found
+
+
+def _values(name: str, before: Any, after: Any) -> str:
+    if name == "version":
+        return f": {after!r}, was {before!r}; the dataset key commit={before!r} pins the old one"
+    return f": {after!r}, was {before!r}" if name == "queries" else ""
 
 
 def _facts(lake: DeepLakeDataset) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class RunStateHook(Hook):
         pending = self._pending_gradients(runner)
         if get_dist_info()[1] > 1:
             for gradient in pending.values():
-                all_reduce(gradient, op="mean")
+                all_reduce(gradient, op="mean")  # as DistributedDataParallel would before the step
             states = all_gather_object(self._own_state(runner))
         else:
             states = [self._own_state(runner)]
@@ -148,10 +148,11 @@ class RunStateHook(Hook):
         waits = getattr(runner.optim_wrapper, "should_update", None)
         if waits is None or waits():
             return {}
+        several = get_dist_info()[1] > 1  # ranks must agree on which there are
         return {
-            name: parameter.grad.detach().clone()
+            name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach().clone()
             for name, parameter in _bare(runner.model).named_parameters()
-            if parameter.grad is not None
+            if parameter.grad is not None or (several and parameter.requires_grad)
         }
 
     def _give_gradients(self, runner: Any, gradients: dict[str, torch.Tensor]) -> None:
