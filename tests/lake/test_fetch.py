@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import Source, open_view
 from deeplake_mmdet.lake.columns import describe_columns
 from deeplake_mmdet.lake.images import fetch_images, fetch_span
@@ -137,3 +137,14 @@ def test_spans_are_rows_of_the_view(make_lake, rows, encode, tmp_path, query):
     count = len(view.table)
     assert view.fetch_span(1, count) == view.images(range(1, count))
     assert view.has_encoded_images == (query is None or "RANDOM" not in query)
+
+
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_rows_that_are_not_there_are_refused(make_lake, rows, tmp_path, bad):
+    make_lake(tmp_path / "lake", **rows(3))
+    view = open_view(Source(str(tmp_path / "lake")))
+    for read in (view.images, view.fetch):
+        with pytest.raises(ConfigError, match="has 3 rows"):
+            read([0, bad])
+    with pytest.raises(ConfigError, match="has 3 rows"):
+        view.fetch_span(min(bad, 0), max(bad, 0) + 1)

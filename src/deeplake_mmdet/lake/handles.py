@@ -22,6 +22,7 @@ from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restric
 from deeplake_mmdet.lake.kept import SCHEME, kept
 from deeplake_mmdet.lake.reading import LakeHandle
 from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.storage_errors import guard
 
 __all__ = [
     "Listing",
@@ -130,7 +131,11 @@ def hold(opened: Any) -> str:
 
 
 def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Listing:
-    """The history of a pinned lake."""
+    """The history of a pinned lake.
+
+    Raises:
+        DeepLakeMMDetError: As `resolve`.
+    """
     ref = credentials or CredentialRef()
     if resolved.format == "v3":
         commits = v3.read_commits(resolved.url, ref)
@@ -142,11 +147,14 @@ def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = 
     base = _base(resolved, ref)
     if not hasattr(base, "history"):  # a held view
         return Listing()
-    return Listing(
-        tuple((str(found.id), str(found.timestamp), str(found.message or "")) for found in base.history),
-        tuple(base.branches.names()),
-        tuple(base.tags.names()),
-    )
+
+    def read() -> Listing:
+        versions = tuple(
+            (str(found.id), str(found.timestamp), str(found.message or "")) for found in base.history
+        )
+        return Listing(versions, tuple(base.branches.names()), tuple(base.tags.names()))
+
+    return guard(f"lake {resolved}", read)
 
 
 def _time_of(commit: Mapping[str, Any]) -> str:

@@ -96,7 +96,11 @@ def fill_table(
     """
     count = len(handle)
     if count == 0:
-        raise AnnotationError("The lake has no rows", where="the pinned version", advice="import data first")
+        raise AnnotationError(
+            "There are no rows",
+            where=getattr(handle, "where", "the pinned version"),
+            advice="import data first, or choose another version, view or query",
+        )
     box_counts = _boxes(sink, handle, roles.gt_bboxes)
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(box_counts, out=offsets[1:])

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import (
-    AnnotationError,
-    BoxFormatError,
     ConfigError,
     ImageError,
     SourceNotFoundError,
 )
-from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.cached_lake import CachedLake
+from deeplake_mmdet.lake.choices import lake_classes_of, selected_classes, stored_format
 from deeplake_mmdet.lake.chunk_cache import ChunkCache
 from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
@@ -159,6 +157,14 @@ class LakeView:
                 view.__dict__[name] = self.__dict__[name]
         return view
 
+    def _check_rows(self, rows: Sequence[int]) -> None:
+        # Deep Lake takes negative numbers for rows from the end, and cuts slices off.
+        if len(rows) and not 0 <= min(rows) <= max(rows) < len(self.table):
+            raise ConfigError(
+                f"This view has {len(self.table)} rows; asked for rows {min(rows)} to {max(rows)}",
+                where=f"lake {self.source}",
+            )
+
     def _images_of(self, *, scattered: bool) -> Any:
         """The lake to fetch images from."""
         if self.cache is None:
@@ -175,6 +181,7 @@ class LakeView:
             ImageError: A cell is empty or holds no image (see `fetch`).
             StorageError: The storage failed.
         """
+        self._check_rows(rows)
         column, lake = self.columns[self.roles.img], self._images_of(scattered=True)
         return read_images(lake, column, rows, apply_exif=self.apply_exif)
 
@@ -187,6 +194,7 @@ class LakeView:
             rows: Row numbers.
             scattered: The order of rows does not favour neighbours: see `ChunkCache.cells`.
         """
+        self._check_rows(rows)
         column, lake = self.columns[self.roles.img], self._images_of(scattered=scattered)
         return fetch_images(lake, column, rows, apply_exif=self.apply_exif)
 
@@ -196,6 +204,7 @@ class LakeView:
         If `has_encoded_images`, one request for each chunk of the lake (about 8 MB) that the span touches;
         the whole chunk comes with it.
         """
+        self._check_rows(range(start, stop))
         column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
         return fetch_span(lake, column, start, stop, apply_exif=self.apply_exif)
 
@@ -278,11 +287,11 @@ def open_view(
     columns = describe_columns(handle)
     roles = assign_roles(columns, tensors, stored_sizes=not apply_exif)
     check_image_column(columns[roles.img])
-    stored = _stored_format(columns[roles.gt_bboxes], box_format)
+    stored = stored_format(columns[roles.gt_bboxes], box_format)
     names = columns[roles.gt_labels].metadata.get("class_names")
     if not names and columns[roles.gt_labels].kind == "text":
         names = text_classes(handle, columns[roles.gt_labels])
-    lake_classes = _lake_classes(names, classes, roles.gt_labels)
+    lake_classes = lake_classes_of(names, classes, roles.gt_labels)
     table = table_of(
         resolved,
         handle,
@@ -292,7 +301,7 @@ def open_view(
         allow_bad_images=allow_bad_images,
         apply_exif=apply_exif,
     )
-    selected = _selected(classes, lake_classes, roles.gt_labels)
+    selected = selected_classes(classes, lake_classes, roles.gt_labels)
     view = LakeView(resolved, ref, columns, roles, table, lake_classes, selected, apply_exif)
     known = _views.setdefault(view.key, view)
     return known if known.cache is None else known._with(None)
@@ -362,52 +371,3 @@ def parse_uri(uri: str) -> tuple[str, str, int]:
             f"Not an image address: {uri!r}", advice="it reads deeplake://<view key>/<column>/<row>.<ext>"
         )
     return match["key"], match["column"], int(match["row"])
-
-
-def _stored_format(column: ColumnFacts, given: str | None) -> BoxFormat:
-    if given:
-        return BoxFormat.parse(given)
-    if column.box_format is None:
-        raise BoxFormatError(
-            f"Column {column.name!r} does not say how its boxes are stored",
-            where=f"column {column.name!r} of type {column}",
-            advice="give box_format='ltwh' (left, top, width, height), 'ltrb' (corners) or 'ccwh' (centre, "
-            "size), with '_fractional' appended if they are fractions of the image size",
-        )
-    return column.box_format
-
-
-def _lake_classes(names: Any, classes: Sequence[str] | None, column: str) -> tuple[str, ...]:
-    if names:
-        if len(set(names)) != len(names):
-            raise AnnotationError(
-                "Class names occur twice", where=f"metadata 'class_names' of column {column!r}"
-            )
-        return tuple(map(str, names))
-    if classes:
-        return tuple(classes)
-    raise AnnotationError(
-        "The lake does not name its classes",
-        where=f"column {column!r}, metadata key 'class_names'",
-        advice="give metainfo=dict(classes=(...)) in the order of the stored labels",
-    )
-
-
-def _selected(classes: Sequence[str] | None, lake_classes: tuple[str, ...], column: str) -> tuple[str, ...]:
-    if classes is None:
-        return lake_classes
-    if not classes:
-        raise ConfigError(
-            "metainfo.classes selects no class",
-            where="dataset key 'metainfo'",
-            advice=f"name some of the lake's, or leave it out: {', '.join(lake_classes)}",
-        )
-    unknown = [name for name in classes if name not in lake_classes]
-    if unknown or len(set(classes)) != len(classes):
-        what = f"the lake has no class {', '.join(map(repr, unknown))}" if unknown else "a class occurs twice"
-        raise ConfigError(
-            f"metainfo.classes cannot be used: {what}",
-            where=f"dataset key 'metainfo', classes={list(classes)}, column {column!r}",
-            advice=f"the lake's classes: {', '.join(lake_classes)}",
-        )
-    return tuple(classes)
