@@ -162,7 +162,7 @@ def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     shown = done.stdout.splitlines()
-    assert any("finish" in line and "the other transforms" in line for line in shown)
+    assert any("finish" in line and "other transforms" in line for line in shown)
     assert any("images/s" in line and "1 threads" in line for line in shown)
     assert any("calls into Deep Lake" in line for line in shown)
     assert shown[-1].endswith(".")

@@ -226,6 +226,18 @@ def test_the_plain_dataset_and_the_backend_use_it_too(remote, lake):
     dataset.close()
 
 
+def test_rows_of_a_query(remote, lake):
+    keys, proxy = remote
+    dataset = DeepLakeDataset(**keys, query="SELECT * WHERE ROW_NUMBER() % 3 == 1", cache="1GB")
+    images = lake[1][1::3]
+    for _ in range(2):
+        assert dataset.view.fetch([5, 0, 40]) == [images[row] for row in (5, 0, 40)]
+        assert dataset.view.fetch_span(0, len(images)) == images
+        proxy.rules()
+    assert image_requests(proxy) == []
+    dataset.close()
+
+
 def test_local_lakes_ignore_it(lake, monkeypatch):
     logged = []
     monkeypatch.setattr(MMLogger.get_current_instance(), "handle", lambda record: logged.append(record.msg))

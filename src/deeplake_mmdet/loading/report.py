@@ -19,13 +19,13 @@ _KEEPS_UP = 0.05  # share of the time that the training loop may wait
 _CONTENDED = 0.9
 _MOST = 0.5
 _MEANINGS = {
-    "fetch": "reading from the lake or cache",
-    "begin": "decoding, first transforms (threads)",
-    "decode": "of that and of finish: decoding",
+    "fetch": "reading lake or cache",
+    "begin": "decoding etc. in threads",
+    "decode": "decoding, part of others",
     "wait": "waiting for images",
-    "begun": "waiting for those threads",
-    "finish": "the other transforms",
-    "pack": "collating, leaving the worker",
+    "begun": "waiting for threads",
+    "finish": "other transforms",
+    "pack": "collating, handing over",
 }
 
 
@@ -201,7 +201,7 @@ class LoaderReport:
 
     def __str__(self) -> str:
         rows = [("stage", "", "seconds", "share", "ms/image", "CPU ms/image"), *self.rows()]
-        lines = [f"{r[0]:8}{r[1]:38}{r[2]:>9}{r[3]:>7}{r[4]:>10}{r[5]:>14}" for r in rows]
+        lines = [f"{r[0]:8}{r[1]:26}{r[2]:>9}{r[3]:>7}{r[4]:>10}{r[5]:>14}" for r in rows]
         return "\n".join([*lines, *self.facts(), self.sentence()])
 
 
