@@ -154,7 +154,7 @@ def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deeplake_mmdet.cli", "bench", "config.py", "--batches", "5"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     done = subprocess.run(
-        [*command, "--mode", "threads", "--workers", "1"],
+        [*command, "--workers", "1"],  # 'auto' sees in a process of its own that these steps are light
         cwd=tmp_path,
         env=environment,
         capture_output=True,

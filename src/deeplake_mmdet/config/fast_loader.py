@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.registry import TRANSFORMS, DefaultScope
+from mmengine.registry import TRANSFORMS
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_local
@@ -166,8 +166,8 @@ def _lightness(node: Any) -> Iterator[bool]:
         return
     for step in node.get("pipeline") or ():
         kind = str(_name(step)).rpartition(".")[2]
-        with DefaultScope.overwrite_default_scope("mmdet"):
-            found = TRANSFORMS.get(kind)
+        with TRANSFORMS.switch_scope_and_registry("mmdet") as registry:
+            found = registry.get(kind)
         yield kind in _LIGHT or (found is not None and is_deterministic(found))
     for inner in _inner(node):
         yield from _lightness(inner)

@@ -21,7 +21,7 @@ _MOST = 0.5
 _MEANINGS = {
     "fetch": "reading lake or cache",
     "begin": "decoding etc. in threads",
-    "decode": "decoding, part of others",
+    "decode": "decoding (in others)",
     "wait": "waiting for images",
     "begun": "waiting for threads",
     "finish": "other transforms",
