@@ -61,7 +61,7 @@ class DeepLakeDataset(BaseDetDataset):
         view: Saved view: a tag on a query, or a view's id in an older lake (v3).
         query: TQL on the pinned version or view, e.g. ``'SELECT * WHERE width > 500'``.
         tensors: Role to column name (``img``, ``gt_bboxes``, ``gt_labels``, ``gt_masks``, ...); inferred
-            from the schema where not given.
+            from the schema where not given. False leaves an extra role out, as in ``dict(area=False)``.
         box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
         on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
         apply_exif: Turn images by their EXIF orientation instead, as stock MMDetection does with files. For
