@@ -68,6 +68,7 @@ class Lineage:
     def __init__(self, folder: Path, lake: Path, seed: int, iterations: bool, mode: str) -> None:
         self.folder, self.lake, self.seed = folder, lake, seed
         self.iterations, self.mode = iterations, mode
+        self.log = folder.parent / f"{folder.name}.log"
         self.kept = 0
 
     def start(self) -> Any:
@@ -98,7 +99,7 @@ class Lineage:
         return len(rows) == ROWS * PASSES
 
     def _train(self) -> None:
-        log = (self.folder.parent / f"{self.folder.name}.log").open("a")
+        log = self.log.open("a")
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         random.seed(os.getpid())
@@ -142,6 +143,7 @@ def kill_once(lineage: Lineage, workers: bool, draw: random.Random) -> tuple[str
     Returns:
         Where the blow fell (None if the run ended before), and seconds until the run had ended.
     """
+    written = len(lineage.log.read_text()) if lineage.log.exists() else 0
     process = lineage.start()
     if not workers and draw.random() < 0.2:
         time.sleep(draw.uniform(0, 1.5))  # while it starts, mostly
@@ -168,15 +170,16 @@ def kill_once(lineage: Lineage, workers: bool, draw: random.Random) -> tuple[str
     process.join(LONGEST)
     if process.is_alive():
         os.kill(process.pid, signal.SIGABRT)
-        raise TimeoutError(f"the run did not end within {LONGEST:.0f} s after the kill: {lineage.folder}.log")
+        raise TimeoutError(f"the run did not end within {LONGEST:.0f} s after the kill: {lineage.log}")
     if process.exitcode == 3:
-        last = (lineage.folder.parent / f"{lineage.folder.name}.log").read_text().strip().splitlines()[-1]
-        assert workers, last
-        assert last.startswith(PROCESS_ERROR), last
+        # not always the last line: other workers may complain that the run has gone
+        told = [line for line in lineage.log.read_text()[written:].splitlines() if "Error: " in line]
+        assert workers, told
+        assert any(line.startswith(PROCESS_ERROR) for line in told), told
     elif workers and process.exitcode == 0:
         where = ""  # the worker had nothing left to send
     elif process.exitcode not in (0, -signal.SIGKILL):
-        raise AssertionError(f"exit code {process.exitcode}: {lineage.folder}.log")
+        raise AssertionError(f"exit code {process.exitcode}: {lineage.log}")
     return where or None, time.monotonic() - struck
 
 
@@ -201,7 +204,7 @@ def series(count: int, workers: bool, folder: Path, lake: Path, draw: random.Ran
         else:
             process = lineage.start()
             process.join(LONGEST)
-            assert process.exitcode == 0, f"the last resume failed: {lineage.folder}.log"
+            assert process.exitcode == 0, f"the last resume failed: {lineage.log}"
         if lineage.check():
             complete += 1
             shutil.rmtree(lineage.folder)

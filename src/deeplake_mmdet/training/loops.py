@@ -164,14 +164,14 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
             sampler.go_to(position)
         self._begin = sampler.sampler.pass_, sampler.used, self._iter
         if self._iter and self._is_time_to_validate() and not was_validated(self):
-            self._validate()  # the run had ended between saving and validating
+            self._go_on()  # the run had ended between saving and validating
+            self._validate()
         batches = self._batches(sampler)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
             self._decide_current_val_interval()
             if self._is_time_to_validate():
-                self.resting = take_generators()
                 self._validate()
                 self._go_on()
         call("after_train_epoch")
@@ -207,6 +207,7 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
             sampler.sampler.set_epoch(sampler.sampler.pass_ + 1)
 
     def _validate(self) -> None:
+        self.resting = take_generators()
         self.validated = self._iter
         self.runner.val_loop.run()
 
