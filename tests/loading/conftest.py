@@ -7,7 +7,7 @@ from mmdet.utils import register_all_modules
 
 import deeplake_mmdet  # noqa: F401 - stands in for compiled ops before mmdet asks for them
 
-from loaders import draw_lake  # isort: skip
+from drawn_lakes import draw_lake  # isort: skip
 
 
 @pytest.fixture(scope="session", autouse=True)

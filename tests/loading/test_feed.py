@@ -8,11 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn_lakes import (
+    HEAVY,
+    LIGHT,
+    LOAD,
+    PACK,
+    fingerprints,
+    lake_dataset,
+    loader_of,
+    mixed_dataset,
+    rows_of,
+)
 
 from deeplake_mmdet import DeepLakeDataset, Feed
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.loading import LakeBatchSampler, LakeSampler
-from loaders import HEAVY, LIGHT, LOAD, PACK, fingerprints, lake_dataset, loader_of, mixed_dataset, rows_of
 
 PIPELINES = {"light": LIGHT, "heavy": HEAVY}
 WAYS = [("threads", 1), ("threads", 3), ("processes", 1), ("processes", 3)]

@@ -10,10 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from drawn_lakes import LIGHT, LOAD, PACK, fingerprints, lake_dataset, loader_of, rows_of
 
 from deeplake_mmdet import import_coco
 from deeplake_mmdet.errors import StorageError
-from loaders import LIGHT, LOAD, PACK, fingerprints, lake_dataset, loader_of, rows_of
 from s3 import Proxy, Rule, fault_proxy, s3_endpoint
 
 IMAGES = 160

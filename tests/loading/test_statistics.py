@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from drawn_lakes import HEAVY, LIGHT, lake_dataset
 from mmengine.runner import Runner
 
 from deeplake_mmdet.config import fast_loader
 from deeplake_mmdet.lake import CacheStatistics
 from deeplake_mmdet.loading import LoaderReport, Recorder, StageTimes, Statistics
 from deeplake_mmdet.loading.statistics import STAGES
-from loaders import HEAVY, LIGHT, lake_dataset
 
 
 def loader_of(lake, pipeline, mode, workers=2, batch_size=5):
