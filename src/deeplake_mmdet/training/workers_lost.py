@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from deeplake_mmdet.errors import DeepLakeMMDetError, ProcessError
 __all__ = ["lost_workers_named"]
 
 _OWN_SIGNALS = (signal.SIGTERM,)  # by which a loader ends the other workers
+_PATIENCE = 3.0  # seconds
 _TORCHS_WORDS = "DataLoader worker"
 _ADVICE = "--resume goes on from the last checkpoint"
 _MEMORY = "mostly memory ran out: use fewer workers, or threads instead (fast_loader='threads')"
@@ -35,9 +37,24 @@ def lost_workers_named(batches: Callable[[], Any]) -> Iterator[None]:
     except DeepLakeMMDetError:
         raise
     except Exception as error:
-        if (lost := _dead_worker(batches()) or _told(error)) is not None:
+        # A connection breaks shortly before the system has its worker down as dead.
+        broken = isinstance(error, OSError | EOFError) and getattr(batches(), "_workers", None)
+        patience = _PATIENCE if broken else 0.0
+        if (lost := _awaited(batches(), patience) or _told(error)) is not None:
             raise lost from error
         raise
+
+
+def _awaited(batches: Any, seconds: float) -> ProcessError | None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if (lost := _dead_worker(batches)) is not None or time.monotonic() >= end:
+                return lost
+            time.sleep(0.02)
+        except RuntimeError as error:  # torch's news of a death may come right here
+            if not str(error).startswith(_TORCHS_WORDS):
+                raise
 
 
 def _dead_worker(batches: Any) -> ProcessError | None:
