@@ -14,13 +14,14 @@ import mmdet.datasets.transforms
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["annotation_loaders", "is_deterministic", "new_planes", "planes_from", "run_steps", "watched"]
+__all__ = ["annotation_loaders", "is_deterministic", "planes_from", "planes_in", "run_steps", "watched"]
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
 Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
 Note = Callable[[bool, float, float], None]
 
 _watch = threading.local()
+_memory = threading.local()
 
 # Exactly these classes: a subclass may draw or remember something.
 _DETERMINISTIC = frozenset(
@@ -59,14 +60,21 @@ def watched(note: Note) -> Iterator[None]:
         _watch.note = None
 
 
-def new_planes(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Memory for an image of (channels, height, width)."""
-    return np.empty(shape, np.uint8)
+@contextlib.contextmanager
+def planes_in(allocate: Allocator) -> Iterator[None]:
+    """Take the memory of the images that this thread lays out in planes from somewhere else.
+
+    Args:
+        allocate: Gives memory of (channels, height, width).
+    """
+    _memory.allocate = allocate
+    try:
+        yield
+    finally:
+        _memory.allocate = None
 
 
-def run_steps(
-    steps: Iterable[Step], results: dict[str, Any] | None, allocate: Allocator = new_planes
-) -> dict[str, Any] | None:
+def run_steps(steps: Iterable[Step], results: dict[str, Any] | None) -> dict[str, Any] | None:
     """Run pipeline steps in order; None as soon as one gives None, as ``Compose`` does.
 
     Before stock ``PackDetInputs`` the image is laid out in planes, so that what it does to get from (height,
@@ -75,7 +83,6 @@ def run_steps(
     Args:
         steps: Transforms.
         results: A data-info or what earlier steps made of one.
-        allocate: Gives the memory for those planes.
     """
     note: Note | None = getattr(_watch, "note", None)
     for step in steps:
@@ -84,7 +91,7 @@ def run_steps(
         if note is not None:
             start, cpu = time.perf_counter(), time.thread_time()
         if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
-            results["img"] = planes_from(results["img"], allocate)
+            results["img"] = planes_from(results["img"])
         results = step(results)
         if note is not None:
             loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
@@ -92,13 +99,12 @@ def run_steps(
     return results
 
 
-def planes_from(image: NDArray[Any], allocate: Allocator = new_planes) -> NDArray[Any]:
+def planes_from(image: NDArray[Any]) -> NDArray[Any]:
     """An equal image whose memory is ordered by channels, if that is cheap to have; else the image itself.
 
     Args:
         image: Any array; shape (height, width, 3) of uint8 is rearranged. A mirrored view, as MMCV's flips
             give, is welcome.
-        allocate: Gives memory of (3, height, width).
     """
     if image.ndim != 3 or image.dtype != np.uint8 or image.shape[2] != 3 or not image.size:
         return image
@@ -106,7 +112,9 @@ def planes_from(image: NDArray[Any], allocate: Allocator = new_planes) -> NDArra
     plain = image[:: -1 if mirrored[0] else 1, :: -1 if mirrored[1] else 1]
     if any(mirrored):  # OpenCV copies views with negative strides slowly, but mirrors fast
         plain = cv2.flip(plain, -1 if all(mirrored) else int(mirrored[1]))
-    planes = allocate((3, image.shape[0], image.shape[1]))
+    shape = (3, image.shape[0], image.shape[1])
+    allocate: Allocator | None = getattr(_memory, "allocate", None)
+    planes = np.empty(shape, np.uint8) if allocate is None else allocate(shape)
     cv2.split(plain, list(planes))
     view: NDArray[Any] = planes.transpose(1, 2, 0)
     return view

@@ -11,12 +11,11 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import get_worker_info
 
+from deeplake_mmdet.loading.arena import Arena, aligned, size_needed, take_arena
 from deeplake_mmdet.loading.statistics import pack_timed
 from deeplake_mmdet.registry import FUNCTIONS
 
 __all__ = ["packed_collate"]
-
-_ALIGNMENT = 64
 
 
 @FUNCTIONS.register_module()
@@ -35,14 +34,18 @@ def packed_collate(samples: list[Any]) -> Any:
     """
     with pack_timed(images=len(samples)):
         batch = pseudo_collate(samples)
-    return batch if get_worker_info() is None else _Packed(batch)
+    return batch if get_worker_info() is None else _Packed(batch, take_arena())
 
 
 class _Packed:
-    """A batch that pickles as one shared tensor and a description."""
+    """A batch that pickles as shared memory and a description.
 
-    def __init__(self, batch: Any) -> None:
+    Pickling happens in the queue's own thread, while the worker is at its next batch.
+    """
+
+    def __init__(self, batch: Any, arena: Arena | None) -> None:
         self._batch = batch
+        self._arena = arena
 
     def __reduce__(self) -> Any:
         with pack_timed():
@@ -52,18 +55,23 @@ class _Packed:
         buffers: list[pickle.PickleBuffer] = []
         stream = io.BytesIO()
         _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(self._batch)
-        views = [buffer.raw() for buffer in buffers]
-        spans, size = [], 0
-        for view in views:
-            spans.append((size, len(view)))
-            size += -(-len(view) // _ALIGNMENT) * _ALIGNMENT
-        # as torch's own default_collate gets its memory in a worker
-        storage = torch.UntypedStorage._new_shared(max(size, 1))  # type: ignore[no-untyped-call]
-        segment = torch.empty(0, dtype=torch.uint8).set_(storage)
-        array = segment.numpy()
-        for (start, length), view in zip(spans, views, strict=True):
-            array[start : start + length] = np.frombuffer(view, np.uint8)
-        return _unpack, (segment, spans, stream.getvalue())
+        pieces = [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers]
+        size = sum(aligned(piece.size) for piece in pieces)
+        size_needed(size)
+        arenas = [self._arena] if self._arena is not None else []
+        spans: list[tuple[int, int, int]] = []
+        for piece in pieces:
+            start = arenas[0].place_of(piece) if self._arena is not None else None
+            if start is not None:
+                spans.append((0, start, piece.size))
+                continue
+            start = arenas[-1].put(piece) if arenas else None
+            if start is None:  # the first batch, or one that is larger than all before
+                arenas.append(Arena(size))
+                start = arenas[-1].put(piece)
+            assert start is not None
+            spans.append((len(arenas) - 1, start, piece.size))
+        return _unpack, ([arena.segment for arena in arenas], spans, stream.getvalue())
 
 
 class _Pickler(pickle.Pickler):
@@ -77,6 +85,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def _unpack(segment: torch.Tensor, spans: list[tuple[int, int]], stream: bytes) -> Any:
-    memory = memoryview(segment.numpy())  # type: ignore[arg-type]
-    return pickle.loads(stream, buffers=[memory[start : start + length] for start, length in spans])
+def _unpack(segments: list[torch.Tensor], spans: list[tuple[int, int, int]], stream: bytes) -> Any:
+    memories = [memoryview(segment.numpy()) for segment in segments]  # type: ignore[arg-type]
+    pieces = [memories[number][start : start + length] for number, start, length in spans]
+    return pickle.loads(stream, buffers=pieces)

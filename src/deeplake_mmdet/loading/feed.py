@@ -17,6 +17,7 @@ from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_local
+from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
 from deeplake_mmdet.loading.reader import Delivery, Images, Need, Reader
@@ -25,6 +26,7 @@ from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
 from deeplake_mmdet.loading.statistics import Statistics
 from deeplake_mmdet.loading.wrappers import lakes_under, leaves_of
+from deeplake_mmdet.pipeline_steps import planes_in
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["Feed"]
@@ -181,6 +183,8 @@ class Feed:
         delivery, begun = self._collect(items)
         keep = contextlib.nullcontext() if in_worker else generators_kept()
         with keep, delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
+            if in_worker and (arena := new_arena()) is not None:
+                starts.enter_context(planes_in(arena.take))
             for lake in self.lakes:
                 if mine := [start for owner, start in begun if owner is lake]:
                     starts.enter_context(lake.head_starts(mine))
