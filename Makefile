@@ -1,5 +1,6 @@
 # make demo   a small lake, a trained detector, its scores and pictures
-# make test   the whole test suite
+# make test   the test suite, but for the slow ones
+# make test-slow   those, e.g. whole trainings in several processes
 # make check  ruff and mypy
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,13 +17,16 @@ define install
 	@touch $@
 endef
 
-.PHONY: demo test check clean
+.PHONY: demo test test-slow check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/deeplake-mmdet demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -282,6 +282,7 @@ def test_a_read_that_was_given_up_warns_of_forks(remote, proxy, monkeypatch, cap
     assert "must not fork" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_process_ends_cleanly_after_an_opening_that_was_refused(remote, url, proxy):
     code = """
 from deeplake_mmdet.errors import CredentialError

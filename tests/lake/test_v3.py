@@ -155,6 +155,7 @@ def test_a_view_of_a_v3_lake_can_be_trained_on(lake):
     assert everything.table.xywh(5)[0].tolist() == pytest.approx([4, 3, 17, 14], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_v3_lake_on_s3_is_found_and_pinned(lake, monkeypatch):
     import boto3

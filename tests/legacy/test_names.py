@@ -62,6 +62,9 @@ def test_a_stock_config_written_as_2x_converts_back(name):
     again, _ = convert_config_dict(as_legacy(official))
     for key in ("model", "optim_wrapper", "train_cfg", "custom_hooks"):
         expected = dict(official.get(key) or {}) if key != "custom_hooks" else official.get(key)
+        if key == "model" and (expected.get("bbox_head") or {}).get("type") == "SSDHead":
+            head = {**expected["bbox_head"], "type": "deeplake_mmdet.SSDHead"}  # the stock one cannot predict
+            expected = {**expected, "bbox_head": head}
         if key == "train_cfg":
             expected = {"type": "EpochBasedTrainLoop", **expected}
         assert again.get(key) == expected
@@ -129,7 +132,7 @@ def test_a_base_that_exists_nowhere_lists_what_was_tried(tmp_path):
 def test_a_child_that_reads_its_missing_base_is_told(tmp_path):
     text = "_base_ = '../_base_/datasets/coco_detection.py'\n"
     text += "data = dict(train=dict(ann_file={{_base_.data_root}}))\n"
-    with pytest.raises(ConfigError, match="values of a base that is missing"):
+    with pytest.raises(ConfigError, match="data_root"):
         load_config(write(tmp_path, text))
 
 

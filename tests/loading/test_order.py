@@ -78,7 +78,9 @@ def test_batches_are_cut_as_mmdet_groups_them(length: int, size: int, seed: int,
         def get_data_info(self, index: int) -> dict[str, int]:
             return {"width": 1, "height": 2} if upright[index] else {"width": 2, "height": 1}
 
-    expected = list(AspectRatioBatchSampler(Stock(), size, drop_last))
+    expected = list(AspectRatioBatchSampler(Stock(), size))
+    if drop_last:  # mmdet's own drop_last also drops a last batch that happens to be full
+        expected = [batch for batch in expected if len(batch) == size]
     batches = cut_into_batches(order, size, groups=upright, drop_last=drop_last)
     assert [batches[number].tolist() for number in range(len(batches))] == expected
 
@@ -119,17 +121,17 @@ def test_a_resume_in_any_size_visits_the_rest_once(
     order = random.permutation(length)
     groups = random.random(length) < 0.5 if grouped else None
     seen: list[int] = []
-    done: list[tuple[int, int]] = []
+    done: list[tuple[int, int, int]] = []
     for earlier, count in stretches:
-        batches, skip = resume_batches(order, done, earlier, groups=groups)
+        batches, skip = resume_batches(order, done, earlier, groups=groups, least=1)
         used = min(count, len(batches) - skip)
         for number in range(skip, skip + used):
             seen += batches[number].tolist()
         if done and done[-1][0] == earlier:
-            done[-1] = (earlier, done[-1][1] + used)
+            done[-1] = (earlier, done[-1][1] + used, 1)
         else:
-            done.append((earlier, used))
-    batches, skip = resume_batches(order, done, size, groups=groups)
+            done.append((earlier, used, 1))
+    batches, skip = resume_batches(order, done, size, groups=groups, least=1)
     for number in range(skip, len(batches)):
         seen += batches[number].tolist()
     assert sorted(seen) == list(range(length))
@@ -140,7 +142,7 @@ def test_a_resume_in_the_same_size_continues_the_same_batches(count: int) -> Non
     order = np.random.default_rng(0).permutation(23)
     groups = order % 3 == 0
     whole = cut_into_batches(order, 6, groups=groups)
-    batches, skip = resume_batches(order, [(6, count)], 6, groups=groups)
+    batches, skip = resume_batches(order, [(6, count, 1)], 6, groups=groups, least=1)
     assert skip == count
     assert [batches[n].tolist() for n in range(len(batches))] == [
         whole[n].tolist() for n in range(len(whole))

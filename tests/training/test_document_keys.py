@@ -105,8 +105,9 @@ def test_batch_size_and_workers_fall_back_as_documented(lake, beside, own, expec
         content["data"][split]["deeplake_dataloader"] = own
     cfg = prepare_config(Config(content))
     batch, workers, val_batch = expected
-    assert (cfg.train_dataloader.batch_size, cfg.train_dataloader.num_workers) == (batch, workers)
-    assert (cfg.val_dataloader.batch_size, cfg.val_dataloader.num_workers) == (val_batch, workers)
+    for loader, size in ((cfg.train_dataloader, batch), (cfg.val_dataloader, val_batch)):
+        assert loader.batch_size == size
+        assert loader.num_workers + loader.dataset.threads == workers  # processes, or threads instead
 
 
 @pytest.mark.parametrize("shuffle", [True, False, None])

@@ -97,7 +97,7 @@ def test_ctrl_c_at_the_terminal_reaches_workers_too(lake, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert errors.strip().endswith("KeyboardInterrupt")
+    assert "KeyboardInterrupt" in errors  # in the midst of a checkpoint MMEngine makes another error of it
     with pytest.raises(ProcessLookupError):  # nobody of the group is left
         os.killpg(process.pid, 0)
     train(recording_config(lake, run, **{"train_cfg.max_epochs": 4}), resume=True)

@@ -51,6 +51,7 @@ def after(events: list[tuple[Any, ...]], iteration: int) -> list[tuple[Any, ...]
     return [event for event in events[first:] if event[0] != "begin epoch"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["threads", "processes"])
 @pytest.mark.parametrize("iterations", [False, True], ids=["epochs", "iterations"])
 def test_every_iteration_can_be_resumed_from(lake, tmp_path, iterations, mode):
@@ -69,6 +70,7 @@ def test_every_iteration_can_be_resumed_from(lake, tmp_path, iterations, mode):
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_the_end_of_an_epoch_can_be_resumed_from(lake, tmp_path):
     at_ends = {"default_hooks.checkpoint.by_epoch": True}
     whole = run(lake, tmp_path / "whole", **at_ends)

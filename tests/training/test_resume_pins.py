@@ -69,6 +69,7 @@ def test_other_data_or_another_order_is_refused(ended, tmp_path, case):
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_another_version_is_refused_unless_asked_for(ended, newer_lake, tmp_path):
     with pytest.raises(ConfigError, match="is at another version") as caught:
         resume(ended, tmp_path / "refused", newer_lake)

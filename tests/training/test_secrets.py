@@ -49,6 +49,7 @@ def write_config(lakes: dict[str, str], folder: Path, workers: int, extra: str =
         num_workers=workers,
     )
     cfg.train_cfg.val_interval = 1
+    cfg.fast_loader = "processes"
     config = folder / "inputs" / "config.py"
     config.parent.mkdir()
     config.write_text(cfg.pretty_text + CREDENTIALS + extra)

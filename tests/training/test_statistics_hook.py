@@ -13,6 +13,7 @@ from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.demo.lakes import write_demo_lake
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [True, False])
 def test_each_epoch_tells_what_the_loader_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool

@@ -19,6 +19,7 @@ MODES = ("auto", "threads", "processes")
 _LAKE, _FEED = "DeepLakeDataset", "Feed"
 _SAMPLERS = ("DefaultSampler", "InfiniteSampler")
 _BATCH_SAMPLERS = ("AspectRatioBatchSampler", "BatchSampler")
+_OF_PROCESSES = ("prefetch_factor", "multiprocessing_context", "timeout")  # of worker processes only
 _LIGHT = ("RandomFlip",)  # cheap enough to be left to the training thread
 _STATEFUL = {
     "CachedMosaic": "Mosaic in a MultiImageMixDataset",
@@ -75,11 +76,11 @@ def fast_loader(
     dataset = _with_own_mixing(loader["dataset"])
     workers = int(loader.get("num_workers", 0))
     streams = any(not is_local(str(lake.get("path", ""))) and not lake.get("cache") for lake in lakes)
-    chosen = mode if mode != "auto" else _choose(dataset, workers, streams=streams)
+    chosen = mode if mode != "auto" else _choose(loader, dataset, workers, streams=streams)
     _name_stateful(dataset)
     threads = workers if chosen == "threads" else 0
     if chosen == "threads":
-        for key in ("persistent_workers", "prefetch_factor", "multiprocessing_context", "timeout"):
+        for key in ("persistent_workers", *_OF_PROCESSES):
             loader.pop(key, None)
         workers = 0
     shuffled = sampler.get("shuffle", True)
@@ -141,8 +142,11 @@ def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
         )
 
 
-def _choose(dataset: Mapping[str, Any], workers: int, *, streams: bool) -> str:
+def _choose(loader: Mapping[str, Any], dataset: Mapping[str, Any], workers: int, *, streams: bool) -> str:
     light = all(is_light for is_light in _lightness(dataset))
+    if workers and (asked := [key for key in _OF_PROCESSES if loader.get(key)]):
+        print_log(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them", "current")
+        return "processes"
     chosen = "threads" if streams or light or not workers else "processes"
     reason = (
         "the lake is remote, without a cache"

@@ -91,7 +91,7 @@ def cut_into_batches(
     """
     full, rest = len(order) // size * size, order
     if groups is not None:
-        positions = [np.flatnonzero(groups[order] == group) for group in (False, True)]
+        positions = [np.flatnonzero(groups[order] == group) for group in (True, False)]
         chunks: list[Any] = [place[: len(place) // size * size].reshape(-1, size) for place in positions]
         left = [place[len(place) // size * size :] for place in positions]
         filled: Any = np.concatenate(chunks)
