@@ -23,10 +23,10 @@ demo: $(VENV)/.installed
 	$(BIN)/deeplake-mmdet demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
