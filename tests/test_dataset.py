@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import multiprocessing
 import pickle
 from collections.abc import Callable
@@ -18,7 +17,6 @@ import pytest
 from deeplake import types
 from mmdet.utils import register_all_modules
 from PIL import Image
-from pycocotools import mask as coco_mask
 from torch.utils.data import DataLoader
 
 from deeplake_mmdet import DeepLakeDataset
@@ -178,106 +176,6 @@ def test_undecodable_image(make: Make) -> None:
         DeepLakeDataset(make(schema(), rows(images=images)))
 
 
-def truncated() -> bytes:
-    """An image whose header is whole, so that only decoding shows what it lacks."""
-    return jpeg(64)[:-100]
-
-
-def test_size_columns_without_a_mark_hide_no_broken_image(make: Make) -> None:
-    whole = jpeg(64)
-    size = {"width": "int32", "height": "int32"}
-    broken = rows(images=[whole, b"\xff\xd8\xff garbage", whole], width=[64] * 3, height=[48] * 3)
-    with pytest.raises(ImageError, match=r"1 of 3 images cannot be decoded.*'images', rows 1"):
-        DeepLakeDataset(make(schema(**size), broken))
-
-
-def test_image_that_only_decoding_shows_to_be_broken(make: Make) -> None:
-    path = make(schema(), rows(images=[jpeg(64), truncated(), jpeg(64)]))
-    dataset = DeepLakeDataset(path, pipeline=PIPELINE)
-    assert dataset[0]["inputs"].shape == (3, 48, 64)
-    with pytest.raises(ImageError, match=r"cannot be decoded.*lake .*'images', row 1.*on_error='skip'"):
-        dataset[1]
-
-
-def test_unknown_on_error(make: Make) -> None:
-    with pytest.raises(ConfigError, match=r"'on_error'.*'raise'.*'skip'"):
-        bad(make, on_error="ignore")
-
-
-def test_skipped_images_are_no_samples(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    images = [b"", jpeg(65), b"no image", jpeg(67), jpeg(68)]
-    path = make(schema(), rows(5, images=images))
-    dataset = DeepLakeDataset(path, pipeline=PIPELINE, on_error="skip", filter_cfg={"min_size": 10})
-    assert [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == [1, 3, 4]
-    assert [dataset[i]["inputs"].shape[-1] for i in range(3)] == [65, 67, 68]
-    assert dataset.skipped_rows == {"up_front": [0, 2], "at_first_sight": []}
-    assert len(DeepLakeDataset(path, on_error="skip", indices=2)) == 2
-    small = DeepLakeDataset(path, on_error="skip", filter_cfg={"min_size": 48, "filter_empty_gt": True})
-    assert len(small) == 3
-
-
-def test_nothing_left_after_skipping(make: Make) -> None:
-    with pytest.raises(ImageError, match=r"3 of 3 images.*rows 0, 1, 2"):
-        DeepLakeDataset(make(schema(), rows(images=[b"", b"x", b"y"])), on_error="skip")
-
-
-@pytest.mark.parametrize("test_mode", [False, True])
-def test_skipping_at_first_sight_takes_the_next_that_decodes(make: Make, test_mode: bool) -> None:
-    images = [truncated(), jpeg(65), truncated(), truncated(), jpeg(68), truncated()]
-    path = make(schema(), rows(6, images=images))
-    kwargs = {"pipeline": PIPELINE, "on_error": "skip", "test_mode": test_mode}
-    dataset = DeepLakeDataset(path, **kwargs)
-    expected = [65, 65, 68, 68, 68, 65]
-    for order in (range(6), reversed(range(6)), [2, 2, 5, 0]):
-        again = DeepLakeDataset(path, **kwargs)
-        for index in order:
-            sample = again[index]
-            assert sample["inputs"].shape[-1] == expected[index]
-            assert sample["data_samples"].img_id == {65: 1, 68: 4}[expected[index]]
-    assert len(dataset) == 6
-    assert dataset.skipped_rows["at_first_sight"] == []
-    for index in range(6):
-        dataset[index]
-    assert dataset.skipped_rows["at_first_sight"] == [0, 2, 3, 5]
-    assert dataset.get_subset([2, 4])[0]["inputs"].shape[-1] == 68
-
-
-def test_nothing_that_decodes(make: Make) -> None:
-    path = make(schema(), rows(2, images=[truncated()] * 2))
-    with pytest.raises(ImageError, match="None of the 2 images can be decoded"):
-        DeepLakeDataset(path, pipeline=PIPELINE, on_error="skip")[0]
-
-
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_skip_the_same_rows_and_tell_this_process(make: Make, start: str) -> None:
-    images = [jpeg(64), truncated(), jpeg(66), truncated(), jpeg(68), jpeg(69)]
-    dataset = DeepLakeDataset(make(schema(), rows(6, images=images)), pipeline=PIPELINE, on_error="skip")
-    loader = DataLoader(
-        dataset,
-        batch_size=1,
-        num_workers=2,
-        collate_fn=list,
-        multiprocessing_context=multiprocessing.get_context(start),
-    )
-    assert [batch[0]["inputs"].shape[-1] for batch in loader] == [64, 66, 66, 68, 68, 69]
-    assert dataset.skipped_rows["at_first_sight"] == [1, 3]
-
-
-def test_a_transform_that_fails_is_not_taken_for_a_broken_image(make: Make) -> None:
-    pipeline = [PIPELINE[0], {"type": "Resize", "scale": (0, 0)}, PIPELINE[2]]
-    dataset = DeepLakeDataset(make(schema(), rows()), pipeline=pipeline, on_error="skip")
-    with pytest.raises(Exception, match=r".") as caught:
-        dataset[0]
-    assert not isinstance(caught.value, ImageError)
-    assert dataset.skipped_rows["at_first_sight"] == []
-
-
-def test_other_errors_than_images_are_not_skipped(make: Make) -> None:
-    labels = [np.array([0, 9], np.uint32)] * 3
-    with pytest.raises(AnnotationError, match="outside"):
-        DeepLakeDataset(make(schema(), rows(labels=labels)), on_error="skip")
-
-
 def exif_jpeg(width: int, orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -378,73 +276,6 @@ def test_literal_secret_is_refused_and_not_repeated(make: Make) -> None:
     with pytest.raises(CredentialError, match="renew") as caught:
         bad(make, credentials={"token": "canary-4711"})
     assert "canary" not in str(caught.value)
-
-
-LOAD_MASKS = {"type": "LoadAnnotations", "with_bbox": True, "with_mask": True}
-
-
-def with_masks(**options: Any) -> list[dict[str, Any]]:
-    return [PIPELINE[0], {**LOAD_MASKS, **options}, PIPELINE[2]]
-
-
-def test_masks_asked_of_a_lake_without_masks(make: Make) -> None:
-    with pytest.raises(ConfigError, match=r"with_mask=True.*no mask column"):
-        DeepLakeDataset(make(schema(), rows()), pipeline=with_masks())
-
-
-def test_masks_asked_for_inside_other_transforms_are_noticed(make: Make) -> None:
-    inner = {"type": "RandomApply", "transforms": [LOAD_MASKS], "prob": 1.0}
-    with pytest.raises(ConfigError, match="with_mask=True"):
-        DeepLakeDataset(make(schema(), rows()), pipeline=[PIPELINE[0], inner, PIPELINE[2]])
-
-
-def mask_lake(make: Make, kind: Any, cells: list[Any], name: str = "masks") -> str:
-    return make(schema(**{name: kind}), rows(len(cells), images=[jpeg(64)] * len(cells), **{name: cells}))
-
-
-def test_binary_masks_reach_the_pipeline(make: Make) -> None:
-    pixels = np.random.default_rng(0).random((48, 64, 2)) < 0.5
-    path = mask_lake(make, types.BinaryMask(sample_compression="lz4"), [pixels])
-    sample = DeepLakeDataset(path, pipeline=with_masks())[0]["data_samples"]
-    assert (sample.gt_instances.masks.masks == pixels.transpose(2, 0, 1)).all()
-    with pytest.raises(ConfigError, match=r"poly2mask=False.*'masks' of type binarymask.*poly2mask=True"):
-        DeepLakeDataset(path, pipeline=with_masks(poly2mask=False))
-
-
-@pytest.mark.parametrize("poly2mask", [True, False])
-def test_polygons_reach_the_pipeline(make: Make, poly2mask: bool) -> None:
-    cell = [np.array([[1, 2], [20, 3], [12, 17.25]]), np.array([[5, 5], [9, 5], [9, 9], [5.5, 9]])]
-    path = mask_lake(make, types.Polygon(), [[polygon.astype(np.float32) for polygon in cell]])
-    found = DeepLakeDataset(path, pipeline=with_masks(poly2mask=poly2mask))[0]["data_samples"].gt_instances
-    flat = [polygon.reshape(-1) for polygon in cell]
-    if poly2mask:
-        expected = [coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([p], 48, 64))) for p in flat]
-        assert (found.masks.masks == np.stack(expected)).all()
-    else:
-        assert [[part.tolist() for part in parts] for parts in found.masks.masks] == [
-            [p.tolist()] for p in flat
-        ]
-
-
-@pytest.mark.parametrize("poly2mask", [True, False])
-def test_objects_without_a_usable_mask_are_ignored_as_in_coco_dataset_and_counted(
-    make: Make, poly2mask: bool
-) -> None:
-    good, run = [[1, 2, 20, 3, 12, 17]], {"size": [48, 64], "counts": [48 * 64]}
-    cells = [[good, good], [[[1, 2, 3, 4]], good], [None, good], [run, good], [[], good]]
-    path = mask_lake(make, "text", [json.dumps(cell) for cell in cells], name="segmentations")
-    dataset = DeepLakeDataset(path, pipeline=with_masks(poly2mask=poly2mask))
-    ignored = [len(dataset[i]["data_samples"].ignored_instances) for i in range(5)]
-    assert ignored == [0, 1, 1, int(not poly2mask), 1]
-    assert dataset.rows_without_usable_masks == [row for row in range(5) if ignored[row]]
-
-
-def test_masks_are_fetched_only_if_the_pipeline_asks_for_them(make: Make) -> None:
-    pixels = [np.zeros((48, 64, 1), bool)]  # one mask for two boxes
-    path = mask_lake(make, types.BinaryMask(sample_compression="lz4"), pixels)
-    assert DeepLakeDataset(path, pipeline=PIPELINE)[0]
-    with pytest.raises(AnnotationError, match=r"2 boxes.*\(48, 64, 1\).*'masks', row 0"):
-        DeepLakeDataset(path, pipeline=with_masks())[0]
 
 
 @pytest.mark.parametrize("key", ["proposal_file", "backend_args"])
