@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 comma := ,
+# Of the tests that leave given-up reads behind, each file has a process of its own.
+PARALLEL := --dist loadfile
 OPENCV := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 
 # imaug, which mmdet requires, drags in both OpenCV wheels. They share their files, and the one that needs
@@ -23,10 +25,12 @@ demo: $(VENV)/.installed
 	$(BIN)/deeplake-mmdet demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "not slow and not gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n 3 -m "not slow and gives_up"
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "slow and not gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n 3 -m "slow and gives_up"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -6,10 +6,7 @@ import atexit
 import os
 import shutil
 import signal
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,16 +32,6 @@ def _remove_cache() -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Annotation tables of tests go where pytest cleans up, in processes that tests start too."""
     os.environ["DEEPLAKE_MMDET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_under_way() -> Iterator[None]:
-    """A read that a test has given up must end before the next test: one that forks would hang for ever."""
-    yield
-    lifecycle = sys.modules.get("deeplake_mmdet.lake.lifecycle")
-    end = time.monotonic() + 60
-    while lifecycle is not None and lifecycle.abandoned() and time.monotonic() < end:
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
