@@ -229,14 +229,16 @@ def test_threads_that_want_the_same_chunk_fetch_it_once(tmp_path):
 
 def test_who_waits_too_long_fetches_by_itself(tmp_path, monkeypatch):
     cache = make(tmp_path)
-    lake, free = Lake(), threading.Event()
+    lake, inside, free = Lake(), threading.Event(), threading.Event()
 
     def stuck(rows):
+        inside.set()
         free.wait()
         return lake(rows)
 
     thread = threading.Thread(target=lambda: cache.cells(BOUNDS, [0], stuck))
     thread.start()
+    assert inside.wait(30)
     monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "0.3")
     assert cache.cells(BOUNDS, [1], lake) == [CELLS[1]]
     free.set()

@@ -25,7 +25,9 @@ def model_of(name: str, head: str) -> torch.nn.Module:
     content.test_cfg.score_thr = 0.0  # untrained scores are low
     content.test_cfg.nms_pre = 50
     torch.manual_seed(0)
-    return MODELS.build(content)
+    model = MODELS.build(content)
+    model.init_weights()  # until then the neck's norm is whatever its memory held
+    return model
 
 
 def batch(size: int) -> dict:
