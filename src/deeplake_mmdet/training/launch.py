@@ -193,7 +193,7 @@ def _portable(error: Exception) -> Exception | None:
     try:
         packed = bytes(ForkingPickler.dumps(error))
         ForkingPickler.loads(packed)
-    except Exception:
+    except Exception:  # pickling runs the error's own code, which may fail in any way
         return None
     return error if len(packed) < _LONGEST_TEXT else None
 
