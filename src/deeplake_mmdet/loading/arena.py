@@ -1,19 +1,32 @@
-"""Shared memory for a batch of a worker process, into which images are laid out as they are made."""
+"""Shared memory of a worker process, into which the images of a batch are laid out as they are made.
+
+A segment is used again when the training process has let go of all of its batch: new shared memory costs the
+clearing and the mapping of every page, on both sides. Its first byte says whether it is in use; the worker
+sets it and the training process clears it (`loading.segments`).
+"""
 
 from __future__ import annotations
 
+import itertools
+import os
 import threading
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["Arena", "aligned", "new_arena", "size_needed", "take_arena"]
+__all__ = ["HEADER", "Arena", "Key", "aligned", "dropped_arenas", "new_arena", "size_needed", "take_arena"]
+
+Key = tuple[int, int]
 
 _ALIGNMENT = 64
 _SPARE = 1.25  # of what the largest batch so far has needed; pages that stay untouched take no memory
+_MOST_FREE = 4  # segments kept for later batches
+HEADER = _ALIGNMENT
+
 _here = threading.local()
 _largest = 0
+_numbers = itertools.count()
 
 
 def aligned(size: int) -> int:
@@ -25,35 +38,45 @@ class Arena:
     """One piece of shared memory, given out from front to back.
 
     Args:
-        size: Bytes.
+        size: Bytes to give out.
 
     Attributes:
-        segment: All of it.
+        key: Names it among the segments of all processes.
+        size: Bytes to give out.
     """
 
     def __init__(self, size: int) -> None:
         # as torch's own default_collate gets its memory in a worker
-        storage = torch.UntypedStorage._new_shared(max(size, 1))  # type: ignore[no-untyped-call]
-        self.segment = torch.empty(0, dtype=torch.uint8).set_(storage)
-        self._array: NDArray[np.uint8] = self.segment.numpy()
+        storage = torch.UntypedStorage._new_shared(HEADER + size)  # type: ignore[no-untyped-call]
+        self._segment = torch.empty(0, dtype=torch.uint8).set_(storage)
+        self._array: NDArray[np.uint8] = self._segment.numpy()
         self._first = self._array.ctypes.data
-        self._used = 0
+        self._told = False
+        self.key: Key = (os.getpid(), next(_numbers))
+        self.size = size
+        self.begin()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody uses what was given out last."""
+        return not self._array[0]
+
+    def begin(self) -> None:
+        """Give out all of it anew."""
+        self._array[0] = 1
+        self._used = HEADER
+
+    def end(self) -> None:
+        """What was given out is not used after all."""
+        self._array[0] = 0
 
     def take(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Memory for bytes of this shape; ordinary memory if there is no room left."""
         size = int(np.prod(shape))
-        start = self.reserve(size)
+        start = self._reserve(size)
         if start is None:
             return np.empty(shape, np.uint8)
         return self._array[start : start + size].reshape(shape)
-
-    def reserve(self, size: int) -> int | None:
-        """Where the next ``size`` bytes begin, or None if there is no room for them."""
-        start = self._used
-        if start + size > len(self._array):
-            return None
-        self._used = start + aligned(size)
-        return start
 
     def place_of(self, memory: NDArray[np.uint8]) -> int | None:
         """Where in the arena some memory lies, or None if it lies elsewhere."""
@@ -62,15 +85,78 @@ class Arena:
 
     def put(self, memory: NDArray[np.uint8]) -> int | None:
         """Copy some memory in; None if there is no room."""
-        start = self.reserve(memory.size)
+        start = self._reserve(memory.size)
         if start is not None:
             self._array[start : start + memory.size] = memory
         return start
 
+    def _reserve(self, size: int) -> int | None:
+        start = self._used
+        if start + size > len(self._array):
+            return None
+        self._used = start + aligned(size)
+        return start
 
-def new_arena() -> Arena | None:
-    """An arena for the batch that this thread makes next; None before a first batch told its size."""
-    _here.arena = Arena(int(_largest * _SPARE)) if _largest else None
+    def to_send(self) -> torch.Tensor | None:
+        """All of it, for the other process to map; None once that was done."""
+        told, self._told = self._told, True
+        return None if told else self._segment
+
+
+class _Pool:
+    """The segments of this process."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._lock = threading.Lock()
+        self._arenas: list[Arena] = []
+        self._dropped: list[Key] = []
+
+    def take(self, size: int) -> Arena:
+        """A segment of at least this size that is not in use."""
+        with self._lock:
+            free = [arena for arena in self._arenas if arena.is_free]
+            fitting = [arena for arena in free if arena.size >= size][:_MOST_FREE]
+            for arena in free:
+                if arena not in fitting:
+                    self._arenas.remove(arena)
+                    self._dropped.append(arena.key)
+            if not fitting:
+                arena = Arena(size)
+                self._arenas.append(arena)
+                return arena
+            fitting[0].begin()
+            return fitting[0]
+
+    def take_dropped(self) -> list[Key]:
+        """Segments that are not used any more since this was asked last."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, []
+        return dropped
+
+
+_pool: _Pool | None = None
+
+
+def _own_pool() -> _Pool:
+    global _pool
+    if _pool is None or _pool.process != os.getpid():
+        _pool = _Pool()
+    return _pool
+
+
+def new_arena(size: int = 0) -> Arena | None:
+    """An arena for the batch that this thread makes next.
+
+    Args:
+        size: Bytes; 0 for what the largest batch has needed, and None before a first batch told its size.
+    """
+    if size:
+        return _own_pool().take(size)
+    left = take_arena()
+    if left is not None:  # of a batch that failed
+        left.end()
+    _here.arena = _own_pool().take(int(_largest * _SPARE)) if _largest else None
     return _here.arena  # type: ignore[no-any-return]
 
 
@@ -79,6 +165,11 @@ def take_arena() -> Arena | None:
     arena = getattr(_here, "arena", None)
     _here.arena = None
     return arena
+
+
+def dropped_arenas() -> list[Key]:
+    """Arenas that the other process may forget; each once."""
+    return _own_pool().take_dropped()
 
 
 def size_needed(size: int) -> None:

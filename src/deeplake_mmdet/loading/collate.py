@@ -11,7 +11,16 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import get_worker_info
 
-from deeplake_mmdet.loading.arena import Arena, aligned, size_needed, take_arena
+from deeplake_mmdet.loading.arena import (
+    Arena,
+    Key,
+    aligned,
+    dropped_arenas,
+    new_arena,
+    size_needed,
+    take_arena,
+)
+from deeplake_mmdet.loading.segments import mapped
 from deeplake_mmdet.loading.statistics import pack_timed
 from deeplake_mmdet.registry import FUNCTIONS
 
@@ -67,11 +76,14 @@ class _Packed:
                 continue
             start = arenas[-1].put(piece) if arenas else None
             if start is None:  # the first batch, or one that is larger than all before
-                arenas.append(Arena(size))
-                start = arenas[-1].put(piece)
+                arena = new_arena(max(size, 1))
+                assert arena is not None
+                arenas.append(arena)
+                start = arena.put(piece)
             assert start is not None
             spans.append((len(arenas) - 1, start, piece.size))
-        return _unpack, ([arena.segment for arena in arenas], spans, stream.getvalue())
+        told = [(arena.key, arena.to_send()) for arena in arenas]
+        return _unpack, (told, dropped_arenas(), spans, stream.getvalue())
 
 
 class _Pickler(pickle.Pickler):
@@ -85,7 +97,12 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def _unpack(segments: list[torch.Tensor], spans: list[tuple[int, int, int]], stream: bytes) -> Any:
-    memories = [memoryview(segment.numpy()) for segment in segments]  # type: ignore[arg-type]
+def _unpack(
+    told: list[tuple[Key, torch.Tensor | None]],
+    dropped: list[Key],
+    spans: list[tuple[int, int, int]],
+    stream: bytes,
+) -> Any:
+    memories = [memoryview(mapped(key, segment, dropped)) for key, segment in told]  # type: ignore[arg-type]
     pieces = [memories[number][start : start + length] for number, start, length in spans]
     return pickle.loads(stream, buffers=pieces)

@@ -20,6 +20,7 @@ from deeplake_mmdet.lake import is_local
 from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
+from deeplake_mmdet.loading.memory import keep_freed_memory
 from deeplake_mmdet.loading.reader import Delivery, Images, Need, Reader
 from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
@@ -253,6 +254,7 @@ class Feed:
 
     def _own_reader(self) -> Reader:
         if self._reader is None or self._reader_process != os.getpid():
+            keep_freed_memory()
             if self.threads:
                 cv2.setNumThreads(0)  # threads that decode side by side need none of OpenCV's own
             self._reader = Reader(

@@ -1,0 +1,52 @@
+"""The training process's side of the workers' shared memory: mapped once, given back batch by batch."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deeplake_mmdet.loading.arena import Key
+
+__all__ = ["mapped"]
+
+_segments: dict[Key, torch.Tensor] = {}
+
+
+def mapped(key: Key, segment: torch.Tensor | None, dropped: Sequence[Key]) -> NDArray[np.uint8]:
+    """All of a segment, for one batch: when the array and all views of it are gone, the worker may use it.
+
+    Args:
+        key: Its name.
+        segment: The segment, if this is its first batch.
+        dropped: Segments that will not come again.
+    """
+    for gone in dropped:
+        _segments.pop(gone, None)
+    if segment is not None:
+        _forget_dead_workers()
+        _segments[key] = segment
+    segment = _segments[key]
+    whole: NDArray[np.uint8] = segment.numpy()
+    weakref.finalize(whole, _give_back, segment, os.getpid()).atexit = False
+    return whole
+
+
+def _give_back(segment: torch.Tensor, process: int) -> None:
+    if os.getpid() == process:  # a fork's copy says nothing about what its parent uses
+        segment[0] = 0
+
+
+def _forget_dead_workers() -> None:
+    for process in {process for process, _ in _segments}:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            for key in [key for key in _segments if key[0] == process]:
+                del _segments[key]
+        except PermissionError:
+            pass  # it lives, as someone else
