@@ -26,11 +26,11 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "not slow and not gives_up"
-	$(BIN)/python -m pytest $(PARALLEL) -n 3 -m "not slow and gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n 4 -m "not slow and gives_up"
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "slow and not gives_up"
-	$(BIN)/python -m pytest $(PARALLEL) -n 3 -m "slow and gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n 4 -m "slow and gives_up"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from mmengine.fileio import BaseStorageBackend, register_backend
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import UNREAD, find_view, parse_uri
 
-__all__ = ["DeepLakeBackend", "delivered", "delivered_masks"]
+__all__ = ["DeepLakeBackend", "delivered", "delivered_image", "delivered_masks"]
 
 _mailbox = threading.local()
 
@@ -32,6 +32,12 @@ def delivered(
         yield
     finally:
         _mailbox.images, _mailbox.masks = {}, {}
+
+
+def delivered_image(uri: str) -> bytes | None:
+    """The encoded image that was delivered for an address, if one was."""
+    found = getattr(_mailbox, "images", {}).get(uri)
+    return found if isinstance(found, bytes) else None
 
 
 def delivered_masks(uri: str) -> Any:

@@ -13,7 +13,7 @@ from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
-from deeplake_mmdet.backend import delivered_masks
+from deeplake_mmdet.backend import delivered_image, delivered_masks
 from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos, with_cache
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake import (
@@ -292,7 +292,7 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _run(self, uri: str, steps: Sequence[Any], results: Any) -> Any:
         try:
-            return run_steps(steps, results)
+            return run_steps(steps, results, delivered_image)
         except DeepLakeMMDetError:
             raise
         except Exception:  # whatever a transform makes of an image that is not there

@@ -14,6 +14,8 @@ import mmdet.datasets.transforms
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplake_mmdet.decoding import load_quickly
+
 __all__ = ["annotation_loaders", "is_deterministic", "planes_from", "planes_in", "run_steps", "watched"]
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -74,7 +76,11 @@ def planes_in(allocate: Allocator) -> Iterator[None]:
         _memory.allocate = None
 
 
-def run_steps(steps: Iterable[Step], results: dict[str, Any] | None) -> dict[str, Any] | None:
+def run_steps(
+    steps: Iterable[Step],
+    results: dict[str, Any] | None,
+    at_hand: Callable[[str], bytes | None] = lambda path: None,
+) -> dict[str, Any] | None:
     """Run pipeline steps in order; None as soon as one gives None, as ``Compose`` does.
 
     Before stock ``PackDetInputs`` the image is laid out in planes, so that what it does to get from (height,
@@ -83,6 +89,7 @@ def run_steps(steps: Iterable[Step], results: dict[str, Any] | None) -> dict[str
     Args:
         steps: Transforms.
         results: A data-info or what earlier steps made of one.
+        at_hand: Gives the encoded image at a path, if it need not be fetched.
     """
     note: Note | None = getattr(_watch, "note", None)
     for step in steps:
@@ -92,11 +99,18 @@ def run_steps(steps: Iterable[Step], results: dict[str, Any] | None) -> dict[str
             start, cpu = time.perf_counter(), time.thread_time()
         if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
             results["img"] = planes_from(results["img"])
-        results = step(results)
+        results = _loaded(step, results, at_hand) or step(results)
         if note is not None:
             loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
             note(loads, time.perf_counter() - start, time.thread_time() - cpu)
     return results
+
+
+def _loaded(
+    step: Step, results: dict[str, Any], at_hand: Callable[[str], bytes | None]
+) -> dict[str, Any] | None:
+    loads = type(step) is mmcv.transforms.LoadImageFromFile
+    return load_quickly(step, results, at_hand(results["img_path"])) if loads else None
 
 
 def planes_from(image: NDArray[Any]) -> NDArray[Any]:

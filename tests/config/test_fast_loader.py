@@ -32,9 +32,10 @@ def loader(path: str = "lake", pipeline: Any = LIGHT, **changes: Any) -> dict[st
 @pytest.mark.parametrize(
     ("path", "pipeline", "workers", "threads"),
     [
-        ("lake", LIGHT, 0, 2),
+        ("lake", LIGHT, 2, 0),
         ("lake", HEAVY, 2, 0),
-        ("s3://bucket/lake", HEAVY, 0, 2),  # chunks are shared by threads, not by processes
+        ("s3://bucket/lake", LIGHT, 0, 2),  # chunks are shared by threads, not by processes
+        ("s3://bucket/lake", HEAVY, 0, 2),
     ],
 )
 def test_auto_picks_what_fits(path: str, pipeline: Any, workers: int, threads: int) -> None:

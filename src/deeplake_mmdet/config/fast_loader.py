@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.registry import TRANSFORMS
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_local
@@ -20,7 +19,6 @@ _LAKE, _FEED = "DeepLakeDataset", "Feed"
 _SAMPLERS = ("DefaultSampler", "InfiniteSampler")
 _BATCH_SAMPLERS = ("AspectRatioBatchSampler", "BatchSampler")
 _OF_PROCESSES = ("prefetch_factor", "multiprocessing_context", "timeout")  # of worker processes only
-_LIGHT = ("RandomFlip",)  # cheap enough to be left to the training thread
 _STATEFUL = {
     "CachedMosaic": "Mosaic in a MultiImageMixDataset",
     "CachedMixUp": "MixUp in a MultiImageMixDataset",
@@ -42,8 +40,8 @@ def fast_loader(
     Args:
         dataloader: As MMEngine takes it, e.g. ``cfg.train_dataloader``. Not changed.
         mode: ``'threads'`` to read and decode in ``num_workers`` threads of the training process,
-            ``'processes'`` for ``num_workers`` worker processes, ``'auto'`` for what fits: threads for
-            pipelines whose random steps are flips only and for remote lakes without a cache, else processes.
+            ``'processes'`` for ``num_workers`` worker processes, ``'auto'`` for what fits: threads for remote
+            lakes without a cache, whose chunks are then fetched once for all, else processes.
         shuffle: How to shuffle where the config's sampler does: ``'full'``, or ``'chunk'`` to keep
             neighbouring rows near each other; the latter for remote lakes if not given.
         even: All ranks get the same number of batches. For evaluation with metrics of this package False lets
@@ -76,7 +74,7 @@ def fast_loader(
     dataset = _with_own_mixing(loader["dataset"])
     workers = int(loader.get("num_workers", 0))
     streams = any(not is_local(str(lake.get("path", ""))) and not lake.get("cache") for lake in lakes)
-    chosen = mode if mode != "auto" else _choose(loader, dataset, workers, streams=streams)
+    chosen = mode if mode != "auto" else _choose(loader, workers, streams=streams)
     _name_stateful(dataset)
     threads = workers if chosen == "threads" else 0
     if chosen == "threads":
@@ -142,39 +140,18 @@ def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
         )
 
 
-def _choose(loader: Mapping[str, Any], dataset: Mapping[str, Any], workers: int, *, streams: bool) -> str:
-    light = all(is_light for is_light in _lightness(dataset))
+def _choose(loader: Mapping[str, Any], workers: int, *, streams: bool) -> str:
     if workers and (asked := [key for key in _OF_PROCESSES if loader.get(key)]):
         print_log(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them", "current")
         return "processes"
-    chosen = "threads" if streams or light or not workers else "processes"
-    reason = (
-        "the lake is remote, without a cache"
-        if streams
-        else "its random steps are light"
-        if light
-        else "it has random steps that take time"
-    )
-    print_log(
-        f"Loading in {workers} {'threads' if chosen == 'threads' else 'worker processes'}: {reason}",
-        "current",
-    )
+    if not workers:
+        return "threads"
+    chosen, reason = ("processes", "the images are on this machine, or a cache keeps them here")
+    if streams:
+        chosen, reason = ("threads", "the lake is remote, without a cache")
+    kind = "threads" if streams else "worker processes"
+    print_log(f"Loading in {workers} {kind}: {reason}", "current")
     return chosen
-
-
-def _lightness(node: Any) -> Iterator[bool]:
-    """For every transform under a dataset config whether it may run in the training thread."""
-    from deeplake_mmdet.pipeline_steps import is_deterministic  # loads mmdet, which takes seconds
-
-    if not isinstance(node, Mapping):
-        return
-    for step in node.get("pipeline") or ():
-        kind = str(_name(step)).rpartition(".")[2]
-        with TRANSFORMS.switch_scope_and_registry("mmdet") as registry:
-            found = registry.get(kind)
-        yield kind in _LIGHT or (found is not None and is_deterministic(found))
-    for inner in _inner(node):
-        yield from _lightness(inner)
 
 
 def _lakes(node: Any) -> Iterator[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes, read_
 from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
+from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
@@ -54,6 +55,7 @@ __all__ = [
     "parse_uri",
     "put_away",
     "read_cache_settings",
+    "read_orientation",
     "remove_chunks",
     "rest",
     "resting",

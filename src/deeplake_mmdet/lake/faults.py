@@ -100,6 +100,11 @@ def is_local(url: str) -> bool:
     return "://" not in url or url.startswith(("mem://", "file://"))
 
 
+def is_on_disk(url: str) -> bool:
+    """Whether this address is a folder."""
+    return is_local(url) and not url.startswith("mem://")
+
+
 def wait(start: Callable[[], Any], end: float, where: str) -> Any:
     """Start one asynchronous Deep Lake call and wait for its result, open to Ctrl-C throughout.
 

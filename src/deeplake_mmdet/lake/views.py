@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from deeplake_mmdet.errors import (
 from deeplake_mmdet.lake.cached_lake import CachedLake
 from deeplake_mmdet.lake.choices import lake_classes_of, selected_classes, stored_format
 from deeplake_mmdet.lake.chunk_cache import ChunkCache
+from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.faults import is_on_disk
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
     check_image_column,
@@ -46,6 +49,7 @@ _URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
+_PER_PROCESS = ("labels", "_chunk_files")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +161,15 @@ class LakeView:
                 view.__dict__[name] = self.__dict__[name]
         return view
 
+    @cached_property
+    def _chunk_files(self) -> ChunkFiles | None:
+        """The files of a local lake's images, if they can be read without Deep Lake."""
+        url, column = self.source.url, self.roles.img
+        if not is_on_disk(url) or self.source.queries or not self.has_encoded_images:
+            return None
+        root = Path(url.removeprefix("file://"))
+        return chunk_files(self.handle, column, root, lambda rows: encoded_cells(self.handle[column], rows))
+
     def _check_rows(self, rows: Sequence[int]) -> None:
         # Deep Lake takes negative numbers for rows from the end, and cuts slices off.
         if len(rows) and not 0 <= min(rows) <= max(rows) < len(self.table):
@@ -168,7 +181,8 @@ class LakeView:
     def _images_of(self, *, scattered: bool) -> Any:
         """The lake to fetch images from."""
         if self.cache is None:
-            return self.handle
+            files = self._chunk_files
+            return self.handle if files is None else {self.roles.img: files}
         scattered = scattered and self.image_bytes * len(self.table) > self.cache.settings.size
         return CachedLake(
             self.cache, self.chunk_bounds, lambda: self.handle, encoded_cells, scattered=scattered
@@ -244,7 +258,7 @@ class LakeView:
         return self  # immutable, and its arrays may be large
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name != "labels"}
+        state = {name: value for name, value in self.__dict__.items() if name not in _PER_PROCESS}
         return {**state, "credentials": newest_credentials(self.source, self.credentials)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

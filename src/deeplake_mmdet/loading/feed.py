@@ -119,6 +119,7 @@ class Feed:
         Raises:
             ConfigError: A lake's cache is too small for what is in use at a time.
         """
+        keep_freed_memory()
         self._scattered = is_scattered(self.dataset, sampler.shuffle)
         window = sampler.window if sampler.shuffle == "chunk" else 1
         chunks = max(window, max(workers, self.threads, 1) * sampler.ranks)
@@ -254,7 +255,6 @@ class Feed:
 
     def _own_reader(self) -> Reader:
         if self._reader is None or self._reader_process != os.getpid():
-            keep_freed_memory()
             if self.threads:
                 cv2.setNumThreads(0)  # threads that decode side by side need none of OpenCV's own
             self._reader = Reader(

@@ -1,0 +1,187 @@
+"""Images read straight out of a local lake's files are those that Deep Lake gives."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import deeplake
+import numpy as np
+import pytest
+from deeplake import types
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deeplake_mmdet.lake import LakeView, Source, open_view
+from deeplake_mmdet.lake.chunk_files import SWITCH, ChunkFiles, chunk_files, read_places
+
+
+def jpeg(seed: int, height: int = 12, width: int = 16) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.imencode(".jpg", noise)[1].tobytes()
+
+
+def write(path: Path, parts: list[list[bytes]]) -> Any:
+    lake = deeplake.create(
+        str(path),
+        schema={
+            "images": types.Image(sample_compression="jpeg"),
+            "boxes": types.BoundingBox("float64", format="ltwh", bbox_type="pixel"),
+            "labels": types.ClassLabel(types.Array("uint32", 1)),
+        },
+    )
+    lake["labels"].metadata["class_names"] = ["a"]
+    for images in parts:
+        boxes = [np.array([[1.0, 1.0, 2.0, 2.0]])] * len(images)
+        lake.append({"images": images, "boxes": boxes, "labels": [np.zeros(1, np.uint32)] * len(images)})
+        lake.commit()
+    return lake
+
+
+def files_of(path: Path) -> ChunkFiles | None:
+    view = open_view(Source(str(path)), allow_bad_images=True)
+    return view._chunk_files
+
+
+def cells_of(view: LakeView, rows: list[int]) -> list[bytes]:
+    return [bytes(view.handle["images"].get_bytes(row)) for row in rows]
+
+
+def no_deep_lake(rows: Any) -> list[Any]:
+    raise AssertionError("Deep Lake was asked")
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_cells_are_deep_lakes(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("lake") / "lake"
+    sizes = st.tuples(st.integers(0, 5), st.integers(8, 20), st.integers(8, 20))
+    parts = data.draw(st.lists(st.lists(sizes, min_size=1, max_size=12), min_size=1, max_size=3))
+    write(path, [[jpeg(*size) for size in part] for part in parts])
+    view = open_view(Source(str(path)))
+    files = view._chunk_files
+    assert files is not None
+    count = len(view.table)
+    rows = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=20))
+    assert files.get_bytes(rows) == cells_of(view, rows)
+    assert files.get_bytes(slice(0, count)) == cells_of(view, list(range(count)))
+    assert files.get_bytes(rows[0]) == cells_of(view, rows[:1])[0]
+
+
+def test_deep_lake_is_asked_for_three_images_of_a_file_only(tmp_path: Path) -> None:
+    write(tmp_path / "lake", [[jpeg(seed) for seed in range(50)]])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = cells_of(view, list(range(50)))
+    asked: list[int] = []
+
+    def read(rows: Any) -> list[bytes]:
+        asked.extend(rows)
+        return [expected[row] for row in rows]
+
+    files = chunk_files(view.handle, "images", tmp_path / "lake", read)
+    assert files is not None
+    assert [files.get_bytes(row) for row in range(50)] == expected
+    assert asked == [0, 25, 49]
+
+
+def test_the_view_reads_from_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = cells_of(view, [4, 2, 8, 4])
+    assert view.images([0]) == cells_of(view, [0])
+    monkeypatch.setattr(view._chunk_files, "_read", no_deep_lake)
+    assert view.images([4, 2, 8, 4]) == expected
+    assert view.fetch_span(2, 9)[2] == expected[0]
+
+
+def test_empty_cells(tmp_path: Path) -> None:
+    write(tmp_path / "lake", [[jpeg(0), b"", jpeg(1), b""]])
+    view = open_view(Source(str(tmp_path / "lake")), allow_bad_images=True)
+    expected = cells_of(view, [0, 1, 2, 3])
+    assert view._images_of(scattered=True)["images"].get_bytes([0, 1, 2, 3]) == expected
+
+
+def test_changed_and_deleted_rows_are_deep_lakes_business(tmp_path: Path) -> None:
+    lake = write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
+    first = lake.version
+    lake["images"][3] = jpeg(100)
+    lake.commit()
+    changed = open_view(Source(str(tmp_path / "lake")))
+    assert changed._chunk_files is None
+    assert changed.images([3]) == [jpeg(100)]
+    lake.delete(0)
+    lake.commit()
+    assert files_of(tmp_path / "lake") is None
+    old = open_view(Source(str(tmp_path / "lake"), commit=first))
+    assert old.images([3, 0]) == [jpeg(3), jpeg(0)]
+
+
+def test_a_query_has_an_order_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
+    view = open_view(Source(str(tmp_path / "lake"), query="SELECT * ORDER BY ROW_NUMBER() DESC"))
+    assert view._chunk_files is None
+    assert view.images([0]) == [jpeg(8)]
+
+
+def chunk_of(path: Path) -> Path:
+    (told,) = deeplake.open_read_only(str(path))._datafiles_report["images"].insert_datafiles
+    return path / told.filename
+
+
+@pytest.mark.parametrize("harm", ["cut", "longer", "other bytes", "gone", "empty"])
+def test_a_file_of_another_form_is_left_to_deep_lake(tmp_path: Path, harm: str) -> None:
+    write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = cells_of(view, list(range(9)))
+    chunk = chunk_of(tmp_path / "lake")
+    asked: list[int] = []
+
+    def read(rows: Any) -> list[bytes]:
+        asked.extend(rows)
+        return [expected[row] for row in rows]
+
+    files = chunk_files(view.handle, "images", tmp_path / "lake", read)
+    assert files is not None
+    data = chunk.read_bytes()
+    if harm == "gone":
+        chunk.unlink()
+    else:
+        changed = {"cut": data[:-7], "longer": data + b"7", "empty": b""}.get(
+            harm, data[:-9] + b"other bytes"[:9]
+        )
+        chunk.write_bytes(changed)
+    assert files.get_bytes([1, 8, 3]) == [expected[1], expected[8], expected[3]]
+    assert {1, 8, 3} <= set(asked)
+
+
+@given(noise=st.binary(max_size=200), count=st.integers(1, 20))
+@settings(max_examples=200, deadline=None)
+def test_no_file_breaks_the_reading_of_heads(
+    noise: bytes, count: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "noise"
+    path.write_bytes(noise)
+    file = os.open(path, os.O_RDONLY)
+    try:
+        places = read_places(file, count)
+    finally:
+        os.close(file)
+    assert places is None or int(places[-1]) == len(noise)
+
+
+def test_it_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "lake", [[jpeg(0)]])
+    monkeypatch.setenv(SWITCH, "0")
+    assert files_of(tmp_path / "lake") is None
+
+
+def test_a_pickled_view_finds_the_files_itself(tmp_path: Path) -> None:
+    write(tmp_path / "lake", [[jpeg(seed) for seed in range(5)]])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = view.images([3])
+    again = pickle.loads(pickle.dumps(view))
+    assert "_chunk_files" not in again.__dict__
+    assert again.images([3]) == expected
