@@ -1,8 +1,8 @@
 """One measurement of one MMDetection loader in this fresh process: ``python measure.py SPEC``, SPEC as JSON.
 
 Keys of SPEC: ``side`` ('stock', 'ours' or 'limits'), ``set`` (folder and rows) or ``lake``, ``pipeline``,
-``workers``, ``repeat`` (times), ``mode`` and ``extra`` (arguments of `fast_loader`), ``endpoint`` (ours),
-``cores``, ``window``. Prints the result as JSON in the last line.
+``workers``, ``repeat`` (times), ``mode`` and ``extra`` (arguments of `fast_loader`), ``endpoint`` and
+``cache`` (ours), ``cores``, ``window``. Prints the result as JSON in the last line.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _config(spec: dict[str, Any]) -> dict[str, Any]:
         made = BenchSet(Path(spec["set"][0]), spec["set"][1])
         dataset = pipelines.stock_dataset(made, name)
     else:
-        dataset = pipelines.lake_dataset(spec["lake"], name, spec.get("endpoint"))
+        dataset = pipelines.lake_dataset(spec["lake"], name, spec.get("endpoint"), spec.get("cache"))
     if name == "mosaic":
         dataset = pipelines.wrap_mosaic(dataset)
     if times := spec.get("repeat"):

@@ -54,7 +54,9 @@ def stock_dataset(made: BenchSet, pipeline: str) -> dict[str, Any]:
     }
 
 
-def lake_dataset(path: str, pipeline: str, endpoint: str | None = None) -> dict[str, Any]:
+def lake_dataset(
+    path: str, pipeline: str, endpoint: str | None = None, cache: str | None = None
+) -> dict[str, Any]:
     """Our dataset on a lake, in a folder or behind an endpoint (its keys are in the environment)."""
     dataset = {
         "type": "deeplake_mmdet.DeepLakeDataset",
@@ -64,6 +66,8 @@ def lake_dataset(path: str, pipeline: str, endpoint: str | None = None) -> dict[
     }
     if endpoint:
         dataset["credentials"] = {"endpoint_url": endpoint, "aws_region": "us-east-1"}
+    if cache:
+        dataset["cache"] = {"size": "20GB", "folder": cache}
     return dataset
 
 

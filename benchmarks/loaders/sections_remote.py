@@ -118,10 +118,8 @@ def _second_pass(plan: Plan, made: BenchSet, server: Server) -> None:
         cache.mkdir()
         server.set_latency(0.05)
 
-    # Deep Lake's own file cache. It must be set before deeplake is imported.
-    switched = {"DEEPLAKE_FS_CACHE_PATH": str(cache), "DEEPLAKE_FS_CACHE_SIZE_MB": "20000"}
     cached = ours_at(
-        plan, made, server, 50, name="50 ms", cores=core, environment=switched, window=_one_pass(2)
+        plan, made, server, 50, name="50 ms", cores=core, cache=str(cache), window=_one_pass(2)
     )
     local = plan.ours(
         made.lake,

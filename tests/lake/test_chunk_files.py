@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplake_mmdet.lake import LakeView, Source, open_view
-from deeplake_mmdet.lake.chunk_files import SWITCH, ChunkFiles, chunk_files, read_places
+from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files, read_places
+from deeplake_mmdet.lake.column_files import SWITCH
 
 
 def jpeg(seed: int, height: int = 12, width: int = 16) -> bytes:
@@ -81,7 +82,7 @@ def test_deep_lake_is_asked_for_three_images_of_a_file_only(tmp_path: Path) -> N
         asked.extend(rows)
         return [expected[row] for row in rows]
 
-    files = chunk_files(view.handle, "images", tmp_path / "lake", read)
+    files = chunk_files(view.handle, "images", read)
     assert files is not None
     assert [files.get_bytes(row) for row in range(50)] == expected
     assert asked == [0, 25, 49]
@@ -143,7 +144,7 @@ def test_a_file_of_another_form_is_left_to_deep_lake(tmp_path: Path, harm: str) 
         asked.extend(rows)
         return [expected[row] for row in rows]
 
-    files = chunk_files(view.handle, "images", tmp_path / "lake", read)
+    files = chunk_files(view.handle, "images", read)
     assert files is not None
     data = chunk.read_bytes()
     if harm == "gone":

@@ -13,15 +13,15 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ChunkFiles", "chunk_files"]
+from deeplake_mmdet.lake.column_files import ColumnFiles, column_files
 
-SWITCH = "DEEPLAKE_MMDET_DIRECT"
+__all__ = ["ChunkFiles", "chunk_files", "read_places"]
+
 _HEAD = 2**16  # usually all of a file's head
 _LARGEST_HEAD = 2**26
 _MOST_ROWS = 2**21  # whose places are remembered
@@ -30,58 +30,32 @@ _MOST_FILES = 2**12
 _log = logging.getLogger("deeplake_mmdet")
 
 
-def chunk_files(
-    handle: Any, column: str, root: Path, read: Callable[[Sequence[int]], list[Any]]
-) -> ChunkFiles | None:
-    """The files of a column; None if Deep Lake does not tell them, or if rows were changed or deleted.
+def chunk_files(handle: Any, column: str, read: Callable[[Sequence[int]], list[Any]]) -> ChunkFiles | None:
+    """The files of a column of encoded images, if they may be read: see `column_files`.
 
     Args:
-        handle: Open lake, all rows in its own order.
-        column: Name of a column of encoded images.
-        root: The lake's folder.
+        handle: Open lake.
+        column: Column name.
         read: Reads cells of the column through Deep Lake.
     """
-    if os.environ.get(SWITCH, "") == "0":
-        return None
-    try:
-        told = handle.raw._datafiles_report[column]
-        files = sorted(
-            (int(file.offset_start), int(file.offset_end), file.filename) for file in told.insert_datafiles
-        )
-        if told.update_datafiles or not files:
-            return None
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
-        return None
-    starts = np.array([0, *(end for _, end, _ in files)], np.int64)
-    if [start for start, _, _ in files] != starts[:-1].tolist() or starts[-1] != len(handle):
-        return None
-    return ChunkFiles(root, np.array([os.fsencode(name) for *_, name in files]), starts, read)
+    files = column_files(handle, column)
+    return None if files is None else ChunkFiles(files, read)
 
 
 class ChunkFiles:
     """Reads like a column of the lake. Safe to use from several threads.
 
     Args:
-        root: The lake's folder.
-        names: Names of the files below it, shape (n,).
-        starts: First row of each file, and the number of rows, shape (n + 1,).
+        files: The files.
         read: Reads cells through Deep Lake.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        names: NDArray[np.bytes_],
-        starts: NDArray[np.int64],
-        read: Callable[[Sequence[int]], list[Any]],
-    ) -> None:
-        self._root = os.fsencode(root)
-        self._names = names
-        self._starts = starts
+    def __init__(self, files: ColumnFiles, read: Callable[[Sequence[int]], list[Any]]) -> None:
+        self._files = files
         self._read = read
         self._places: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()
         self._remembered = 0
-        self._checked = np.zeros(len(names), np.int8)  # 1: believed, -1: not
+        self._checked = np.zeros(len(files.names), np.int8)  # 1: believed, -1: not
 
     def get_bytes(self, index: Any) -> Any:
         """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers."""
@@ -94,7 +68,7 @@ class ChunkFiles:
     def _cells(self, rows: list[int]) -> list[Any]:
         cells: list[Any] = [None] * len(rows)
         missing = []
-        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        numbers = np.searchsorted(self._files.starts, rows, side="right") - 1
         for number in dict.fromkeys(numbers.tolist()):
             wanted = np.flatnonzero(numbers == number).tolist()
             found = self._from_file(number, [rows[place] for place in wanted])
@@ -114,15 +88,14 @@ class ChunkFiles:
         if self._checked[number] < 0:
             return nothing
         try:
-            name = self._root + b"/" + self._names[number]
-            file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            file = self._files.open(number)
         except OSError:  # Deep Lake says what is wrong
             return nothing
         try:
             places = self._places_in(number, file)
             if places is None:
                 return nothing
-            first = int(self._starts[number])
+            first = int(self._files.starts[number])
             found: list[bytes | None] = []
             for row in rows:
                 start, stop = int(places[row - first]), int(places[row - first + 1])
@@ -141,13 +114,13 @@ class ChunkFiles:
             with contextlib.suppress(KeyError):  # another thread may have dropped it
                 self._places.move_to_end(number)
             return known
-        count = int(self._starts[number + 1] - self._starts[number])
+        count = int(self._files.starts[number + 1] - self._files.starts[number])
         places = read_places(file, count)
         if not self._checked[number]:
             believed = places is not None and self._agrees(number, file, places)
             self._checked[number] = 1 if believed else -1
             if not believed:
-                _log.debug("%s is read through Deep Lake", os.fsdecode(self._names[number]))
+                _log.debug("%s is read through Deep Lake", os.fsdecode(self._files.names[number]))
         if self._checked[number] < 0 or places is None:
             return None
         self._places[number] = places
@@ -160,7 +133,7 @@ class ChunkFiles:
     def _agrees(self, number: int, file: int, places: NDArray[np.uint32]) -> bool:
         count = len(places) - 1
         probes = sorted({0, count // 2, count - 1})
-        cells = self._read([int(self._starts[number]) + probe for probe in probes])
+        cells = self._read([int(self._files.starts[number]) + probe for probe in probes])
         return all(
             cell is not None
             and bytes(cell) == os.pread(file, int(places[probe + 1]) - int(places[probe]), int(places[probe]))

@@ -17,7 +17,7 @@ from typing import Any
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import v3, v4
 from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.faults import is_local
+from deeplake_mmdet.lake.faults import is_local, is_on_disk
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restrict, run_query
 from deeplake_mmdet.lake.kept import SCHEME, kept
 from deeplake_mmdet.lake.reading import LakeHandle
@@ -205,8 +205,15 @@ def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
         f"lake {resolved}",
         local=is_local(resolved.url),
         raw=_queried(base, resolved),
+        folder=_folder_of(resolved),
     )
     return handle if resolved.rows is None else FrozenLake(handle, resolved.rows)
+
+
+def _folder_of(resolved: ResolvedSource) -> Path | None:
+    """Where the very rows of a source lie in files, in its own order."""
+    plain = resolved.format == "v4" and not resolved.queries and not resolved.held and resolved.rows is None
+    return Path(resolved.url.removeprefix("file://")) if plain and is_on_disk(resolved.url) else None
 
 
 def _queried(base: Any, resolved: ResolvedSource) -> Any:

@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
@@ -33,12 +34,22 @@ class LakeHandle:
         where: The lake, for messages.
         local: Whether reads need no network: they are then neither polled nor retried.
         raw: Deep Lake's handle, if it is open already.
+        folder: The lake's folder, if its rows are those of its files in their order.
     """
 
-    def __init__(self, open_raw: Callable[[], Any], where: str, *, local: bool, raw: Any = None) -> None:
+    def __init__(
+        self,
+        open_raw: Callable[[], Any],
+        where: str,
+        *,
+        local: bool,
+        raw: Any = None,
+        folder: Path | None = None,
+    ) -> None:
         self._open_raw = open_raw
         self.where = where
         self.local = local
+        self.folder = folder
         self._raw = raw
         self._opening = threading.Lock()
         _open_handles.add(self)

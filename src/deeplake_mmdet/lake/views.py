@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.faults import is_on_disk
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
     check_image_column,
@@ -164,11 +162,10 @@ class LakeView:
     @cached_property
     def _chunk_files(self) -> ChunkFiles | None:
         """The files of a local lake's images, if they can be read without Deep Lake."""
-        url, column = self.source.url, self.roles.img
-        if not is_on_disk(url) or self.source.queries or not self.has_encoded_images:
+        column = self.roles.img
+        if not self.has_encoded_images:
             return None
-        root = Path(url.removeprefix("file://"))
-        return chunk_files(self.handle, column, root, lambda rows: encoded_cells(self.handle[column], rows))
+        return chunk_files(self.handle, column, lambda rows: encoded_cells(self.handle[column], rows))
 
     def _check_rows(self, rows: Sequence[int]) -> None:
         # Deep Lake takes negative numbers for rows from the end, and cuts slices off.
