@@ -41,7 +41,7 @@ def chunk_bounds(handle: Any, column: str, mean: float) -> NDArray[np.int64]:
 def _told(handle: Any, column: str, rows: int) -> NDArray[np.int64] | None:
     """What Deep Lake reports, if it does; this is no documented part of it."""
     try:
-        files = handle.raw._datafiles_report[column].insert_datafiles
+        files = handle.files[column].insert_datafiles
         starts = sorted({int(file.offset_start) for file in files})
         ends = max(int(file.offset_end) for file in files)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):

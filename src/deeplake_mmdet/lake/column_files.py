@@ -46,7 +46,7 @@ def column_files(handle: Any, column: str) -> ColumnFiles | None:
     if folder is None or os.environ.get(SWITCH, "") == "0":
         return None
     try:
-        told = handle.raw._datafiles_report[column]
+        told = handle.files[column]
         files = sorted(
             (int(file.offset_start), int(file.offset_end), str(file.filename))
             for file in told.insert_datafiles

@@ -51,6 +51,7 @@ class LakeHandle:
         self.local = local
         self.folder = folder
         self._raw = raw
+        self._report: tuple[Any, Any] = (None, None)
         self._opening = threading.Lock()
         _open_handles.add(self)
         lifecycle.at_exit(close_all)
@@ -69,6 +70,15 @@ class LakeHandle:
     def close(self) -> None:
         """Drop Deep Lake's handle with its caches and connections. The next read opens it again."""
         self._raw = None
+        self._report = (None, None)
+
+    @property
+    def files(self) -> Any:
+        """What Deep Lake tells of the columns' files, which takes it 0.1 s for a million rows."""
+        raw = self.raw
+        if self._report[0] is not raw:
+            self._report = (raw, raw._datafiles_report)
+        return self._report[1]
 
     def query(self, tql: str) -> LakeHandle:
         """The view that a query gives. Raises Deep Lake's ``RuntimeError`` if it cannot be run."""

@@ -9,6 +9,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.lake.array_files import read_array_file
+from deeplake_mmdet.lake.column_files import column_files
 
 __all__ = ["Block", "list_rows", "read_blocks"]
 
@@ -68,7 +71,21 @@ def read_blocks(handle: Any, column: str, *, width: int = 0, text: bool = False)
     Raises:
         AnnotationError: A cell is not of shape (k, width).
     """
-    count, start, size, kept = len(handle), 0, _FIRST_ROWS, 0
+    files = None if text else column_files(handle, column)
+    if files is None:
+        yield from _read_rows(handle, column, 0, len(handle), width, text)
+        return
+    for number, (start, stop) in enumerate(pairwise(files.starts.tolist())):
+        found = read_array_file(files, number, handle[column], width)
+        if found is None:
+            yield from _read_rows(handle, column, start, stop, width, text)
+        else:
+            yield Block(start, *found)
+
+
+def _read_rows(handle: Any, column: str, start: int, count: int, width: int, text: bool) -> Iterator[Block]:
+    """The rows from ``start`` to before ``count``, through Deep Lake."""
+    size, kept = _FIRST_ROWS, 0
     # Deep Lake's slices of sequences crash the process if a row among them is empty.
     is_sequence = bool(handle.schema[column].dtype.is_sequence) if hasattr(handle, "schema") else False
     with _without_collections():

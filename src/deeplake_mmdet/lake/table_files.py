@@ -27,7 +27,7 @@ _VERSION = 1
 _MANIFEST = "manifest.json"
 _CHECKED = "checked.json"
 _BLOCK = 8 * 2**20
-_WAITING = 8  # blocks that may wait for the disk
+_WAITING_BYTES = 32 * 2**20  # of blocks that may wait for the disk
 
 
 class DamagedError(Exception):
@@ -50,7 +50,7 @@ class FileSink:
         self._lengths: dict[str, int] = {}
         self._sums: dict[str, int] = {}
         self._writer = ThreadPoolExecutor(1, "deeplake-mmdet-table")
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting: deque[tuple[Future[None], int]] = deque()
 
     def __enter__(self) -> FileSink:
         return self
@@ -79,9 +79,11 @@ class FileSink:
         if block.dtype != dtype or block.shape[1:] != shape:
             raise TypeError(f"array {name!r}: {block.dtype} {block.shape} after {dtype} {shape}")
         self._lengths[name] += len(block)
-        self._waiting.append(self._writer.submit(self._write, name, np.ascontiguousarray(block)))
-        if len(self._waiting) > _WAITING:
-            self._waiting.popleft().result()
+        self._waiting.append(
+            (self._writer.submit(self._write, name, np.ascontiguousarray(block)), block.nbytes)
+        )
+        while len(self._waiting) > 1 and sum(size for _, size in self._waiting) > _WAITING_BYTES:
+            self._waiting.popleft()[0].result()
 
     def _write(self, name: str, block: NDArray[Any]) -> None:
         data = _bytes(block)
@@ -91,7 +93,7 @@ class FileSink:
     def finish(self, facts: dict[str, Any]) -> None:
         """Complete all files and write the manifest, with ``facts`` in it. Raises OSError."""
         while self._waiting:
-            self._waiting.popleft().result()
+            self._waiting.popleft()[0].result()
         arrays = {}
         for name, file in self._files.items():
             dtype, width = self._kinds[name]
