@@ -13,12 +13,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
-import platform
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +22,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from measuring import append_record, measured
 
 _BATCH = 20_000
 _CLASSES = [f"class {number}" for number in range(80)]
@@ -171,15 +169,7 @@ def _private() -> float:
 
 def run(what: str, path: Path, cache: Path) -> dict[str, float]:
     """One measurement in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", what, "--lake", str(path)],
-        env={**os.environ, "DEEPLAKE_MMDET_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return measured(__file__, what, "--lake", str(path), environment={"DEEPLAKE_MMDET_CACHE": str(cache)})
 
 
 def main() -> None:
@@ -222,18 +212,7 @@ def main() -> None:
         dataset, worker = run("dataset", lake, cache), run("worker", lake, cache)
         print(f"dataset with a warm cache: {dataset['seconds']:.2f} s, {dataset['mb']:+.0f} MB private")
         print(f"spawned worker: {worker['mb']:+.0f} MB private, pickle {worker['pickle_mb']:.1f} MB")
-    record = {
-        "benchmark": "annotation_table",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "arguments": {key: str(value) for key, value in vars(args).items()},
-        "builds": builds,
-        "loads": loads,
-        "dataset": dataset,
-        "worker": worker,
-    }
-    with (Path(__file__).parent / "results.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append_record("annotation_table", args, builds=builds, loads=loads, dataset=dataset, worker=worker)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +22,7 @@ import cv2
 from PIL import Image
 
 import deeplake_mmdet
+from measuring import append_record
 
 PIPELINE = [
     {"type": "LoadImageFromFile"},
@@ -124,16 +123,7 @@ def main() -> None:
     medians = {side: statistics.median(values) for side, values in speeds.items()}
     ratio = medians["lake"] / medians["files"]
     print(f"median lake {medians['lake']:.1f}, files {medians['files']:.1f}, ratio {ratio:.3f}")
-    record = {
-        "benchmark": "dataset_line",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "arguments": {key: str(value) for key, value in vars(args).items()},
-        "speeds": speeds,
-        "ratio": ratio,
-    }
-    with (Path(__file__).parent / "results.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append_record("dataset_line", args, speeds=speeds, ratio=ratio)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from annotation_table import write_lake
+from measuring import append_record, measured
 from s3_server import BUCKET, Server, s3_server
 
 _LIMIT = 60
@@ -66,15 +64,8 @@ def measure(address: str, server: Server) -> dict[str, float]:
 def run(address: str, server: Server, cache: Path) -> dict[str, float]:
     """The same in a fresh process."""
     keys = {name.upper(): value for name, value in server.environment_keys.items()}
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", address, server.url, str(server.pid)],
-        env={**os.environ, **keys, "AWS_EC2_METADATA_DISABLED": "true", "DEEPLAKE_MMDET_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    keys |= {"AWS_EC2_METADATA_DISABLED": "true", "DEEPLAKE_MMDET_CACHE": str(cache)}
+    return measured(__file__, address, server.url, str(server.pid), environment=keys)
 
 
 def main() -> None:
@@ -106,15 +97,7 @@ def main() -> None:
                     f"({found['rows_seconds']:.2f} s)",
                     flush=True,
                 )
-    record = {
-        "benchmark": "s3_requests",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "arguments": {key: str(value) for key, value in vars(args).items()},
-        "results": results,
-    }
-    with (Path(__file__).parent / "results.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append_record("s3_requests", args, results=results)
     if results.get(1, {}).get("table_requests", 0) > _LIMIT:
         sys.exit(1)
 
