@@ -51,6 +51,10 @@ EQUAL = {
     "passes over the data": ({"train_dataloader.dataset": REPEATED}, LONG),
     "one step of the warm-up": ({}, {"param_scheduler": [{**WARM, "end": 501}, STEP]}),
     "defaults of the optimizer": ({}, {SGD: {"type": "SGD", "lr": 0.02, "nesterov": False}}),
+    "the usual loss scale": (
+        {"optim_wrapper.type": "AmpOptimWrapper"},
+        {"optim_wrapper.type": "AmpOptimWrapper", "optim_wrapper.loss_scale": "dynamic"},
+    ),
     "one metric in a list": ({}, {"val_evaluator.metric": ["bbox"]}),
     "the usual sampler": (
         {"model.train_cfg": {"sampler": {"type": "PseudoSampler"}}},
@@ -74,6 +78,7 @@ DIFFERENT = {
         {SGD: {"type": "SGD", "lr": 0.02, "weight_decay": 0.1}},
         {"optim_wrapper.type": "AmpOptimWrapper"},
         {"optim_wrapper.clip_grad": {"max_norm": 1}},
+        {"optim_wrapper.loss_scale": 512.0},
         {"optim_wrapper.accumulative_counts": 2},
     ],
     "schedule": [

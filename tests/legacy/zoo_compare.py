@@ -88,6 +88,8 @@ def _optimizer(ours: Mapping[str, Any], official: Mapping[str, Any]) -> list[str
         optimizer = wrapper.get("optimizer", {})
         usual = {"SGD": {"momentum": 0, "nesterov": False}, "AdamW": {"betas": [0.9, 0.999], "eps": 1e-8}}
         wrapper["optimizer"] = {**usual.get(optimizer.get("type"), {}), **optimizer}
+        if wrapper.get("type") == "AmpOptimWrapper":
+            wrapper.setdefault("loss_scale", "dynamic")
         return {name: value for name, value in wrapper.items() if value is not None and name != "_delete_"}
 
     return _differences(normal(ours["optim_wrapper"]), normal(official["optim_wrapper"]), "")

@@ -14,10 +14,14 @@ Raw = Mapping[str, Any]
 Value = list[Any]  # name of the setting, its value in the 2.x file, and in the 3.x file
 
 # Steps without a 3.x equal of their own, and what collects the result; 3.x does their work in the model.
-_BOOKKEEPING = ("Normalize", "DefaultFormatBundle", "ImageToTensor", "Collect", "SegRescale", "PackDetInputs")
+_BOOKKEEPING = (
+    *("Normalize", "DefaultFormatBundle", "ImageToTensor", "Collect", "SegRescale", "PackDetInputs"),
+    *("ToTensor", "ToDataContainer"),
+)
+_LOADED = ("LoadAnnotations", "LoadPanopticAnnotations")
 _ONE_NAME = {"RandomResize": "Resize", "RandomChoiceResize": "Resize", "AutoAugment": "RandomChoice"}
 # Argument: the steps that have it, its default in 2.x and in 3.x.
-_ARGUMENTS = {
+ARGUMENTS = {
     "to_float32": (("LoadImageFromFile",), False, False),
     "poly2mask": (("LoadAnnotations",), True, True),
     "with_mask": (("LoadAnnotations",), False, False),
@@ -81,9 +85,12 @@ def _optimizer(difference: str, old: Raw, new: Raw) -> Iterator[Value]:
 def _schedule(_: str, old: Raw, new: Raw) -> Iterator[Value]:
     lr, runner, loop = old["lr_config"], old["runner"], new["train_cfg"]
     schedulers = new["param_scheduler"]
-    passes, new_passes = _repeats(old["data"]["train"]), _repeats(new["train_dataloader"]["dataset"])
+    times, new_times = _repeats(old["data"]["train"]), _repeats(new["train_dataloader"]["dataset"])
     if "max_epochs" in runner and "max_epochs" in loop:
-        yield ["passes over the data", runner["max_epochs"] * passes, loop["max_epochs"] * new_passes]
+        # 12 epochs of three passes each are 36 epochs: only their product counts.
+        if runner["max_epochs"] * times != loop["max_epochs"] * new_times:
+            yield ["max_epochs", runner["max_epochs"], loop["max_epochs"]]
+            yield ["times", times, new_times]
     else:
         yield ["iterations", runner.get("max_iters"), loop.get("max_iters")]
     yield ["lr", old["optimizer"]["lr"], new["optim_wrapper"]["optimizer"]["lr"]]
@@ -99,7 +106,6 @@ def _schedule(_: str, old: Raw, new: Raw) -> Iterator[Value]:
     yield ["warmup_ratio", lr.get("warmup_ratio"), warm.get("start_factor", warm.get("factor"))]
     steps = next((item for item in schedulers if item["type"] == "MultiStepLR"), None)
     if lr["policy"] == "step" and steps is not None:
-        yield ["milestones", lr["step"], steps["milestones"]]
         end = steps.get("end")
         in_time = [step for step in steps["milestones"] if end is None or step < end]
         yield ["milestones before the scheduler's end", lr["step"], in_time]
@@ -118,66 +124,86 @@ def _batch_size(_: str, old: Raw, new: Raw) -> Iterator[Value]:
 
 def _pipeline(split: str) -> Callable[[str, Raw, Raw], Iterator[Value]]:
     def read(difference: str, old: Raw, new: Raw) -> Iterator[Value]:
-        one = list(_steps(old["data"]["train" if split == "train" else "val"]))
-        two = list(_steps(new[f"{split}_dataloader"]["dataset"]))
+        one = [step for _, step in placed_steps(old["data"][split])]
+        two = [step for _, step in placed_steps(new[f"{split}_dataloader"]["dataset"])]
         name = re.sub(r"\[\d+\]", "", difference.partition(":")[0]).rpartition(".")[2]
-        if name in _ARGUMENTS:
-            kinds, old_default, new_default = _ARGUMENTS[name]
+        if name in ARGUMENTS:
+            kinds, old_default, new_default = ARGUMENTS[name]
             yield [name, _values(one, kinds, name, old_default), _values(two, kinds, name, new_default)]
         elif name in ("scale", "scales"):
             yield ["scales", _scales(one), _scales(two)]
+        elif name == "meta_keys" and split == "train":
+            yield ["meta_keys", _at(one[-1], "meta_keys"), _at(two[-1], "meta_keys")]
         elif name == "meta_keys":
             level = "image_level_ann_file" in old["data"]["val"]
             packed = any("image_level_labels" in step.get("meta_keys", ()) for step in two)
             yield ["image-level labels are used", level, packed]
         elif not name:
-            yield ["steps", _kinds(one), _kinds(two)]
+            theirs = [kind for _, kind in kinds_of_steps(two, split)]
+            augments = _at(new, "model.data_preprocessor.batch_augments") or ()
+            if split == "train" and any(item["type"] == "BatchFixedSizePad" for item in augments):
+                theirs.append("Pad after Normalize")
+            yield ["steps", [kind for _, kind in kinds_of_steps(one, split)], theirs]
+            # No 2.x test loads them in its pipeline; nearly all of 3.x do.
+            if split == "val" and not any(step["type"] in _LOADED for step in two):
+                yield ["the test pipeline loads annotations", None, False]
 
     return read
 
 
-def _steps(dataset: Any) -> Iterator[Raw]:
-    """All steps of a dataset and of those that it wraps, innermost dataset first."""
+def placed_steps(dataset: Any, path: str = "") -> Iterator[tuple[str, Raw]]:
+    """All steps of a dataset and of those that it wraps, innermost dataset first, with their paths.
+
+    A resize inside test-time augmentation comes with the size that stands around it.
+    """
     if isinstance(dataset, (list, tuple)):
         for part in dataset[:1]:
-            yield from _steps(part)
+            yield from placed_steps(part, f"{path}[0]")
         return
-    yield from _steps(dataset.get("dataset", dataset.get("datasets", ())))
-    yield from _flat(dataset.get("pipeline", ()))
+    inner = "dataset" if "dataset" in dataset else "datasets"
+    yield from placed_steps(dataset.get(inner, ()), f"{path}.{inner}")
+    yield from _flat(dataset.get("pipeline", ()), f"{path}.pipeline")
 
 
-def _flat(steps: Any) -> Iterator[Raw]:
-    for step in steps:
+def _flat(steps: Any, path: str) -> Iterator[tuple[str, Raw]]:
+    for number, step in enumerate(steps):
+        place = f"{path}[{number}]"
         if step["type"] in ("MultiScaleFlipAug", "ProposalBroadcaster"):
             size = {"img_scale": step["img_scale"]} if step.get("img_scale") else {}
-            for inner in _flat(step["transforms"]):
-                yield {**inner, **size} if inner["type"] == "Resize" else inner
+            for there, inner in _flat(step["transforms"], f"{place}.transforms"):
+                yield there, {**inner, **size} if inner["type"] == "Resize" else inner
         else:
-            yield step
+            yield place, step
 
 
-def _kind(step: Raw) -> str:
+def kind_of_step(step: Raw) -> str:
+    """The name that both versions' steps of this kind have here."""
     return _ONE_NAME.get(step["type"], step["type"])
 
 
-def _kinds(steps: list[Raw]) -> list[str]:
-    found = []
-    for step in steps:
+def kinds_of_steps(steps: list[Raw], split: str) -> list[tuple[int, str]]:
+    """Numbers and kinds of those steps that both versions have in their pipelines."""
+    found, normalises = [], any(step["type"] == "Normalize" for step in steps)
+    # In tests MultiScaleFlipAug decides about flips, and the dataset of 2.x loads the annotations.
+    skipped = (*_BOOKKEEPING, *(("RandomFlip", *_LOADED) if split == "val" else ()))
+    place = "before"
+    for number, step in enumerate(steps):
+        place = "after" if step["type"] == "Normalize" else place
         to_multiple = step["type"] == "Pad" and "size_divisor" in step
-        tensors = step["type"] in ("ToTensor", "ToDataContainer")
-        if not (step["type"] in _BOOKKEEPING or to_multiple or tensors):
-            found.append(_kind(step))
+        if not (step["type"] in skipped or to_multiple):
+            pads = normalises and step["type"] == "Pad"
+            found.append((number, f"Pad {place} Normalize" if pads else kind_of_step(step)))
     return found
 
 
 def _values(steps: list[Raw], kinds: tuple[str, ...], name: str, default: Any) -> list[Any]:
-    return [step.get(name, default) for step in steps if _kind(step) in kinds]
+    return [step.get(name, default) for step in steps if kind_of_step(step) in kinds]
 
 
 def _scales(steps: list[Raw]) -> list[Any]:
     found = []
     for step in steps:
-        if _kind(step) == "Resize":
+        if kind_of_step(step) == "Resize":
             scale = step.get("img_scale", step.get("scale", step.get("scales")))
             found.append(scale[0] if isinstance(scale, list) and len(scale) == 1 else scale)
     return found
@@ -191,7 +217,8 @@ def _model(difference: str, old: Raw, new: Raw) -> Iterator[Value]:
 
 
 def _preprocessor(difference: str, old: Raw, new: Raw) -> Iterator[Value]:
-    steps, given = list(_steps(old["data"]["train"])), _at(new, "model.data_preprocessor") or {}
+    steps = [step for _, step in placed_steps(old["data"]["train"])]
+    given = _at(new, "model.data_preprocessor") or {}
     norm = next((step for step in steps if step["type"] == "Normalize"), {})
     for name, theirs in (("mean", "mean"), ("std", "std"), ("to_rgb", "bgr_to_rgb")):
         if difference.startswith(theirs):

@@ -99,12 +99,15 @@ def entry(name: str, build: str, number: int) -> dict[str, Any] | None:
             found["parameters"] = different
     if found:
         line["differences"] = found
-        line["causes"] = sorted(
-            {cause_of(part, text, name) for part, texts in found.items() for text in texts}
-        )
         line["raw"] = {
             part: [raw_values(part, text, old, official) for text in texts] for part, texts in found.items()
         }
+        pairs = [
+            (part, pair)
+            for part, texts in found.items()
+            for pair in zip(texts, line["raw"][part], strict=True)
+        ]
+        line["causes"] = sorted({cause_of(part, text, name, values) for part, (text, values) in pairs})
     return line
 
 
