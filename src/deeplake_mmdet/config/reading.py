@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
-import traceback
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config.bases import all_files, missing_base, read_with_stock_bases
-from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
+from deeplake_mmdet.config.bases import all_files, missing_base
+from deeplake_mmdet.config.places import failure, place_of
+from deeplake_mmdet.config.references import Reference, left_over, references
+from deeplake_mmdet.config.stock_bases import read_parts
+from deeplake_mmdet.config.versions import speaks_new
+from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import as_legacy, kind_of, merge
 
 __all__ = ["read_config"]
@@ -26,7 +29,7 @@ def read_config(path: str | Path, **options: Any) -> Config:
 
     Raises:
         SourceNotFoundError: There is no such file.
-        ConfigError: It cannot be loaded, or a base of it exists nowhere.
+        ConfigError: It cannot be loaded, a base of it exists nowhere, or no base has a variable that it uses.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -34,14 +37,35 @@ def read_config(path: str | Path, **options: Any) -> Config:
     if options.get("lazy_import") is None and _is_plain(file):
         options["lazy_import"] = False
     try:
-        if not missing_base(file.resolve()):
-            return Config.fromfile(str(file), **options)
-        return _read_without_bases(file)
+        if missing_base(file.resolve()):
+            return _read_by_parts(file)
+        return _read_whole(file, options)
     except DeepLakeMMDetError:
         raise
     except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
-        text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-        raise ConfigError(f"The config cannot be loaded: {text}", where=_place_of(error, file)) from error
+        raise failure(error, place_of(error, file)) from error
+
+
+def _read_whole(file: Path, options: dict[str, Any]) -> Config:
+    """Read a file whose bases are all there; as MMEngine does where that can be done."""
+    used = [item for part in all_files(file.resolve()) for item in _references(part)]
+    if not used:
+        return Config.fromfile(str(file), **options)
+    try:
+        cfg = Config.fromfile(str(file), **options)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if "Duplicate key" in str(error):
+            raise
+        # A variable that no base has, or the made-up name that stood in a variable's place.
+        return _read_by_parts(file)
+    return _read_by_parts(file) if left_over(repr(cfg.to_dict()), used) else cfg
+
+
+def _references(part: Path) -> list[Reference]:
+    try:
+        return references(part.read_text(encoding="utf-8")) if part.suffix == ".py" else []
+    except (OSError, SyntaxError, ValueError):
+        return []  # reading it tells what is wrong
 
 
 def _is_plain(file: Path) -> bool:
@@ -66,48 +90,18 @@ def _is_plain(file: Path) -> bool:
     )
 
 
-def _read_without_bases(file: Path) -> Config:
-    content, base = read_with_stock_bases(file.resolve())
-    # A file that says nothing of one version only is for that of its base: 2.x.
-    if kind_of(content) == "2.x" or not _speaks_new(content):
-        content = merge(as_legacy(base), content) if base else content
-        print_log(
-            f"{file}: its base is taken from the installed MMDetection 3.x; what it does not set, e.g. the "
-            "intervals of validation and checkpoints, is as there",
-            "current",
-        )
-    else:
-        content = merge(base, content)
+def _read_by_parts(file: Path) -> Config:
+    parts = read_parts(file.resolve(), file)
+    content = parts.content
+    if parts.missing:
+        # A file that says nothing of one version only is for that of its base: 2.x.
+        if kind_of(content) == "2.x" or not speaks_new(content):
+            content = merge(as_legacy(parts.stock), content) if parts.stock else content
+            print_log(
+                f"{file}: its base is taken from the installed MMDetection 3.x; what it does not set, e.g. "
+                "the intervals of validation and checkpoints, is as there",
+                "current",
+            )
+        else:
+            content = merge(parts.stock, content)
     return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file))
-
-
-def _speaks_new(content: dict[str, Any]) -> bool:
-    """Whether a config has keys that only MMDetection 3.x knows."""
-    ends = ("_dataloader", "_evaluator", "_cfg")
-    return any(key in content for key in ("optim_wrapper", "param_scheduler", "default_hooks")) or any(
-        f"{split}{end}" in content for split in ("train", "val", "test") for end in ends
-    )
-
-
-def _place_of(error: BaseException, file: Path) -> str:
-    """The file, or the base of it, and the line that failed, as far as they can be known."""
-    files = all_files(file.resolve())
-    if isinstance(error, SyntaxError):
-        for part in files:
-            try:
-                ast.parse(part.read_text(encoding="utf-8"))
-            except SyntaxError as found:
-                return _named(part, found.lineno, file)
-            except (OSError, ValueError):
-                continue
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        for part in files:
-            if Path(frame.filename).resolve() == part:
-                return _named(part, frame.lineno, file)
-    return str(file)
-
-
-def _named(part: Path, line: int | None, file: Path) -> str:
-    own = part == file.resolve()
-    place = "" if line is None else f", line {line}"
-    return f"{file if own else part}{place}" + ("" if own else f" (a base of {file})")

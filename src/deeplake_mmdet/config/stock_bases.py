@@ -1,0 +1,160 @@
+"""Reading a config part by part: its missing bases are taken from the installed MMDetection."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tempfile
+import traceback
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from deeplake_mmdet.config.base_variables import old_variables
+from deeplake_mmdet.config.bases import bases_of, is_base_line, place_of_base, stock_file
+from deeplake_mmdet.config.handover import base_file
+from deeplake_mmdet.config.places import failure, named
+from deeplake_mmdet.config.reference_check import check_references
+from deeplake_mmdet.config.references import references, rewritten
+from deeplake_mmdet.config.versions import is_for_new
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy import as_legacy, merge
+
+__all__ = ["Parts", "read_parts"]
+
+Content = dict[str, Any]
+
+
+@dataclass
+class Parts:
+    """What a config file and its bases say.
+
+    Attributes:
+        content: Its own content with that of the bases that are there.
+        stock: The 3.x content of the missing bases, as far as ``content`` does not have it already.
+        missing: The 3.x content of all missing bases.
+        origins: For each base, how it is written and where it was looked for and found.
+    """
+
+    content: Content = field(default_factory=dict)
+    stock: Content = field(default_factory=dict)
+    missing: Content = field(default_factory=dict)
+    origins: list[str] = field(default_factory=list)
+
+
+def read_parts(file: Path, top: Path) -> Parts:
+    """Read a file whose missing bases are taken from the installed MMDetection.
+
+    Args:
+        file: Its full path.
+        top: The file that was to be loaded: this one, or one that names it among its bases.
+
+    Raises:
+        ConfigError: A base exists nowhere, the file uses a variable that no base has, or it fails.
+    """
+    if file.suffix != ".py":
+        return Parts(Config.fromfile(str(file)).to_dict())
+    parts = Parts()
+    for base in bases_of(file):
+        _add_base(parts, file, base, top)
+    text = _own_text(file)
+    used = references(text)
+    program = rewritten(text)
+    if not used and not any(_is_base_name(node) for node in ast.walk(ast.parse(text))):
+        parts.content = merge(parts.content, _run(program, None, file, top))
+        return parts
+    # Its own values are made of the bases': they must be there, under their 2.x names, before it runs.
+    set_here = _names_set(text)
+    asked = [item.name.partition(".")[0] for item in used]
+    if is_for_new([*parts.content, *set_here], asked):
+        known, extra = merge(parts.stock, parts.content), {}
+    else:
+        known = merge(as_legacy(parts.stock), parts.content) if parts.stock else parts.content
+        extra = {name: value for name, value in old_variables(parts.missing).items() if name not in known}
+    whole = {**extra, **known}
+    lines = {item: named(file, item.line, top) for item in used}
+    check_references(lines, whole, parts.origins)
+    try:
+        content = _run(program, whole, file, top)
+    except ConfigError as error:
+        if isinstance(error.__cause__, (AttributeError, KeyError)):
+            check_references(lines, whole, parts.origins, plain=True)
+        raise
+    # The variables of a missing base are no content of this file: only what it makes of them is.
+    parts.content = {name: value for name, value in content.items() if name not in extra or name in set_here}
+    parts.stock = {}
+    return parts
+
+
+def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
+    path = place_of_base(file, base)
+    if path is not None and path.is_file():
+        inner = read_parts(path, top)
+        parts.content = merge(parts.content, inner.content)
+        parts.stock, parts.missing = merge(parts.stock, inner.stock), merge(parts.missing, inner.missing)
+        parts.origins += [*inner.origins, f"_base_ {base!r} ({path})"]
+        return
+    if path is None:
+        found = Config.fromstring(f"_base_ = {base!r}\n", ".py").to_dict()
+        parts.origins.append(f"_base_ {base!r}")
+    else:
+        taken = stock_file(file, base, path)
+        found = Config.fromfile(str(taken)).to_dict()
+        parts.origins.append(f"_base_ {base!r} (no file {path}; taken from MMDetection 3.x's {taken})")
+    parts.stock, parts.missing = merge(parts.stock, found), merge(parts.missing, found)
+
+
+def _own_text(file: Path) -> str:
+    """A file's text without ``_base_``, and with what MMEngine puts in for the file's own name."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.split("\n")  # as Python counts them
+    for node in ast.parse(text).body:
+        if is_base_line(node):
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+            lines[first:last] = [""] * (last - first)
+    text = "\n".join(lines)
+    names = {
+        "fileDirname": file.parent.as_posix(),
+        "fileBasename": file.name,
+        "fileBasenameNoExtension": file.stem,
+        "fileExtname": file.suffix,
+    }
+    for name, value in names.items():
+        text = re.sub(r"\{\{\s*" + name + r"\s*\}\}", value.replace("\\", r"\\"), text)
+    return text
+
+
+def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> Content:
+    """What MMEngine makes of a text, with the content of its bases.
+
+    Raises:
+        ConfigError: It fails; with its line.
+    """
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        config = Path(folder) / "config.py"
+        if bases is not None:
+            stack.enter_context(base_file(bases, Path(folder) / "base.py"))
+            text += "\n_base_ = './base.py'\n"  # at the end: lines keep their numbers
+        config.write_text(text, encoding="utf-8")
+        try:
+            return dict(Config.fromfile(str(config), lazy_import=False).to_dict())
+        except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == str(config)]
+            raise failure(error, named(file, lines[-1] if lines else None, top)) from error
+
+
+def _is_base_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "_base_"
+
+
+def _names_set(text: str) -> set[str]:
+    return {
+        node.id
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
