@@ -118,9 +118,7 @@ def _second_pass(plan: Plan, made: BenchSet, server: Server) -> None:
         cache.mkdir()
         server.set_latency(0.05)
 
-    cached = ours_at(
-        plan, made, server, 50, name="50 ms", cores=core, cache=str(cache), window=_one_pass(2)
-    )
+    cached = ours_at(plan, made, server, 50, name="50 ms", cores=core, cache=str(cache), window=_one_pass(2))
     local = plan.ours(
         made.lake,
         "plain",

@@ -88,6 +88,23 @@ def test_deep_lake_is_asked_for_three_images_of_a_file_only(tmp_path: Path) -> N
     assert asked == [0, 25, 49]
 
 
+def test_files_of_a_version_are_compared_until_eight_were_right(tmp_path: Path) -> None:
+    write(tmp_path / "lake", [[jpeg(row), jpeg(row + 100)] for row in range(12)])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = cells_of(view, list(range(24)))
+    asked: list[int] = []
+
+    def read(rows: Any) -> list[bytes]:
+        asked.extend(rows)
+        return [expected[row] for row in rows]
+
+    files = chunk_files(view.handle, "images", read)
+    assert files is not None
+    assert len(files._files.names) == 12
+    assert [files.get_bytes(row) for row in range(24)] == expected
+    assert asked == list(range(16))
+
+
 def test_the_view_reads_from_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
     view = open_view(Source(str(tmp_path / "lake")))
@@ -167,7 +184,7 @@ def test_no_file_breaks_the_reading_of_heads(
     path.write_bytes(noise)
     file = os.open(path, os.O_RDONLY)
     try:
-        places = read_places(file, count)
+        _, places = read_places(file, count)
     finally:
         os.close(file)
     assert places is None or int(places[-1]) == len(noise)

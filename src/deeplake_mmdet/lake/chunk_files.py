@@ -3,7 +3,8 @@
 Deep Lake takes some 0.2 ms of CPU time and 40 system calls for an image at random, and more the more images
 a file holds; the files themselves hold the encoded images one after another. Their layout is documented
 nowhere. It is therefore believed of a file only if the table of lengths at its head adds up to the file's
-very size and three of its images are byte for byte what Deep Lake gives; all else is left to Deep Lake.
+very size, and of a version of the format only after three images of each of eight files were byte for byte
+what Deep Lake gives; all else is left to Deep Lake.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _HEAD = 2**16  # usually all of a file's head
 _LARGEST_HEAD = 2**26
 _MOST_ROWS = 2**21  # whose places are remembered
 _MOST_FILES = 2**12
+_TRIALS = 8  # files of one version of the format
 
 _log = logging.getLogger("deeplake_mmdet")
 
@@ -55,7 +57,8 @@ class ChunkFiles:
         self._read = read
         self._places: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()
         self._remembered = 0
-        self._checked = np.zeros(len(files.names), np.int8)  # 1: believed, -1: not
+        self._refused: set[int] = set()
+        self._trials: dict[bytes, set[int]] = {}  # files that agreed, by version of their format
 
     def get_bytes(self, index: Any) -> Any:
         """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers."""
@@ -85,7 +88,7 @@ class ChunkFiles:
     def _from_file(self, number: int, rows: list[int]) -> list[bytes | None]:
         """Cells of one file; None for those that Deep Lake has to give."""
         nothing: list[bytes | None] = [None] * len(rows)
-        if self._checked[number] < 0:
+        if number in self._refused:
             return nothing
         try:
             file = self._files.open(number)
@@ -115,13 +118,10 @@ class ChunkFiles:
                 self._places.move_to_end(number)
             return known
         count = int(self._files.starts[number + 1] - self._files.starts[number])
-        places = read_places(file, count)
-        if not self._checked[number]:
-            believed = places is not None and self._agrees(number, file, places)
-            self._checked[number] = 1 if believed else -1
-            if not believed:
-                _log.debug("%s is read through Deep Lake", os.fsdecode(self._files.names[number]))
-        if self._checked[number] < 0 or places is None:
+        version, places = read_places(file, count)
+        if places is None or not self._agrees(number, file, version, places):
+            self._refused.add(number)
+            _log.debug("%s is read through Deep Lake", os.fsdecode(self._files.names[number]))
             return None
         self._places[number] = places
         self._remembered += count
@@ -130,19 +130,25 @@ class ChunkFiles:
                 self._remembered -= len(self._places.popitem(last=False)[1]) - 1
         return places
 
-    def _agrees(self, number: int, file: int, places: NDArray[np.uint32]) -> bool:
+    def _agrees(self, number: int, file: int, version: bytes, places: NDArray[np.uint32]) -> bool:
+        trials = self._trials.setdefault(version, set())
+        if len(trials) >= _TRIALS or number in trials:
+            return True
         count = len(places) - 1
         probes = sorted({0, count // 2, count - 1})
         cells = self._read([int(self._files.starts[number]) + probe for probe in probes])
-        return all(
+        agrees = all(
             cell is not None
             and bytes(cell) == os.pread(file, int(places[probe + 1]) - int(places[probe]), int(places[probe]))
             for probe, cell in zip(probes, cells, strict=True)
         )
+        if agrees:
+            trials.add(number)
+        return agrees
 
 
-def read_places(file: int, count: int) -> NDArray[np.uint32] | None:
-    """Where the cells in an open file begin, and where the last one ends, shape (count + 1,).
+def read_places(file: int, count: int) -> tuple[bytes, NDArray[np.uint32] | None]:
+    """Where the cells in an open file begin, and where the last one ends.
 
     A head is a text with the format's version, runs of cells of equal shape (the dimensions and the number of
     the last cell), and runs of cells of equal length (length, place after the head, number of the last cell);
@@ -153,12 +159,18 @@ def read_places(file: int, count: int) -> NDArray[np.uint32] | None:
         count: Number of cells.
 
     Returns:
-        None if the file does not look like that.
+        The text with the version, and the places, shape (count + 1,); None for these if the file does not
+        look like that.
     """
     size = os.fstat(file).st_size
     head = os.pread(file, _HEAD, 0)
     if len(head) < 1 or size >= 2**32:
-        return None
+        return b"", None
+    version = head[1 : 1 + head[0]]
+    return version, _places(file, size, head, count)
+
+
+def _places(file: int, size: int, head: bytes, count: int) -> NDArray[np.uint32] | None:
     at = 1 + head[0]
     shapes = np.frombuffer(head, "<u4", 2, at) if len(head) >= at + 8 else None
     if shapes is None:
