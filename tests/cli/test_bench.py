@@ -160,7 +160,7 @@ def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deeplake_mmdet.cli", "bench", "config.py", "--batches", "5"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     done = subprocess.run(
-        [*command, "--workers", "1"],  # 'auto' sees in a process of its own that these steps are light
+        [*command, "--workers", "1"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -169,6 +169,6 @@ def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = done.stdout.splitlines()
     assert any("finish" in line and "other transforms" in line for line in shown)
-    assert any("images/s" in line and "1 threads" in line for line in shown)
+    assert any("images/s" in line and "1 worker processes" in line for line in shown)
     assert any("calls into Deep Lake" in line for line in shown)
     assert shown[-1].endswith(".")

@@ -129,11 +129,33 @@ def test_a_base_that_exists_nowhere_lists_what_was_tried(tmp_path):
     assert "yolov3_d53_mstrain-416_273e_coco.py" in str(caught.value)
 
 
-def test_a_child_that_reads_its_missing_base_is_told(tmp_path):
+def test_a_child_reads_its_missing_base(tmp_path):
     text = "_base_ = '../_base_/datasets/coco_detection.py'\n"
-    text += "data = dict(train=dict(ann_file={{_base_.data_root}}))\n"
-    with pytest.raises(ConfigError, match="data_root"):
-        load_config(write(tmp_path, text))
+    text += "data = dict(train=dict(ann_file={{_base_.data_root}} + 'mine.json'))\n"
+    assert load_config(write(tmp_path, text)).train_dataloader.dataset.ann_file == "data/coco/mine.json"
+
+
+MODEL = "model = dict(type='RetinaNet', backbone=dict(type='ResNet', depth=50))\n"
+
+
+def test_what_a_missing_file_of_data_did_to_images_is_done(tmp_path):
+    text = "_base_ = '../_base_/datasets/coco_detection.py'\n" + MODEL
+    preprocessor = load_config(write(tmp_path, text)).model.data_preprocessor
+    assert preprocessor.mean == [123.675, 116.28, 103.53]
+    assert preprocessor.std == [58.395, 57.12, 57.375]
+    assert preprocessor.bgr_to_rgb
+    assert preprocessor.pad_size_divisor == 32
+
+
+def test_pipelines_of_ones_own_say_how_images_are_normalised(tmp_path):
+    steps = "[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True), NORM"
+    steps += "dict(type='DefaultFormatBundle'), dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels'])]"
+    norm = "dict(type='Normalize', mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], to_rgb=False), "
+    for used, mean in ((norm, [1.0, 2.0, 3.0]), ("", None)):
+        text = "_base_ = '../_base_/datasets/coco_detection.py'\n" + MODEL
+        text += f"p = {steps.replace('NORM', used)}\n"
+        text += "data = dict(train=dict(pipeline=p), val=dict(pipeline=p), test=dict(pipeline=p))\n"
+        assert load_config(write(tmp_path, text)).model.data_preprocessor.get("mean") == mean
 
 
 def test_a_missing_base_of_a_base(tmp_path):

@@ -13,7 +13,7 @@ from deeplake_mmdet.config.old_pipelines import img_norm_cfg, old_pipeline
 from deeplake_mmdet.config.versions import ONLY_NEW
 from deeplake_mmdet.legacy import as_legacy
 
-__all__ = ["old_variables"]
+__all__ = ["old_variables", "preprocessor_of_data"]
 
 Content = dict[str, Any]
 
@@ -66,11 +66,8 @@ def _image_variables(stock: Mapping[str, Any]) -> Content:
     new: Content = {}
     if isinstance(stock.get("img_scale"), (list, tuple)):
         new["img_scale"] = tuple(reversed(stock["img_scale"]))  # was (height, width)
-    pipelines = [name for name in stock if name.endswith("_pipeline") and name not in ONLY_NEW]
-    preprocessor = (stock.get("model") or {}).get("data_preprocessor")
-    if preprocessor is None and pipelines and "model" not in stock:
-        face = stock.get("dataset_type") == "WIDERFaceDataset"
-        preprocessor = {**_OF_DATASETS, **(_OF_FACES if face else {})}
+    pipelines = _pipelines_of(stock)
+    preprocessor = (stock.get("model") or {}).get("data_preprocessor") or preprocessor_of_data(stock)
     if preprocessor is None:
         return new
     norm = stock.get("img_norm_cfg", img_norm_cfg(preprocessor))
@@ -83,6 +80,25 @@ def _image_variables(stock: Mapping[str, Any]) -> Content:
         data = as_legacy({"train_dataloader": {"dataset": stock["train_dataset"]}})["data"]
         new["train_dataset"] = _old_pipelines_of(data["train"], preprocessor)
     return new
+
+
+def preprocessor_of_data(stock: Mapping[str, Any]) -> Content | None:
+    """What the pipelines of 2.x's files of data did to images, where 3.x's leave it to the model.
+
+    Args:
+        stock: The 3.x content of the bases that take the old ones' place.
+
+    Returns:
+        None if they have a model, or no pipelines.
+    """
+    if "model" in stock or not _pipelines_of(stock):
+        return None
+    face = stock.get("dataset_type") == "WIDERFaceDataset"
+    return {**_OF_DATASETS, **(_OF_FACES if face else {})}
+
+
+def _pipelines_of(stock: Mapping[str, Any]) -> list[str]:
+    return [name for name in stock if name.endswith("_pipeline") and name not in ONLY_NEW]
 
 
 def _loads_maps(steps: Sequence[Mapping[str, Any]]) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from deeplake_mmdet.config.base_variables import preprocessor_of_data
 from deeplake_mmdet.config.bases import all_files, missing_base
 from deeplake_mmdet.config.places import failure, place_of
 from deeplake_mmdet.config.references import Reference, left_over, references
-from deeplake_mmdet.config.stock_bases import read_parts
+from deeplake_mmdet.config.stock_bases import Parts, read_parts
 from deeplake_mmdet.config.versions import speaks_new
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import as_legacy, kind_of, merge
@@ -96,7 +98,7 @@ def _read_by_parts(file: Path) -> Config:
     if parts.missing:
         # A file that says nothing of one version only is for that of its base: 2.x.
         if kind_of(content) == "2.x" or not speaks_new(content):
-            content = merge(as_legacy(parts.stock), content) if parts.stock else content
+            content = _normalised(parts, merge(as_legacy(parts.stock), content) if parts.stock else content)
             print_log(
                 f"{file}: its base is taken from the installed MMDetection 3.x; what it does not set, e.g. "
                 "the intervals of validation and checkpoints, is as there",
@@ -105,3 +107,23 @@ def _read_by_parts(file: Path) -> Config:
         else:
             content = merge(parts.stock, content)
     return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file))
+
+
+def _normalised(parts: Parts, content: dict[str, Any]) -> dict[str, Any]:
+    """The content, with what the pipelines of a missing file of data did to images: 3.x's file does not say.
+
+    Pipelines of the config's own say it themselves.
+    """
+    preprocessor = preprocessor_of_data(parts.missing)
+    model = content.get("model")
+    own = any("pipeline" in _innermost(part) for part in (parts.content.get("data") or {}).values())
+    if preprocessor is None or own or not isinstance(model, Mapping) or "data_preprocessor" in model:
+        return content
+    model = {**model, "data_preprocessor": {"type": "DetDataPreprocessor", **preprocessor}}
+    return {**content, "model": model}
+
+
+def _innermost(dataset: Any) -> Mapping[str, Any]:
+    while isinstance(dataset, Mapping) and isinstance(dataset.get("dataset"), Mapping):
+        dataset = dataset["dataset"]
+    return dataset if isinstance(dataset, Mapping) else {}
