@@ -170,5 +170,5 @@ def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
     shown = done.stdout.splitlines()
     assert any("finish" in line and "other transforms" in line for line in shown)
     assert any("images/s" in line and "1 worker processes" in line for line in shown)
-    assert any("calls into Deep Lake" in line for line in shown)
+    assert any("reads of the lake" in line for line in shown)
     assert shown[-1].endswith(".")

@@ -188,7 +188,7 @@ class LoaderReport:
             f"{1000 * self.cpu:.2f} ms of CPU for each image"
             + ("" if self.busy is None else f"; all cores {self.busy:.0%} busy")
         )
-        calls = f"{self.calls} calls into Deep Lake ({self.calls / self.made:.3f} for each image)"
+        calls = f"{self.calls} reads of the lake ({self.calls / self.made:.3f} for each image)"
         if self.cache is None:
             yield f"{calls}, {human_bytes(self.stages['fetch'].bytes)}"
         else:
