@@ -58,7 +58,7 @@ class Plan:
     def stock(self, made: BenchSet, pipeline: str, workers: int) -> Contestant:
         """Stock MMDetection on files."""
         spec = {"side": "stock", "set": [str(made.folder), made.rows], "pipeline": pipeline}
-        return self._contestant(f"stock {workers}", {**spec, "workers": workers})
+        return self._contestant(f"stock {workers}", {**spec, "workers": workers}, reads=(made.images,))
 
     def ours(
         self,
@@ -73,13 +73,18 @@ class Plan:
     ) -> Contestant:
         """Our loader; further keys of the SPEC of ``measure.py`` as keywords."""
         told = {"side": "ours", "lake": str(lake), "pipeline": pipeline, "workers": workers, "mode": mode}
-        return self._contestant(name or f"ours {mode} {workers}", {**told, **spec}, environment)
+        reads = (lake,) if isinstance(lake, Path) else ()
+        return self._contestant(name or f"ours {mode} {workers}", {**told, **spec}, environment, reads)
 
     def _contestant(
-        self, name: str, spec: dict[str, Any], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        spec: dict[str, Any],
+        environment: Mapping[str, str] | None = None,
+        reads: tuple[Path, ...] = (),
     ) -> Contestant:
         told = {"cores": list(self.cores), "window": self.window, **spec}
-        return Contestant(name, told, environment={**self.environment, **(environment or {})})
+        return Contestant(name, told, environment={**self.environment, **(environment or {})}, reads=reads)
 
     def run(self, contestants: list[Contestant], rounds: int = 5, quick_rounds: int = 2) -> Rounds:
         """Interleaved rounds: as many as were asked for, else the number for this kind of run."""

@@ -31,6 +31,8 @@ class Contestant:
         python: Its interpreter.
         environment: Variables to add.
         before: Done before each measurement.
+        reads: Folders that are brought into memory before each measurement: whether a page of a file happens
+            to be there must not decide between contestants.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Contestant:
     python: str = sys.executable
     environment: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
+    reads: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -87,6 +90,8 @@ def run_fresh(contestant: Contestant) -> dict[str, Any]:
         RuntimeError: It failed, with the end of what it said.
     """
     contestant.before()
+    for folder in contestant.reads:
+        _into_memory(folder)
     # One thread for each library: the loaders alone decide what runs beside what.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_BENCHMARKS)}
     environment |= contestant.environment
@@ -105,6 +110,15 @@ def run_fresh(contestant: Contestant) -> dict[str, Any]:
     if done.returncode:
         result["exit_code"] = done.returncode
     return result
+
+
+def _into_memory(folder: Path) -> None:
+    buffer = bytearray(2**22)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
 
 
 def _end_of(text: str) -> str:

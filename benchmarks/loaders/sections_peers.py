@@ -111,10 +111,10 @@ def _contestant(
 ) -> Contestant:
     spec = {**_spec(made, peer), "workers": workers, "cores": list(plan.cores), "window": plan.window}
     name = f"{peer.name} {workers}"
-    one = Contestant(name, spec, f"peers/{peer.script}.py", _python(plan, peer))
+    stored = made.lake if peer.script == "deeplake_pytorch" else made.folder / peer.script
+    one = Contestant(name, spec, f"peers/{peer.script}.py", _python(plan, peer), reads=(stored,))
     if server is None:
         return one
-    stored = made.lake if peer.script == "deeplake_pytorch" else made.folder / peer.script
     spec |= {
         "endpoint": server.url,
         "prefix": str(stored.relative_to(plan.root)),

@@ -60,7 +60,7 @@ def ours_at(
         cores=list(cores),
         **spec,
     )
-    return replace(one, before=lambda: server.set_latency(milliseconds / 1000))
+    return replace(one, before=lambda: server.set_latency(milliseconds / 1000), reads=(made.lake,))
 
 
 def _one_pass(count: int = 1) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _first_batch(plan: Plan, server: Server) -> None:
         cores=list(plan.cores[-1:]),
         window=asdict(Window(first=True)),
     )
-    one = replace(one, before=lambda: server.set_latency(0.05))
+    one = replace(one, before=lambda: server.set_latency(0.05), reads=(lake,))
     plan.run([replace(one, name="warming the table")], rounds=1, quick_rounds=1)
     found = plan.run([one], rounds=5, quick_rounds=1)
     if "first batch" not in found.results:

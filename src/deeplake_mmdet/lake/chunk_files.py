@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ _HEAD = 2**16  # usually all of a file's head
 _LARGEST_HEAD = 2**26
 _MOST_ROWS = 2**21  # whose places are remembered
 _MOST_FILES = 2**12
+_AT_ONCE = 64  # rows, and so at most as many open files
 _TRIALS = 8  # files of one version of the format
 
 _log = logging.getLogger("deeplake_mmdet")
@@ -70,45 +71,55 @@ class ChunkFiles:
 
     def _cells(self, rows: list[int]) -> list[Any]:
         cells: list[Any] = [None] * len(rows)
-        missing = []
         numbers = np.searchsorted(self._files.starts, rows, side="right") - 1
-        for number in dict.fromkeys(numbers.tolist()):
-            wanted = np.flatnonzero(numbers == number).tolist()
-            found = self._from_file(number, [rows[place] for place in wanted])
-            for place, cell in zip(wanted, found, strict=True):
+        at = list(enumerate(zip(numbers.tolist(), rows, strict=True)))
+        for begin in range(0, len(at), _AT_ONCE):
+            for place, cell in self._from_files(at[begin : begin + _AT_ONCE]):
                 cells[place] = cell
-                if cell is None:
-                    missing.append(place)
+        missing = [place for place, cell in enumerate(cells) if cell is None]
         if missing:
             rest = self._read([rows[place] for place in missing])
             for place, cell in zip(missing, rest, strict=True):
                 cells[place] = cell
         return cells
 
-    def _from_file(self, number: int, rows: list[int]) -> list[bytes | None]:
-        """Cells of one file; None for those that Deep Lake has to give."""
-        nothing: list[bytes | None] = [None] * len(rows)
-        if number in self._refused:
-            return nothing
+    def _from_files(self, at: list[tuple[int, tuple[int, int]]]) -> Iterator[tuple[int, bytes]]:
+        """Cells by their place, of (place, (file, row)); without those that Deep Lake has to give."""
+        opened: dict[int, tuple[int, NDArray[np.uint32]] | None] = {}
         try:
-            file = self._files.open(number)
-        except OSError:  # Deep Lake says what is wrong
-            return nothing
-        try:
-            places = self._places_in(number, file)
-            if places is None:
-                return nothing
-            first = int(self._files.starts[number])
-            found: list[bytes | None] = []
-            for row in rows:
-                start, stop = int(places[row - first]), int(places[row - first + 1])
-                cell = os.pread(file, stop - start, start)
-                found.append(cell if len(cell) == stop - start else None)
-            return found
-        except OSError:
-            return nothing
+            spans = []
+            for place, (number, row) in at:
+                if number not in opened:
+                    opened[number] = self._open(number)
+                if (file := opened[number]) is not None:
+                    descriptor, places = file
+                    row -= int(self._files.starts[number])
+                    spans.append((place, descriptor, int(places[row]), int(places[row + 1])))
+            _announce(spans)
+            for place, descriptor, start, stop in spans:
+                with contextlib.suppress(OSError):  # Deep Lake says what is wrong
+                    cell = os.pread(descriptor, stop - start, start)
+                    if len(cell) == stop - start:
+                        yield place, cell
         finally:
-            os.close(file)
+            for file in opened.values():
+                if file is not None:
+                    os.close(file[0])
+
+    def _open(self, number: int) -> tuple[int, NDArray[np.uint32]] | None:
+        """Descriptor of a file and its places; None if Deep Lake has to read it."""
+        if number in self._refused:
+            return None
+        descriptor, places = -1, None
+        try:
+            descriptor = self._files.open(number)
+            places = self._places_in(number, descriptor)
+        except OSError:  # Deep Lake says what is wrong
+            pass
+        finally:
+            if places is None and descriptor >= 0:
+                os.close(descriptor)
+        return None if places is None else (descriptor, places)
 
     def _places_in(self, number: int, file: int) -> NDArray[np.uint32] | None:
         """Where the cells of a file begin, and where the last one ends, shape (rows + 1,)."""
@@ -145,6 +156,15 @@ class ChunkFiles:
         if agrees:
             trials.add(number)
         return agrees
+
+
+def _announce(spans: Sequence[tuple[int, int, int, int]]) -> None:
+    # The disk then looks for all of them at once, where reading would ask for one after another: a third of
+    # the time, and of the CPU time, for what is not in memory; what is costs next to nothing more.
+    if len(spans) > 1 and hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):  # a file system that takes no hints
+            for _, descriptor, start, stop in spans:
+                os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
 
 
 def read_places(file: int, count: int) -> tuple[bytes, NDArray[np.uint32] | None]:
