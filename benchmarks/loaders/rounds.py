@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from loaders.memory import in_memory
+
 __all__ = ["Contestant", "Rounds", "interval", "run_fresh", "run_rounds"]
 
 _BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -31,8 +33,7 @@ class Contestant:
         python: Its interpreter.
         environment: Variables to add.
         before: Done before each measurement.
-        reads: Folders that are brought into memory before each measurement: whether a page of a file happens
-            to be there must not decide between contestants.
+        reads: Folders that are kept in memory during each measurement.
     """
 
     name: str
@@ -90,16 +91,15 @@ def run_fresh(contestant: Contestant) -> dict[str, Any]:
         RuntimeError: It failed, with the end of what it said.
     """
     contestant.before()
-    for folder in contestant.reads:
-        _into_memory(folder)
     # One thread for each library: the loaders alone decide what runs beside what.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_BENCHMARKS)}
     environment |= contestant.environment
     command = [contestant.python, str(_BENCHMARKS / contestant.script), json.dumps(contestant.spec)]
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_LIMIT_SECONDS
-        )
+        with in_memory(contestant.reads):
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=_LIMIT_SECONDS
+            )
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"{contestant.name}: no end after {_LIMIT_SECONDS} s") from None
     # A result that was printed counts even if the process then ended badly, but never silently.
@@ -110,15 +110,6 @@ def run_fresh(contestant: Contestant) -> dict[str, Any]:
     if done.returncode:
         result["exit_code"] = done.returncode
     return result
-
-
-def _into_memory(folder: Path) -> None:
-    buffer = bytearray(2**22)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb", buffering=0) as file:
-                while file.readinto(buffer):
-                    pass
 
 
 def _end_of(text: str) -> str:
