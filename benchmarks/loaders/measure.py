@@ -1,8 +1,8 @@
 """One measurement of one MMDetection loader in this fresh process: ``python measure.py SPEC``, SPEC as JSON.
 
-Keys of SPEC: ``side`` ('stock', 'ours' or 'limits'), ``set`` (folder and rows) or ``lake``, ``pipeline``,
-``workers``, ``repeat`` (times), ``mode`` and ``extra`` (arguments of `fast_loader`), ``endpoint`` and
-``cache`` (ours), ``cores``, ``window``. Prints the result as JSON in the last line.
+Keys of SPEC: ``side`` ('stock', 'ours', 'limits' or 'growth'), ``set`` (folder and rows) or ``lake``,
+``pipeline``, ``workers``, ``mode`` and ``extra`` (arguments of `fast_loader`), ``endpoint`` and ``cache``
+(ours), ``cores``, ``window``; those of 'growth' see there. Prints the result as JSON in the last line.
 """
 
 from __future__ import annotations
@@ -38,9 +38,13 @@ def main() -> None:
     from loaders import transforms  # noqa: F401
 
     if spec["side"] == "limits":
-        from loaders.limits import measure_least, measure_limits
+        from loaders.limits import measure_limits
 
-        result = measure_least(spec) if spec.get("pipeline") == "least" else measure_limits(spec)
+        result = measure_limits(spec)
+    elif spec["side"] == "growth":
+        from loaders.growth import measure_growth
+
+        result = measure_growth(spec)
     else:
         result = _measure(spec)
     print(json.dumps(result), flush=True)
@@ -85,8 +89,6 @@ def _config(spec: dict[str, Any]) -> dict[str, Any]:
         dataset = pipelines.lake_dataset(spec["lake"], name, spec.get("endpoint"), spec.get("cache"))
     if name == "mosaic":
         dataset = pipelines.wrap_mosaic(dataset)
-    if times := spec.get("repeat"):
-        dataset = {"type": "RepeatDataset", "times": times, "dataset": dataset}
     config = pipelines.loader(dataset, spec["workers"])
     if spec["side"] == "stock":
         return config

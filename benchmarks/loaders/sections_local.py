@@ -7,7 +7,7 @@ import statistics
 from loaders.data import small_lake
 from loaders.plan import Plan, span
 from loaders.records import Line
-from loaders.rounds import Contestant, Rounds
+from loaders.rounds import Contestant, Rounds, interval
 
 __all__ = ["limits", "local", "mosaic", "scaling", "stock"]
 
@@ -138,27 +138,32 @@ def _best_line(found: Rounds, name: str, base: str, target: float) -> Line:
 def scaling(plan: Plan) -> None:
     """CPU time of a row beyond decoding and transforms, and private memory, in lakes of 10³ to 10⁶ rows."""
     sizes = (1_000, 100_000) if plan.quick else (1_000, 10_000, 100_000, 1_000_000)
-    lakes = {rows: small_lake(plan.root, rows) for rows in sizes}
-    least = {"side": "limits", "pipeline": "least", "lake": str(lakes[sizes[0]]), "count": 2000}
-    contestants = [Contestant("decode and transforms", least, environment=plan.environment)]
-    for rows, lake in lakes.items():
-        for mode in ("threads", "processes"):
-            name, times = f"{mode} {rows}", max(1, _PASS // rows)
-            contestants.append(plan.ours(lake, "least", 2, mode, name=name, repeat=times))
+    lakes = {str(rows): small_lake(plan.root, rows) for rows in sizes}
+    spec = {"side": "growth", "lakes": {rows: str(lake) for rows, lake in lakes.items()}}
+    spec |= {"pass": _PASS, "turns": 3 if plan.quick else 8, "workers": 2, "cores": list(plan.cores)}
+    contestants = [
+        Contestant(
+            mode,
+            {**spec, "mode": mode},
+            environment=plan.environment,
+            reads=tuple(lakes.values()),
+        )
+        for mode in ("threads", "processes")
+    ]
     found = plan.run(contestants)
-    floor = found.median("decode and transforms", "cpu")
-    lines = [Line("decoding and transforms", f"{floor * 1e6:.0f} µs")]
-    for mode in ("threads", "processes"):
-        if any(f"{mode} {rows}" not in found.results for rows in sizes):
-            continue
-        overheads = [_median_cpu(found, f"{mode} {rows}") - floor for rows in sizes]
-        private = [max(found.results[f"{mode} {rows}"][0]["private_mb"]) for rows in sizes]
-        for rows, overhead, memory in zip(sizes, overheads, private, strict=True):
-            figure = f"{overhead * 1e6:.0f} µs, {memory:.0f} MB"
-            ratio = overhead / overheads[0]
-            lines.append(Line(f"{mode}, {rows} rows, beyond that", figure, ratio, 1 + _FLAT, at_least=False))
+    lines = []
+    for mode in found.results:
+        turns = [turn for result in found.results[mode] for turn in result["turns"]]
+        floor = statistics.median(turn["floor"] for turn in turns)
+        lines.append(Line(f"{mode}, decoding and transforms", f"{floor * 1e6:.0f} µs"))
+        for rows in lakes:
+            beyond = [turn[rows] - turn["floor"] for turn in turns]
+            least = [turn[next(iter(lakes))] - turn["floor"] for turn in turns]
+            ratios = [one / other for one, other in zip(beyond, least, strict=True)]
+            memory = [one["worker_mb"][rows] for one in found.results[mode] if one["worker_mb"]]
+            figure = f"{statistics.median(beyond) * 1e6:.0f} µs"
+            figure += f", {max(memory):.0f} MB a worker" if memory else ""
+            name = f"{mode}, {rows} rows, beyond that"
+            middle = statistics.median(ratios)
+            lines.append(Line(name, figure, middle, 1 + _FLAT, at_least=False, interval=interval(ratios)))
     plan.finish("scaling", "CPU time for each image as the lake grows (2 workers)", lines, found)
-
-
-def _median_cpu(found: Rounds, name: str) -> float:
-    return float(statistics.median(one["cpu"] / one["images"] for one in found.results[name]))

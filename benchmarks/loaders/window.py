@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Window", "pin", "served", "time_passes", "time_window"]
+__all__ = [
+    "Window",
+    "cpu_seconds",
+    "pin",
+    "private_mb",
+    "processes",
+    "served",
+    "time_passes",
+    "time_window",
+]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -69,20 +78,20 @@ def time_window(
                 if window.first:
                     return {"first": first}
             if batches == window.warm_up:
-                start, cpu = time.perf_counter(), _cpu_seconds()
+                start, cpu = time.perf_counter(), cpu_seconds()
             if batches <= window.warm_up:
                 continue
             images += size(batch)
             seconds = time.perf_counter() - start
             if seconds >= window.seconds and batches - window.warm_up >= window.batches:
-                used = _cpu_seconds() - cpu
+                used = cpu_seconds() - cpu
                 return {
                     "images": images,
                     "seconds": seconds,
                     "rate": images / seconds,
                     "first": first,
                     "cpu": used,
-                    "private_mb": _private_mb(),
+                    "private_mb": private_mb(),
                 }
         if batches == before:
             raise RuntimeError(f"pass {number} gave no batch")
@@ -114,8 +123,8 @@ def time_passes(
             if batches == 1:
                 first = time.perf_counter() - opened
             if batches == window.warm_up:
-                start, skipped, cpu = time.perf_counter(), images, _cpu_seconds()
-        now, used = time.perf_counter(), _cpu_seconds() - cpu
+                start, skipped, cpu = time.perf_counter(), images, cpu_seconds()
+        now, used = time.perf_counter(), cpu_seconds() - cpu
         after = served(server)
         found.append(
             {
@@ -128,7 +137,7 @@ def time_passes(
             }
         )
     one = {"images": 1, "rate": found[0]["rate"], "cpu": found[0]["cpu"]}
-    return {"passes": found, **one, "private_mb": _private_mb()}
+    return {"passes": found, **one, "private_mb": private_mb()}
 
 
 def served(server: str | None) -> dict[str, int]:
@@ -140,7 +149,8 @@ def served(server: str | None) -> dict[str, int]:
     return {"requests": counts["requests"], "bytes": counts["sent"]}
 
 
-def _processes() -> list[int]:
+def processes() -> list[int]:
+    """This process and all below it."""
     found, open_ones = [], [os.getpid()]
     while open_ones:
         pid = open_ones.pop()
@@ -153,9 +163,10 @@ def _processes() -> list[int]:
     return found
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds(of: Iterable[int] | None = None) -> float:
+    """CPU seconds of some processes; of `processes` by default."""
     total = 0.0
-    for pid in _processes():
+    for pid in processes() if of is None else of:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -165,9 +176,10 @@ def _cpu_seconds() -> float:
     return total
 
 
-def _private_mb() -> list[float]:
+def private_mb(of: Iterable[int] | None = None) -> list[float]:
+    """Private memory of each of them."""
     found = []
-    for pid in _processes():
+    for pid in processes() if of is None else of:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
