@@ -39,8 +39,8 @@ def _stage_lines(found: Rounds) -> list[Line]:
 def local(plan: Plan) -> None:
     """R1 and R2: our loader against what decoding and the stages allow."""
     made = plan.bench_set()
-    modes = [("threads", 1), ("threads", 2), ("processes", 2)]
-    modes += [] if plan.quick else [("threads", 3), ("processes", 3), ("auto", 2)]
+    modes = [("threads", 2), ("threads", 3), ("processes", 2)]
+    modes += [] if plan.quick else [("auto", 2)]
     decode = [
         plan.ours(made.lake, "decode", workers, mode, name=f"decode only, {mode} {workers}")
         for mode, workers in modes[:3]

@@ -21,7 +21,7 @@ from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
 from deeplake_mmdet.loading.memory import keep_freed_memory
-from deeplake_mmdet.loading.reader import Delivery, Images, Need, Reader
+from deeplake_mmdet.loading.reader import TOGETHER, Begun, Delivery, Images, Need, Reader
 from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
@@ -129,7 +129,8 @@ class Feed:
         """How many batches are to be announced before they are needed."""
         if not self.threads:
             return _REMOTE_CONNECTIONS if self.is_remote else 0
-        return max(_LEAST_DEPTH, -(-2 * self.threads // batch_size))
+        pieces = -(-batch_size // TOGETHER)
+        return max(_LEAST_DEPTH, -(-2 * self.threads // pieces))
 
     def plan(self, sampler: LakeSampler, indices: NDArray[np.integer[Any]]) -> None:
         """Get to know a pass: all indices that this process will be asked for, in that order.
@@ -197,19 +198,14 @@ class Feed:
         with sample_of(sample_seed(self.seed, pass_, index)):
             return self.dataset[index]
 
-    def _collect(self, items: Sequence[Item]) -> tuple[Delivery, list[tuple[DeepLakeDataset, Any]]]:
+    def _collect(self, items: Sequence[Item]) -> tuple[Delivery, list[Begun]]:
         reader = self._own_reader() if self._reader is not None else None
         with self.statistics.timed("wait", images=len(items)):
             work = None if reader is None else reader.collect(tuple(items))
             if work is None:
                 return self.fetch(self._needs(items)), []
-        begun = []
         with self.statistics.timed("begun", images=len(items)):
-            for (lake, _), future in zip(work.needs, work.begun, strict=False):
-                # what goes wrong goes wrong once more below, where on_error is heeded
-                if future.exception() is None:
-                    begun.append((lake, future.result()))
-        return work.delivery, begun
+            return work.delivery, [begun for future in work.begun for begun in future.result()]
 
     def _announce_ahead(self, batches: Sequence[Sequence[Item]]) -> None:
         reader = self._own_reader()
