@@ -81,7 +81,7 @@ def _passes(plan: Plan, made: BenchSet, server: Server) -> None:
     )
     others = [
         ours_at(plan, made, server, delay, name=f"{delay} ms", cores=core, window=_one_pass())
-        for delay in ((50,) if plan.quick else _TARGETS)
+        for delay in _TARGETS
     ]
     found = plan.run([local, *others], rounds=15, quick_rounds=3)
     lines = [Line("local, chunk shuffle, one core", found.figure("local"))]
