@@ -178,7 +178,7 @@ def _first_batch(plan: Plan, server: Server) -> None:
 
 
 def _shared_cores(plan: Plan, made: BenchSet, server: Server) -> None:
-    numbers = (2,) if plan.quick else (0, 1, 2, 4)
+    numbers = (0, 2) if plan.quick else (0, 1, 2, 4)
     stock = [
         replace(plan.stock(made, "plain", workers), name=f"stock {workers}, local files")
         for workers in numbers
