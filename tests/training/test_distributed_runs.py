@@ -143,6 +143,37 @@ def test_torchrun(ready, tmp_path):
     assert (tmp_path / "b" / "work" / "epoch_1.pth").is_file()
 
 
+ENDS_AFTER_A_GATHERING = """
+import atexit, os, pathlib, sys
+import torch
+import torch.distributed as dist
+from deeplake_mmdet.training.launch import join
+
+def work():
+    join("pytorch")
+    keeper = [torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(3, 3))]
+    keeper.append(keeper)
+    keeper[0](torch.ones(2, 3)).sum().backward()
+    for _ in range(5):
+        dist.all_gather_object([None] * dist.get_world_size(), "x" * 100)
+
+def look():  # such a thread may abort the process when the interpreter ends
+    if any("gloo" in file.read_text() for file in pathlib.Path("/proc/self/task").glob("*/comm")):
+        os._exit(3)
+
+atexit.register(look)
+sys.setswitchinterval(100)
+work()
+"""
+
+
+def test_processes_end_cleanly_right_after_a_collective(tmp_path):
+    (tmp_path / "job.py").write_text(ENDS_AFTER_A_GATHERING)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
+    done = run([*torchrun, "job.py"], tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_an_error_in_all_processes_is_told_once(ready, tmp_path):
     cfg, _ = small(ready)
     cfg.train_dataloader.dataset.path = str(tmp_path / "nowhere")

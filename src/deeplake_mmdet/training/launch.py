@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -28,6 +30,7 @@ __all__ = ["LAUNCHERS", "count_processes", "join", "launch", "on_cpu", "running_
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 _TALKATIVE = ("torch.distributed.elastic", "torch.multiprocessing.spawn")
+_TO_LET_GO = 0.05  # seconds
 _LONGEST_TEXT = 20_000  # characters; a pipe nobody reads yet holds 65 536 bytes
 
 
@@ -100,13 +103,20 @@ def join(launcher: str, timeout: float | None = None) -> None:
             advice="start it by torchrun or srun, or ask for processes=N instead",
         )
     dist.init_process_group("gloo", timeout=None if timeout is None else timedelta(seconds=timeout))
-    # Its threads must be gone before the process is: C++ would abort it.
     atexit.register(_leave)
 
 
 def _leave() -> None:
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """Leave the process group, with its threads gone before the interpreter is.
+
+    After a collective, a thread of gloo's lets go of its tensors, for which it needs the interpreter. If that
+    ends first, C++ aborts the process ("terminate called without an active exception").
+    """
+    if not dist.is_initialized():
+        return
+    time.sleep(_TO_LET_GO)  # what other threads wait for is free meanwhile
+    gc.collect()  # a distributed model that a cycle keeps would keep the group, and so its threads
+    dist.destroy_process_group()
 
 
 def _translate(*names: str) -> None:
