@@ -1,4 +1,4 @@
-"""Running the steps of MMDetection's pipelines: which draw no random numbers, and packing quickly."""
+"""Running the steps of MMDetection's pipelines: which draw no random numbers, and doing without copies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.decoding import load_quickly
+from deeplake_mmdet.resizing import keep_size
 
 __all__ = ["annotation_loaders", "is_deterministic", "planes_from", "planes_in", "run_steps", "watched"]
 
@@ -84,7 +85,8 @@ def run_steps(
     """Run pipeline steps in order; None as soon as one gives None, as ``Compose`` does.
 
     Before stock ``PackDetInputs`` the image is laid out in planes, so that what it does to get from (height,
-    width, channels) to (channels, height, width) finds nothing left to copy. The result is the same.
+    width, channels) to (channels, height, width) finds nothing left to copy. An image that was loaded here
+    and that stock ``Resize`` finds of the right size is not copied either. The result is the same.
 
     Args:
         steps: Transforms.
@@ -92,6 +94,7 @@ def run_steps(
         at_hand: Gives the encoded image at a path, if it need not be fetched.
     """
     note: Note | None = getattr(_watch, "note", None)
+    ours = False  # whether nobody else can have kept the image
     for step in steps:
         if results is None:
             return None
@@ -99,9 +102,11 @@ def run_steps(
             start, cpu = time.perf_counter(), time.thread_time()
         if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
             results["img"] = planes_from(results["img"])
-        results = _loaded(step, results, at_hand) or step(results)
+        loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
+        quick = _loaded(step, results, at_hand) or (keep_size(step, results) if ours else None)
+        results = quick or step(results)
+        ours = (ours or loads) and is_deterministic(step)
         if note is not None:
-            loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
             note(loads, time.perf_counter() - start, time.thread_time() - cpu)
     return results
 
