@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.decoding import load_quickly
+from deeplake_mmdet.flipping import flip_quickly
 from deeplake_mmdet.resizing import keep_size
 
 __all__ = ["annotation_loaders", "is_deterministic", "planes_from", "planes_in", "run_steps", "watched"]
@@ -103,19 +104,22 @@ def run_steps(
         if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
             results["img"] = planes_from(results["img"])
         loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
-        quick = _loaded(step, results, at_hand) or (keep_size(step, results) if ours else None)
-        results = quick or step(results)
+        results = _quickly(step, results, at_hand, ours) or step(results)
         ours = (ours or loads) and is_deterministic(step)
         if note is not None:
             note(loads, time.perf_counter() - start, time.thread_time() - cpu)
     return results
 
 
-def _loaded(
-    step: Step, results: dict[str, Any], at_hand: Callable[[str], bytes | None]
+def _quickly(
+    step: Step, results: dict[str, Any], at_hand: Callable[[str], bytes | None], ours: bool
 ) -> dict[str, Any] | None:
-    loads = type(step) is mmcv.transforms.LoadImageFromFile
-    return load_quickly(step, results, at_hand(results["img_path"])) if loads else None
+    kind = type(step)
+    if kind is mmcv.transforms.LoadImageFromFile:
+        return load_quickly(step, results, at_hand(results["img_path"]))
+    if kind is mmdet.datasets.transforms.Resize and ours:
+        return keep_size(step, results)
+    return flip_quickly(step, results) if kind is mmdet.datasets.transforms.RandomFlip else None
 
 
 def planes_from(image: NDArray[Any]) -> NDArray[Any]:
