@@ -8,6 +8,7 @@ sets it and the training process clears it (`loading.segments`).
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import threading
 
@@ -72,7 +73,7 @@ class Arena:
 
     def take(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Memory for bytes of this shape; ordinary memory if there is no room left."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         start = self._reserve(size)
         if start is None:
             return np.empty(shape, np.uint8)
