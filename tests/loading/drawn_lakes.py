@@ -32,6 +32,18 @@ HEAVY = [
     {"type": "RandomFlip", "prob": [0.3, 0.3], "direction": ["horizontal", "vertical"]},
     *PACK,
 ]
+# Flips before and after other random steps; some samples are left out.
+FLIPPED = [
+    *LOAD,
+    {"type": "RandomFlip", "prob": 0.5},
+    {"type": "Resize", "scale": (96, 96), "keep_ratio": True},
+    {"type": "RandomFlip", "prob": 0.6, "direction": ["horizontal", "vertical", "diagonal"]},
+    {"type": "RandomCrop", "crop_size": (64, 64)},
+    {"type": "PhotoMetricDistortion"},
+    {"type": "RandomFlip", "prob": 0.5},
+    {"type": "FilterAnnotations", "min_gt_bbox_wh": (9, 9), "keep_empty": False},
+    *PACK,
+]
 MIXED = [
     {"type": "Mosaic", "img_scale": (64, 64), "pad_val": 114.0},
     {"type": "RandomAffine", "scaling_ratio_range": (0.1, 2), "border": (-32, -32)},

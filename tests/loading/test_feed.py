@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from drawn_lakes import (
+    FLIPPED,
     HEAVY,
     LIGHT,
     LOAD,
     PACK,
+    fingerprint,
     fingerprints,
     lake_dataset,
     loader_of,
@@ -24,7 +26,7 @@ from deeplake_mmdet import DeepLakeDataset, Feed
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.loading import LakeBatchSampler, LakeSampler
 
-PIPELINES = {"light": LIGHT, "heavy": HEAVY}
+PIPELINES = {"light": LIGHT, "heavy": HEAVY, "flipped": FLIPPED}
 WAYS = [("threads", 1), ("threads", 3), ("processes", 1), ("processes", 3)]
 
 
@@ -98,6 +100,34 @@ def test_what_a_feed_gives_is_what_the_pipeline_gives(lake: Path) -> None:
                 sample.gt_instances.bboxes.tensor, expected["data_samples"].gt_instances.bboxes.tensor
             )
             assert sample.metainfo == expected["data_samples"].metainfo
+
+
+@pytest.mark.parametrize("pipeline", [LIGHT, FLIPPED])
+def test_one_image_several_times_in_a_batch(lake: Path, pipeline: list[dict[str, Any]]) -> None:
+    dataset = {"type": "RepeatDataset", "times": 8, "dataset": lake_dataset(lake, pipeline, indices=3)}
+    alone = fingerprints(loader_of(dataset, "threads", 0))
+    assert len(alone) == 24
+    assert fingerprints(loader_of(dataset, "threads", 2)) == alone
+
+
+class DrawsFirst(DeepLakeDataset):
+    def prepare_data(self, idx: int) -> Any:
+        np.random.random_sample()
+        return super().prepare_data(idx)
+
+
+def test_a_dataset_may_draw_before_its_pipeline(lake: Path) -> None:
+    items = [(0, index) for index in range(12)]
+    found = {}
+    for kind in (DeepLakeDataset, DrawsFirst):
+        for threads in (0, 2):
+            feed = Feed(kind(str(lake), pipeline=LIGHT), threads=threads)
+            feed.announce(items)
+            samples = feed.__getitems__(items)
+            found[kind, threads] = [fingerprint(one["inputs"], one["data_samples"]) for one in samples]
+            feed.close()
+        assert found[kind, 2] == found[kind, 0]
+    assert found[DrawsFirst, 0] != found[DeepLakeDataset, 0]
 
 
 @pytest.mark.parametrize("mode", ["threads", "processes"])
