@@ -104,3 +104,18 @@ def test_it_can_be_switched_off() -> None:
         check=True,
     )
     assert told.stdout.split()[-1] == b"None"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_pixels_go_where_they_are_wanted(mode: str) -> None:
+    memory: list[np.ndarray] = []
+
+    def allocate(shape: tuple[int, int, int]) -> np.ndarray:
+        memory.append(np.empty(shape, np.uint8))
+        return memory[0]
+
+    encoded = pillow(mode)
+    found = decode_jpeg(encoded, allocate)
+    assert found is not None
+    assert np.shares_memory(found, memory[0])
+    assert np.array_equal(found, opencv(encoded))

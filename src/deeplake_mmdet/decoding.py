@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -15,24 +16,28 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.lake import read_orientation
 
-__all__ = ["decode_jpeg", "load_quickly"]
+__all__ = ["Allocator", "decode_jpeg", "load_quickly"]
 
 SWITCH = "DEEPLAKE_MMDET_DECODER"
+Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
 _SUBSAMPLINGS = {"444": 0x111111, "422": 0x211111, "420": 0x221111}
 _SIZES = ((8, 8), (37, 53), (64, 129))
 
 
-def load_quickly(step: Any, results: dict[str, Any], encoded: bytes | None) -> dict[str, Any] | None:
+def load_quickly(
+    step: Any, results: dict[str, Any], encoded: bytes | None, allocate: Allocator | None = None
+) -> dict[str, Any] | None:
     """What stock ``LoadImageFromFile`` makes of a data-info; None if the step had better do it itself.
 
     Args:
         step: A pipeline step.
         results: What the step would get. Gains ``img``, ``img_shape`` and ``ori_shape``.
         encoded: The file at ``results['img_path']``, if it is at hand.
+        allocate: Gives memory of (height, width, channels) for the image.
     """
     if encoded is None or not _is_plain(step):
         return None
-    image = decode_jpeg(encoded)
+    image = decode_jpeg(encoded, allocate)
     if image is None:
         return None
     results["img"] = image
@@ -51,7 +56,7 @@ def _is_plain(step: Any) -> bool:
     )
 
 
-def decode_jpeg(encoded: bytes) -> NDArray[np.uint8] | None:
+def decode_jpeg(encoded: bytes, allocate: Allocator | None = None) -> NDArray[np.uint8] | None:
     """The very pixels of ``cv2.imdecode(encoded, cv2.IMREAD_COLOR)``, an eighth faster.
 
     libjpeg-turbo without OpenCV's layer around it. Whatever is out of the ordinary is left to OpenCV: other
@@ -59,6 +64,7 @@ def decode_jpeg(encoded: bytes) -> NDArray[np.uint8] | None:
 
     Args:
         encoded: A file.
+        allocate: Gives memory of (height, width, channels) for the image.
 
     Returns:
         Shape (height, width, 3), BGR; or None: use OpenCV.
@@ -66,15 +72,16 @@ def decode_jpeg(encoded: bytes) -> NDArray[np.uint8] | None:
     decoder = _checked_decoder()
     if decoder is None or encoded[:3] != b"\xff\xd8\xff" or read_orientation(encoded) != 1:
         return None
-    return _decoded(decoder, encoded)
+    return _decoded(decoder, encoded, allocate)
 
 
-def _decoded(decoder: Any, encoded: bytes) -> NDArray[np.uint8] | None:
+def _decoded(decoder: Any, encoded: bytes, allocate: Allocator | None = None) -> NDArray[np.uint8] | None:
     try:
-        _, _, colours, subsampling = decoder.decode_jpeg_header(encoded)
+        height, width, colours, subsampling = decoder.decode_jpeg_header(encoded)
         if colours != "Gray" and (colours != "YCbCr" or subsampling not in _SUBSAMPLINGS):
             return None
-        image: NDArray[np.uint8] = decoder.decode_jpeg(encoded, "BGR")
+        memory = None if allocate is None else allocate((height, width, 3))
+        image: NDArray[np.uint8] = decoder.decode_jpeg(encoded, "BGR", buffer=memory)
     except ValueError:  # damaged, also if only a little: OpenCV decides what comes out
         return None
     return image

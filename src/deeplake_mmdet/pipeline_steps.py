@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -14,16 +14,16 @@ import mmdet.datasets.transforms
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.decoding import load_quickly
+from deeplake_mmdet.decoding import Allocator, load_quickly
 from deeplake_mmdet.flipping import flip_quickly
 from deeplake_mmdet.resizing import keep_size
 
 __all__ = ["annotation_loaders", "is_deterministic", "planes_from", "planes_in", "run_steps", "watched"]
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
-Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
 Note = Callable[[bool, float, float], None]
 
+_STOCK = ("mmcv.", "mmdet.", "mmengine.")
 _watch = threading.local()
 _memory = threading.local()
 
@@ -66,10 +66,13 @@ def watched(note: Note) -> Iterator[None]:
 
 @contextlib.contextmanager
 def planes_in(allocate: Allocator) -> Iterator[None]:
-    """Take the memory of the images that this thread lays out in planes from somewhere else.
+    """Take the memory of the images that this thread's pipelines end with from somewhere else.
+
+    Those are laid out in planes for stock ``PackDetInputs``, or decoded for steps none of which is stock's,
+    which may hand them on as they are.
 
     Args:
-        allocate: Gives memory of (channels, height, width).
+        allocate: Gives memory of three dimensions.
     """
     _memory.allocate = allocate
     try:
@@ -79,7 +82,7 @@ def planes_in(allocate: Allocator) -> Iterator[None]:
 
 
 def run_steps(
-    steps: Iterable[Step],
+    steps: Sequence[Step],
     results: dict[str, Any] | None,
     at_hand: Callable[[str], bytes | None] = lambda path: None,
 ) -> dict[str, Any] | None:
@@ -104,19 +107,29 @@ def run_steps(
         if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
             results["img"] = planes_from(results["img"])
         loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
-        results = _quickly(step, results, at_hand, ours) or step(results)
+        if type(step) is mmcv.transforms.LoadImageFromFile:
+            memory = getattr(_memory, "allocate", None) if _may_hand_on(steps) else None
+            quick = load_quickly(step, results, at_hand(results["img_path"]), memory)
+        else:
+            quick = _quickly(step, results, ours)
+        results = quick or step(results)
         ours = (ours or loads) and is_deterministic(step)
         if note is not None:
             note(loads, time.perf_counter() - start, time.thread_time() - cpu)
     return results
 
 
-def _quickly(
-    step: Step, results: dict[str, Any], at_hand: Callable[[str], bytes | None], ours: bool
-) -> dict[str, Any] | None:
+def _may_hand_on(steps: Sequence[Step]) -> bool:
+    """Whether a decoded image may leave the pipeline as it is: stock's transforms make new ones of it."""
+    return not any(type(step).__module__.startswith(_STOCK) and not _loads(step) for step in steps)
+
+
+def _loads(step: Step) -> bool:
+    return type(step) in (mmcv.transforms.LoadImageFromFile, mmdet.datasets.transforms.LoadAnnotations)
+
+
+def _quickly(step: Step, results: dict[str, Any], ours: bool) -> dict[str, Any] | None:
     kind = type(step)
-    if kind is mmcv.transforms.LoadImageFromFile:
-        return load_quickly(step, results, at_hand(results["img_path"]))
     if kind is mmdet.datasets.transforms.Resize and ours:
         return keep_size(step, results)
     return flip_quickly(step, results) if kind is mmdet.datasets.transforms.RandomFlip else None

@@ -1,8 +1,9 @@
 """Shared memory of a worker process, into which the images of a batch are laid out as they are made.
 
-A segment is used again when the training process has let go of all of its batch: new shared memory costs the
-clearing and the mapping of every page, on both sides. Its first byte says whether it is in use; the worker
-sets it and the training process clears it (`loading.segments`).
+A segment is used again when the training process has let go of all of its batch, and nobody in the worker
+has kept an image: new shared memory costs the clearing and the mapping of every page, on both sides. Its
+first byte says whether it is in use; the worker sets it and the training process clears it
+(`loading.segments`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import sys
 import threading
 
 import numpy as np
@@ -53,6 +55,7 @@ class Arena:
         self._array: NDArray[np.uint8] = self._segment.numpy()
         self._first = self._array.ctypes.data
         self._told = False
+        self._unused = self._references()
         self.key: Key = (os.getpid(), next(_numbers))
         self.size = size
         self.begin()
@@ -60,7 +63,11 @@ class Arena:
     @property
     def is_free(self) -> bool:
         """Whether nobody uses what was given out last."""
-        return not self._array[0]
+        return not self._array[0] and self._references() <= self._unused
+
+    def _references(self) -> int:
+        # NumPy has every view, and every view of a view, refer to this array.
+        return sys.getrefcount(self._array)
 
     def begin(self) -> None:
         """Give out all of it anew."""
