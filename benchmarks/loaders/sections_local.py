@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 
 from loaders.data import small_lake
 from loaders.plan import Plan, span
@@ -37,25 +38,34 @@ def _stage_lines(found: Rounds) -> list[Line]:
 
 
 def local(plan: Plan) -> None:
-    """R1 and R2: our loader against what decoding and the stages allow."""
+    """R1 and R2: our loader against what decoding and the stages allow, measured before and after it."""
     made = plan.bench_set()
-    modes = [("threads", 2), ("threads", 3), ("processes", 2)]
-    modes += [] if plan.quick else [("auto", 2)]
+    modes = [("threads", 2), ("processes", 2)]
+    modes += [] if plan.quick else [("threads", 3), ("auto", 2)]
     decode = [
         plan.ours(made.lake, "decode", workers, mode, name=f"decode only, {mode} {workers}")
-        for mode, workers in modes[:3]
+        for mode, workers in modes
+        if mode != "auto"
     ]
     whole = [plan.ours(made.lake, "plain", workers, mode) for mode, workers in modes]
-    found = plan.run([plan.limits(made), *decode, *whole])
+    # The machine's speed drifts: what is measured minutes apart cannot be compared.
+    limits = [
+        replace(plan.limits(made), name=f"limits {number}") for number in range(len(decode + whole) + 1)
+    ]
+    between = zip(limits[1:], [*decode, *whole], strict=True)
+    found = plan.run([limits[0], *(one for pair in between for one in reversed(pair))])
     cores = len(plan.cores)
     lines = []
-    for ratio, side, target, denominators in (
-        ("R1", decode, 0.90, [value * cores for value in found.values("limits", "decode")]),
-        ("R2", whole, 0.95, [cores / value for value in found.values("limits", "cpu")]),
+    for ratio, side, target, limit_of in (
+        ("R1", decode, 0.90, lambda result: result["decode"] * cores),
+        ("R2", whole, 0.95, lambda result: cores / result["cpu"]),
     ):
         names = [one.name for one in side if one.name in found.results]
         best = found.best(names)
         for name in names:
+            number = [one.name for one in (*decode, *whole)].index(name)
+            around = zip(*(found.results[limits[number + step].name] for step in (0, 1)), strict=True)
+            denominators = [statistics.mean(map(limit_of, pair)) for pair in around]
             ratios = [rate / limit for rate, limit in zip(found.values(name), denominators, strict=True)]
             lines.append(
                 Line(
