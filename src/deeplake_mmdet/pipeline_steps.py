@@ -120,8 +120,12 @@ def run_steps(
 
 
 def _may_hand_on(steps: Sequence[Step]) -> bool:
-    """Whether a decoded image may leave the pipeline as it is: stock's transforms make new ones of it."""
-    return not any(type(step).__module__.startswith(_STOCK) and not _loads(step) for step in steps)
+    """Whether a decoded image may leave the pipeline as it is.
+
+    Stock's transforms make new ones of it, and so does Mosaic of what a pipeline only loads.
+    """
+    others = [step for step in steps if not _loads(step)]
+    return bool(others) and not any(type(step).__module__.startswith(_STOCK) for step in others)
 
 
 def _loads(step: Step) -> bool:

@@ -6,15 +6,18 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from drawn_lakes import lake_dataset, loader_of
-from mmcv.transforms import BaseTransform
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmdet.datasets.transforms import PackDetInputs, Resize
 from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample
 
 from deeplake_mmdet import DeepLakeDataset
+from deeplake_mmdet.pipeline_steps import planes_in, run_steps
 
 
 @TRANSFORMS.register_module()
@@ -53,3 +56,20 @@ def test_images_stay_as_they_were_decoded(lake: Path, mode: str, workers: int, k
             for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
                 assert torch.equal(image, plain[sample.img_id]["inputs"])
                 assert sample.changed == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "wanted"),
+    [([], 0), ([HandOn(0)], 1), ([Resize((20, 20)), HandOn(0)], 0), ([PackDetInputs()], 1)],
+)
+def test_only_images_that_leave_a_pipeline_take_memory(after: list[Any], wanted: int) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def allocate(shape: tuple[int, ...]) -> np.ndarray:
+        asked.append(shape)
+        return np.empty(shape, np.uint8)
+
+    encoded = cv2.imencode(".jpg", np.zeros((30, 40, 3), np.uint8))[1].tobytes()
+    with planes_in(allocate):
+        run_steps([LoadImageFromFile(), *after], {"img_path": "a.jpg", "img_id": 1}, lambda path: encoded)
+    assert len(asked) == wanted
