@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.datasets.transforms import RandomFlip
 from mmdet.structures.bbox import HorizontalBoxes
@@ -25,6 +25,7 @@ def sample(seed: int) -> dict:
     }
 
 
+@settings(deadline=None)
 @given(
     prob=st.floats(0, 1),
     direction=st.sampled_from(DIRECTIONS) | st.lists(st.sampled_from(DIRECTIONS), min_size=1, unique=True),
