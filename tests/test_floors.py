@@ -14,8 +14,8 @@ import deeplake_mmdet
 ROOT = Path(deeplake_mmdet.__file__).parent
 FLOORS = (
     *("cli", "demo", "training", "report", "config", "legacy", "evaluation", "loading", "dataset", "backend"),
-    *("pipeline_steps", "decoding", "resizing", "flipping", "transfer", "formats", "lake", "models", "ops"),
-    *("registry", "environment", "errors"),
+    *("pipeline_steps", "decoding", "resizing", "flipping", "twins", "transfer", "formats"),
+    *("lake", "models", "ops", "registry", "environment", "errors"),
 )
 # A room that is one file may have neighbours, private to it.
 NEIGHBOURS = {"dataset_infos": "dataset"}

@@ -9,6 +9,8 @@ from typing import Any
 import mmdet.datasets.transforms
 import numpy as np
 
+from deeplake_mmdet.twins import run_as
+
 __all__ = ["flip_quickly"]
 
 
@@ -23,10 +25,7 @@ def flip_quickly(step: Any, results: dict[str, Any]) -> dict[str, Any] | None:
     """
     if type(step) is not mmdet.datasets.transforms.RandomFlip or type(step.prob) is not float:
         return None
-    twin = _DrawingQuickly.__new__(_DrawingQuickly)
-    twin.__dict__ = step.__dict__
-    done: dict[str, Any] = twin.transform(results)
-    return done
+    return run_as(_DrawingQuickly, step, results)
 
 
 class _DrawingQuickly(mmdet.datasets.transforms.RandomFlip):

@@ -133,10 +133,7 @@ def _loads(step: Step) -> bool:
 
 
 def _quickly(step: Step, results: dict[str, Any], ours: bool) -> dict[str, Any] | None:
-    kind = type(step)
-    if kind is mmdet.datasets.transforms.Resize and ours:
-        return keep_size(step, results)
-    return flip_quickly(step, results) if kind is mmdet.datasets.transforms.RandomFlip else None
+    return (keep_size(step, results) if ours else None) or flip_quickly(step, results)
 
 
 def planes_from(image: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,8 @@ import mmcv.transforms
 import mmdet.datasets.transforms
 from mmdet.structures.bbox import HorizontalBoxes
 
+from deeplake_mmdet.twins import run_as
+
 __all__ = ["keep_size"]
 
 
@@ -32,10 +34,7 @@ def keep_size(step: Any, results: dict[str, Any]) -> dict[str, Any] | None:
     size = image.shape[1::-1]
     if (mmcv.image.rescale_size(size, step.scale) if step.keep_ratio else step.scale) != size:
         return None
-    twin = _KeepingSize.__new__(_KeepingSize)
-    twin.__dict__ = step.__dict__
-    done: dict[str, Any] = twin.transform(results)
-    return done
+    return run_as(_KeepingSize, step, results)
 
 
 class _KeepingSize(mmdet.datasets.transforms.Resize):
