@@ -19,7 +19,7 @@ from mmdet.utils import register_all_modules
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from deeplake_mmdet import DeepLakeDataset
+from deeplake_mmdet import DeepLakeDataset, Feed
 from deeplake_mmdet.errors import (
     AnnotationError,
     BoxFormatError,
@@ -196,8 +196,10 @@ def test_orientations_are_ignored_unless_asked_for(make: Make) -> None:
         for index, info in enumerate(infos):
             assert dataset[index]["inputs"].shape == (3, info["height"], info["width"])
     stock = [mmcv.imfrombytes(image) for image in images]
-    ours = [turned[index]["inputs"].numpy().transpose(1, 2, 0) for index in range(4)]
-    assert all((a == b).all() for a, b in zip(ours, stock, strict=True))
+    fed = Feed(turned).__getitems__([(0, index) for index in range(4)])
+    for samples in ([turned[index] for index in range(4)], fed):
+        ours = [sample["inputs"].numpy().transpose(1, 2, 0) for sample in samples]
+        assert all(np.array_equal(a, b) for a, b in zip(ours, stock, strict=True))
 
 
 def test_named_size_columns_spare_the_look_at_turned_images(make: Make) -> None:

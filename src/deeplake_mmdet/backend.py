@@ -10,9 +10,9 @@ from typing import Any
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake import UNREAD, find_view, parse_uri
+from deeplake_mmdet.lake import UNREAD, find_view, parse_uri, read_orientation
 
-__all__ = ["DeepLakeBackend", "delivered", "delivered_image", "delivered_masks"]
+__all__ = ["DeepLakeBackend", "delivered", "delivered_image", "delivered_masks", "delivered_upright"]
 
 _mailbox = threading.local()
 
@@ -38,6 +38,12 @@ def delivered_image(uri: str) -> bytes | None:
     """The encoded image that was delivered for an address, if one was."""
     found = getattr(_mailbox, "images", {}).get(uri)
     return found if isinstance(found, bytes) else None
+
+
+def delivered_upright(uri: str) -> bytes | None:
+    """The same, unless a decoder would turn it by its EXIF orientation; for datasets with ``apply_exif``."""
+    found = delivered_image(uri)
+    return found if found is not None and read_orientation(found) == 1 else None
 
 
 def delivered_masks(uri: str) -> Any:

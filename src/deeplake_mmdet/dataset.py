@@ -13,7 +13,7 @@ from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
-from deeplake_mmdet.backend import delivered_image, delivered_masks
+from deeplake_mmdet.backend import delivered_image, delivered_masks, delivered_upright
 from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos, with_cache
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake import (
@@ -26,7 +26,7 @@ from deeplake_mmdet.lake import (
     parse_uri,
     read_cache_settings,
 )
-from deeplake_mmdet.pipeline_steps import annotation_loaders, is_deterministic, run_steps
+from deeplake_mmdet.pipeline_steps import annotation_loaders, count_deterministic, run_steps
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
@@ -243,20 +243,21 @@ class DeepLakeDataset(BaseDetDataset):
             f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
         )
 
-    def begin(self, idx: int) -> HeadStart:
+    def begin(self, idx: int, *, run: bool = True) -> HeadStart:
         """Make a sample as far as no random numbers are needed. Safe in any thread.
 
         Args:
             idx: Index of the sample.
+            run: Run steps of the pipeline; else only make the data-info.
 
         Returns:
-            What `take` turns into the sample.
+            What `head_starts` takes.
         """
-        steps = getattr(self.pipeline, "transforms", ())
-        count = next((i for i, step in enumerate(steps) if not is_deterministic(step)), len(steps))
         info = self._info_with_masks(idx)
-        uri = info["img_path"]
-        return HeadStart(idx, uri, self.pipeline, count, self._run(uri, steps[:count], info))
+        uri, steps = info["img_path"], getattr(self.pipeline, "transforms", ())
+        count = count_deterministic(steps) if run else 0
+        results = self._run(uri, steps[:count], info) if count else info
+        return HeadStart(idx, uri, self.pipeline, count, results)
 
     @contextlib.contextmanager
     def head_starts(self, begun: Sequence[HeadStart]) -> Iterator[None]:
@@ -292,7 +293,7 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _run(self, uri: str, steps: Sequence[Any], results: Any) -> Any:
         try:
-            return run_steps(steps, results, delivered_image)
+            return run_steps(steps, results, delivered_upright if self._apply_exif else delivered_image)
         except DeepLakeMMDetError:
             raise
         except Exception:  # whatever a transform makes of an image that is not there
@@ -339,8 +340,7 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _check_masks(self, view: LakeView) -> None:
         """Stop before training if the pipeline wants masks that the lake cannot give."""
-        loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
-        if not loaders:
+        if not (loaders := self.mask_loaders):
             return
         column = view.columns.get(view.roles.gt_masks or "")
         if column is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,10 @@ class DataInfos(Sequence[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    @cached_property
+    def _all_kept(self) -> bool:
+        return bool(self.keep.all())
+
     def select(self, chosen: Any) -> DataInfos:
         """The same for some entries, given as anything that indexes a NumPy array."""
         return DataInfos(self.view, self.rows[chosen], self.keep, self.ignored, self.extra)
@@ -62,10 +67,10 @@ class DataInfos(Sequence[dict[str, Any]]):
             return self.select(index)
         view, table, row = self.view, self.view.table, int(self.rows[index])
         span = table.span(row)
-        keep = self.keep[span]
-        boxes = table.xyxy(row)[keep].tolist()
-        labels = view.labels[span][keep].tolist()
-        flags = self.ignored[span][keep].astype(int).tolist()
+        boxes, labels, ignored = table.xyxy(row), view.labels[span], self.ignored[span]
+        if not self._all_kept:
+            keep = self.keep[span]
+            boxes, labels, ignored = boxes[keep], labels[keep], ignored[keep]
         return {
             "img_path": view.uri(row),
             "img_id": row if table.img_ids is None else int(table.img_ids[row]),
@@ -73,8 +78,8 @@ class DataInfos(Sequence[dict[str, Any]]):
             "height": int(table.heights[row]),
             "width": int(table.widths[row]),
             "instances": [
-                {"bbox": box, "bbox_label": label, "ignore_flag": flag}
-                for box, label, flag in zip(boxes, labels, flags, strict=True)
+                {"bbox": box, "bbox_label": label, "ignore_flag": int(flag)}
+                for box, label, flag in zip(boxes.tolist(), labels.tolist(), ignored.tolist(), strict=True)
             ],
             **self.extra,
         }

@@ -14,8 +14,6 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.lake import read_orientation
-
 __all__ = ["Allocator", "decode_jpeg", "load_quickly"]
 
 SWITCH = "DEEPLAKE_MMDET_DECODER"
@@ -32,7 +30,7 @@ def load_quickly(
     Args:
         step: A pipeline step.
         results: What the step would get. Gains ``img``, ``img_shape`` and ``ori_shape``.
-        encoded: The file at ``results['img_path']``, if it is at hand.
+        encoded: The file at ``results['img_path']``, if it is at hand and no EXIF tag turns it.
         allocate: Gives memory of (height, width, channels) for the image.
     """
     if encoded is None or not _is_plain(step):
@@ -60,17 +58,17 @@ def decode_jpeg(encoded: bytes, allocate: Allocator | None = None) -> NDArray[np
     """The very pixels of ``cv2.imdecode(encoded, cv2.IMREAD_COLOR)``, an eighth faster.
 
     libjpeg-turbo without OpenCV's layer around it. Whatever is out of the ordinary is left to OpenCV: other
-    formats, other colour spaces, an EXIF orientation, and any file that libjpeg-turbo has a warning for.
+    formats, other colour spaces, and any file that libjpeg-turbo has a warning for.
 
     Args:
-        encoded: A file.
+        encoded: A file, upright by its EXIF orientation, which is not looked at.
         allocate: Gives memory of (height, width, channels) for the image.
 
     Returns:
         Shape (height, width, 3), BGR; or None: use OpenCV.
     """
     decoder = _checked_decoder()
-    if decoder is None or encoded[:3] != b"\xff\xd8\xff" or read_orientation(encoded) != 1:
+    if decoder is None or encoded[:3] != b"\xff\xd8\xff":
         return None
     return _decoded(decoder, encoded, allocate)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import mmcv.transforms
@@ -18,12 +19,21 @@ from deeplake_mmdet.decoding import Allocator, load_quickly
 from deeplake_mmdet.flipping import flip_quickly
 from deeplake_mmdet.resizing import keep_size
 
-__all__ = ["annotation_loaders", "is_deterministic", "planes_from", "planes_in", "run_steps", "watched"]
+__all__ = [
+    "annotation_loaders",
+    "count_deterministic",
+    "is_deterministic",
+    "planes_from",
+    "planes_in",
+    "run_steps",
+    "watched",
+]
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
 Note = Callable[[bool, float, float], None]
 
 _STOCK = ("mmcv.", "mmdet.", "mmengine.")
+_LOADERS = (mmcv.transforms.LoadImageFromFile, mmdet.datasets.transforms.LoadAnnotations)
 _watch = threading.local()
 _memory = threading.local()
 
@@ -48,6 +58,11 @@ def is_deterministic(step: Any) -> bool:
     Such steps give the same in any thread and in any order.
     """
     return (step if isinstance(step, type) else type(step)) in _DETERMINISTIC
+
+
+def count_deterministic(steps: Sequence[Step]) -> int:
+    """How many steps at the beginning of a pipeline are deterministic."""
+    return _plan_for(tuple(map(type, steps))).deterministic
 
 
 @contextlib.contextmanager
@@ -81,6 +96,21 @@ def planes_in(allocate: Allocator) -> Iterator[None]:
         _memory.allocate = None
 
 
+class _Kind(NamedTuple):
+    """What is known of a step by its class."""
+
+    loads: bool
+    deterministic: bool
+    packs: bool
+    twin: Callable[[Any, dict[str, Any], bool], dict[str, Any] | None] | None
+
+
+class _Plan(NamedTuple):
+    kinds: tuple[_Kind, ...]
+    deterministic: int  # how many steps at the beginning are
+    hands_on: bool  # a decoded image may leave the pipeline as it is
+
+
 def run_steps(
     steps: Sequence[Step],
     results: dict[str, Any] | None,
@@ -95,45 +125,53 @@ def run_steps(
     Args:
         steps: Transforms.
         results: A data-info or what earlier steps made of one.
-        at_hand: Gives the encoded image at a path, if it need not be fetched.
+        at_hand: Gives the encoded image at a path, if it need not be fetched and no EXIF tag turns it.
     """
     note: Note | None = getattr(_watch, "note", None)
+    plan = _plan_for(tuple(map(type, steps)))
     ours = False  # whether nobody else can have kept the image
-    for step in steps:
+    for step, kind in zip(steps, plan.kinds, strict=True):
         if results is None:
             return None
         if note is not None:
             start, cpu = time.perf_counter(), time.thread_time()
-        if type(step) is mmdet.datasets.transforms.PackDetInputs and "img" in results:
+        if kind.packs and "img" in results:
             results["img"] = planes_from(results["img"])
-        loads = isinstance(step, mmcv.transforms.LoadImageFromFile)
-        if type(step) is mmcv.transforms.LoadImageFromFile:
-            memory = getattr(_memory, "allocate", None) if _may_hand_on(steps) else None
+        if kind.loads and type(step) is mmcv.transforms.LoadImageFromFile:
+            memory = getattr(_memory, "allocate", None) if plan.hands_on else None
             quick = load_quickly(step, results, at_hand(results["img_path"]), memory)
         else:
-            quick = _quickly(step, results, ours)
-        results = quick or step(results)
-        ours = (ours or loads) and is_deterministic(step)
+            quick = None if kind.twin is None else kind.twin(step, results, ours)
+        results = step(results) if quick is None else quick
+        ours = (ours or kind.loads) and kind.deterministic
         if note is not None:
-            note(loads, time.perf_counter() - start, time.thread_time() - cpu)
+            note(kind.loads, time.perf_counter() - start, time.thread_time() - cpu)
     return results
 
 
-def _may_hand_on(steps: Sequence[Step]) -> bool:
-    """Whether a decoded image may leave the pipeline as it is.
-
-    Stock's transforms make new ones of it, and so does Mosaic of what a pipeline only loads.
-    """
-    others = [step for step in steps if not _loads(step)]
-    return bool(others) and not any(type(step).__module__.startswith(_STOCK) for step in others)
-
-
-def _loads(step: Step) -> bool:
-    return type(step) in (mmcv.transforms.LoadImageFromFile, mmdet.datasets.transforms.LoadAnnotations)
+@functools.lru_cache(maxsize=256)
+def _plan_for(kinds: tuple[type, ...]) -> _Plan:
+    # Stock's transforms make new images of a decoded one, and so does Mosaic of what a pipeline only loads.
+    others = [kind for kind in kinds if kind not in _LOADERS]
+    hands_on = bool(others) and not any(kind.__module__.startswith(_STOCK) for kind in others)
+    found = tuple(map(_kind_of, kinds))
+    first = next((i for i, kind in enumerate(found) if not kind.deterministic), len(found))
+    return _Plan(found, first, hands_on)
 
 
-def _quickly(step: Step, results: dict[str, Any], ours: bool) -> dict[str, Any] | None:
-    return (keep_size(step, results) if ours else None) or flip_quickly(step, results)
+def _kind_of(kind: type) -> _Kind:
+    twins = {
+        mmdet.datasets.transforms.Resize: lambda step, results, ours: (
+            keep_size(step, results) if ours else None
+        ),
+        mmdet.datasets.transforms.RandomFlip: lambda step, results, ours: flip_quickly(step, results),
+    }
+    return _Kind(
+        loads=issubclass(kind, mmcv.transforms.LoadImageFromFile),
+        deterministic=is_deterministic(kind),
+        packs=kind is mmdet.datasets.transforms.PackDetInputs,
+        twin=twins.get(kind),
+    )
 
 
 def planes_from(image: NDArray[Any]) -> NDArray[Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from deeplake import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplake_mmdet.lake import LakeView, Source, open_view
+from deeplake_mmdet.lake import LakeView, Source, column_files, open_view
 from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files, read_places
 from deeplake_mmdet.lake.column_files import SWITCH
 
@@ -203,3 +206,44 @@ def test_a_pickled_view_finds_the_files_itself(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(view))
     assert "_chunk_files" not in again.__dict__
     assert again.images([3]) == expected
+
+
+def open_files_below(path: Path) -> list[Path]:
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(descriptor.readlink())
+    return [name for name in found if name.is_relative_to(path)]
+
+
+def test_files_stay_open_until_the_view_is_closed(tmp_path: Path) -> None:
+    write(tmp_path / "lake", [[jpeg(row), jpeg(row + 100)] for row in range(12)])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = view.images(range(24))
+    assert len(open_files_below(tmp_path)) == 12
+    for _ in range(3):
+        assert view.images(range(24)) == expected
+    assert len(open_files_below(tmp_path)) == 12
+    view.close()
+    assert open_files_below(tmp_path) == []
+    assert view.images(range(24)) == expected
+
+
+def test_more_files_than_stay_open_in_several_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "lake", [[jpeg(row)] for row in range(20)])
+    view = open_view(Source(str(tmp_path / "lake")))
+    expected = cells_of(view, list(range(20)))
+    files = view._chunk_files
+    assert files is not None
+    # A descriptor that was closed too early would be given to the next file that another thread opens.
+    monkeypatch.setattr(column_files, "_kept", functools.lru_cache(2)(column_files._kept.__wrapped__))
+
+    def look(seed: int) -> bool:
+        random = np.random.default_rng(seed)
+        chosen = [random.integers(0, 20, 5).tolist() for _ in range(300)]
+        return all(files.get_bytes(rows) == [expected[row] for row in rows] for rows in chosen)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(look, range(8)))

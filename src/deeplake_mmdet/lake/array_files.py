@@ -39,15 +39,10 @@ def read_array_file(files: ColumnFiles, number: int, column: Any, width: int) ->
     first, stop = int(files.starts[number]), int(files.starts[number + 1])
     try:
         file = files.open(number)
+        size = os.fstat(file.descriptor).st_size
+        data = os.pread(file.descriptor, size, 0) if size <= _LARGEST else b""
     except OSError:
         return None
-    try:
-        size = os.fstat(file).st_size
-        data = os.pread(file, size, 0) if size <= _LARGEST else b""
-    except OSError:
-        return None
-    finally:
-        os.close(file)
     found = _shapes(data, stop - first, 2 if width else 1)
     if found is None:
         return None

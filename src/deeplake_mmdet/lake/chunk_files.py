@@ -12,14 +12,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.lake.column_files import ColumnFiles, column_files
+from deeplake_mmdet.lake.column_files import ColumnFiles, OpenFile, column_files
 
 __all__ = ["ChunkFiles", "chunk_files", "read_places"]
 
@@ -27,7 +28,9 @@ _HEAD = 2**16  # usually all of a file's head
 _LARGEST_HEAD = 2**26
 _MOST_ROWS = 2**21  # whose places are remembered
 _MOST_FILES = 2**12
-_AT_ONCE = 64  # rows, and so at most as many open files
+_AT_ONCE = 64  # rows, and so at most as many files
+_CALL = 10e-6  # seconds that reading takes at most for each image, and
+_COPIED = 2e9  # bytes for each second, of what the system has in memory
 _TRIALS = 8  # files of one version of the format
 
 _log = logging.getLogger("deeplake_mmdet")
@@ -60,22 +63,21 @@ class ChunkFiles:
         self._remembered = 0
         self._refused: set[int] = set()
         self._trials: dict[bytes, set[int]] = {}  # files that agreed, by version of their format
+        self._owner = object()
+        self._on_disk = True  # rather than in memory, as far as the last reading told
 
     def get_bytes(self, index: Any) -> Any:
         """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers."""
         if isinstance(index, slice):
-            index = range(index.start, index.stop)
-        if np.ndim(index) == 0:
-            return self._cells([int(index)])[0]
-        return self._cells([int(row) for row in index])
+            return self._cells(range(index.start, index.stop))
+        return self._cells([int(index)])[0] if isinstance(index, int | np.integer) else self._cells(index)
 
-    def _cells(self, rows: list[int]) -> list[Any]:
+    def _cells(self, rows: Sequence[int]) -> list[Any]:
         cells: list[Any] = [None] * len(rows)
         numbers = np.searchsorted(self._files.starts, rows, side="right") - 1
         at = list(enumerate(zip(numbers.tolist(), rows, strict=True)))
         for begin in range(0, len(at), _AT_ONCE):
-            for place, cell in self._from_files(at[begin : begin + _AT_ONCE]):
-                cells[place] = cell
+            self._from_files(at[begin : begin + _AT_ONCE], cells)
         missing = [place for place, cell in enumerate(cells) if cell is None]
         if missing:
             rest = self._read([rows[place] for place in missing])
@@ -83,43 +85,38 @@ class ChunkFiles:
                 cells[place] = cell
         return cells
 
-    def _from_files(self, at: list[tuple[int, tuple[int, int]]]) -> Iterator[tuple[int, bytes]]:
-        """Cells by their place, of (place, (file, row)); without those that Deep Lake has to give."""
-        opened: dict[int, tuple[int, NDArray[np.uint32]] | None] = {}
-        try:
-            spans = []
-            for place, (number, row) in at:
-                if number not in opened:
-                    opened[number] = self._open(number)
-                if (file := opened[number]) is not None:
-                    descriptor, places = file
-                    row -= int(self._files.starts[number])
-                    spans.append((place, descriptor, int(places[row]), int(places[row + 1])))
+    def _from_files(self, at: list[tuple[int, tuple[int, int]]], cells: list[Any]) -> None:
+        """Put cells at their place, of (place, (file, row)); not those that Deep Lake has to give."""
+        opened: dict[int, tuple[OpenFile, NDArray[np.uint32]] | None] = {}
+        spans = []
+        for place, (number, row) in at:
+            if number not in opened:
+                opened[number] = self._open(number)
+            if (file := opened[number]) is not None:
+                row -= int(self._files.starts[number])
+                start, stop = file[1][row : row + 2].tolist()
+                spans.append((place, file[0].descriptor, start, stop - start))
+        if self._on_disk:
             _announce(spans)
-            for place, descriptor, start, stop in spans:
-                with contextlib.suppress(OSError):  # Deep Lake says what is wrong
-                    cell = os.pread(descriptor, stop - start, start)
-                    if len(cell) == stop - start:
-                        yield place, cell
-        finally:
-            for file in opened.values():
-                if file is not None:
-                    os.close(file[0])
+        begin = time.perf_counter()
+        for place, descriptor, start, length in spans:
+            with contextlib.suppress(OSError):  # Deep Lake says what is wrong
+                cell = os.pread(descriptor, length, start)
+                if len(cell) == length:
+                    cells[place] = cell
+        expected = len(spans) * _CALL + sum(span[3] for span in spans) / _COPIED
+        self._on_disk = time.perf_counter() - begin > expected
 
-    def _open(self, number: int) -> tuple[int, NDArray[np.uint32]] | None:
-        """Descriptor of a file and its places; None if Deep Lake has to read it."""
+    def _open(self, number: int) -> tuple[OpenFile, NDArray[np.uint32]] | None:
+        """A file and its places; None if Deep Lake has to read it."""
         if number in self._refused:
             return None
-        descriptor, places = -1, None
         try:
-            descriptor = self._files.open(number)
-            places = self._places_in(number, descriptor)
+            file = self._files.open(number, self._owner)
+            places = self._places_in(number, file.descriptor)
         except OSError:  # Deep Lake says what is wrong
-            pass
-        finally:
-            if places is None and descriptor >= 0:
-                os.close(descriptor)
-        return None if places is None else (descriptor, places)
+            return None
+        return None if places is None else (file, places)
 
     def _places_in(self, number: int, file: int) -> NDArray[np.uint32] | None:
         """Where the cells of a file begin, and where the last one ends, shape (rows + 1,)."""
@@ -160,11 +157,11 @@ class ChunkFiles:
 
 def _announce(spans: Sequence[tuple[int, int, int, int]]) -> None:
     # The disk then looks for all of them at once, where reading would ask for one after another: a third of
-    # the time, and of the CPU time, for what is not in memory; what is costs next to nothing more.
+    # the time, and of the CPU time, for what is not in memory.
     if len(spans) > 1 and hasattr(os, "posix_fadvise"):
         with contextlib.suppress(OSError):  # a file system that takes no hints
-            for _, descriptor, start, stop in spans:
-                os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
+            for _, descriptor, start, length in spans:
+                os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
 
 
 def read_places(file: int, count: int) -> tuple[bytes, NDArray[np.uint32] | None]:

@@ -21,6 +21,7 @@ from deeplake_mmdet.lake.choices import lake_classes_of, selected_classes, store
 from deeplake_mmdet.lake.chunk_cache import ChunkCache
 from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
+from deeplake_mmdet.lake.column_files import close_kept
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
@@ -105,8 +106,9 @@ class LakeView:
         return category_ids_of(self.columns[self.roles.gt_labels])
 
     def close(self) -> None:
-        """Close this process's handle of the lake; the next read opens it again."""
+        """Close this process's handle of the lake and its files; the next read opens them again."""
         forget(self.source)
+        close_kept()
 
     def __enter__(self) -> LakeView:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 from typing import Any
@@ -63,7 +64,10 @@ class _Packed:
     def _reduced(self) -> Any:
         buffers: list[pickle.PickleBuffer] = []
         stream = io.BytesIO()
-        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(self._batch)
+        pickler = pickle.Pickler(stream, protocol=5, buffer_callback=buffers.append)
+        # A table, and not a method of the pickler, which would be asked about every object.
+        pickler.dispatch_table = {**copyreg.dispatch_table, torch.Tensor: _reduced_tensor}
+        pickler.dump(self._batch)
         pieces = [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers]
         size = sum(aligned(piece.size) for piece in pieces)
         size_needed(size)
@@ -86,15 +90,13 @@ class _Packed:
         return _unpack, (told, dropped_arenas(), spans, stream.getvalue())
 
 
-class _Pickler(pickle.Pickler):
-    """Writes tensors the way arrays are written: their memory beside the stream."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        if type(thing) is torch.Tensor and thing.device.type == "cpu" and not thing.requires_grad:
-            if thing.dtype is torch.bfloat16 or thing.is_sparse or thing.is_quantized:
-                return NotImplemented
-            return torch.from_numpy, (thing.contiguous().numpy(),)
-        return NotImplemented
+def _reduced_tensor(tensor: torch.Tensor) -> Any:
+    """Written the way arrays are written: their memory beside the stream."""
+    if type(tensor) is not torch.Tensor or tensor.device.type != "cpu" or tensor.requires_grad:
+        return tensor.__reduce_ex__(5)  # type: ignore[no-untyped-call]
+    if tensor.dtype is torch.bfloat16 or tensor.is_sparse or tensor.is_quantized:
+        return tensor.__reduce_ex__(5)  # type: ignore[no-untyped-call]
+    return torch.from_numpy, (tensor.contiguous().numpy(),)
 
 
 def _unpack(

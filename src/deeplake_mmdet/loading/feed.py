@@ -183,29 +183,37 @@ class Feed:
         in_worker = get_worker_info() is not None
         if in_worker and isinstance(items, Batch) and self.is_remote:
             self._announce_ahead(items.ahead)
-        delivery, begun = self._collect(items)
+        seeds = self._seeds(items)
+        needs, delivery, begun = self._collect(items, seeds)
         keep = contextlib.nullcontext() if in_worker else generators_kept()
         with keep, delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
             if in_worker and (arena := new_arena()) is not None:
                 starts.enter_context(planes_in(arena.take))
+            begun = begun or [(lake, lake.begin(index, run=False)) for lake, index in needs]
             for lake in self.lakes:
                 if mine := [start for owner, start in begun if owner is lake]:
                     starts.enter_context(lake.head_starts(mine))
             with self.statistics.watching(), self.statistics.timed("finish", images=len(items)):
-                return [self._sample(pass_, index) for pass_, index in items]
+                return [self._sample(index, seed) for (_, index), seed in zip(items, seeds, strict=True)]
 
-    def _sample(self, pass_: int, index: int) -> Any:
-        with sample_of(sample_seed(self.seed, pass_, index)):
+    def _seeds(self, items: Sequence[Item]) -> list[int]:
+        return [sample_seed(self.seed, pass_, index) for pass_, index in items]
+
+    def _sample(self, index: int, seed: int) -> Any:
+        with sample_of(seed):
             return self.dataset[index]
 
-    def _collect(self, items: Sequence[Item]) -> tuple[Delivery, list[Begun]]:
+    def _collect(
+        self, items: Sequence[Item], seeds: Sequence[int]
+    ) -> tuple[Sequence[Need], Delivery, list[Begun]]:
         reader = self._own_reader() if self._reader is not None else None
         with self.statistics.timed("wait", images=len(items)):
             work = None if reader is None else reader.collect(tuple(items))
             if work is None:
-                return self.fetch(self._needs(items)), []
+                needs = self._needs(items, seeds)
+                return needs, self.fetch(needs), []
         with self.statistics.timed("begun", images=len(items)):
-            return work.delivery, [begun for future in work.begun for begun in future.result()]
+            return work.needs, work.delivery, [begun for future in work.begun for begun in future.result()]
 
     def _announce_ahead(self, batches: Sequence[Sequence[Item]]) -> None:
         reader = self._own_reader()
@@ -213,13 +221,13 @@ class Feed:
             if not reader.is_announced(tuple(items)):
                 reader.announce(tuple(items), self._needs(items))
 
-    def _needs(self, items: Sequence[Item]) -> list[Need]:
+    def _needs(self, items: Sequence[Item], seeds: Sequence[int] | None = None) -> list[Need]:
         if not self.lakes:
             return []
         return [
             need
-            for pass_, index in items
-            for need in leaves_of(self.dataset, index, sample_seed(self.seed, pass_, index))
+            for (_, index), seed in zip(items, seeds or self._seeds(items), strict=True)
+            for need in leaves_of(self.dataset, index, seed)
         ]
 
     def fetch(self, needs: Sequence[Need]) -> Delivery:
@@ -232,8 +240,9 @@ class Feed:
                     delivery.images[lake.view.uri(row)] = cell
         for lake in self.lakes:
             rows = sorted({row for owner, row in wanted if owner is lake})
-            missing = [row for row in rows if lake.view.uri(row) not in delivery.images]
-            delivery.images.update(self._fetch_rows(lake, missing))
+            at_hand = delivery.images
+            missing = [row for row in rows if lake.view.uri(row) not in at_hand] if at_hand else rows
+            at_hand.update(self._fetch_rows(lake, missing))
             if rows and lake.mask_loaders:
                 found = lake.view.mask_cells(rows)
                 delivery.masks.update(
@@ -246,7 +255,8 @@ class Feed:
             return {}
         with self.statistics.timed("fetch", images=len(rows)):
             found = lake.view.fetch(rows, scattered=self._scattered)
-        self.statistics.add("fetch", bytes=sum(len(data) for data in found if isinstance(data, bytes)))
+        if self.statistics.enabled:
+            self.statistics.add("fetch", bytes=sum(len(data) for data in found if isinstance(data, bytes)))
         return {lake.view.uri(row): data for row, data in zip(rows, found, strict=True)}
 
     def _own_reader(self) -> Reader:

@@ -272,7 +272,9 @@ class LakeBatchSampler(Sampler[list[Item]]):
     def _stream(self, pass_: int) -> Iterator[Batch]:
         dataset = self.sampler.dataset
         depth_for = getattr(dataset, "depth_for", None)
-        depth = self.workers * 2 if self.workers else depth_for(self.batch_size) if depth_for else 0
+        # In worker processes, only images that come over a network are fetched ahead.
+        told = self.workers if getattr(dataset, "is_remote", False) else 0
+        depth = told * 2 if self.workers else depth_for(self.batch_size) if depth_for else 0
         announce = getattr(dataset, "announce", None)
         coming: deque[Batch] = deque()
         source = self._of_rank(pass_)
@@ -284,8 +286,8 @@ class LakeBatchSampler(Sampler[list[Item]]):
             if not coming:
                 return
             batch = coming.popleft()
-            if self.workers:
-                batch.ahead = [list(later) for later in list(coming)[self.workers - 1 :: self.workers]]
+            if told:
+                batch.ahead = [list(later) for later in list(coming)[told - 1 :: told]]
             yield batch
 
     def _of_rank(self, pass_: int) -> Iterator[Batch]:

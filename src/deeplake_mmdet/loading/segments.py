@@ -32,11 +32,11 @@ def mapped(key: Key, segment: torch.Tensor | None, dropped: Sequence[Key]) -> ND
         _segments[key] = segment
     segment = _segments[key]
     whole: NDArray[np.uint8] = segment.numpy()
-    weakref.finalize(whole, _give_back, segment, os.getpid()).atexit = False
+    weakref.finalize(whole, _give_back, segment.numpy(), os.getpid()).atexit = False
     return whole
 
 
-def _give_back(segment: torch.Tensor, process: int) -> None:
+def _give_back(segment: NDArray[np.uint8], process: int) -> None:
     if os.getpid() == process:  # a fork's copy says nothing about what its parent uses
         segment[0] = 0
 

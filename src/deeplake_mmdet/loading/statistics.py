@@ -23,6 +23,7 @@ STATISTICS_VARIABLE = "DEEPLAKE_MMDET_STATS"
 STAGES = ("fetch", "begin", "decode", "wait", "begun", "finish", "pack")
 _NUMBERS = ("seconds", "cpu", "calls", "images", "bytes", "hits")
 _MOST_WORKERS = 256
+_NOTHING = contextlib.nullcontext()
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ class Statistics:
             self._counts.share_memory_()  # type: ignore[no-untyped-call]
         self._lock = threading.Lock()
 
-    @contextlib.contextmanager
-    def timed(self, stage: str, images: int = 0) -> Iterator[None]:
+    def timed(self, stage: str, images: int = 0) -> contextlib.AbstractContextManager[None]:
         """Count the time spent inside, for some images."""
-        if not self.enabled:
-            yield
-            return
+        return self._timed(stage, images) if self.enabled else _NOTHING
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str, images: int) -> Iterator[None]:
         start, cpu = time.perf_counter(), time.thread_time()
         try:
             yield
@@ -78,16 +79,13 @@ class Statistics:
             seconds, cpu = time.perf_counter() - start, time.thread_time() - cpu
             self.add(stage, seconds=seconds, cpu=cpu, calls=1, images=images)
 
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> contextlib.AbstractContextManager[None]:
         """Count the decoding of images inside as ``decode``; and the packing of batches from now on."""
         if not self.enabled:
-            yield
-            return
+            return _NOTHING
         global _packing
         _packing = self
-        with watched(self._note):
-            yield
+        return watched(self._note)
 
     def _note(self, loads: bool, seconds: float, cpu: float) -> None:
         if loads:
@@ -127,11 +125,6 @@ class Statistics:
 _packing: Statistics | None = None
 
 
-@contextlib.contextmanager
-def pack_timed(images: int = 0) -> Iterator[None]:
+def pack_timed(images: int = 0) -> contextlib.AbstractContextManager[None]:
     """Count what collating takes, for the feed that this process has made samples for last."""
-    if _packing is None:
-        yield
-        return
-    with _packing.timed("pack", images=images):
-        yield
+    return _NOTHING if _packing is None else _packing.timed("pack", images=images)
