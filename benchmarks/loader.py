@@ -1,6 +1,6 @@
 """Our data loader against the limit of the machine, stock MMDetection and other loaders.
 
-    python benchmarks/loader.py [limits|local|stock|mosaic|remote|peers|scaling|all] [--quick]
+    python benchmarks/loader.py [limits|local|stock|mosaic|remote|shared-cores|peers|scaling|all] [--quick]
                                 [--data FOLDER] [--rounds N] [--results FILE]
 
 Each measurement is a fresh process; the contestants of a section take turns, and medians are compared. A
@@ -25,6 +25,7 @@ _SECTIONS: dict[str, Callable[[Plan], None]] = {
     "stock": sections_local.stock,
     "mosaic": sections_local.mosaic,
     "remote": sections_remote.remote,
+    "shared-cores": sections_remote.shared_cores,
     "peers": sections_peers.peers,
     "scaling": sections_local.scaling,
 }

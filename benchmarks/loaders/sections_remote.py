@@ -15,7 +15,7 @@ from loaders.rounds import Contestant, Rounds, interval
 from loaders.window import Window
 from s3_server import BUCKET, Server, s3_server
 
-__all__ = ["KEYS", "remote"]
+__all__ = ["KEYS", "remote", "shared_cores"]
 
 # R3: latency in ms, and the share of the local rate that is to be reached.
 _TARGETS = {0: 0.97, 20: 0.97, 50: 0.95, 100: 0.95}
@@ -26,14 +26,22 @@ KEYS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret"}
 
 
 def remote(plan: Plan) -> None:
-    """R3, requests and bytes, the second pass, the first batch, and both sides on the same two cores."""
-    made = plan.bench_set(2000 if plan.quick else 8000)
+    """R3, requests and bytes, the second pass, and the first batch."""
+    made = _bench_set(plan)
     with s3_server(plan.root, core=plan.cores[0]) as server:
         _passes(plan, made, server)
         _second_pass(plan, made, server)
         _first_batch(plan, server)
+
+
+def shared_cores(plan: Plan) -> None:
+    """Server and loader on the same two cores, against stock MMDetection on local files."""
     with s3_server(plan.root) as server:
-        _shared_cores(plan, made, server)
+        _shared_cores(plan, _bench_set(plan), server)
+
+
+def _bench_set(plan: Plan) -> BenchSet:
+    return plan.bench_set(2000 if plan.quick else 8000)
 
 
 def ours_at(
