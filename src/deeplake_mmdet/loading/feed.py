@@ -63,6 +63,7 @@ class Feed:
             raise ConfigError(
                 f"threads is {threads!r}, not a whole number from 0", where="key 'threads' of the feed"
             )
+        keep_freed_memory()  # before Deep Lake has threads
         self.dataset = ROOT_DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.threads = threads
         self.seed = 0
