@@ -38,7 +38,12 @@ class OpenFile:
             os.close(self.descriptor)
 
 
-@functools.lru_cache(maxsize=max(1, min(_MOST_KEPT, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)))
+def _most_kept() -> int:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_KEPT if most == resource.RLIM_INFINITY else min(_MOST_KEPT, most // 4)
+
+
+@functools.lru_cache(_most_kept())
 def _kept(path: bytes, owner: object) -> OpenFile:
     return OpenFile(path)
 

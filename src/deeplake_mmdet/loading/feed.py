@@ -120,7 +120,6 @@ class Feed:
         Raises:
             ConfigError: A lake's cache is too small for what is in use at a time.
         """
-        keep_freed_memory()
         self._scattered = is_scattered(self.dataset, sampler.shuffle)
         window = sampler.window if sampler.shuffle == "chunk" else 1
         chunks = max(window, max(workers, self.threads, 1) * sampler.ranks)
