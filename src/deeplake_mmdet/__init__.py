@@ -27,6 +27,7 @@ _HOMES = {
     "build_detector": "training",
     "convert": "config",
     "convert_config": "config",
+    "deterministic": "determinism",
     "evaluate_predictions": "evaluation",
     "fast_loader": "config",
     "import_coco": "transfer",
@@ -56,6 +57,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "build_detector",
     "convert",
     "convert_config",
+    "deterministic",
     "evaluate_predictions",
     "fast_loader",
     "import_coco",
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
         mkdir_or_exist,
     )
     from deeplake_mmdet.dataset import DeepLakeDataset
+    from deeplake_mmdet.determinism import deterministic
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate

@@ -46,10 +46,10 @@ class DeepLakeDataset(BaseDetDataset):
     skipped (``on_error='skip'``): those that Deep Lake's ``SHAPE()`` shows are no samples at all. One that
     only decoding shows is replaced, whenever it is asked for, by the next sample that can be decoded, so that
     what a position holds depends on the lake alone and is the same on every rank and in every worker. Each is
-    logged once; `skipped_rows` lists them all. In evaluation the next sample then comes twice, which the
-    metrics of this package count once; other metrics may count it twice.
+    logged once; `skipped_rows` lists them all. The next sample then comes twice; our metrics count it once.
 
-    EXIF orientations are ignored, as boxes and sizes in a lake refer to the stored pixels.
+    EXIF orientations are ignored: boxes and sizes in a lake refer to the stored pixels. The `get_data_info`
+    of a derived class may run in any thread, so that it must not draw random numbers.
 
     Args:
         path: Folder, or ``s3://``, ``gs://``, ``azure://``, ``al://`` or ``mem://`` address of a lake.

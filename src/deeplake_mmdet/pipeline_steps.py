@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.decoding import Allocator, load_quickly
+from deeplake_mmdet.determinism import is_deterministic
 from deeplake_mmdet.flipping import flip_quickly
 from deeplake_mmdet.resizing import keep_size
 
 __all__ = [
     "annotation_loaders",
     "count_deterministic",
-    "is_deterministic",
+    "draws_nothing",
     "planes_from",
     "planes_in",
     "run_steps",
@@ -37,32 +38,16 @@ _LOADERS = (mmcv.transforms.LoadImageFromFile, mmdet.datasets.transforms.LoadAnn
 _watch = threading.local()
 _memory = threading.local()
 
-# Exactly these classes: a subclass may draw or remember something.
-_DETERMINISTIC = frozenset(
-    {
-        mmcv.transforms.LoadImageFromFile,
-        mmcv.transforms.Resize,
-        mmcv.transforms.Pad,
-        mmdet.datasets.transforms.LoadAnnotations,
-        mmdet.datasets.transforms.Resize,
-        mmdet.datasets.transforms.FixScaleResize,
-        mmdet.datasets.transforms.Pad,
-        mmdet.datasets.transforms.PackDetInputs,
-    }
-)
-
-
-def is_deterministic(step: Any) -> bool:
-    """Whether a step, or its class, is known to draw no random numbers and to keep nothing between samples.
-
-    Such steps give the same in any thread and in any order.
-    """
-    return (step if isinstance(step, type) else type(step)) in _DETERMINISTIC
-
 
 def count_deterministic(steps: Sequence[Step]) -> int:
     """How many steps at the beginning of a pipeline are deterministic."""
     return _plan_for(tuple(map(type, steps))).deterministic
+
+
+def draws_nothing(pipeline: Any) -> bool:
+    """Whether all steps of a pipeline are deterministic; not of one that is no list of steps."""
+    steps = getattr(pipeline, "transforms", None)
+    return steps is not None and count_deterministic(steps) == len(steps)
 
 
 @contextlib.contextmanager

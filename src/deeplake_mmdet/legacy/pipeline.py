@@ -209,7 +209,7 @@ class _Augmented:
             notes.approximated(
                 key,
                 "validation looks at each image once; tta_pipeline and tta_model look at all versions",
-                "3.x keeps test-time augmentation apart: MMDetection's tools/test.py has --tta for it",
+                "3.x keeps test-time augmentation apart: `test --tta`, here and in MMDetection, does it",
                 old={"img_scale": self.scales, "scale_factor": self.factors, "flip": self.flip},
             )
         first = (

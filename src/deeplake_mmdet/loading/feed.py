@@ -16,18 +16,18 @@ from torch.utils.data import get_worker_info
 from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake import is_local
 from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
+from deeplake_mmdet.loading.interpreter import share_interpreter
 from deeplake_mmdet.loading.memory import keep_freed_memory
 from deeplake_mmdet.loading.reader import TOGETHER, Begun, Delivery, Images, Need, Reader
 from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
 from deeplake_mmdet.loading.statistics import Statistics
-from deeplake_mmdet.loading.wrappers import lakes_under, leaves_of
-from deeplake_mmdet.pipeline_steps import planes_in
+from deeplake_mmdet.loading.wrappers import hands_on, lakes_under, leaves_of
+from deeplake_mmdet.pipeline_steps import draws_nothing, planes_in
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["Feed"]
@@ -73,6 +73,7 @@ class Feed:
         self._lakes: list[DeepLakeDataset] | None = None
         self._blocks: BlockReader | None = None
         self._scattered = True
+        self._hands_on: bool | None = None
         if not lazy_init:
             self.full_init()
 
@@ -108,7 +109,7 @@ class Feed:
     @property
     def is_remote(self) -> bool:
         """Whether images come over a network."""
-        return any(not is_local(lake.view.source.url) for lake in self.lakes)
+        return any(lake.view.reads_network for lake in self.lakes)
 
     def bind_seed(self, seed: int) -> None:
         """Take the sampler's seed; before workers are started."""
@@ -185,8 +186,7 @@ class Feed:
             self._announce_ahead(items.ahead)
         seeds = self._seeds(items)
         needs, delivery, begun = self._collect(items, seeds)
-        keep = contextlib.nullcontext() if in_worker else generators_kept()
-        with keep, delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
+        with delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
             if in_worker and (arena := new_arena()) is not None:
                 starts.enter_context(planes_in(arena.take))
             begun = begun or [(lake, lake.begin(index, run=False)) for lake, index in needs]
@@ -194,10 +194,23 @@ class Feed:
                 if mine := [start for owner, start in begun if owner is lake]:
                     starts.enter_context(lake.head_starts(mine))
             with self.statistics.watching(), self.statistics.timed("finish", images=len(items)):
-                return [self._sample(index, seed) for (_, index), seed in zip(items, seeds, strict=True)]
+                return self._without_drawing(needs) or self._drawing(items, seeds)
 
     def _seeds(self, items: Sequence[Item]) -> list[int]:
         return [sample_seed(self.seed, pass_, index) for pass_, index in items]
+
+    def _without_drawing(self, needs: Sequence[Need]) -> list[Any] | None:
+        """All samples, if no step draws random numbers and none is to be drawn again."""
+        if self._hands_on is None:
+            self._hands_on = hands_on(self.dataset)
+        if not self._hands_on or not all(draws_nothing(lake.pipeline) for lake in self.lakes):
+            return None
+        samples = [lake.prepare_data(index) for lake, index in needs]
+        return None if any(sample is None for sample in samples) else samples
+
+    def _drawing(self, items: Sequence[Item], seeds: Sequence[int]) -> list[Any]:
+        with contextlib.nullcontext() if get_worker_info() is not None else generators_kept():
+            return [self._sample(index, seed) for (_, index), seed in zip(items, seeds, strict=True)]
 
     def _sample(self, index: int, seed: int) -> Any:
         with sample_of(seed):
@@ -263,6 +276,7 @@ class Feed:
         if self._reader is None or self._reader_process != os.getpid():
             if self.threads:
                 cv2.setNumThreads(0)  # threads that decode side by side need none of OpenCV's own
+                share_interpreter()
             self._reader = Reader(
                 self.fetch,
                 self.statistics,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
 
-__all__ = ["for_every_index", "is_mixed", "is_upright", "lakes_under", "leaves_of"]
+__all__ = ["for_every_index", "hands_on", "is_mixed", "is_upright", "lakes_under", "leaves_of"]
 
 Leaf = tuple[DeepLakeDataset, int]
 
@@ -44,6 +44,19 @@ def lakes_under(dataset: Any) -> list[DeepLakeDataset]:
     for inner in _inner(dataset):
         found.extend(lake for lake in lakes_under(inner) if lake not in found)
     return found
+
+
+def hands_on(dataset: Any) -> bool:
+    """Whether a sample of a dataset is one of a lake's, as it is.
+
+    Not of subclasses, which may do something to it.
+    """
+    if type(dataset) is DeepLakeDataset:
+        return True
+    if type(dataset) not in (ConcatDataset, RepeatDataset, ClassBalancedDataset):
+        dataset = _seen_through(dataset)
+        return dataset is not None and hands_on(dataset)
+    return all(map(hands_on, _inner(dataset)))
 
 
 def is_mixed(dataset: Any) -> bool:
