@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 from loaders.data import BenchSet
 from loaders.pipelines import PLAIN, lake_dataset, stock_dataset
 
-__all__ = ["measure_least", "measure_limits"]
+__all__ = ["decoding", "measure_least", "measure_limits", "stages_of"]
+
+_WARM_UP = 50
 
 
 def measure_limits(spec: dict[str, Any]) -> dict[str, Any]:
@@ -22,40 +25,66 @@ def measure_limits(spec: dict[str, Any]) -> dict[str, Any]:
         spec: With ``set`` and ``count``, the number of images to look at.
 
     Returns:
-        ``decode``: images per second and core of ``cv2.imdecode`` from memory, ``stages``: CPU seconds for
-        each image by stage, ``cpu``: their sum.
+        ``decode``: images per second of ``cv2.imdecode`` from memory, ``stages``: CPU seconds for each image
+        by stage, ``cpu``: their sum.
     """
-    made = BenchSet(Path(spec["set"][0]), spec["set"][1])
-    count = min(spec["count"], made.rows)
-    # Spread over the whole set, as a shuffled loader meets them.
-    rows = np.linspace(0, made.rows - 1, count).astype(int)
-    encoded = [np.fromfile(made.images / f"{row:07d}.jpg", np.uint8) for row in rows]
-    for data in encoded[:50]:
-        cv2.imdecode(data, cv2.IMREAD_COLOR)
-    start = time.process_time()
-    for data in encoded:
-        cv2.imdecode(data, cv2.IMREAD_COLOR)
-    decode = count / (time.process_time() - start)
-    stages = _stages(made, [int(row) for row in rows])
+    decode = decoding(spec)()
+    stages = stages_of(spec)()
     return {"decode": decode, "stages": stages, "cpu": sum(stages.values())}
 
 
-def _stages(made: BenchSet, rows: list[int]) -> dict[str, float]:
+def decoding(spec: dict[str, Any]) -> Callable[[], float]:
+    """Images per second of ``cv2.imdecode`` from memory, measured at each call.
+
+    Args:
+        spec: With ``set`` and ``count``, the number of images of a measurement.
+    """
+    made, rows = _chosen(spec)
+    encoded = [np.fromfile(made.images / f"{row:07d}.jpg", np.uint8) for row in rows]
+    for data in encoded[:_WARM_UP]:
+        cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+    def measure() -> float:
+        start = time.perf_counter()
+        for data in encoded:
+            cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return len(encoded) / (time.perf_counter() - start)
+
+    return measure
+
+
+def stages_of(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """CPU seconds for an image of each stage of the plain pipeline on files, measured at each call.
+
+    Args:
+        spec: With ``set`` and ``count``, the number of images of a measurement.
+    """
     from mmdet.registry import DATASETS, TRANSFORMS
 
+    made, rows = _chosen(spec)
     dataset = DATASETS.build(stock_dataset(made, "plain"))
     transforms = [TRANSFORMS.build(dict(step)) for step in PLAIN]
-    spent = np.zeros(len(transforms))
-    for number, row in enumerate([*rows[:50], *rows]):
-        if number == 50:  # the first ones warm up
-            spent[:] = 0
-        results = dataset.get_data_info(row)
-        for step, transform in enumerate(transforms):
-            start = time.process_time_ns()
-            results = transform(results)
-            spent[step] += time.process_time_ns() - start
-    seconds = spent / 1e9 / len(rows)
-    return {step["type"]: float(value) for step, value in zip(PLAIN, seconds, strict=True)}
+
+    def measure(rows: list[int] = rows) -> dict[str, float]:
+        spent = np.zeros(len(transforms))
+        for row in rows:
+            results = dataset.get_data_info(row)
+            for step, transform in enumerate(transforms):
+                start = time.process_time_ns()
+                results = transform(results)
+                spent[step] += time.process_time_ns() - start
+        seconds = spent / 1e9 / len(rows)
+        return {step["type"]: float(value) for step, value in zip(PLAIN, seconds, strict=True)}
+
+    measure(rows[:_WARM_UP])
+    return measure
+
+
+def _chosen(spec: dict[str, Any]) -> tuple[BenchSet, list[int]]:
+    made = BenchSet(Path(spec["set"][0]), spec["set"][1])
+    # Spread over the whole set, as a shuffled loader meets them.
+    rows = np.linspace(0, made.rows - 1, min(spec["count"], made.rows)).astype(int)
+    return made, [int(row) for row in rows]
 
 
 def measure_least(spec: dict[str, Any]) -> dict[str, Any]:

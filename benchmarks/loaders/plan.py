@@ -76,6 +76,14 @@ class Plan:
         reads = (lake,) if isinstance(lake, Path) else ()
         return self._contestant(name or f"ours {mode} {workers}", {**told, **spec}, environment, reads)
 
+    def in_turns(
+        self, made: BenchSet, pipeline: str, workers: int, mode: str, limit: str, *, name: str
+    ) -> Contestant:
+        """Our loader in turns with a limit of the machine (see ``turns.py``)."""
+        spec = {"side": "turns", "set": [str(made.folder), made.rows], "limit": limit}
+        spec |= {"count": 300 if limit == "decode" else 100, "turns": 8 if self.quick else 15}
+        return self.ours(made.lake, pipeline, workers, mode, name=name, **spec)
+
     def _contestant(
         self,
         name: str,

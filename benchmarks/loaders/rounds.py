@@ -65,6 +65,10 @@ class Rounds:
         """Its median."""
         return statistics.median(self.values(name, key))
 
+    def turns(self, name: str) -> list[dict[str, Any]]:
+        """All turns of a contestant that takes turns within a measurement."""
+        return [turn for result in self.results[name] for turn in result["turns"]]
+
     def figure(self, name: str) -> str:
         """Its rate with smallest and largest, and the CPU time of an image, which other load touches less."""
         low, high = min(self.values(name)), max(self.values(name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 
 from loaders.data import small_lake
 from loaders.plan import Plan, span
@@ -38,42 +37,37 @@ def _stage_lines(found: Rounds) -> list[Line]:
 
 
 def local(plan: Plan) -> None:
-    """R1 and R2: our loader against what decoding and the stages allow, measured before and after it."""
+    """R1 and R2: our loader against what decoding and the stages allow, in turns."""
     made = plan.bench_set()
-    modes = [("threads", 2), ("processes", 2)]
-    modes += [] if plan.quick else [("threads", 3), ("auto", 2)]
-    decode = [
-        plan.ours(made.lake, "decode", workers, mode, name=f"decode only, {mode} {workers}")
-        for mode, workers in modes
-        if mode != "auto"
-    ]
-    whole = [plan.ours(made.lake, "plain", workers, mode) for mode, workers in modes]
-    # The machine's speed drifts: what is measured minutes apart cannot be compared.
-    limits = [
-        replace(plan.limits(made), name=f"limits {number}") for number in range(len(decode + whole) + 1)
-    ]
-    between = zip(limits[1:], [*decode, *whole], strict=True)
-    found = plan.run([limits[0], *(one for pair in between for one in reversed(pair))])
-    cores = len(plan.cores)
+    ways = [("threads", 2), ("threads", 3), ("processes", 2)]
+    ways += [] if plan.quick else [("auto", 2)]
+    sides = {
+        (ratio, target): [
+            plan.in_turns(made, pipeline, workers, mode, limit, name=f"{ratio}  {mode} {workers}")
+            for mode, workers in ways
+        ]
+        for ratio, target, pipeline, limit in (
+            ("R1", 0.90, "decode", "decode"),
+            ("R2", 0.95, "plain", "stages"),
+        )
+    }
+    found = plan.run([one for side in sides.values() for one in side])
     lines = []
-    for ratio, side, target, limit_of in (
-        ("R1", decode, 0.90, lambda result: result["decode"] * cores),
-        ("R2", whole, 0.95, lambda result: cores / result["cpu"]),
-    ):
-        names = [one.name for one in side if one.name in found.results]
-        best = found.best(names)
-        for name in names:
-            number = [one.name for one in (*decode, *whole)].index(name)
-            around = zip(*(found.results[limits[number + step].name] for step in (0, 1)), strict=True)
-            denominators = [statistics.mean(map(limit_of, pair)) for pair in around]
-            ratios = [rate / limit for rate, limit in zip(found.values(name), denominators, strict=True)]
+    for (_, target), side in sides.items():
+        turns = {one.name: found.turns(one.name) for one in side if one.name in found.results}
+        ratios = {name: [turn["rate"] / turn["limit"] for turn in of] for name, of in turns.items()}
+        best = max(ratios, key=lambda name: statistics.median(ratios[name]))
+        for name, of in turns.items():
+            rate, limit, cpu = (
+                statistics.median(turn[key] for turn in of) for key in ("rate", "limit", "cpu")
+            )
             lines.append(
                 Line(
-                    f"{ratio}  {name}",
-                    found.figure(name),
-                    statistics.median(ratios),
+                    name,
+                    f"{rate:.0f} of {limit:.0f} img/s, {cpu * 1e3:.2f} ms CPU",
+                    statistics.median(ratios[name]),
                     target if name == best else None,
-                    interval=span(ratios),
+                    interval=interval(ratios[name]),
                 )
             )
     plan.finish("local", "Against the limit", lines, found)
@@ -163,7 +157,7 @@ def scaling(plan: Plan) -> None:
     found = plan.run(contestants)
     lines = []
     for mode in found.results:
-        turns = [turn for result in found.results[mode] for turn in result["turns"]]
+        turns = found.turns(mode)
         floor = statistics.median(turn["floor"] for turn in turns)
         lines.append(Line(f"{mode}, decoding and transforms", f"{floor * 1e6:.0f} µs"))
         for rows in lakes:

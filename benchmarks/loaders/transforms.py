@@ -9,10 +9,13 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample
 
+from deeplake_mmdet import deterministic
+
 __all__ = ["KeepDecoded"]
 
 
 @TRANSFORMS.register_module()
+@deterministic
 class KeepDecoded(BaseTransform):  # type: ignore[misc]
     """Hands the decoded image on as it is, (height, width, 3), without a copy."""
 
