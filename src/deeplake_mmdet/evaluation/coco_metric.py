@@ -133,8 +133,13 @@ class CocoMetric(LakeMetric):
         Raises:
             ColumnError: It has no masks.
         """
-        if "segm" in self.metrics and not self.format_only:
+        if self.scores_masks:
             check_has_masks(view)
+
+    @property
+    def scores_masks(self) -> bool:
+        """Whether the model has to predict masks."""
+        return "segm" in self.metrics and not self.format_only
 
     def result_keys(self) -> frozenset[str] | None:
         """Names of the scores, without prefix, but those of classes."""
@@ -161,7 +166,7 @@ class CocoMetric(LakeMetric):
             AnnotationError: Predictions are impossible.
         """
         masks: Literal["no", "any", "scored"] = "any" if self.outfile_prefix is not None else "no"
-        if "segm" in self.metrics and not self.format_only:
+        if self.scores_masks:
             masks = "scored"
         for sample in data_samples:
             self.results.append(read_sample(sample, type(self).__name__, masks=masks))

@@ -28,6 +28,11 @@ class LakeMetric(BaseMetric):
         """
         del view
 
+    @property
+    def scores_masks(self) -> bool:
+        """Whether the model has to predict masks."""
+        return False
+
     def result_keys(self) -> frozenset[str] | None:
         """Names of the scores, without prefix, but those of classes; None if they are not known."""
         return None

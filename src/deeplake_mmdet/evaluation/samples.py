@@ -16,6 +16,9 @@ __all__ = ["Found", "check_found", "check_has_masks", "read_sample"]
 
 # Scores of float32 networks may round to a little more than one.
 _HIGHEST_SCORE = 1 + 1e-6
+# Where a coordinate that overflowed is put: such a box overlaps with nothing and is larger than any that
+# counts (COCO's largest area is 1e10), but its area is a number, in float32 too.
+_FAR = 1e15
 
 
 class Found(NamedTuple):
@@ -30,6 +33,7 @@ class Found(NamedTuple):
         masks: Compressed run lengths of k masks as large as the image; None if there are none.
         mask_scores: Shape (k,), for models that score masks apart; None otherwise.
         xywh: The boxes as (left, top, width, height) where that is how they were given; corners would round.
+        endless: How many of the boxes reached to infinity, and now end 10¹⁵ pixels away.
     """
 
     key: str
@@ -40,6 +44,7 @@ class Found(NamedTuple):
     masks: list[bytes] | None = None
     mask_scores: NDArray[Any] | None = None
     xywh: NDArray[np.float64] | None = None
+    endless: int = 0
 
     def boxes_xywh(self) -> NDArray[np.float64]:
         """(left, top, width, height), shape (k, 4), float64."""
@@ -53,6 +58,9 @@ def read_sample(
     sample: Mapping[str, Any], metric: str, *, masks: Literal["no", "any", "scored"] = "no"
 ) -> Found:
     """Take the predictions out of a data sample.
+
+    A head that is not trained yet may overflow, as YOLOX's exp() does: such boxes are found to overlap with
+    nothing, as in pycocotools, and are counted.
 
     Args:
         sample: With ``img_path`` and ``pred_instances``: (k, 4) xyxy ``bboxes`` in pixels of the stored
@@ -77,9 +85,10 @@ def read_sample(
     view = find_view(key)
     instances = sample["pred_instances"]
     boxes, scores, labels = (_array(instances[name]) for name in ("bboxes", "scores", "labels"))
+    boxes, endless = _within_reach(boxes)
     check_found(view, row, boxes, scores, labels)
     if masks == "no" or (masks == "any" and "masks" not in instances):
-        return Found(key, row, boxes, scores, labels)
+        return Found(key, row, boxes, scores, labels, endless=endless)
     if masks == "scored":
         check_has_masks(view)
     if "masks" not in instances:
@@ -88,7 +97,15 @@ def read_sample(
         )
     mask_scores = _array(instances["mask_scores"]) if "mask_scores" in instances else None
     kept = _masks(instances["masks"], view, row, len(labels))
-    return Found(key, row, boxes, scores, labels, kept, mask_scores)
+    return Found(key, row, boxes, scores, labels, kept, mask_scores, endless=endless)
+
+
+def _within_reach(boxes: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Boxes without infinite coordinates, and how many had some."""
+    infinite = np.isinf(boxes)
+    if not infinite.any():
+        return boxes, 0
+    return np.clip(boxes, -_FAR, _FAR), int(infinite.any(axis=-1).sum())
 
 
 def check_has_masks(view: LakeView) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError
@@ -101,6 +103,7 @@ def scope_of(results: Iterable[Found]) -> Scope:
         ConfigError: There are none, or their lakes differ in classes.
     """
     unique = {(found.key, found.row): found for found in results}
+    _tell_endless(unique.values())
     if not unique:
         raise ConfigError(
             "There is nothing to score: no sample was evaluated", where="val_dataloader or test_dataloader"
@@ -118,6 +121,20 @@ def scope_of(results: Iterable[Found]) -> Scope:
             )
     ordered = sorted(unique.values(), key=lambda one: (one.key, int(ids[one.key][one.row]), one.row))
     return Scope(tuple(ordered), views, names)
+
+
+def _tell_endless(results: Iterable[Found]) -> None:
+    endless = [found for found in results if found.endless]
+    if endless:
+        count, first = sum(found.endless for found in endless), endless[0]
+        lake = find_view(first.key).source.url
+        print_log(
+            f"{count} predicted boxes on {len(endless)} images reach to infinity, the first on row "
+            f"{first.row} of lake {lake}. They are scored as boxes that overlap with nothing. A head that is "
+            "not trained yet may overflow; in a trained one it is a fault.",
+            "current",
+            logging.WARNING,
+        )
 
 
 def image_ids(view: LakeView) -> NDArray[np.int64]:
