@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook, Hook
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import LakeMetric
+from deeplake_mmdet.training.mask_check import check_predicts_masks
 from deeplake_mmdet.training.skipped import lakes_inside
 
 __all__ = ["ClassCheckHook", "EvaluationCheckHook", "MetaHook"]
@@ -50,11 +51,11 @@ class EvaluationCheckHook(Hook):
     priority = "VERY_HIGH"
 
     def before_run(self, runner: Any) -> None:
-        """Compare lakes, metrics and ``save_best``.
+        """Compare lakes, model, metrics and ``save_best``.
 
         Raises:
-            DeepLakeMMDetError: A lake cannot give what a metric needs, or no metric gives what ``save_best``
-                goes by.
+            DeepLakeMMDetError: A lake or the model cannot give what a metric needs, or no metric gives what
+                ``save_best`` goes by.
         """
         if not hasattr(runner._val_loop, "evaluator"):  # none, or not built
             return
@@ -63,6 +64,8 @@ class EvaluationCheckHook(Hook):
             for lake in lakes_inside(runner._val_loop.dataloader.dataset):
                 if isinstance(metric, LakeMetric):
                     metric.check_view(lake.view)
+        if any(isinstance(metric, LakeMetric) and metric.scores_masks for metric in metrics):
+            check_predicts_masks(runner.model)
         keys = [_keys_of(metric) for metric in metrics]
         if None in keys:
             return
