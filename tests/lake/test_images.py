@@ -269,3 +269,35 @@ def test_links_to_elsewhere_are_fetched_by_deep_lake(server, tmp_path, encode, m
         assert "s3cr3t" not in str(caught.value)
     with pytest.raises(ConfigError, match="apply_exif"):
         read_sizes(lake, facts, allow_bad=True, displayed=True)
+
+
+def test_links_to_elsewhere_are_fetched_side_by_side(tmp_path, encode):
+    from deeplake import types
+
+    together = threading.Barrier(4)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            try:
+                together.wait(20)
+            except threading.BrokenBarrierError:
+                self.send_error(404)
+                return
+            body = encode(seed=int(self.path.strip("/").split(".")[0]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    addresses = [f"http://127.0.0.1:{server.server_port}/{number}.jpg" for number in range(4)]
+    lake, facts = only(types.Link(types.Image(sample_compression="jpeg")), addresses)
+    found = read_images(lake, facts, [2, 0, 3, 1])
+    for image, number in zip(found, (2, 0, 3, 1), strict=True):
+        assert (mmcv.imfrombytes(image) == mmcv.imfrombytes(encode(seed=number))).all()
+    assert read_sizes(lake, facts, allow_bad=True).tolist() == [[24, 32]] * 4
+    server.shutdown()

@@ -11,7 +11,7 @@ from deeplake_mmdet.errors import ColumnError, ImageError
 from deeplake_mmdet.lake.columns import ColumnFacts
 from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.exif import neutralise_orientation
-from deeplake_mmdet.lake.links import read_addresses, read_link
+from deeplake_mmdet.lake.links import read_addresses, read_links
 
 __all__ = [
     "check_image_column",
@@ -98,9 +98,7 @@ def fetch_images(
     """
     chosen = list(dict.fromkeys(int(row) for row in rows))
     cells = _cells(handle, column, chosen) if chosen else []
-    served = {
-        row: _served(handle, column, row, cell, apply_exif) for row, cell in zip(chosen, cells, strict=True)
-    }
+    served = {row: _served(column, row, cell, apply_exif) for row, cell in zip(chosen, cells, strict=True)}
     return [served[int(row)] for row in rows]
 
 
@@ -115,12 +113,12 @@ def fetch_span(
     if not rows or not holds_files(column):
         return fetch_images(handle, column, rows, apply_exif=apply_exif)
     cells = encoded_cells(handle[column.name], rows)
-    return [_served(handle, column, row, cell, apply_exif) for row, cell in zip(rows, cells, strict=True)]
+    return [_served(column, row, cell, apply_exif) for row, cell in zip(rows, cells, strict=True)]
 
 
 def _cells(handle: Any, column: ColumnFacts, rows: list[int]) -> list[Any]:
     if column.is_link:
-        return read_addresses(handle, column.name, rows)
+        return read_links(handle, column.name, rows, read_addresses(handle, column.name, rows))
     reader = handle[column.name]
     return encoded_cells(reader, rows) if holds_files(column) else list(reader[rows])
 
@@ -141,22 +139,21 @@ def encoded_cells(reader: Any, rows: Sequence[int]) -> list[Any]:
     return encoded_cells(reader, rows[:half]) + encoded_cells(reader, rows[half:])
 
 
-def _served(handle: Any, column: ColumnFacts, row: int, cell: Any, apply_exif: bool) -> bytes | ImageError:
+def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: bool) -> bytes | ImageError:
+    if isinstance(cell, ImageError):
+        return cell
     if cell is None or len(cell) == 0:
         return ImageError(
             "The image cell is empty",
             where=f"column {column.name!r}, row {row}",
             advice="repair or delete this row, leave it out with query=, or use on_error='skip'",
         )
-    try:
-        if holds_files(column):
-            data = bytes(cell)
-        elif column.is_link:
-            data = read_link(handle, column.name, row, cell)
-        else:
+    if not (column.is_link or holds_files(column)):
+        try:
             return encode_array(np.asarray(cell), f"column {column.name!r}, row {row}")
-    except ImageError as error:
-        return error
+        except ImageError as error:
+            return error
+    data = bytes(cell)
     return data if apply_exif else neutralise_orientation(data)
 
 

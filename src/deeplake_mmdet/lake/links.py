@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, ImageErro
 from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
 
-__all__ = ["SIGNATURES", "read_addresses", "read_link", "size_of_link"]
+__all__ = ["SIGNATURES", "lead_elsewhere", "read_addresses", "read_links", "sizes_of_links"]
 
+_Found = TypeVar("_Found")
+
+_AT_ONCE = 16  # files that one call fetches at a time: most of it is waiting for a server
 _FORMATS = ("JPEG", "MPO", "PNG")  # MPO is what Pillow calls a JPEG that holds further pictures
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
@@ -22,17 +27,63 @@ def read_addresses(handle: Any, column: str, rows: list[int]) -> list[str]:
     return [bytes(data or b"").decode() for data in handle[column].get_bytes(rows)]
 
 
-def read_link(handle: Any, column: str, row: int, address: str) -> bytes:
-    """The encoded image that a link leads to.
+def lead_elsewhere(handle: Any, column: str) -> bool:
+    """Whether links lead to other machines; told from the first, the middle and the last one."""
+    count = len(handle)
+    rows = sorted({0, count // 2, count - 1}) if count else []
+    return any(address and _local(address) is None for address in read_addresses(handle, column, rows))
+
+
+def read_links(
+    handle: Any, column: str, rows: Sequence[int], addresses: Sequence[str]
+) -> list[bytes | ImageError | None]:
+    """The encoded images that the links of some rows lead to.
 
     A local file is read as it is. Deep Lake fetches any other address and gives decoded pixels only, which
     are served in a lossless container.
 
+    Returns:
+        One entry for each row; None where there is no address, and an error, not raised, where there is no
+        such file, or it is not JPEG or PNG.
+
     Raises:
-        ImageError: There is no such file, or it is not JPEG or PNG.
         CredentialError: The storage refused access and said so; web servers' refusals are a StorageError.
         StorageError: The storage refused or failed, or did not answer within the deadline.
     """
+    return _for_each(_read_link, handle, column, rows, addresses)
+
+
+def sizes_of_links(
+    handle: Any, column: str, rows: Sequence[int], addresses: Sequence[str]
+) -> list[tuple[int, int] | ImageError | None]:
+    """Height and width of the stored pixels, from the headers of local files; others are fetched.
+
+    Returns and raises as `read_links`.
+    """
+    return _for_each(_size_of_link, handle, column, rows, addresses)
+
+
+def _for_each(
+    look: Callable[[Any, str, int, str], _Found],
+    handle: Any,
+    column: str,
+    rows: Sequence[int],
+    addresses: Sequence[str],
+) -> list[_Found | ImageError | None]:
+    def found(row: int, address: str) -> _Found | ImageError | None:
+        try:
+            return look(handle, column, row, address) if address else None
+        except ImageError as error:
+            return error
+
+    remote = sum(bool(address) and _local(address) is None for address in addresses)
+    if remote < 2:
+        return list(map(found, rows, addresses))
+    with ThreadPoolExecutor(min(remote, _AT_ONCE), "deeplake-mmdet-links") as threads:
+        return list(threads.map(found, rows, addresses))
+
+
+def _read_link(handle: Any, column: str, row: int, address: str) -> bytes:
     where = _where(column, row, address)
     path = _local(address)
     if path is None:
@@ -48,11 +99,7 @@ def read_link(handle: Any, column: str, row: int, address: str) -> bytes:
     return data
 
 
-def size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int, int]:
-    """Height and width of the stored pixels, from the header of a local file; others are fetched.
-
-    Raises as `read_link`.
-    """
+def _size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int, int]:
     where = _where(column, row, address)
     path = _local(address)
     if path is None:

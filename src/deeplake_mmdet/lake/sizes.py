@@ -13,7 +13,7 @@ from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.containers import CHANNELS, channel_error
 from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.images import holds_files, read_images
-from deeplake_mmdet.lake.links import SIGNATURES, read_addresses, size_of_link
+from deeplake_mmdet.lake.links import SIGNATURES, read_addresses, sizes_of_links
 
 __all__ = ["list_rows", "read_sizes"]
 
@@ -87,11 +87,10 @@ def _shapes(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
 def _sizes_of_links(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
     sizes = np.zeros((len(handle), 2), np.int32)
     for rows in _blocks(np.arange(len(handle))):
-        for row, address in zip(rows, read_addresses(handle, facts.name, rows), strict=True):
-            try:
-                sizes[row] = size_of_link(handle, facts.name, row, address) if address else 0
-            except ImageError:
-                continue  # told with the others
+        found = sizes_of_links(handle, facts.name, rows, read_addresses(handle, facts.name, rows))
+        for row, size in zip(rows, found, strict=True):
+            if isinstance(size, tuple):
+                sizes[row] = size  # the others are told together
     return sizes
 
 

@@ -24,6 +24,7 @@ from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.column_files import close_kept
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
     check_image_column,
@@ -35,6 +36,7 @@ from deeplake_mmdet.lake.images import (
     read_images,
 )
 from deeplake_mmdet.lake.labels import category_ids_of, label_coding, text_classes
+from deeplake_mmdet.lake.links import lead_elsewhere
 from deeplake_mmdet.lake.masks import read_mask_cells, segmentations_of
 from deeplake_mmdet.lake.opened import source_of
 from deeplake_mmdet.lake.roles import Roles, assign_roles
@@ -130,6 +132,14 @@ class LakeView:
     def has_encoded_images(self) -> bool:
         """Whether `fetch_span` is cheap: images are files in the lake, in its own row order."""
         return holds_files(self.columns[self.roles.img]) and self.source.rows is None
+
+    @cached_property
+    def reads_network(self) -> bool:
+        """Whether images come over a network: out of a remote lake, or by links out of a local one."""
+        if not is_local(self.source.url):
+            return True
+        column = self.roles.img
+        return self.columns[column].is_link and lead_elsewhere(self.handle, column)
 
     @cached_property
     def chunk_bounds(self) -> NDArray[np.int64]:
