@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from deeplake_mmdet.config.kinds import is_lake
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["check_data_paths"]
@@ -30,7 +31,7 @@ def check_data_paths(content: Mapping[str, Any], *, legacy: bool = True) -> None
         node = loader.get("dataset") if isinstance(loader, Mapping) else None
         where = f"data.{split}" if legacy else f"{split}_dataloader.dataset"
         for path, dataset in _leaves(node, where):
-            if dataset.get("type") == _LAKE:
+            if is_lake(dataset):
                 _check_lake(dataset, path, legacy)
             else:
                 _check_files(dataset, path, legacy)
@@ -74,7 +75,7 @@ def _check_files(dataset: Mapping[str, Any], path: str, legacy: bool) -> None:
             continue
         whole = value if key == "data_root" or Path(value).is_absolute() or "://" in value else root + value
         candidates = (whole, str(Path(root) / value))
-        if any(_is_lake(candidate) for candidate in candidates):
+        if any(_leads_to_lake(candidate) for candidate in candidates):
             ours = f"deeplake_path={value!r}" if legacy else f"type={_LAKE!r}, path={value!r}"
             raise ConfigError(
                 f"{dataset.get('type', 'the dataset')} reads a file of annotations, but there is a lake",
@@ -83,7 +84,7 @@ def _check_files(dataset: Mapping[str, Any], path: str, legacy: bool) -> None:
             )
 
 
-def _is_lake(path: str) -> bool:
+def _leads_to_lake(path: str) -> bool:
     """By its address, or by the files that a v4 or v3 lake begins with."""
     if path.startswith(_LAKE_SCHEMES):
         return True

@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from deeplake_mmdet.config.kinds import is_lake
+
 __all__ = ["use_lake_metrics"]
 
 # What stock options mean the same in ours; the others are about annotation files.
@@ -51,7 +53,7 @@ def _ours(name: str) -> str:
 
 
 def _reads_lake(dataset: Any) -> bool:
-    return any(_is(node, "deeplake_mmdet", "DeepLakeDataset") for node in _dicts(dataset))
+    return any(map(is_lake, _dicts(dataset)))
 
 
 def _is(node: Mapping[str, Any], package: str, name: str) -> bool:

@@ -9,13 +9,14 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from deeplake_mmdet.config.kinds import is_lake
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_local
 
 __all__ = ["MODES", "fast_loader"]
 
 MODES = ("auto", "threads", "processes")
-_LAKE, _FEED = "DeepLakeDataset", "Feed"
+_FEED = "Feed"
 _SAMPLERS = ("DefaultSampler", "InfiniteSampler")
 _BATCH_SAMPLERS = ("AspectRatioBatchSampler", "BatchSampler")
 _OF_PROCESSES = ("prefetch_factor", "multiprocessing_context", "timeout")  # of worker processes only
@@ -155,7 +156,7 @@ def _choose(loader: Mapping[str, Any], workers: int, *, streams: bool) -> str:
 
 
 def _lakes(node: Any) -> Iterator[Mapping[str, Any]]:
-    if _name(node) == _LAKE:
+    if is_lake(node):
         yield node
     for inner in _inner(node):
         yield from _lakes(inner)
