@@ -23,6 +23,11 @@ def add_parser(commands: Any) -> None:
         "--out", metavar="FILE", help="write the predictions to FILE.json (COCO results) or .parquet"
     )
     parser.add_argument("--show-dir", metavar="DIR", help="draw every image with its predictions into DIR")
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="test each image in the versions of the config's tta_pipeline, else as it is and flipped",
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         processes=args.processes,
         out=args.out,
         show_dir=args.show_dir,
+        tta=args.tta,
     )
     if not is_main_process():
         return

@@ -12,11 +12,13 @@ from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import test, train
 from deeplake_mmdet.training.run_state import RunStateHook
 from deeplake_mmdet.training.statistics_hook import StatisticsHook
+from deeplake_mmdet.training.visualization import LakeVisualizationHook
 
 __all__ = [
     "CheckpointHook",
     "EpochTrainLoop",
     "IterTrainLoop",
+    "LakeVisualizationHook",
     "ProgressHook",
     "Run",
     "RunStateHook",

@@ -21,6 +21,7 @@ from deeplake_mmdet.training.prepare import check_trains, existing, prepare_conf
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import run_test, run_training
+from deeplake_mmdet.training.tta import augmented
 
 __all__ = ["test_detector", "train_detector"]
 
@@ -96,6 +97,7 @@ def test_detector(
     distributed: bool | int = False,
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
+    tta: bool = False,
 ) -> Run:
     """Evaluate a detector that is already built on a config's ``test_dataloader``.
 
@@ -109,6 +111,7 @@ def test_detector(
         distributed: As for `train_detector`.
         out: File for the predictions.
         show_dir: Folder for drawings.
+        tta: Whether each image is tested in several versions.
 
     Raises:
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
@@ -116,10 +119,12 @@ def test_detector(
     if distributed:
         launcher = launcher or running_launcher() or "pytorch"
     prepared = prepare_test_config(
-        _raw(cfg), work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, out=out, show_dir=show_dir
-    )
+        _raw(cfg), work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, out=out, show_dir=show_dir,
+        tta=tta,
+    )  # fmt: skip
     prepared.load_from = None if checkpoint is None else str(existing(checkpoint))
     give_preprocessor(model, prepared)
+    model = augmented(model, prepared) if tta else model
     if not distributed or running_launcher():
         return run_test(prepared, model)
     run: Run = run_in_children(run_test, prepared, model, processes=count_processes(distributed))

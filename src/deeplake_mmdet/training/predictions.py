@@ -11,6 +11,8 @@ from deeplake_mmdet.evaluation import check_target
 
 __all__ = ["draw_predictions", "keep_predictions"]
 
+_STOCK = "DetVisualizationHook"
+
 
 def keep_predictions(cfg: Config, file: str | Path) -> None:
     """Have the test run of a config write its predictions to a file, beside its scores.
@@ -29,14 +31,18 @@ def keep_predictions(cfg: Config, file: str | Path) -> None:
 
 
 def draw_predictions(cfg: Config, folder: str | Path) -> None:
-    """Have MMDetection's own hook draw every tested image, truth (if loaded) beside predictions.
+    """Have every tested image drawn, truth (if loaded) beside predictions.
+
+    MMDetection's hook does it in its `LakeVisualizationHook` form; another one that the config has stays.
 
     Args:
         cfg: Changed in place.
         folder: Where the drawings go.
     """
     hooks = cfg.setdefault("default_hooks", {})
-    hook = dict(hooks.get("visualization") or {"type": "mmdet.DetVisualizationHook"})
+    hook = dict(hooks.get("visualization") or {"type": _STOCK})
+    if str(hook.get("type")).removeprefix("mmdet.") == _STOCK:
+        hook["type"] = "deeplake_mmdet.LakeVisualizationHook"
     hook.update(draw=True, test_out_dir=str(Path(folder).expanduser().absolute()))
     hooks["visualization"] = hook
     drawing = {"type": "mmdet.DetLocalVisualizer", "vis_backends": [{"type": "LocalVisBackend"}]}

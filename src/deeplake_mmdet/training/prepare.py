@@ -13,6 +13,7 @@ from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
 from deeplake_mmdet.training.keeping import keep_run_state
 from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
+from deeplake_mmdet.training.tta import augment_tests
 
 __all__ = ["check_trains", "existing", "prepare_config", "prepare_test_config"]
 
@@ -60,6 +61,7 @@ def prepare_test_config(
     launcher: str | None = None,
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
+    tta: bool = False,
 ) -> Config:
     """The same for a test run.
 
@@ -70,6 +72,7 @@ def prepare_test_config(
         launcher: Likewise.
         out: File for the predictions.
         show_dir: Folder for drawings.
+        tta: Whether images come in several versions; see `augment_tests`.
 
     Raises:
         DeepLakeMMDetError: The config cannot be used, or has nothing to test on.
@@ -86,6 +89,8 @@ def prepare_test_config(
         keep_predictions(cfg, out)
     if show_dir is not None:
         draw_predictions(cfg, show_dir)
+    if tta:
+        augment_tests(cfg)
     return cfg
 
 

@@ -17,6 +17,7 @@ from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
+from deeplake_mmdet.training.tta import augmented, check_merges
 
 __all__ = ["run_test", "run_training", "test", "train"]
 
@@ -79,6 +80,7 @@ def test(
     processes: bool | int | None = None,
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
+    tta: bool = False,
 ) -> Run:
     """Evaluate a checkpoint on the config's ``test_dataloader``.
 
@@ -87,16 +89,22 @@ def test(
     Args:
         checkpoint: File written by `train`.
         out: Also write the predictions to this ``.json`` (COCO results) or ``.parquet`` file.
-        show_dir: Also draw every image with its predictions into this folder.
+        show_dir: Also draw every image with its predictions into this folder; in one process only.
+        tta: Test each image in the versions of the config's ``tta_pipeline``, else as it is and flipped, and
+            have its ``tta_model`` merge what is found, else non-maximum suppression at an IoU of 0.5. For
+            boxes only.
 
     Raises:
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
     started = _launcher(launcher, processes)
     cfg = prepare_test_config(
-        config, work_dir=work_dir, cfg_options=cfg_options, launcher=started, out=out, show_dir=show_dir
-    )
+        config, work_dir=work_dir, cfg_options=cfg_options, launcher=started, out=out, show_dir=show_dir,
+        tta=tta,
+    )  # fmt: skip
     cfg.load_from = str(existing(checkpoint))
+    if tta and cfg.get("model"):
+        cfg.model = augmented(cfg.model, cfg)
     return _start(run_test, cfg, processes)
 
 
@@ -130,6 +138,7 @@ def run_test(cfg: Config, model: Any = None) -> Run:
         model: A detector; the config's otherwise.
     """
     runner = make_runner(cfg, model, only_test=True)
+    check_merges(runner.model)
     metrics = runner.test()
     write_skipped_rows(runner)
     return finished(runner, runner.test_loop, metrics)

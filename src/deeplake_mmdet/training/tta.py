@@ -1,0 +1,102 @@
+"""Test-time augmentation: each image is tested in several versions, and what is found is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from mmdet.registry import MODELS
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel
+from mmengine.registry import DefaultScope
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.training.mask_check import predicts_masks
+
+__all__ = ["augment_tests", "augmented", "check_merges"]
+
+# As MMDetection's own test tool has them where a config says nothing.
+_MODEL = {
+    "type": "DetTTAModel",
+    "tta_cfg": {"nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 100},
+}
+_FLIPS = [{"type": "RandomFlip", "prob": 1.0}, {"type": "RandomFlip", "prob": 0.0}]
+_META = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
+_FLIP_META = ("flip", "flip_direction")
+
+
+def augment_tests(cfg: Config) -> None:
+    """Have the test data of a config come in the versions of its ``tta_pipeline``; else as it is and flipped.
+
+    Args:
+        cfg: Changed in place, ``tta_model`` included; its ``model`` is not.
+
+    Raises:
+        ConfigError: It has no ``tta_pipeline``, and its test pipeline does not end with PackDetInputs.
+    """
+    if not cfg.get("tta_model"):
+        cfg.tta_model = deepcopy(_MODEL)
+        print_log(f"The config has no tta_model: {_MODEL} merges", "current")
+    given = cfg.get("tta_pipeline")
+    if not given:
+        print_log("The config has no tta_pipeline: images are tested as they are and flipped", "current")
+    for dataset in _with_pipelines(cfg.test_dataloader["dataset"]):
+        dataset["pipeline"] = deepcopy(given) if given else _flipped(dataset["pipeline"])
+
+
+def augmented(model: Any, cfg: Config) -> Any:
+    """A detector, or its config, inside of what merges its predictions.
+
+    Args:
+        model: A detector that is built, or the ``model`` of a config.
+        cfg: After `augment_tests`.
+    """
+    if isinstance(model, Mapping):
+        return ConfigDict({**cfg.tta_model, "module": model})
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        return MODELS.build({**cfg.tta_model, "module": model})
+
+
+def check_merges(model: Any) -> None:
+    """Refuse a detector whose predictions MMDetection does not merge.
+
+    Args:
+        model: As the runner has it; nothing is said of models that are not augmented.
+
+    Raises:
+        ConfigError: It predicts masks.
+    """
+    while not isinstance(model, BaseTTAModel):
+        model = getattr(model, "module", None)
+        if model is None:
+            return
+    if predicts_masks(model.module):
+        raise ConfigError(
+            "Test-time augmentation merges boxes, and this model predicts masks",
+            where="argument tta of the test run",
+            advice="test without it",
+        )
+
+
+def _with_pipelines(dataset: Any) -> Iterator[Any]:
+    if "pipeline" in dataset:
+        yield dataset
+    if "dataset" in dataset:
+        yield from _with_pipelines(dataset["dataset"])
+    for inner in dataset.get("datasets") or ():
+        yield from _with_pipelines(inner)
+
+
+def _flipped(pipeline: Any) -> list[Any]:
+    *steps, pack = deepcopy(list(pipeline)) or [{}]
+    if str(pack.get("type", "")).removeprefix("mmdet.") != "PackDetInputs":
+        raise ConfigError(
+            "The flipped version of an image cannot be packed: the pipeline does not end with PackDetInputs",
+            where="config key 'test_dataloader.dataset.pipeline'",
+            advice="write a tta_pipeline",
+        )
+    known = [name for name in pack.get("meta_keys", _META) if name not in _FLIP_META]
+    pack["meta_keys"] = (*known, *_FLIP_META)
+    return [*steps, {"type": "TestTimeAug", "transforms": [deepcopy(_FLIPS), [pack]]}]

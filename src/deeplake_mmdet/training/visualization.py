@@ -1,0 +1,95 @@
+"""Pictures of what a test run found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import torch
+from mmdet.engine.hooks import DetVisualizationHook
+from mmengine.dist import get_world_size
+from mmengine.fileio import get
+from mmengine.structures import InstanceData
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import LakeView, find_view, parse_uri
+from deeplake_mmdet.registry import HOOKS
+from deeplake_mmdet.training.skipped import lakes_inside
+
+__all__ = ["LakeVisualizationHook"]
+
+
+@HOOKS.register_module()
+class LakeVisualizationHook(DetVisualizationHook):
+    """MMDetection's hook, for test runs on lakes: each image has a picture of its own, and its own truth.
+
+    A picture is named after the image's row: ``00000012.jpg``, and ``lake1.00000012.jpg`` if several lakes
+    are tested, which are numbered as in files of predictions. MMDetection's hook would draw rows of the same
+    number over each other. Truth beside the predictions is what the pipeline loads; the boxes of the lake
+    where test-time augmentation has flipped what was loaded.
+
+    Args:
+        options: Those of MMDetection's hook.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._numbers: dict[str, int] = {}
+
+    def before_test(self, runner: Any) -> None:
+        """Number the lakes.
+
+        Raises:
+            ConfigError: There are other processes, whose pictures MMDetection does not draw.
+        """
+        if self.draw and self.test_out_dir is not None and get_world_size() > 1:
+            raise ConfigError(
+                "Pictures are drawn by one process alone: those of the others' images would be missing",
+                where="argument show_dir of the test run",
+                advice="draw in a run of one process",
+            )
+        keys = sorted({lake.view.key for lake in lakes_inside(runner.test_loop.dataloader.dataset)})
+        self._numbers = {key: number for number, key in enumerate(keys)}
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
+        """Draw a batch.
+
+        Args:
+            runner: Of the test run.
+            batch_idx: Of the batch, from 0.
+            data_batch: Not used.
+            outputs: Samples with predictions, in pixels of the stored images.
+        """
+        if not self.draw or self.test_out_dir is None or not self._numbers:
+            super().after_test_iter(runner, batch_idx, data_batch, outputs)
+            return
+        folder = Path(runner.work_dir) / runner.timestamp / self.test_out_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        for sample in outputs:
+            self._test_index += 1
+            key, _, row = parse_uri(sample.img_path)
+            name = Path(sample.img_path).name
+            if len(self._numbers) > 1:
+                name = f"lake{self._numbers[key]}.{name}"
+            if sample.get("flip") is not None and "gt_instances" in sample:
+                sample = sample.clone()
+                sample.gt_instances = _truth(find_view(key), row)
+            self._visualizer.add_datasample(
+                name if self.show else "test_img",
+                mmcv.imfrombytes(get(sample.img_path), channel_order="rgb"),
+                data_sample=sample,
+                show=self.show,
+                wait_time=self.wait_time,
+                pred_score_thr=self.score_thr,
+                out_file=str(folder / name),
+                step=self._test_index,
+            )
+
+
+def _truth(view: LakeView, row: int) -> InstanceData:
+    labels = torch.from_numpy(view.labels[view.table.span(row)].copy())
+    boxes = torch.as_tensor(view.table.xyxy(row)).reshape(-1, 4).float()
+    kept = labels >= 0  # of classes that are selected
+    return InstanceData(bboxes=boxes[kept], labels=labels[kept])
