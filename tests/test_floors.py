@@ -14,7 +14,7 @@ import deeplake_mmdet
 ROOT = Path(deeplake_mmdet.__file__).parent
 FLOORS = (
     *("cli", "demo", "training", "report", "config", "legacy", "evaluation", "loading", "dataset", "backend"),
-    *("pipeline_steps", "decoding", "resizing", "flipping", "twins", "transfer", "formats"),
+    *("pipeline_steps", "determinism", "decoding", "resizing", "flipping", "twins", "transfer", "formats"),
     *("lake", "models", "ops", "registry", "environment", "errors"),
 )
 # A room that is one file may have neighbours, private to it.
@@ -122,3 +122,10 @@ def test_every_public_name_can_be_had():
     for name in deeplake_mmdet.__all__:
         assert getattr(deeplake_mmdet, name) is not None
     assert set(dir(deeplake_mmdet)) == set(deeplake_mmdet.__all__)
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """Pytest collects a folder without ``__init__.py`` by its files' names alone."""
+    tests = Path(__file__).parent
+    names = [file.name for file in tests.rglob("test_*.py") if not (file.parent / "__init__.py").exists()]
+    assert sorted(names) == sorted(set(names))
