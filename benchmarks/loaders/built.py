@@ -32,11 +32,16 @@ def build_loader(spec: dict[str, Any]) -> Any:
 
     Args:
         spec: With ``side`` ('stock', or else ours), ``set`` or ``lake``, ``pipeline``, ``workers``, and for
-            ours ``mode``, ``extra`` (arguments of `fast_loader`), ``endpoint`` and ``cache``.
+            ours ``mode``, ``extra`` (arguments of `fast_loader`), ``endpoint``, ``cache`` and ``rank`` (which
+            one, and of how many).
     """
     from mmengine.runner import Runner
 
-    return Runner.build_dataloader(_config(spec), seed=0)
+    loader = Runner.build_dataloader(_config(spec), seed=0)
+    if "rank" in spec:
+        sampler = loader.batch_sampler.sampler
+        sampler.rank, sampler.ranks = spec["rank"]
+    return loader
 
 
 def _config(spec: dict[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from loaders.rounds import Contestant, Rounds, interval
 from loaders.window import Window
 from s3_server import BUCKET, Server, s3_server
 
-__all__ = ["KEYS", "remote", "shared_cores"]
+__all__ = ["KEYS", "ranks", "remote", "shared_cores"]
 
 # R3: latency in ms, and the share of the local rate that is to be reached.
 _TARGETS = {0: 0.97, 20: 0.97, 50: 0.95, 100: 0.95}
 _WARM_UP = 30
+_RANKS = (1, 2, 4, 8)
 _FIRST_ROWS = 100_000
 # The server takes any; Deep Lake wants some.
 KEYS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret"}
@@ -32,6 +33,33 @@ def remote(plan: Plan) -> None:
         _passes(plan, made, server)
         _second_pass(plan, made, server)
         _first_batch(plan, server)
+
+
+def ranks(plan: Plan) -> None:
+    """What all ranks of a distributed run ask of the storage together in a pass, without a cache."""
+    made = _bench_set(plan)
+    lines: list[Line] = []
+    with s3_server(plan.root) as server:
+        for count in _RANKS:
+            each = [
+                ours_at(
+                    plan, made, server, 0, name=f"rank {rank} of {count}", cores=plan.cores,
+                    rank=[rank, count], window=asdict(Window(warm_up=1, passes=1)),
+                )
+                for rank in range(count)
+            ]  # fmt: skip
+            found = plan.run(each, rounds=1, quick_rounds=1)
+            if found.failures:
+                plan.finish("ranks", f"{count} ranks", [Line("could not run")], found)
+                continue
+            passes = [found.results[one.name][0]["passes"][0] for one in each]
+            requests = sum(done["served"]["requests"] for done in passes) / made.rows
+            sent = sum(done["served"]["bytes"] for done in passes) / made.image_bytes
+            lines += [
+                Line(f"{count} ranks: requests for each image", "", requests, 0.03, at_least=False),
+                Line(f"{count} ranks: bytes / bytes of images", "", sent, 1.15, at_least=False),
+            ]
+    plan.finish("ranks", "Requests and bytes of all ranks together", lines, found)
 
 
 def shared_cores(plan: Plan) -> None:

@@ -97,7 +97,7 @@ def mixed_dataset(path: Path | str) -> dict[str, Any]:
 
 def loader_of(dataset: dict[str, Any], mode: str, workers: int, **options: Any) -> Any:
     """A loader as MMEngine builds it from a `fast_loader` config; ``batch_size`` 4, grouped by aspect."""
-    extra = {key: options.pop(key) for key in ("shuffle", "even") if key in options}
+    extra = {key: options.pop(key) for key in ("shuffle", "window", "even") if key in options}
     config = {
         "batch_size": 4,
         "num_workers": workers,

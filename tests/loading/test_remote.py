@@ -85,6 +85,47 @@ def test_a_pass_fetches_every_chunk_once(remote: Any, threads: int) -> None:
     loader.dataset.close()
 
 
+def asked_by_ranks(
+    source: dict[str, Any], proxy: Proxy, ranks: int, **options: Any
+) -> tuple[list[int], int, int]:
+    """Rows that all ranks get in a pass; requests for images and bytes that it takes."""
+    rows, requests, sent = [], 0, 0
+    for rank in range(ranks):
+        loader = loader_of(dataset_of(source, LIGHT), "threads", 2, **options)
+        sampler = loader.batch_sampler.sampler
+        sampler.rank, sampler.ranks = rank, ranks
+        assert len(sampler.blocks.ids) == IMAGES  # a request or two of their own
+        loader.dataset.lakes[0].view.close()
+        before = proxy.counts()
+        rows += rows_of(loader)
+        after = proxy.counts()
+        asked = [entry for entry in after.log[before.requests :] if "_deeplake_log" not in entry]
+        requests += len([entry for entry in asked if entry.startswith("GET")])
+        sent += after.bytes_out - before.bytes_out
+        loader.dataset.close()
+    return rows, requests, sent
+
+
+def test_ranks_evaluate_chunks_of_their_own(remote: Any) -> None:
+    """Each chunk is fetched once, but for the one that lies across two ranks' parts: whole or by few rows."""
+    source, proxy, _ = remote
+    options = {"sampler": {"type": "DefaultSampler", "shuffle": False}, "even": False}
+    _, alone, bytes_alone = asked_by_ranks(source, proxy, 1, **options)
+    rows, together, bytes_together = asked_by_ranks(source, proxy, 2, **options)
+    assert rows == list(range(IMAGES))
+    assert together <= alone + 0.4 * IMAGES / alone
+    assert bytes_together <= bytes_alone + 1.1 * 8 * 2**20
+
+
+def test_ranks_train_on_chunks_of_their_own(remote: Any) -> None:
+    """Five chunks in two lanes are no even share: some rows of a third lane's chunk come one by one."""
+    source, proxy, size = remote
+    rows, requests, sent = asked_by_ranks(source, proxy, 2, shuffle="chunk", window=2)
+    assert sorted(rows) == list(range(IMAGES))
+    assert requests <= 0.35 * IMAGES
+    assert sent <= 1.4 * size
+
+
 def test_the_samples_are_those_of_the_local_lake(remote: Any, big_lake: Path) -> None:
     source, _, _ = remote
     ways = {

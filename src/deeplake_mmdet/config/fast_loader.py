@@ -31,6 +31,7 @@ def fast_loader(
     mode: str = "auto",
     *,
     shuffle: str | None = None,
+    window: int = 8,
     even: bool = True,
 ) -> dict[str, Any]:
     """Put feed, sampler and collate of this package into a dataloader's config.
@@ -45,6 +46,8 @@ def fast_loader(
             lakes without a cache, whose chunks are then fetched once for all, else processes.
         shuffle: How to shuffle where the config's sampler does: ``'full'``, or ``'chunk'`` to keep
             neighbouring rows near each other; the latter for remote lakes if not given.
+        window: With ``shuffle='chunk'``: how many chunks are mixed. If it is a multiple of the number of
+            ranks, each rank fetches chunks of its own.
         even: All ranks get the same number of batches. For evaluation with metrics of this package False lets
             each image be scored once.
 
@@ -55,7 +58,7 @@ def fast_loader(
         ConfigError: Mode, ``shuffle`` or a number is none of those possible.
     """
     loader = copy.deepcopy(dict(dataloader))
-    _check(loader, mode, shuffle)
+    _check(loader, mode, shuffle, window)
     lakes = list(_lakes(loader.get("dataset")))
     dataset_type = _name(loader.get("dataset"))
     if not lakes or dataset_type == _FEED:
@@ -89,6 +92,7 @@ def fast_loader(
         sampler={
             "type": "deeplake_mmdet.LakeSampler",
             "shuffle": (shuffle or ("chunk" if remote else "full")) if shuffled else False,
+            "window": window,
             "infinite": _name(sampler) == "InfiniteSampler",
         },
         batch_sampler={
@@ -115,7 +119,7 @@ def _has_cuda() -> bool:
     return bool(is_cuda_available())
 
 
-def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
+def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None, window: int) -> None:
     if mode not in MODES:
         raise ConfigError(
             f"There is no loader mode {mode!r}",
@@ -125,6 +129,12 @@ def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None) -> None:
     if shuffle not in (None, "full", "chunk"):
         raise ConfigError(
             f"shuffle is {shuffle!r}", where="argument 'shuffle'", advice="use 'full' or 'chunk'"
+        )
+    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        raise ConfigError(
+            f"window is {window!r}, not a whole number from 1",
+            where="argument 'window'",
+            advice="give the number of chunks to mix",
         )
     for key, least in (("batch_size", 1), ("num_workers", 0)):
         value = loader.get(key, least)

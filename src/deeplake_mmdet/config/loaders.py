@@ -57,12 +57,12 @@ def _options(cfg: Config) -> dict[str, Any] | None:
         return {}
     if isinstance(asked, str):
         asked = {"mode": asked}
-    known = ("mode", "shuffle")
+    known = ("mode", "shuffle", "window")
     if not isinstance(asked, Mapping) or set(asked) - set(known):
         raise ConfigError(
             f"fast_loader is {asked!r}",
             where=f"config key {KEY!r}",
-            advice=f"use 'off', one of {', '.join(map(repr, MODES))}, or a dict with {' and '.join(known)}",
+            advice=f"use 'off', one of {', '.join(map(repr, MODES))}, or a dict with {', '.join(known)}",
         )
     return dict(asked)
 

@@ -17,36 +17,38 @@ from deeplake_mmdet.loading.blocks import BlockMap
 from deeplake_mmdet.loading.resting import to_rest
 from deeplake_mmdet.loading.statistics import Statistics
 
-__all__ = ["BlockReader", "pays_off"]
+__all__ = ["BlockReader", "blocks_to_read"]
 
 Cell = bytes | ImageError
 _CONNECTIONS = 4
 _AHEAD = 4  # blocks that may be on their way, or wait for their first use
 _MOST_OPEN_BYTES = 512 * 10**6
 _USUAL_BYTES = 8 * 10**6  # of a chunk
-_LEAST_USE = 0.5
+_LEAST_USE = 0.4  # less than the half that a block has if two ranks share it
 
 
-def pays_off(blocks: BlockMap, plan: NDArray[np.integer[Any]]) -> bool:
-    """Whether reading whole blocks is the better way for a plan.
+def blocks_to_read(blocks: BlockMap, plan: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Blocks that are better read as a whole for a plan than row by row: those of which it wants most rows.
 
-    It is not if most of a block's rows are left out, or if more blocks were in use at a time than memory
-    should hold.
+    None, if more of them were in use at a time than memory should hold.
 
     Args:
         blocks: The blocks.
         plan: Indices in the order in which they will be asked for.
     """
+    none = np.zeros(0, np.int64)
     if not len(plan) or not blocks.lakes or not all(lake.view.has_encoded_images for lake in blocks.lakes):
-        return False
+        return none
     found, first, counts = np.unique(blocks.ids[plan], return_index=True, return_counts=True)
     last = len(plan) - 1 - np.unique(blocks.ids[plan][::-1], return_index=True)[1]
-    rows = sum(span[2] - span[1] for block in found if (span := blocks.span(int(block))) is not None)
+    spans = [blocks.span(int(block)) for block in found]
+    rows = np.array([np.inf if span is None else span[2] - span[1] for span in spans])
+    chosen = counts >= _LEAST_USE * rows
     changes = np.zeros(len(plan) + 1, np.int64)
-    np.add.at(changes, first, 1)
-    np.add.at(changes, last + 1, -1)
+    np.add.at(changes, first[chosen], 1)
+    np.add.at(changes, last[chosen] + 1, -1)
     most_open = int(np.cumsum(changes).max())
-    return bool(counts.sum() >= _LEAST_USE * rows and (most_open + _AHEAD) * _USUAL_BYTES <= _MOST_OPEN_BYTES)
+    return found[chosen] if (most_open + _AHEAD) * _USUAL_BYTES <= _MOST_OPEN_BYTES else none
 
 
 class BlockReader:
@@ -57,7 +59,8 @@ class BlockReader:
 
     Args:
         blocks: The blocks.
-        plan: Indices in the order in which they will be asked for, see `pays_off`.
+        plan: Indices in the order in which they will be asked for.
+        chosen: The blocks to read as a whole, from `blocks_to_read`.
         statistics: Counters.
     """
 
@@ -65,11 +68,13 @@ class BlockReader:
         self,
         blocks: BlockMap,
         plan: NDArray[np.integer[Any]],
+        chosen: NDArray[np.int64],
         statistics: Statistics,
     ) -> None:
         self._blocks = blocks
         self._statistics = statistics
         ids = blocks.ids[plan]
+        ids = ids[np.isin(ids, chosen)]
         found, first, counts = np.unique(ids, return_index=True, return_counts=True)
         self._coming: list[int] = found[np.argsort(first, kind="stable")].tolist()[::-1]
         self._uses: dict[int, int] = dict(zip(found.tolist(), counts.tolist(), strict=True))
@@ -92,8 +97,10 @@ class BlockReader:
         places = [self._blocks.of_row(lake, row) for lake, row in wanted]
         with self._lock:
             for block in places:
+                if block not in self._uses:
+                    continue
                 self._touched.add(block)
-                if block not in self._open and block in self._uses:
+                if block not in self._open:
                     self._start(block)
             futures = {block: self._open.get(block) for block in places}
             self._advance_locked()

@@ -17,7 +17,7 @@ from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading.arena import new_arena
-from deeplake_mmdet.loading.block_reader import BlockReader, pays_off
+from deeplake_mmdet.loading.block_reader import BlockReader, blocks_to_read
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
 from deeplake_mmdet.loading.interpreter import share_interpreter
 from deeplake_mmdet.loading.memory import keep_freed_memory
@@ -139,8 +139,10 @@ class Feed:
         Remote lakes are then read by blocks of neighbouring rows, if the order lets that pay off.
         """
         self._drop_blocks()
-        if self.threads and self.is_remote and pays_off(sampler.blocks, indices):
-            self._blocks = BlockReader(sampler.blocks, indices, self.statistics)
+        if self.threads and self.is_remote:
+            chosen = blocks_to_read(sampler.blocks, indices)
+            if len(chosen):
+                self._blocks = BlockReader(sampler.blocks, indices, chosen, self.statistics)
 
     def announce(self, items: Sequence[Item]) -> None:
         """Work for a batch that will be asked for later, if this process does such work."""

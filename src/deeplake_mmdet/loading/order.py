@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batches", "cut_into_batches", "order_of_pass", "part_of_rank", "resume_batches", "shares_of_rank"]
+from deeplake_mmdet.loading.lanes import Order, in_lanes
+
+__all__ = ["Batches", "count_batches", "cut_into_batches", "order_of_pass", "resume_batches"]
 
 Indices = NDArray[np.integer[Any]]
 Stretch = tuple[int, int, int]
@@ -23,10 +25,12 @@ class Batches:
     Attributes:
         indices: All indices, batch after batch, shape (n,).
         bounds: Batch i is ``indices[bounds[i]:bounds[i + 1]]``; shape (number of batches + 1,).
+        lanes: Of the `Order` that was cut.
     """
 
     indices: Indices
     bounds: NDArray[np.int64]
+    lanes: Indices | None = None
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -43,32 +47,26 @@ def order_of_pass(
     shuffle: bool,
     blocks: NDArray[np.integer[Any]] | None = None,
     window: int = 8,
-) -> Indices:
+) -> Order:
     """The order in which one pass visits all indices.
-
-    With ``blocks``, neighbours stay near each other: blocks come in random order, and each index is moved
-    back by a random part of ``window`` blocks. At any time the indices in use then belong to little more than
-    ``window`` blocks, each of which is needed for one stretch of time only.
 
     Args:
         length: Number of indices.
         seed: The run's.
         pass_: Number of the pass, from 0.
         shuffle: False for ascending order.
-        blocks: Block of every index, shape (length,), numbered from 0.
+        blocks: Block of every index, shape (length,), numbered from 0: neighbours then stay near each other,
+            see `in_lanes`.
         window: Number of blocks to mix.
     """
     kind: Any = np.int32 if length < 2**31 else np.int64
-    if not shuffle:
-        return np.arange(length, dtype=kind)
+    if not shuffle or not length:
+        return Order(np.arange(length, dtype=kind))
     random = np.random.Generator(np.random.PCG64([seed, pass_]))
     if blocks is None:
-        return random.permutation(np.arange(length, dtype=kind))
-    if not length:
-        return np.arange(0, dtype=kind)
-    turn = random.permutation(int(blocks.max()) + 1)[blocks]
-    ordered: Indices = np.argsort(turn + window * random.random(length), kind="stable").astype(kind)
-    return ordered
+        return Order(random.permutation(np.arange(length, dtype=kind)))
+    order = in_lanes(blocks, window, random)
+    return Order(order.indices.astype(kind), order.lanes)
 
 
 def cut_into_batches(
@@ -148,30 +146,3 @@ def count_batches(length: int, done: Sequence[Stretch], size: int, *, least: int
     for earlier, count, lowest in done:
         length = length - count * earlier if count < cut(earlier, lowest) else 0
     return sum(stretch[1] for stretch in done) + (length // size if drop_last else cut(size, least))
-
-
-def part_of_rank(batch: Indices, rank: int, ranks: int) -> Indices:
-    """The share of one rank in a batch; shares differ by one index at most."""
-    return batch[len(batch) * rank // ranks : len(batch) * (rank + 1) // ranks]
-
-
-def shares_of_rank(batches: Batches, skip: int, rank: int, ranks: int) -> Indices:
-    """All that one rank gets of batches, in turn.
-
-    Args:
-        batches: Batches of all ranks; all but the last two of one size.
-        skip: Number of batches to leave out at the front.
-        rank: The rank.
-        ranks: Number of ranks.
-    """
-    if ranks == 1:
-        return batches.indices[batches.bounds[min(skip, len(batches))] :]
-    alike = max(len(batches) - 2, skip)
-    size = int(batches.bounds[1] - batches.bounds[0]) if len(batches) else 0
-    first, last = batches.bounds[min(skip, len(batches))], batches.bounds[min(alike, len(batches))]
-    shares: list[Any] = []
-    if last > first:
-        table = batches.indices[first:last].reshape(-1, size)
-        shares.append(table[:, size * rank // ranks : size * (rank + 1) // ranks].ravel())
-    shares += [part_of_rank(batches[number], rank, ranks) for number in range(alike, len(batches))]
-    return np.concatenate(shares) if shares else batches.indices[:0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,15 @@ from torch.utils.data import Sampler
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading.blocks import BlockMap, map_blocks
+from deeplake_mmdet.loading.lanes import Order, in_stretches
 from deeplake_mmdet.loading.order import (
     Batches,
     Stretch,
     count_batches,
-    cut_into_batches,
     order_of_pass,
-    part_of_rank,
     resume_batches,
-    shares_of_rank,
 )
+from deeplake_mmdet.loading.sharing import part_of_rank, shares_of_rank
 from deeplake_mmdet.loading.wrappers import is_upright
 from deeplake_mmdet.registry import DATA_SAMPLERS
 
@@ -55,7 +55,8 @@ class LakeSampler(Sampler[int]):
         shuffle: ``'full'`` (or True) for any order with equal chance; ``'chunk'`` to keep neighbouring rows
             near each other, so that each stretch of a remote lake is fetched once; False for ascending order.
         seed: Seed of the run; of chance, the same on all ranks, if None.
-        window: For ``'chunk'``: number of blocks of neighbouring rows to mix.
+        window: For ``'chunk'``: number of blocks of neighbouring rows to mix. If it is a multiple of the
+            number of ranks, each rank reads blocks of its own.
         infinite: Begin the next pass when one ends, for iteration-based training.
 
     Raises:
@@ -103,7 +104,7 @@ class LakeSampler(Sampler[int]):
         if hasattr(self.dataset, "bind_seed"):
             self.dataset.bind_seed(self.seed)
 
-    def order(self, pass_: int) -> NDArray[np.integer[Any]]:
+    def order(self, pass_: int) -> Order:
         """All indices in the order of a pass, for all ranks together."""
         blocks = self.blocks.ids if self.shuffle == "chunk" else None
         return order_of_pass(
@@ -123,7 +124,7 @@ class LakeSampler(Sampler[int]):
         return self._blocks
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.order(self.pass_)[self.rank :: self.ranks].tolist())
+        return iter(self.order(self.pass_).indices[self.rank :: self.ranks].tolist())
 
     def __len__(self) -> int:
         return len(range(self.rank, len(self.dataset), self.ranks))
@@ -201,6 +202,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         window = self.sampler.window if self.sampler.shuffle == "chunk" else None
         return {
             "shuffle": self.sampler.shuffle,
+            "mixing": None if window is None else "lanes",  # another name for each other way to mix
             "window": window,
             "group_by_aspect": self._groups is not None,
         }
@@ -259,7 +261,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         """Batches of this rank in the present pass, those used before a resume included."""
         batches, skip = self._batches(self.sampler.pass_)
         count = len(batches)
-        if count and not len(self._share(batches[count - 1])):
+        if count and not len(self._share(batches, count - 1)):
             count -= 1
         return count - skip + self.used
 
@@ -297,17 +299,18 @@ class LakeBatchSampler(Sampler[list[Item]]):
             if plan is not None and not self.workers:
                 plan(self.sampler, shares_of_rank(batches, skip, self.sampler.rank, self.sampler.ranks))
             for number in range(skip, len(batches)):
-                share = self._share(batches[number])
+                share = self._share(batches, number)
                 if len(share):
                     yield Batch([(pass_, index) for index in share.tolist()])
             if not self.sampler.infinite or not (len(batches) or self._done_now(pass_)):
                 return
             pass_ += 1
 
-    def _share(self, batch: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-        share = part_of_rank(batch, self.sampler.rank, self.sampler.ranks)
+    def _share(self, batches: Batches, number: int) -> NDArray[np.integer[Any]]:
+        share = part_of_rank(batches, number, self.sampler.rank, self.sampler.ranks)
         if len(share) or not self.even:
             return share
+        batch = batches[number]
         if not self._repeated:
             self._repeated = True
             print_log(
@@ -316,6 +319,12 @@ class LakeBatchSampler(Sampler[list[Item]]):
                 30,
             )
         return batch[self.sampler.rank % len(batch) :][:1]
+
+    def _order(self, pass_: int) -> Order:
+        if self.even or self.sampler.shuffle:
+            return self.sampler.order(pass_)
+        # Each rank evaluates neighbours, so that it reads a remote lake's chunks of its own.
+        return in_stretches(len(self.sampler.dataset), self.sampler.ranks)
 
     def _done_now(self, pass_: int) -> list[Stretch]:
         return self._done if pass_ == self._done_pass else []
@@ -326,9 +335,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         if self._cut is None or self._cut[0] != key:
             options: dict[str, Any] = {"groups": self._groups, "drop_last": self.drop_last}
             options["least"] = self.least
-            order = self.sampler.order(pass_)
-            if not done:
-                self._cut = key, cut_into_batches(order, self.total_size, **options), 0
-            else:
-                self._cut = key, *resume_batches(order, done, self.total_size, **options)
+            order = self._order(pass_)
+            batches, skip = resume_batches(order.indices, done, self.total_size, **options)
+            self._cut = key, replace(batches, lanes=order.lanes), skip
         return self._cut[1], self._cut[2]

@@ -73,9 +73,9 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         found.append(f"the dataset has {now['length']} samples, had {saved['length']}")
     if now["order"] is not None and saved["order"] is not None:
         found += [
-            f"{name} is {value!r}, was {saved['order'][name]!r}"
+            f"{name} is {value!r}, was {saved['order'].get(name)!r}"
             for name, value in now["order"].items()
-            if saved["order"][name] != value
+            if saved["order"].get(name) != value
         ]
         if saved["seed"] != now["seed"]:
             found.append(f"the seed is {now['seed']}, was {saved['seed']}")

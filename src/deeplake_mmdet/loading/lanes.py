@@ -1,0 +1,66 @@
+"""Lanes: blocks of neighbouring rows one after the other, several lanes side by side, a rank to each."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Order", "in_lanes", "in_stretches"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a pass over a dataset.
+
+    Attributes:
+        indices: All indices, in that order; shape (n,).
+        lanes: Lane of every index, by index; shape (n,). None where ranks may share as it comes.
+    """
+
+    indices: NDArray[np.integer[Any]]
+    lanes: NDArray[np.integer[Any]] | None = None
+
+
+def in_lanes(blocks: NDArray[np.integer[Any]], window: int, random: np.random.Generator) -> Order:
+    """A random order in which every block is in use for one stretch of time, and few are at a time.
+
+    Blocks come in random order, each in the lane that ends first, and the rows of a block in random order.
+    The lanes take turns, a row each: ranks that have lanes of their own have blocks of their own. Lanes
+    begin one after the other, so that not all of them need their next blocks at the same time.
+
+    Args:
+        blocks: Block of every index, shape (n,), numbered from 0.
+        window: Number of lanes, which is the number of blocks in use at a time.
+        random: Where chance comes from.
+    """
+    sizes = np.bincount(blocks)
+    turns = random.permutation(len(sizes))
+    delay = len(blocks) / max(np.count_nonzero(sizes), 1) / window
+    ends = [(int(lane * delay), lane) for lane in range(window)]
+    begins, lanes = np.zeros(len(sizes), np.int64), np.zeros(len(sizes), np.min_scalar_type(window))
+    for block in np.argsort(turns).tolist():
+        begin, lane = ends[0]
+        begins[block], lanes[block] = begin, lane
+        heapq.heapreplace(ends, (begin + int(sizes[block]), lane))
+    by_block = np.lexsort((random.random(len(blocks)), blocks))
+    places = np.arange(len(blocks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    held = blocks[by_block]
+    times = (begins[held] + places) * window + lanes[held]
+    return Order(by_block[np.argsort(times)], lanes[blocks])
+
+
+def in_stretches(length: int, count: int) -> Order:
+    """Ascending order for ranks that each have a stretch of neighbouring indices, in turns.
+
+    Args:
+        length: Number of indices.
+        count: Number of ranks.
+    """
+    bounds = length * np.arange(count + 1) // count
+    lanes = np.repeat(np.arange(count), np.diff(bounds))
+    times = (np.arange(length) - bounds[lanes]) * count + lanes
+    return Order(np.argsort(times), lanes)

@@ -1,0 +1,79 @@
+"""What each rank gets of a batch of all ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.loading.order import Batches
+
+__all__ = ["part_of_rank", "shares_of_rank"]
+
+Indices = NDArray[np.integer[Any]]
+
+
+def part_of_rank(batches: Batches, number: int, rank: int, ranks: int) -> Indices:
+    """The share of one rank in a batch; shares differ by one index at most.
+
+    Lane l belongs to rank l modulo ``ranks``. A rank gets what its lanes have in the batch, as far as its
+    share goes, and something that is left over of other lanes to fill it.
+
+    Args:
+        batches: Batches of all ranks.
+        number: Which of them.
+        rank: The rank.
+        ranks: Number of ranks.
+    """
+    part: Indices = _part(batches[number][None], rank, ranks, batches.lanes)[0]
+    return part
+
+
+def shares_of_rank(batches: Batches, skip: int, rank: int, ranks: int) -> Indices:
+    """All that one rank gets of batches, in turn.
+
+    Args:
+        batches: Batches of all ranks; all but the last two of one size.
+        skip: Number of batches to leave out at the front.
+        rank: The rank.
+        ranks: Number of ranks.
+    """
+    alike = max(len(batches) - 2, skip)
+    size = int(batches.bounds[1] - batches.bounds[0]) if len(batches) else 0
+    first, last = batches.bounds[min(skip, len(batches))], batches.bounds[min(alike, len(batches))]
+    shares: list[Any] = []
+    if last > first:
+        table = batches.indices[first:last].reshape(-1, size)
+        shares.append(_part(table, rank, ranks, batches.lanes).ravel())
+    shares += [part_of_rank(batches, number, rank, ranks) for number in range(alike, len(batches))]
+    return np.concatenate(shares) if shares else batches.indices[:0]
+
+
+def _part(table: Indices, rank: int, ranks: int, lanes: Indices | None) -> Indices:
+    """The same for batches of one size, shape (batches, size)."""
+    bounds = table.shape[1] * np.arange(ranks + 1) // ranks
+    if lanes is not None and ranks > 1:
+        table = np.take_along_axis(table, _dealt(lanes[table] % ranks, bounds), axis=1)
+    return table[:, bounds[rank] : bounds[rank + 1]]
+
+
+def _dealt(homes: Indices, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Columns in such an order that what is at home on rank r comes between ``bounds[r]`` and the next one.
+
+    Args:
+        homes: Rank where each index is at home, shape (batches, size).
+        bounds: Where the share of each rank begins, and the size.
+    """
+    by_home = np.argsort(homes, axis=1, kind="stable")
+    home = np.take_along_axis(homes, by_home, axis=1)
+    columns = np.arange(homes.shape[1])
+    changes = np.where(np.diff(home, axis=1, prepend=-1) != 0, columns, 0)
+    turns = columns - np.maximum.accumulate(changes, axis=1)
+    stays = turns < np.diff(bounds)[home]
+    dealt = np.full(homes.shape, -1)
+    rows = np.nonzero(stays)[0]
+    dealt[rows, (bounds[home] + turns)[stays]] = by_home[stays]
+    # In each row as many are left over as there are places left.
+    dealt[dealt < 0] = by_home[~stays]
+    return dealt
