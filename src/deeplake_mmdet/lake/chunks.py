@@ -11,7 +11,7 @@ __all__ = ["chunk_bounds", "mean_bytes"]
 
 _CHUNK_BYTES = 8 * 10**6  # what Deep Lake fills its chunks up to
 _LEAST_BYTES = 4 * 10**6  # smaller neighbours are taken together
-_PROBES = 16
+_PROBES = 8  # two requests each
 
 
 def chunk_bounds(handle: Any, column: str, mean: float) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The files that hold a column of a local lake, for reading them without Deep Lake."""
+"""The files that hold a column of a lake, for reading them without Deep Lake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SWITCH", "ColumnFiles", "OpenFile", "close_kept", "column_files"]
+__all__ = [
+    "SWITCH",
+    "ColumnFiles",
+    "OpenFile",
+    "close_kept",
+    "column_files",
+    "is_switched_off",
+    "told_files",
+]
 
 SWITCH = "DEEPLAKE_MMDET_DIRECT"
 _MOST_KEPT = 256  # open files of all lakes of this process, but no more than a quarter of what it may have
@@ -80,18 +88,32 @@ class ColumnFiles(NamedTuple):
         return OpenFile(path) if owner is None else _kept(path, owner)
 
 
+def is_switched_off() -> bool:
+    """Whether the user has everything read through Deep Lake."""
+    return os.environ.get(SWITCH, "") == "0"
+
+
 def column_files(handle: Any, column: str) -> ColumnFiles | None:
     """The files of a column; None for lakes elsewhere, for queries, and if rows were changed or deleted.
-
-    Deep Lake tells them, but its documentation does not: whoever reads the files has to check what is found.
 
     Args:
         handle: Open lake.
         column: Column name.
     """
     folder: Path | None = getattr(handle, "folder", None)
-    if folder is None or os.environ.get(SWITCH, "") == "0":
-        return None
+    return None if folder is None or is_switched_off() else told_files(handle, column, os.fsencode(folder))
+
+
+def told_files(handle: Any, column: str, folder: bytes) -> ColumnFiles | None:
+    """The files of a column as Deep Lake tells them; None if it does not, or rows were changed or deleted.
+
+    It is no documented part of it: whoever reads the files has to check what is found.
+
+    Args:
+        handle: Open lake.
+        column: Column name.
+        folder: The lake's folder.
+    """
     try:
         told = handle.files[column]
         files = sorted(
@@ -105,4 +127,4 @@ def column_files(handle: Any, column: str) -> ColumnFiles | None:
     starts = np.array([0, *(end for _, end, _ in files)], np.int64)
     if [start for start, _, _ in files] != starts[:-1].tolist() or starts[-1] != len(handle):
         return None
-    return ColumnFiles(os.fsencode(folder), np.array([os.fsencode(name) for *_, name in files]), starts)
+    return ColumnFiles(folder, np.array([os.fsencode(name) for *_, name in files]), starts)

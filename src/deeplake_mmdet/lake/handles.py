@@ -212,8 +212,8 @@ def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
 
 def _folder_of(resolved: ResolvedSource) -> Path | None:
     """Where the very rows of a source lie in files, in its own order."""
-    plain = resolved.format == "v4" and not resolved.queries and not resolved.held and resolved.rows is None
-    return Path(resolved.url.removeprefix("file://")) if plain and is_on_disk(resolved.url) else None
+    plain = resolved.is_plain and is_on_disk(resolved.url)
+    return Path(resolved.url.removeprefix("file://")) if plain else None
 
 
 def _queried(base: Any, resolved: ResolvedSource) -> Any:

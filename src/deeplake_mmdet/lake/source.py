@@ -129,6 +129,11 @@ class ResolvedSource:
     held: str = ""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its rows are those of its files, in their order."""
+        return self.format == "v4" and not self.queries and not self.held and self.rows is None
+
+    @property
     def key(self) -> str:
         """Short hash (16 hex digits) of all the facts above, stable between processes and machines.
 

@@ -19,11 +19,13 @@ from deeplake_mmdet.errors import (
 from deeplake_mmdet.lake.cached_lake import CachedLake
 from deeplake_mmdet.lake.choices import lake_classes_of, selected_classes, stored_format
 from deeplake_mmdet.lake.chunk_cache import ChunkCache
-from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
+from deeplake_mmdet.lake.chunk_files import ChunkFiles
+from deeplake_mmdet.lake.chunk_objects import ChunkObjects
 from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
 from deeplake_mmdet.lake.column_files import close_kept
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.direct import direct_reader
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
@@ -50,7 +52,7 @@ _URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
-_PER_PROCESS = ("labels", "_chunk_files")
+_PER_PROCESS = ("labels", "_direct")
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,12 +174,11 @@ class LakeView:
         return view
 
     @cached_property
-    def _chunk_files(self) -> ChunkFiles | None:
-        """The files of a local lake's images, if they can be read without Deep Lake."""
-        column = self.roles.img
+    def _direct(self) -> ChunkFiles | ChunkObjects | None:
+        """The images, if they can be read without Deep Lake."""
         if not self.has_encoded_images:
             return None
-        return chunk_files(self.handle, column, lambda rows: encoded_cells(self.handle[column], rows))
+        return direct_reader(self.source, self.roles.img, lambda: self.handle, self.credentials)
 
     def _check_rows(self, rows: Sequence[int]) -> None:
         # Deep Lake takes negative numbers for rows from the end, and cuts slices off.
@@ -190,8 +191,8 @@ class LakeView:
     def _images_of(self, *, scattered: bool) -> Any:
         """The lake to fetch images from."""
         if self.cache is None:
-            files = self._chunk_files
-            return self.handle if files is None else {self.roles.img: files}
+            direct = self._direct
+            return self.handle if direct is None else {self.roles.img: direct}
         scattered = scattered and self.image_bytes * len(self.table) > self.cache.settings.size
         return CachedLake(
             self.cache, self.chunk_bounds, lambda: self.handle, encoded_cells, scattered=scattered

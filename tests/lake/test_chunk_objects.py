@@ -1,0 +1,246 @@
+"""Whole chunks straight out of a bucket are what Deep Lake gives, and Deep Lake is asked where they fail."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import deeplake
+import numpy as np
+import pytest
+from deeplake import types
+
+from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, put_away
+from deeplake_mmdet.lake.chunk_objects import ChunkObjects
+from deeplake_mmdet.lake.column_files import SWITCH
+from deeplake_mmdet.lake.object_store import open_store
+from s3 import Proxy, Rule, fault_proxy, s3_endpoint
+
+pytestmark = pytest.mark.gives_up
+
+PARTS = (30, 40, 50, 20)  # rows of each chunk
+BOUNDS = np.cumsum((0, *PARTS)).tolist()
+KEYS = {"aws_access_key_id": "AKIACANARY", "aws_secret_access_key": "canary-secret"}
+
+
+def jpeg(seed: int, height: int = 12, width: int = 16) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.imencode(".jpg", noise)[1].tobytes()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("chunks") / "lake"
+    lake = deeplake.create(
+        str(path),
+        schema={
+            "images": types.Image(sample_compression="jpeg"),
+            "boxes": types.BoundingBox("float64", format="ltwh", bbox_type="pixel"),
+            "labels": types.ClassLabel(types.Array("uint32", 1)),
+        },
+    )
+    lake["labels"].metadata["class_names"] = ["a"]
+    for start, count in zip(BOUNDS, PARTS, strict=False):
+        images = [jpeg(row, 8 + row % 5) for row in range(start, start + count)]
+        boxes = [np.array([[1.0, 1.0, 2.0, 2.0]])] * count
+        lake.append({"images": images, "boxes": boxes, "labels": [np.zeros(1, np.uint32)] * count})
+        lake.commit()
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> list[bytes]:
+    handle = deeplake.open_read_only(str(folder))
+    return [bytes(cell) for cell in handle["images"].get_bytes(slice(0, BOUNDS[-1]))]
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Iterator[tuple[str, Proxy, str]]:
+    with s3_endpoint() as upstream, fault_proxy(upstream.url) as proxy:
+        yield upstream.upload(folder, "chunks"), proxy, upstream.url
+
+
+@pytest.fixture
+def view(
+    served: tuple[str, Proxy, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LakeView]:
+    url, proxy, _ = served
+    monkeypatch.setenv("DEEPLAKE_MMDET_CACHE", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    proxy.rules()
+    with open_view(Source(url), credentials=through(proxy)) as opened:
+        yield opened
+    proxy.rules()
+
+
+def through(proxy: Proxy, **more: Any) -> CredentialRef:
+    creds = {**KEYS, "endpoint_url": proxy.url, "aws_region": "us-east-1", **more}
+    return CredentialRef(put_away({"creds": creds}))
+
+
+def chunk_by_chunk(view: LakeView) -> list[Any]:
+    return [cell for start, stop in pairwise(BOUNDS) for cell in view.fetch_span(start, stop)]
+
+
+def asked(proxy: Proxy, call: Any) -> int:
+    before = proxy.counts().requests
+    call()
+    return proxy.counts().requests - before
+
+
+def test_chunks_are_what_deep_lake_gives(
+    view: LakeView, served: tuple[str, Proxy, str], expected: list[bytes]
+) -> None:
+    direct = view._direct
+    assert isinstance(direct, ChunkObjects)
+    assert chunk_by_chunk(view) == expected
+    assert direct._failures == 0
+    # by now two chunks have been compared, and each takes a single request
+    assert asked(served[1], lambda: chunk_by_chunk(view)) == len(PARTS)
+    # two neighbouring ones, and what is no whole chunk
+    assert view.fetch_span(BOUNDS[1], BOUNDS[3]) == expected[BOUNDS[1] : BOUNDS[3]]
+    assert view.fetch_span(5, 9) == expected[5:9]
+    assert view.fetch_span(0, BOUNDS[-1]) == expected
+    assert view.images([3, 139, 3]) == [expected[3], expected[139], expected[3]]
+
+
+@pytest.mark.parametrize("action", ["status", "reset", "short"])
+def test_what_fails_is_asked_of_deep_lake(
+    view: LakeView, served: tuple[str, Proxy, str], expected: list[bytes], action: str
+) -> None:
+    chunk_by_chunk(view)
+    view.close()  # what Deep Lake has kept
+    served[1].rules(Rule(action, match="GET", status=500, times=3, skip=1))
+    assert chunk_by_chunk(view) == expected
+
+
+def test_after_three_failures_all_comes_from_deep_lake(
+    view: LakeView, expected: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        calls = 0
+
+        def get(self, name: str) -> memoryview:
+            Broken.calls += 1
+            raise PermissionError("<AWSAccessKeyId>AKIACANARY</AWSAccessKeyId>")
+
+    monkeypatch.setattr("deeplake_mmdet.lake.chunk_objects.open_store", lambda *_: Broken())
+    caplog.set_level(logging.DEBUG)
+    for _ in range(2):
+        assert chunk_by_chunk(view) == expected
+    assert Broken.calls == 3
+    told = [record.getMessage() for record in caplog.records if "failed 3 times" in record.getMessage()]
+    assert len(told) == 1
+    assert "PermissionError" in told[0]
+    assert "AKIACANARY" not in caplog.text
+
+
+@pytest.mark.parametrize("harm", ["cut", "longer", "other bytes", "empty"])
+def test_an_object_of_another_form_is_left_to_deep_lake(
+    view: LakeView, expected: list[bytes], monkeypatch: pytest.MonkeyPatch, folder: Path, harm: str
+) -> None:
+    class Store:
+        def get(self, name: str) -> memoryview:
+            data = (folder / name).read_bytes()
+            harmed = {"cut": data[:-7], "longer": data + b"7", "empty": b""}
+            return memoryview(harmed.get(harm, data[:-9] + b"other bytes"[:9]))
+
+    monkeypatch.setattr("deeplake_mmdet.lake.chunk_objects.open_store", lambda *_: Store())
+    assert chunk_by_chunk(view) == expected
+
+
+def test_queries_are_deep_lakes_business(served: tuple[str, Proxy, str], view: LakeView) -> None:
+    _, proxy, _ = served
+    query = open_view(Source(view.source.url, query="SELECT * LIMIT 70"), credentials=through(proxy))
+    assert query._direct is None
+    assert len(query.fetch_span(0, 70)) == 70
+
+
+def test_newer_credentials_are_used(
+    view: LakeView, served: tuple[str, Proxy, str], expected: list[bytes]
+) -> None:
+    _, proxy, upstream = served
+    chunk_by_chunk(view)
+    with fault_proxy(upstream) as other:
+        open_view(view.source, credentials=through(other))
+        before = proxy.counts().requests
+        assert asked(other, lambda: chunk_by_chunk(view)) >= len(PARTS)
+        assert proxy.counts().requests == before
+        open_view(view.source, credentials=through(proxy))  # what this process uses from now on
+
+
+def read_in_child(pipe: Any, view: LakeView) -> None:
+    try:
+        pipe.send(chunk_by_chunk(view))
+    except BaseException as error:
+        pipe.send(repr(error))
+
+
+@pytest.mark.parametrize("way", ["spawn", "forkserver"])
+def test_other_processes_read_the_same(view: LakeView, expected: list[bytes], way: str) -> None:
+    chunk_by_chunk(view)
+    context = multiprocessing.get_context(way)
+    here, there = context.Pipe()
+    child = context.Process(target=read_in_child, args=(there, view))
+    child.start()
+    assert here.poll(60)
+    assert here.recv() == expected
+    child.join(60)
+
+
+def test_a_forked_process_leaves_the_clients_threads_alone(view: LakeView, expected: list[bytes]) -> None:
+    """They do not survive a fork; the object knows its process."""
+    chunk_by_chunk(view)
+    direct = view._direct
+    assert isinstance(direct, ChunkObjects)
+    direct._process = os.getpid() + 1
+    assert direct._from_objects(range(BOUNDS[1])) is None
+    assert view.fetch_span(0, BOUNDS[1]) == expected[: BOUNDS[1]]
+
+
+def test_nothing_holds_keys_but_the_store(view: LakeView) -> None:
+    chunk_by_chunk(view)
+    assert b"canary" not in pickle.dumps(view).lower()
+    assert "_direct" not in pickle.loads(pickle.dumps(view)).__dict__
+    store = open_store(view.source.url, view.credentials)
+    assert store is not None
+    assert "canary" not in repr(store).lower()
+    with pytest.raises(TypeError, match="holds keys"):
+        pickle.dumps(store)
+
+
+@pytest.mark.parametrize(
+    ("url", "creds"),
+    [
+        ("s3://bucket/lake", {}),  # keys from a file, a role, ...
+        ("s3://bucket/lake", {"aws_access_key_id": "half"}),
+        ("s3://bucket/lake", {**KEYS, "profile_name": "other"}),
+        ("gs://bucket/lake", KEYS),
+        ("/tmp/lake", KEYS),
+    ],
+)
+def test_what_only_deep_lake_understands_is_left_to_it(
+    url: str, creds: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in KEYS:
+        monkeypatch.delenv(key.upper(), raising=False)
+    assert open_store(url, CredentialRef(put_away({"creds": creds}))) is None
+
+
+def test_keys_of_the_environment_and_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in KEYS.items():
+        monkeypatch.setenv(key.upper(), value)
+    assert open_store("s3://bucket/lake", CredentialRef()) is not None
+    monkeypatch.setenv(SWITCH, "0")
+    assert open_store("s3://bucket/lake", CredentialRef()) is None
+    monkeypatch.delenv(SWITCH)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    assert open_store("s3://bucket/lake", CredentialRef()) is None
