@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from deeplake import types
 
+from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, put_away
 from deeplake_mmdet.lake.chunk_objects import ChunkObjects
 from deeplake_mmdet.lake.column_files import SWITCH
@@ -157,6 +158,23 @@ def test_an_object_of_another_form_is_left_to_deep_lake(
     assert chunk_by_chunk(view) == expected
 
 
+def test_a_failure_of_deep_lake_itself_is_told(view: LakeView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has waited and tried again by then: nothing asks it a second time."""
+    direct = view._direct
+    assert isinstance(direct, ChunkObjects)
+    asked: list[Any] = []
+
+    def read(rows: Any) -> list[Any]:
+        asked.append(rows)
+        raise StorageError("The storage did not answer", where="here")
+
+    monkeypatch.setattr(direct, "_read", read)
+    monkeypatch.setattr(direct._trust, "_read", read)
+    with pytest.raises(StorageError):
+        view.fetch_span(0, BOUNDS[1])
+    assert len(asked) == 1
+
+
 def test_queries_are_deep_lakes_business(served: tuple[str, Proxy, str], view: LakeView) -> None:
     _, proxy, _ = served
     query = open_view(Source(view.source.url, query="SELECT * LIMIT 70"), credentials=through(proxy))
@@ -239,6 +257,9 @@ def test_keys_of_the_environment_and_switches(monkeypatch: pytest.MonkeyPatch) -
     for key, value in KEYS.items():
         monkeypatch.setenv(key.upper(), value)
     assert open_store("s3://bucket/lake", CredentialRef()) is not None
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of the environment's keys")
+    assert open_store("s3://bucket/lake", CredentialRef()) is not None
+    assert open_store("s3://bucket/lake", CredentialRef(put_away({"creds": KEYS}))) is None
     monkeypatch.setenv(SWITCH, "0")
     assert open_store("s3://bucket/lake", CredentialRef()) is None
     monkeypatch.delenv(SWITCH)

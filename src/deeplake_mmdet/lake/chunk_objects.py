@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.lake.chunk_layout import Trust, read_places
 from deeplake_mmdet.lake.column_files import ColumnFiles, told_files
 from deeplake_mmdet.lake.credentials import CredentialRef
@@ -55,6 +56,14 @@ def chunk_objects(
     return None if files is None else ChunkObjects(files, read, source, credentials)
 
 
+class _NoKeysError(Exception):
+    """The newest credentials hold none."""
+
+
+class _OtherLayoutError(Exception):
+    """An object is not laid out as known, or not what Deep Lake gives."""
+
+
 class ChunkObjects:
     """Reads like a column of the lake. Safe to use from several threads; of one process.
 
@@ -86,6 +95,9 @@ class ChunkObjects:
         """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers.
 
         A slice from the beginning of one chunk to the end of the same or the next one is read directly.
+
+        Raises:
+            DeepLakeMMDetError: Deep Lake cannot read them either.
         """
         if isinstance(index, slice):
             rows = range(index.start, index.stop)
@@ -106,6 +118,8 @@ class ChunkObjects:
         try:
             for number in range(first, last):
                 cells += self._cells_of(number)
+        except DeepLakeMMDetError:  # of Deep Lake itself, which has tried for long enough
+            raise
         except Exception as error:
             # Not its text, in which the storage may repeat a key.
             self._failed(type(error).__name__)
@@ -114,13 +128,12 @@ class ChunkObjects:
         return cells
 
     def _cells_of(self, number: int) -> list[bytes]:
-        ref = self._credentials()
-        if self._store is None or self._store[0] != ref:
-            self._store = ref, open_store(self._source.url, ref)
-        store = self._store[1]
-        if store is None:
-            raise LookupError
-        data = store.get(os.fsdecode(self._files.names[number]))
+        ref, held = self._credentials(), self._store
+        if held is None or held[0] != ref:
+            held = self._store = ref, open_store(self._source.url, ref)
+        if held[1] is None:
+            raise _NoKeysError
+        data = held[1].get(os.fsdecode(self._files.names[number]))
         begin, end = self._files.starts[number : number + 2].tolist()
 
         def part(length: int, start: int) -> bytes:
@@ -130,7 +143,7 @@ class ChunkObjects:
         with self._trying:  # others may find out meanwhile that no more trials are needed
             agrees = places is not None and self._trust.agrees(number, begin, version, places, part)
         if places is None or not agrees:
-            raise ValueError
+            raise _OtherLayoutError
         return [bytes(data[start:stop]) for start, stop in pairwise(places.tolist())]
 
     def _failed(self, reason: str) -> None:
@@ -141,5 +154,5 @@ class ChunkObjects:
                 "%s: images are read through Deep Lake only, as reading chunks directly failed %d times (%s)",
                 self._source,
                 _MOST_FAILURES,
-                reason,
+                reason.strip("_"),
             )

@@ -74,6 +74,8 @@ def open_store(url: str, credentials: CredentialRef) -> ObjectStore | None:
     keys = {key: given.get(key) or "" for key in _KEYS}
     if not any(keys.values()):
         keys = {key: os.environ.get(key.upper(), "") for key in _KEYS}
+    elif not keys["aws_session_token"] and os.environ.get("AWS_SESSION_TOKEN"):
+        return None  # obstore would send this token, which belongs to other keys
     if not (keys["aws_access_key_id"] and keys["aws_secret_access_key"]):
         return None
     region = next((given[key] for key in _REGIONS if given.get(key)), None)
