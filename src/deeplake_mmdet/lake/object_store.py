@@ -18,6 +18,8 @@ _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _REGIONS = ("aws_region", "region")
 _ENDPOINT = "endpoint_url"
 _RETRIES = 1
+# Where obstore's threads run. A process that is forked from there has none, and would wait for them for ever.
+_home: int | None = None
 
 
 class ObjectStore:
@@ -51,14 +53,16 @@ def open_store(url: str, credentials: CredentialRef) -> ObjectStore | None:
     """The store below an address of S3; asks nothing of the network.
 
     None if it is another kind of storage, if keys are not given by ``credentials`` or the environment (Deep
-    Lake knows more places), if something is given that only Deep Lake understands, or if obstore is missing.
+    Lake knows more places), if something is given that only Deep Lake understands, if obstore is missing, or
+    if this process was forked from one that uses it.
 
     Args:
         url: The lake's address.
         credentials: What opens the lake.
     """
+    global _home
     address = urlsplit(url)
-    if address.scheme != "s3" or is_switched_off():
+    if address.scheme != "s3" or is_switched_off() or _home not in (None, os.getpid()):
         return None
     try:
         import obstore.store as obstore_store
@@ -80,6 +84,7 @@ def open_store(url: str, credentials: CredentialRef) -> ObjectStore | None:
         return None
     region = next((given[key] for key in _REGIONS if given.get(key)), None)
     region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    _home = os.getpid()
     patience = timedelta(seconds=faults.deadline_seconds() / 4)
     options: dict[str, Any] = {key: value for key, value in keys.items() if value}
     if endpoint := given.get(_ENDPOINT):
