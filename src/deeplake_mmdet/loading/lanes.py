@@ -46,10 +46,12 @@ def in_lanes(blocks: NDArray[np.integer[Any]], window: int, random: np.random.Ge
         begin, lane = ends[0]
         begins[block], lanes[block] = begin, lane
         heapq.heapreplace(ends, (begin + int(sizes[block]), lane))
-    by_block = np.lexsort((random.random(len(blocks)), blocks))
-    places = np.arange(len(blocks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    held = blocks[by_block]
-    times = (begins[held] + places) * window + lanes[held]
+    # A stable sort, as equal sums, rare as they are, must not fall out otherwise on another rank's machine.
+    by_block = np.argsort(blocks + random.random(len(blocks)), kind="stable")
+    times = np.arange(len(blocks))
+    times += np.repeat(begins - (np.cumsum(sizes) - sizes), sizes)
+    times *= window
+    times += np.repeat(lanes, sizes)
     return Order(by_block[np.argsort(times)], lanes[blocks])
 
 
