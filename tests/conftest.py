@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,35 @@ def bccd_lakes(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     for split, lake in lakes.items():
         import_voc(shared_data / "bccd", lake, split=split, progress=False)
     return lakes
+
+
+@pytest.fixture(scope="session")
+def untrained_demo() -> Callable[..., Any]:
+    """Makes the demo's config on lakes of its own, its untrained detector and a checkpoint of that."""
+
+    def make(
+        folder: Path, counts: Sequence[int], score_thr: float | None = None
+    ) -> tuple[Any, Any, Path, list[str]]:
+        import torch
+        from mmdet.registry import MODELS
+        from mmdet.utils import register_all_modules
+
+        from deeplake_mmdet.demo.config import demo_config
+        from deeplake_mmdet.demo.drawing import CLASS_NAMES
+        from deeplake_mmdet.demo.lakes import write_demo_lake
+
+        register_all_modules()
+        lakes = [str(folder / f"lake{seed}") for seed in range(len(counts))]
+        for seed, (lake, count) in enumerate(zip(lakes, counts, strict=True)):
+            write_demo_lake(lake, count=count, seed=seed)
+        options = {"epochs": 1, "scale": (96, 64), "num_workers": 0}
+        cfg = demo_config(lakes[0], lakes[0], CLASS_NAMES, str(folder / "work"), **options)
+        if score_thr is not None:
+            cfg.model.test_cfg.score_thr = score_thr
+        torch.manual_seed(0)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "weights.pth")
+        return cfg, model, folder / "weights.pth", lakes
+
+    return make

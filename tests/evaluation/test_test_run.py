@@ -5,34 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 
 import deeplake_mmdet
-from deeplake_mmdet.demo.config import demo_config
 from deeplake_mmdet.demo.drawing import CLASS_NAMES
-from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import evaluate_predictions
 from deeplake_mmdet.training import test_detector as run_detector
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory):
-    """A config, its detector and a checkpoint."""
-    from mmdet.registry import MODELS
-    from mmdet.utils import register_all_modules
-
-    register_all_modules()
-    folder = tmp_path_factory.mktemp("run")
-    write_demo_lake(folder / "lake", count=6, seed=0)
-    lake = str(folder / "lake")
-    cfg = demo_config(lake, lake, CLASS_NAMES, str(folder / "work"), epochs=1, scale=(96, 64), num_workers=0)
-    cfg.model.test_cfg.score_thr = 0.0001  # an untrained model is sure of nothing
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "weights.pth")
-    return cfg, model, folder / "weights.pth", lake
+def ready(tmp_path_factory, untrained_demo):
+    """A config, its detector, a checkpoint and the lake."""
+    # an untrained model is sure of nothing
+    cfg, model, checkpoint, (lake,) = untrained_demo(tmp_path_factory.mktemp("run"), [6], score_thr=0.0001)
+    return cfg, model, checkpoint, lake
 
 
 def test_predictions_and_drawings_of_a_checkpoint(ready, tmp_path):

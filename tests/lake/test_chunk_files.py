@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import deeplake
 import numpy as np
 import pytest
-from deeplake import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,27 +20,7 @@ from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.chunk_layout import read_places
 from deeplake_mmdet.lake.column_files import SWITCH
 
-
-def jpeg(seed: int, height: int = 12, width: int = 16) -> bytes:
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    return cv2.imencode(".jpg", noise)[1].tobytes()
-
-
-def write(path: Path, parts: list[list[bytes]]) -> Any:
-    lake = deeplake.create(
-        str(path),
-        schema={
-            "images": types.Image(sample_compression="jpeg"),
-            "boxes": types.BoundingBox("float64", format="ltwh", bbox_type="pixel"),
-            "labels": types.ClassLabel(types.Array("uint32", 1)),
-        },
-    )
-    lake["labels"].metadata["class_names"] = ["a"]
-    for images in parts:
-        boxes = [np.array([[1.0, 1.0, 2.0, 2.0]])] * len(images)
-        lake.append({"images": images, "boxes": boxes, "labels": [np.zeros(1, np.uint32)] * len(images)})
-        lake.commit()
-    return lake
+from .lakes_in_parts import jpeg, write
 
 
 def files_of(path: Path) -> ChunkFiles | None:

@@ -13,11 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import deeplake
 import numpy as np
 import pytest
-from deeplake import types
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, put_away
@@ -26,6 +24,8 @@ from deeplake_mmdet.lake.column_files import SWITCH
 from deeplake_mmdet.lake.object_store import open_store
 from s3 import Proxy, Rule, fault_proxy, s3_endpoint
 
+from .lakes_in_parts import jpeg, write
+
 pytestmark = pytest.mark.gives_up
 
 PARTS = (30, 40, 50, 20)  # rows of each chunk
@@ -33,28 +33,10 @@ BOUNDS = np.cumsum((0, *PARTS)).tolist()
 KEYS = {"aws_access_key_id": "AKIACANARY", "aws_secret_access_key": "canary-secret"}
 
 
-def jpeg(seed: int, height: int = 12, width: int = 16) -> bytes:
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    return cv2.imencode(".jpg", noise)[1].tobytes()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("chunks") / "lake"
-    lake = deeplake.create(
-        str(path),
-        schema={
-            "images": types.Image(sample_compression="jpeg"),
-            "boxes": types.BoundingBox("float64", format="ltwh", bbox_type="pixel"),
-            "labels": types.ClassLabel(types.Array("uint32", 1)),
-        },
-    )
-    lake["labels"].metadata["class_names"] = ["a"]
-    for start, count in zip(BOUNDS, PARTS, strict=False):
-        images = [jpeg(row, 8 + row % 5) for row in range(start, start + count)]
-        boxes = [np.array([[1.0, 1.0, 2.0, 2.0]])] * count
-        lake.append({"images": images, "boxes": boxes, "labels": [np.zeros(1, np.uint32)] * count})
-        lake.commit()
+    write(path, [[jpeg(row, 8 + row % 5) for row in range(start, stop)] for start, stop in pairwise(BOUNDS)])
     return path
 
 

@@ -6,7 +6,6 @@ import copy
 import json
 
 import pytest
-import torch
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config, ConfigDict
@@ -15,9 +14,6 @@ from mmengine.runner import Runner
 from small_detectors import SIDE
 
 import deeplake_mmdet
-from deeplake_mmdet.demo.config import demo_config
-from deeplake_mmdet.demo.drawing import CLASS_NAMES
-from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training import test_detector as run_detector
 from deeplake_mmdet.training.tta import augmented, check_merges
@@ -26,19 +22,10 @@ META = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", 
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory):
+def ready(tmp_path_factory, untrained_demo):
     """A config, its detector and a checkpoint."""
-    register_all_modules()
-    folder = tmp_path_factory.mktemp("run")
-    write_demo_lake(folder / "lake", count=5, seed=0)
-    lake = str(folder / "lake")
-    cfg = demo_config(lake, lake, CLASS_NAMES, str(folder / "work"), epochs=1, scale=(96, 64), num_workers=0)
-    cfg.model.test_cfg.score_thr = 0.0001  # an untrained model is sure of nothing
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "weights.pth")
-    return cfg, model, folder / "weights.pth"
+    # an untrained model is sure of nothing
+    return untrained_demo(tmp_path_factory.mktemp("run"), [5], score_thr=0.0001)[:3]
 
 
 def versions(*scales):

@@ -7,37 +7,21 @@ import copy
 import cv2
 import numpy as np
 import pytest
-import torch
-from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 
 import deeplake_mmdet
-from deeplake_mmdet.demo.config import demo_config
-from deeplake_mmdet.demo.drawing import CLASS_NAMES
-from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory):
+def ready(tmp_path_factory, untrained_demo):
     """A config, whose data are two lakes of three images, and a checkpoint."""
-    register_all_modules()
-    folder = tmp_path_factory.mktemp("run")
-    lakes = [str(folder / f"lake{number}") for number in range(2)]
-    for seed, lake in enumerate(lakes):
-        write_demo_lake(lake, count=3, seed=seed)
-    options = {"epochs": 1, "scale": (96, 64), "num_workers": 0}
-    cfg = demo_config(lakes[0], lakes[0], CLASS_NAMES, str(folder / "work"), **options)
+    cfg, _, checkpoint, lakes = untrained_demo(tmp_path_factory.mktemp("run"), [3, 3])
     first = cfg.test_dataloader.dataset
     first.pipeline.insert(2, {"type": "LoadAnnotations", "with_bbox": True})
     second = copy.deepcopy(first)
     second.path = lakes[1]
     cfg.test_dataloader.dataset = {"type": "ConcatDataset", "datasets": [first, second]}
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "weights.pth")
-    return cfg, folder / "weights.pth"
+    return cfg, checkpoint
 
 
 def pictures(cfg, checkpoint, folder, **options):

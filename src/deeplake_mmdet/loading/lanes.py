@@ -38,11 +38,10 @@ def in_lanes(blocks: NDArray[np.integer[Any]], window: int, random: np.random.Ge
         random: Where chance comes from.
     """
     sizes = np.bincount(blocks)
-    turns = random.permutation(len(sizes))
     delay = len(blocks) / max(np.count_nonzero(sizes), 1) / window
     ends = [(int(lane * delay), lane) for lane in range(window)]
     begins, lanes = np.zeros(len(sizes), np.int64), np.zeros(len(sizes), np.min_scalar_type(window))
-    for block in np.argsort(turns).tolist():
+    for block in random.permutation(len(sizes)).tolist():
         begin, lane = ends[0]
         begins[block], lanes[block] = begin, lane
         heapq.heapreplace(ends, (begin + int(sizes[block]), lane))
