@@ -1,7 +1,9 @@
 """Our data loader against the limit of the machine, stock MMDetection and other loaders.
 
-    python benchmarks/loader.py [limits|local|stock|mosaic|remote|ranks|shared-cores|peers|scaling|all]
-                                [--quick] [--data FOLDER] [--rounds N] [--results FILE]
+    python benchmarks/loader.py [SECTION] [--quick] [--data FOLDER] [--rounds N] [--results FILE]
+
+Sections: limits, local, stock, mosaic, remote, second-pass, first-batch, ranks, shared-cores, peers, scaling,
+or all of them.
 
 Each measurement is a fresh process; the contestants of a section take turns, and medians are compared. A
 section prints one table, with its ratios and their targets, and appends it to ``results.jsonl``. The images
@@ -25,6 +27,8 @@ _SECTIONS: dict[str, Callable[[Plan], None]] = {
     "stock": sections_local.stock,
     "mosaic": sections_local.mosaic,
     "remote": sections_remote.remote,
+    "second-pass": sections_remote.second_pass,
+    "first-batch": sections_remote.first_batch,
     "ranks": sections_remote.ranks,
     "shared-cores": sections_remote.shared_cores,
     "peers": sections_peers.peers,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["begin_pass", "build_loader", "set_up"]
+__all__ = ["begin_pass", "build_loader", "endless", "set_up"]
 
 
 def set_up() -> None:
@@ -74,3 +76,14 @@ def begin_pass(loader: Any, number: int) -> Any:
         if set_epoch := getattr(sampler, "set_epoch", None):
             set_epoch(number)
     return loader
+
+
+def endless(loader: Any) -> Iterator[Any]:
+    """Its batches, pass after pass."""
+    for number in itertools.count():
+        batches = 0
+        for batch in begin_pass(loader, number):
+            batches += 1
+            yield batch
+        if not batches:
+            raise RuntimeError(f"pass {number} gave no batch")

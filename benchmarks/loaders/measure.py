@@ -1,9 +1,9 @@
 """One measurement of one MMDetection loader in this fresh process: ``python measure.py SPEC``, SPEC as JSON.
 
-Keys of SPEC: ``side`` ('stock', 'ours', 'limits', 'turns' or 'growth'), ``set`` (folder and rows) or
-``lake``, ``pipeline``, ``workers``, ``mode`` and ``extra`` (arguments of `fast_loader`), ``endpoint`` and
-``cache`` (ours), ``cores``, ``window``; those of 'turns' and 'growth' see there. Prints the result as JSON in
-the last line.
+Keys of SPEC: ``side`` ('stock', 'ours', 'limits', 'turns', 'pairs' or 'growth'), ``set`` (folder and
+rows) or ``lake``, ``pipeline``, ``workers``, ``mode`` and ``extra`` (arguments of `fast_loader`),
+``endpoint`` and ``cache`` (ours), ``cores``, ``window``; those of 'turns', 'pairs' and 'growth' see there.
+Prints the result as JSON in the last line.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ def main() -> None:
         from loaders.turns import measure_in_turns
 
         result = measure_in_turns(spec)
+    elif spec["side"] == "pairs":
+        from loaders.pairs import measure_pairs
+
+        result = measure_pairs(spec)
     else:
         result = _measure(spec)
     print(json.dumps(result), flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import statistics
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from loaders.built import begin_pass, build_loader, set_up
+from loaders.built import build_loader, endless, set_up
 from loaders.limits import decoding, stages_of
 from loaders.window import cpu_seconds, pin, processes
 
@@ -37,7 +36,7 @@ def measure_in_turns(spec: dict[str, Any]) -> dict[str, Any]:
         ``cpu``, CPU seconds of the loader for an image. ``rate``: its median.
     """
     with _limits(spec) as limit:
-        batches = _endless(build_loader(spec))
+        batches = endless(build_loader(spec))
         for _ in range(_WARM_UP):
             next(batches)
         others = set(limit.pids)
@@ -54,16 +53,6 @@ def measure_in_turns(spec: dict[str, Any]) -> dict[str, Any]:
             turns.append({"rate": images / seconds, "cpu": used / images, "limit": (before + after) / 2})
             before = after
         return {"turns": turns, "rate": statistics.median(turn["rate"] for turn in turns)}
-
-
-def _endless(loader: Any) -> Iterator[Any]:
-    for number in itertools.count():
-        batches = 0
-        for batch in begin_pass(loader, number):
-            batches += 1
-            yield batch
-        if not batches:
-            raise RuntimeError(f"pass {number} gave no batch")
 
 
 class _Machine:
