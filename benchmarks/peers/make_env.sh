@@ -36,7 +36,14 @@ for peer in "$@"; do
         *) echo "unknown peer $peer" >&2; exit 2 ;;
     esac
     own=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    echo "$shared" > "$own/zz_shared.pth"
+    seen=$shared
+    if [ "$peer" = litdata ]; then  # all but obstore, see below
+        seen=$env/shared
+        mkdir "$seen"
+        ln -s "$shared"/* "$seen"
+        rm "$seen"/obstore*
+    fi
+    echo "$seen" > "$own/zz_shared.pth"
     # shellcheck disable=SC2086  # several packages
     "$env/bin/pip" install -q -c "$folder/constraints.txt" "setuptools<70" wheel
     "$env/bin/pip" install -q -c "$folder/constraints.txt" --no-build-isolation $packages
