@@ -122,11 +122,10 @@ def _shares(plan: Plan, made: BenchSet, server: Server) -> None:
     sides = {
         delay: ours_at(
             plan, made, server, delay, name=f"R3 at {delay} ms", cores=plan.cores[-1:],
-            near=str(made.lake), pairs=_PAIRS, window=asdict(_TURN),
+            side="pairs", near=str(made.lake), pairs=_PAIRS, window=asdict(_TURN),
         )
         for delay in _TARGETS
     }  # fmt: skip
-    sides = {delay: replace(one, spec={**one.spec, "side": "pairs"}) for delay, one in sides.items()}
     found = plan.run(list(sides.values()), rounds=3, quick_rounds=1)
     lines = []
     for delay, target in _TARGETS.items():
