@@ -65,7 +65,7 @@ class DataInfos(Sequence[dict[str, Any]]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return self.select(index)
-        view, table, row = self.view, self.view.table, int(self.rows[index])
+        view, table, row = self.view, self.view.table, self.rows.item(index)
         span = table.span(row)
         boxes, labels, ignored = table.xyxy(row), view.labels[span], self.ignored[span]
         if not self._all_kept:
@@ -73,10 +73,10 @@ class DataInfos(Sequence[dict[str, Any]]):
             boxes, labels, ignored = boxes[keep], labels[keep], ignored[keep]
         return {
             "img_path": view.uri(row),
-            "img_id": row if table.img_ids is None else int(table.img_ids[row]),
+            "img_id": row if table.img_ids is None else table.img_ids.item(row),
             "seg_map_path": None,
-            "height": int(table.heights[row]),
-            "width": int(table.widths[row]),
+            "height": table.heights.item(row),
+            "width": table.widths.item(row),
             "instances": [
                 {"bbox": box, "bbox_label": label, "ignore_flag": int(flag)}
                 for box, label, flag in zip(boxes.tolist(), labels.tolist(), ignored.tolist(), strict=True)
@@ -116,6 +116,11 @@ class HeadStart:
     pipeline: Any
     count: int
     results: dict[str, Any] | None
+
+    def sample_for(self, pipeline: Any) -> dict[str, Any] | None:
+        """The sample, if it is what that pipeline makes of it in the end; else None."""
+        steps = getattr(pipeline, "transforms", ())
+        return self.results if self.pipeline is pipeline and 0 < self.count == len(steps) else None
 
 
 class Sightings:

@@ -69,7 +69,8 @@ def to_xyxy(
         out[:, 0::2] *= np.asarray(widths, np.float64).reshape(-1, 1)
         out[:, 1::2] *= np.asarray(heights, np.float64).reshape(-1, 1)
     if box_format.mode == "ltwh":
-        out[:, 2:] += out[:, :2]
+        sizes = out[:, 2:]
+        sizes += out[:, :2]
     elif box_format.mode == "ccwh":
         half = out[:, 2:] / 2
         centre = out[:, :2].copy()

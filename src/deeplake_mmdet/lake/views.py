@@ -11,11 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import (
-    ConfigError,
-    ImageError,
-    SourceNotFoundError,
-)
+from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
 from deeplake_mmdet.lake.cached_lake import CachedLake
 from deeplake_mmdet.lake.choices import lake_classes_of, selected_classes, stored_format
 from deeplake_mmdet.lake.chunk_cache import ChunkCache
@@ -127,8 +123,13 @@ class LakeView:
 
     def uri(self, row: int) -> str:
         """The address under which the file backend serves the image of a row."""
+        before, after = self._uri_around_row
+        return f"{before}{row:08d}{after}"
+
+    @cached_property
+    def _uri_around_row(self) -> tuple[str, str]:
         extension = image_extension(self.columns[self.roles.img])
-        return f"deeplake://{self.key}/{self.roles.img}/{row:08d}.{extension}"
+        return f"deeplake://{self.key}/{self.roles.img}/", f".{extension}"
 
     @property
     def has_encoded_images(self) -> bool:

@@ -186,46 +186,56 @@ class Feed:
         in_worker = get_worker_info() is not None
         if in_worker and isinstance(items, Batch) and self.is_remote:
             self._announce_ahead(items.ahead)
-        seeds = self._seeds(items)
-        needs, delivery, begun = self._collect(items, seeds)
-        with delivered(delivery.images, delivery.masks), contextlib.ExitStack() as starts:
+        needs, delivery, begun = self._collect(items)
+        with contextlib.ExitStack() as about:
+            about.enter_context(self.statistics.watching())
+            about.enter_context(self.statistics.timed("finish", images=len(items)))
+            if (samples := self._begun_to_the_end(needs, begun)) is not None:
+                return samples
+            about.enter_context(delivered(delivery.images, delivery.masks))
             if in_worker and (arena := new_arena()) is not None:
-                starts.enter_context(planes_in(arena.take))
+                about.enter_context(planes_in(arena.take))
             begun = begun or [(lake, lake.begin(index, run=False)) for lake, index in needs]
             for lake in self.lakes:
                 if mine := [start for owner, start in begun if owner is lake]:
-                    starts.enter_context(lake.head_starts(mine))
-            with self.statistics.watching(), self.statistics.timed("finish", images=len(items)):
-                return self._without_drawing(needs) or self._drawing(items, seeds)
+                    about.enter_context(lake.head_starts(mine))
+            return self._without_drawing(needs) or self._drawing(items)
 
-    def _seeds(self, items: Sequence[Item]) -> list[int]:
-        return [sample_seed(self.seed, pass_, index) for pass_, index in items]
+    @property
+    def _is_lakes_alone(self) -> bool:
+        """Whether each sample is one of a lake, as it is."""
+        if self._hands_on is None:
+            self._hands_on = hands_on(self.dataset)
+        return self._hands_on
+
+    def _begun_to_the_end(self, needs: Sequence[Need], begun: Sequence[Begun]) -> list[Any] | None:
+        """All samples, if threads have made every one of them completely."""
+        if len(begun) != len(needs) or not self._is_lakes_alone:
+            return None
+        samples = [start.sample_for(lake.pipeline) for lake, start in begun]
+        return None if any(sample is None for sample in samples) else samples
 
     def _without_drawing(self, needs: Sequence[Need]) -> list[Any] | None:
         """All samples, if no step draws random numbers and none is to be drawn again."""
-        if self._hands_on is None:
-            self._hands_on = hands_on(self.dataset)
-        if not self._hands_on or not all(draws_nothing(lake.pipeline) for lake in self.lakes):
+        if not self._is_lakes_alone or not all(draws_nothing(lake.pipeline) for lake in self.lakes):
             return None
         samples = [lake.prepare_data(index) for lake, index in needs]
         return None if any(sample is None for sample in samples) else samples
 
-    def _drawing(self, items: Sequence[Item], seeds: Sequence[int]) -> list[Any]:
+    def _drawing(self, items: Sequence[Item]) -> list[Any]:
         with contextlib.nullcontext() if get_worker_info() is not None else generators_kept():
-            return [self._sample(index, seed) for (_, index), seed in zip(items, seeds, strict=True)]
+            return [self._sample(index, sample_seed(self.seed, pass_, index)) for pass_, index in items]
 
     def _sample(self, index: int, seed: int) -> Any:
         with sample_of(seed):
             return self.dataset[index]
 
-    def _collect(
-        self, items: Sequence[Item], seeds: Sequence[int]
-    ) -> tuple[Sequence[Need], Delivery, list[Begun]]:
+    def _collect(self, items: Sequence[Item]) -> tuple[Sequence[Need], Delivery, list[Begun]]:
         reader = self._own_reader() if self._reader is not None else None
         with self.statistics.timed("wait", images=len(items)):
             work = None if reader is None else reader.collect(tuple(items))
             if work is None:
-                needs = self._needs(items, seeds)
+                needs = self._needs(items)
                 return needs, self.fetch(needs), []
         with self.statistics.timed("begun", images=len(items)):
             return work.needs, work.delivery, [begun for future in work.begun for begun in future.result()]
@@ -236,13 +246,15 @@ class Feed:
             if not reader.is_announced(tuple(items)):
                 reader.announce(tuple(items), self._needs(items))
 
-    def _needs(self, items: Sequence[Item], seeds: Sequence[int] | None = None) -> list[Need]:
+    def _needs(self, items: Sequence[Item]) -> list[Need]:
         if not self.lakes:
             return []
+        if self._is_lakes_alone:  # no seed tells what else a sample needs
+            return [need for _, index in items for need in leaves_of(self.dataset, index, 0)]
         return [
             need
-            for (_, index), seed in zip(items, seeds or self._seeds(items), strict=True)
-            for need in leaves_of(self.dataset, index, seed)
+            for pass_, index in items
+            for need in leaves_of(self.dataset, index, sample_seed(self.seed, pass_, index))
         ]
 
     def fetch(self, needs: Sequence[Need]) -> Delivery:

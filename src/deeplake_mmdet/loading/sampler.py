@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.logging import print_log
-from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from deeplake_mmdet.errors import ConfigError
@@ -23,7 +21,7 @@ from deeplake_mmdet.loading.order import (
     order_of_pass,
     resume_batches,
 )
-from deeplake_mmdet.loading.sharing import part_of_rank, shares_of_rank
+from deeplake_mmdet.loading.sharing import part_of_rank, shares_in_turn, shares_of_rank
 from deeplake_mmdet.loading.wrappers import is_upright
 from deeplake_mmdet.registry import DATA_SAMPLERS
 
@@ -261,8 +259,9 @@ class LakeBatchSampler(Sampler[list[Item]]):
         """Batches of this rank in the present pass, those used before a resume included."""
         batches, skip = self._batches(self.sampler.pass_)
         count = len(batches)
-        if count and not len(self._share(batches, count - 1)):
-            count -= 1
+        if count:
+            last = part_of_rank(batches, count - 1, self.sampler.rank, self.sampler.ranks)
+            count -= not self._filled(last.tolist(), batches, count - 1)
         return count - skip + self.used
 
     def __iter__(self) -> Iterator[Batch]:
@@ -296,19 +295,19 @@ class LakeBatchSampler(Sampler[list[Item]]):
         while True:
             batches, skip = self._batches(pass_)
             plan = getattr(self.sampler.dataset, "plan", None)
+            rank, ranks = self.sampler.rank, self.sampler.ranks
             if plan is not None and not self.workers:
-                plan(self.sampler, shares_of_rank(batches, skip, self.sampler.rank, self.sampler.ranks))
-            for number in range(skip, len(batches)):
-                share = self._share(batches, number)
-                if len(share):
-                    yield Batch([(pass_, index) for index in share.tolist()])
+                plan(self.sampler, shares_of_rank(batches, skip, rank, ranks))
+            for number, share in enumerate(shares_in_turn(batches, skip, rank, ranks), skip):
+                if share := self._filled(share, batches, number):
+                    yield Batch([(pass_, index) for index in share])
             if not self.sampler.infinite or not (len(batches) or self._done_now(pass_)):
                 return
             pass_ += 1
 
-    def _share(self, batches: Batches, number: int) -> NDArray[np.integer[Any]]:
-        share = part_of_rank(batches, number, self.sampler.rank, self.sampler.ranks)
-        if len(share) or not self.even:
+    def _filled(self, share: list[int], batches: Batches, number: int) -> list[int]:
+        """A share; or one sample of the whole batch, if there is nothing in it and something has to be."""
+        if share or not self.even:
             return share
         batch = batches[number]
         if not self._repeated:
@@ -318,7 +317,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
                 "current",
                 30,
             )
-        return batch[self.sampler.rank % len(batch) :][:1]
+        return [int(batch[self.sampler.rank % len(batch)])]
 
     def _order(self, pass_: int) -> Order:
         if self.even or self.sampler.shuffle:
