@@ -243,21 +243,17 @@ class DeepLakeDataset(BaseDetDataset):
             f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
         )
 
-    def begin(self, idx: int, *, run: bool = True) -> HeadStart:
-        """Make a sample as far as no random numbers are needed. Safe in any thread.
-
-        Args:
-            idx: Index of the sample.
-            run: Run steps of the pipeline; else only make the data-info.
-
-        Returns:
-            What `head_starts` takes.
-        """
+    def begin(self, idx: int) -> HeadStart:
+        """Make a sample's data-info, for `go_on` or `head_starts`. Safe in any thread, as is `go_on`."""
         info = self._info_with_masks(idx)
-        uri, steps = info["img_path"], getattr(self.pipeline, "transforms", ())
-        count = count_deterministic(steps) if run else 0
-        results = self._run(uri, steps[:count], info) if count else info
-        return HeadStart(idx, uri, self.pipeline, count, results)
+        return HeadStart(idx, info["img_path"], self.pipeline, 0, info)
+
+    def go_on(self, start: HeadStart) -> HeadStart:
+        """Run the steps of a begun sample as far as no random numbers are needed, for `head_starts`."""
+        steps = getattr(start.pipeline, "transforms", ())
+        count = count_deterministic(steps)
+        results = self._run(start.uri, steps[:count], start.results)
+        return HeadStart(start.index, start.uri, start.pipeline, count, results)
 
     @contextlib.contextmanager
     def head_starts(self, begun: Sequence[HeadStart]) -> Iterator[None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,11 @@ class DataInfos(Sequence[dict[str, Any]]):
             return self.select(index)
         view, table, row = self.view, self.view.table, self.rows.item(index)
         span = table.span(row)
-        boxes, labels, ignored = table.xyxy(row), view.labels[span], self.ignored[span]
+        boxes: Iterable[list[float]] = table.corners(row)
+        labels, ignored = view.labels[span], self.ignored[span]
         if not self._all_kept:
             keep = self.keep[span]
-            boxes, labels, ignored = boxes[keep], labels[keep], ignored[keep]
+            boxes, labels, ignored = compress(boxes, keep.tolist()), labels[keep], ignored[keep]
         return {
             "img_path": view.uri(row),
             "img_id": row if table.img_ids is None else table.img_ids.item(row),
@@ -79,7 +81,7 @@ class DataInfos(Sequence[dict[str, Any]]):
             "width": table.widths.item(row),
             "instances": [
                 {"bbox": box, "bbox_label": label, "ignore_flag": int(flag)}
-                for box, label, flag in zip(boxes.tolist(), labels.tolist(), ignored.tolist(), strict=True)
+                for box, label, flag in zip(boxes, labels.tolist(), ignored.tolist(), strict=True)
             ],
             **self.extra,
         }
@@ -99,7 +101,7 @@ class DataInfos(Sequence[dict[str, Any]]):
         return [mask for mask, kept in zip(self.view.segmentations(row, cell), keep, strict=True) if kept]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class HeadStart:
     """A sample whose first steps are done.
 

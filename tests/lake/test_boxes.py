@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from deeplake_mmdet.errors import BoxFormatError
-from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat, to_xywh, to_xyxy
+from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat, corners_of, to_xywh, to_xyxy
 
 FORMATS = [BoxFormat(mode, unit) for mode in MODES for unit in UNITS]
 SETTINGS = settings(deadline=None, max_examples=60)
@@ -13,6 +13,9 @@ every_format = pytest.mark.parametrize("box_format", FORMATS, ids=str)
 
 boxes_in_pixels = st.integers(0, 6).flatmap(
     lambda count: arrays(np.float64, (count, 4), elements=st.floats(0, 4000, allow_subnormal=False))
+)
+many_boxes = st.sampled_from([0, 1, 31, 32, 33, 200]).flatmap(
+    lambda count: arrays(np.float64, (count, 4), elements=st.floats(0, 4000), fill=st.floats(0, 4000))
 )
 sides = st.integers(1, 5000)
 
@@ -48,6 +51,15 @@ def test_pixel_ltwh_comes_back_bit_for_bit(xywh, width, height):
     found = to_xywh(xywh, BoxFormat("ltwh", "pixel"), width, height)
     assert found.tobytes() == xywh.tobytes()
     assert found is not xywh
+
+
+@every_format
+@SETTINGS
+@given(boxes=many_boxes, width=sides, height=sides)
+def test_plain_corners_are_the_same_bit_for_bit(box_format, boxes, width, height):
+    found = corners_of(boxes, box_format, width, height)
+    assert found == to_xyxy(boxes, box_format, width, height).tolist()
+    assert all(type(number) is float for box in found for number in box)
 
 
 @SETTINGS

@@ -68,7 +68,7 @@ def test_a_table_equals_what_was_appended(make_lake, encode, data):
     for row, cell in enumerate(cells):
         assert table.boxes[table.span(row)].tobytes() == cell.tobytes()
         assert table.xywh(row).tobytes() == cell.tobytes()
-        assert table.xyxy(row).tolist() == to_xyxy(cell, LTWH, 0, 0).tolist()
+        assert table.corners(row) == table.xyxy(row).tolist() == to_xyxy(cell, LTWH, 0, 0).tolist()
     assert all_xywh(table).tobytes() == table.boxes.tobytes()
 
 
@@ -127,7 +127,8 @@ def test_fractional_boxes_are_scaled_by_their_own_image(make_lake, encode):
     expected = [to_xywh(cells[0], box_format, 40, 20), to_xywh(cells[1], box_format, 16, 80)]
     assert table.xywh(1).tolist() == expected[1].tolist()
     assert all_xywh(table).tolist() == np.concatenate(expected).tolist()
-    assert table.xyxy(0).tolist() == to_xyxy(cells[0], box_format, 40, 20).tolist()
+    expected_corners = to_xyxy(cells[0], box_format, 40, 20).tolist()
+    assert table.corners(0) == table.xyxy(0).tolist() == expected_corners
 
 
 def test_flags_are_read(make_lake):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.lake.boxes import BoxFormat, to_xywh, to_xyxy
+from deeplake_mmdet.lake.boxes import BoxFormat, corners_of, to_xywh, to_xyxy
 
 __all__ = ["AnnotationTable", "BoxBlock"]
 
@@ -77,7 +77,7 @@ class AnnotationTable:
 
     def span(self, row: int) -> slice:
         """The boxes of one row, as a slice into the flat arrays."""
-        return slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        return slice(self.offsets.item(row), self.offsets.item(row + 1))
 
     def rows_of_boxes(self) -> NDArray[np.int64]:
         """The row of each box, shape (m,)."""
@@ -92,6 +92,11 @@ class AnnotationTable:
     def xyxy(self, row: int) -> NDArray[np.float64]:
         """Boxes of one row as (left, top, right, bottom) in pixels, shape (k, 4), float64."""
         return to_xyxy(self.boxes[self.span(row)], self.box_format, self.widths[row], self.heights[row])
+
+    def corners(self, row: int) -> list[list[float]]:
+        """What `xyxy` gives, as lists, sooner."""
+        size = self.widths.item(row), self.heights.item(row)
+        return corners_of(self.boxes[self.span(row)], self.box_format, *size)
 
     def xywh(self, row: int) -> NDArray[np.float64]:
         """Boxes of one row as (left, top, width, height) in pixels, shape (k, 4), float64."""

@@ -130,7 +130,7 @@ class Feed:
         """How many batches are to be announced before they are needed."""
         if not self.threads:
             return _REMOTE_CONNECTIONS if self.is_remote else 0
-        pieces = -(-batch_size // TOGETHER)
+        pieces = min(self.threads, -(-batch_size // TOGETHER))
         return max(_LEAST_DEPTH, -(-2 * self.threads // pieces))
 
     def plan(self, sampler: LakeSampler, indices: NDArray[np.integer[Any]]) -> None:
@@ -195,7 +195,7 @@ class Feed:
             about.enter_context(delivered(delivery.images, delivery.masks))
             if in_worker and (arena := new_arena()) is not None:
                 about.enter_context(planes_in(arena.take))
-            begun = begun or [(lake, lake.begin(index, run=False)) for lake, index in needs]
+            begun = begun or [(lake, lake.begin(index)) for lake, index in needs]
             for lake in self.lakes:
                 if mine := [start for owner, start in begun if owner is lake]:
                     about.enter_context(lake.head_starts(mine))
@@ -238,7 +238,7 @@ class Feed:
                 needs = self._needs(items)
                 return needs, self.fetch(needs), []
         with self.statistics.timed("begun", images=len(items)):
-            return work.needs, work.delivery, [begun for future in work.begun for begun in future.result()]
+            return work.needs, work.delivery, work.begun()
 
     def _announce_ahead(self, batches: Sequence[Sequence[Item]]) -> None:
         reader = self._own_reader()

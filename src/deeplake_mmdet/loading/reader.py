@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ Begun = tuple[DeepLakeDataset, HeadStart]
 Images = dict[str, "bytes | ImageError"]
 
 
-# Images that a thread is given at a time: waking it costs some hundredths of decoding one.
+# Images that a thread is given at a time, at least: waking it costs some hundredths of decoding one.
 TOGETHER = 2
 
 
@@ -41,19 +41,31 @@ class Delivery:
 
 @dataclass(eq=False)
 class Work:
-    """What was done beforehand for one batch.
+    """What is done beforehand for one batch.
 
     Attributes:
         needs: The samples of lakes that the batch asks for.
         delivery: What was got for them, once ``fetched``.
-        begun: Their head starts, if the reader makes any, some in each; without those that failed.
+        pieces: Their head starts, if the reader makes any, some in each, once ``made``; without those that
+            failed.
+        left: How many pieces are not made yet.
+        error: Why there is nothing.
     """
 
     needs: Sequence[Need]
     delivery: Delivery = field(default_factory=Delivery)
-    begun: list[Future[list[Begun]]] = field(default_factory=list)
+    pieces: list[list[Begun]] = field(default_factory=list)
     fetched: threading.Event = field(default_factory=threading.Event)
+    made: threading.Event = field(default_factory=threading.Event)
+    left: int = 0
     error: BaseException | None = None
+
+    def begun(self) -> list[Begun]:
+        """All head starts, in the order of ``needs``; waited for."""
+        self.made.wait()
+        if self.error is not None:
+            raise self.error
+        return [begun for piece in self.pieces for begun in piece]
 
 
 class Reader:
@@ -79,9 +91,11 @@ class Reader:
         self._fetch = fetch
         self._statistics = statistics
         self._fetchers = ThreadPoolExecutor(connections, thread_name_prefix="deeplake-mmdet-fetch")
+        self._threads = threads
         self._beginners = (
             ThreadPoolExecutor(threads, thread_name_prefix="deeplake-mmdet-begin") if threads else None
         )
+        self._lock = threading.Lock()
         self._pending: dict[tuple[object, ...], list[Work]] = {}
         self._all: set[Work] = set()
         to_rest(self)
@@ -114,7 +128,7 @@ class Reader:
         work = works.pop(0)
         if not works:
             del self._pending[key]
-        if work.fetched.is_set() and all(start.done() for start in work.begun):
+        if work.made.is_set():
             self._statistics.add("wait", hits=1)
         work.fetched.wait()
         self._all.discard(work)
@@ -125,8 +139,7 @@ class Reader:
     def rest(self) -> None:
         """Wait until nothing is under way."""
         for work in list(self._all):
-            work.fetched.wait()
-            wait(work.begun)
+            work.made.wait()
 
     def forget(self) -> None:
         """Drop what was announced and not collected."""
@@ -144,22 +157,37 @@ class Reader:
     def _get(self, work: Work) -> None:
         try:
             work.delivery = self._fetch(work.needs)
-            if self._beginners is not None:
-                work.begun = [
-                    self._beginners.submit(self._begin, work.needs[first : first + TOGETHER], work.delivery)
-                    for first in range(0, len(work.needs), TOGETHER)
-                ]
+            if self._beginners is None or not work.needs:
+                work.made.set()
+            else:
+                size = max(TOGETHER, -(-len(work.needs) // self._threads))
+                firsts = range(0, len(work.needs), size)
+                work.pieces, work.left = [[] for _ in firsts], len(firsts)
+                for piece, first in zip(work.pieces, firsts, strict=True):
+                    self._beginners.submit(self._begin, work, piece, work.needs[first : first + size])
         except BaseException as error:
             work.error = error
+            work.made.set()
         finally:
             work.fetched.set()
 
-    def _begin(self, needs: Sequence[Need], delivery: Delivery) -> list[Begun]:
-        found = []
-        statistics = self._statistics
-        with statistics.watching(), delivered(delivery.images, delivery.masks):
-            for lake, index in needs:
-                # What goes wrong goes wrong once more in the training thread, where on_error is heeded.
-                with contextlib.suppress(Exception), statistics.timed("begin", images=1):
-                    found.append((lake, lake.begin(index)))
-        return found
+    def _begin(self, work: Work, piece: list[Begun], needs: Sequence[Need]) -> None:
+        timed = self._statistics.timed
+        # What goes wrong goes wrong once more in the training thread, where on_error is heeded.
+        failing = contextlib.suppress(Exception)
+        begun = []
+        try:
+            with self._statistics.watching(), delivered(work.delivery.images, work.delivery.masks):
+                # All data-infos, then all images: what Python runs is out of the core's cache after an image.
+                for lake, index in needs:
+                    with failing, timed("begin"):
+                        begun.append((lake, lake.begin(index)))
+                for lake, start in begun:
+                    with failing, timed("begin", images=1):
+                        piece.append((lake, lake.go_on(start)))
+        finally:
+            with self._lock:
+                work.left -= 1
+                last = not work.left
+            if last:  # whoever waits is woken once
+                work.made.set()
