@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplake_mmdet.loading.order import Batches, cut_into_batches, order_of_pass
-from deeplake_mmdet.loading.sharing import part_of_rank, shares_of_rank
+from deeplake_mmdet.loading.sharing import part_of_rank, shares_in_turn, shares_of_rank
 
 lengths = st.integers(0, 200)
 sizes = st.integers(1, 17)
@@ -44,6 +44,8 @@ def test_ranks_share_every_batch(
         if len(batches):
             later = [index for share in shares[rank][1:] for index in share]
             assert shares_of_rank(batches, 1, rank, ranks).tolist() == later
+        for skip in {0, 1, len(batches) // 2, len(batches)}:
+            assert list(shares_in_turn(batches, skip, rank, ranks)) == shares[rank][skip:]
 
 
 @given(sizes, st.integers(2, 5), seeds, st.integers(1, 9))
