@@ -46,6 +46,22 @@ def test_auto_picks_what_fits(path: str, pipeline: Any, workers: int, threads: i
     assert ("persistent_workers" in made) == bool(workers)
 
 
+@pytest.mark.parametrize("depth", [0, 1])
+def test_mixed_images_of_remote_lakes_are_made_in_processes(depth: int) -> None:
+    """Their steps draw random numbers, for which threads would wait in line."""
+    given = loader("s3://bucket/lake")
+    mixing = {
+        "type": "MultiImageMixDataset",
+        "dataset": given["dataset"],
+        "pipeline": [{"type": "Mosaic"}],
+    }
+    given["dataset"] = {"type": "ConcatDataset", "datasets": [mixing]} if depth else mixing
+    made = fast_loader(given)
+    assert (made["num_workers"], made["dataset"]["threads"]) == (2, 0)
+    asked_for = fast_loader(given, "threads")
+    assert (asked_for["num_workers"], asked_for["dataset"]["threads"]) == (0, 2)
+
+
 def test_the_given_config_is_left_alone() -> None:
     given = loader()
     before = copy.deepcopy(given)

@@ -43,7 +43,8 @@ def fast_loader(
         dataloader: As MMEngine takes it, e.g. ``cfg.train_dataloader``. Not changed.
         mode: ``'threads'`` to read and decode in ``num_workers`` threads of the training process,
             ``'processes'`` for ``num_workers`` worker processes, ``'auto'`` for what fits: threads for remote
-            lakes without a cache, whose chunks are then fetched once for all, else processes.
+            lakes without a cache, whose chunks are then fetched once for all, else processes, as under a
+            ``MultiImageMixDataset``, which reads rows at random anyway.
         shuffle: How to shuffle where the config's sampler does: ``'full'``, or ``'chunk'`` to keep
             neighbouring rows near each other; the latter for remote lakes if not given.
         window: With ``shuffle='chunk'``: how many chunks are mixed. If it is a multiple of the number of
@@ -77,8 +78,7 @@ def fast_loader(
     remote = any(not is_local(str(lake.get("path", ""))) for lake in lakes)
     dataset = _with_own_mixing(loader["dataset"])
     workers = int(loader.get("num_workers", 0))
-    streams = any(not is_local(str(lake.get("path", ""))) and not lake.get("cache") for lake in lakes)
-    chosen = mode if mode != "auto" else _choose(loader, workers, streams=streams)
+    chosen = mode if mode != "auto" else _choose(loader, workers, lakes)
     _name_stateful(dataset)
     threads = workers if chosen == "threads" else 0
     if chosen == "threads":
@@ -151,18 +151,29 @@ def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None, window: in
         )
 
 
-def _choose(loader: Mapping[str, Any], workers: int, *, streams: bool) -> str:
+def _choose(loader: Mapping[str, Any], workers: int, lakes: list[Mapping[str, Any]]) -> str:
     if workers and (asked := [key for key in _OF_PROCESSES if loader.get(key)]):
         print_log(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them", "current")
         return "processes"
     if not workers:
         return "threads"
-    chosen, reason = ("processes", "the images are on this machine, or a cache keeps them here")
-    if streams:
-        chosen, reason = ("threads", "the lake is remote, without a cache")
-    kind = "threads" if streams else "worker processes"
+    chosen, reason = "processes", "the images are on this machine, or a cache keeps them here"
+    if any(not is_local(str(lake.get("path", ""))) and not lake.get("cache") for lake in lakes):
+        chosen, reason = "threads", "the lake is remote, without a cache"
+        if _mixes(loader["dataset"]):
+            # Most of the work draws random numbers, for which threads have to wait in line.
+            chosen, reason = (
+                "processes",
+                "images are mixed, from a remote lake one request for each; a cache (cache='20GB') would "
+                "keep them here",
+            )
+    kind = "threads" if chosen == "threads" else "worker processes"
     print_log(f"Loading in {workers} {kind}: {reason}", "current")
     return chosen
+
+
+def _mixes(node: Any) -> bool:
+    return _name(node) == "MultiImageMixDataset" or any(map(_mixes, _inner(node)))
 
 
 def _lakes(node: Any) -> Iterator[Mapping[str, Any]]:

@@ -50,10 +50,12 @@ def chunk_objects(
         source: The pinned lake.
         credentials: Gives what opens it at present.
     """
-    if not source.is_plain or open_store(source.url, credentials()) is None:
+    if not source.is_plain:
         return None
-    files = told_files(handle, column, b"")
-    return None if files is None else ChunkObjects(files, read, source, credentials)
+    ref = credentials()
+    store = open_store(source.url, ref)
+    files = None if store is None else told_files(handle, column, b"")
+    return None if files is None else ChunkObjects(files, read, source, credentials, (ref, store))
 
 
 class _NoKeysError(Exception):
@@ -72,6 +74,7 @@ class ChunkObjects:
         read: Reads cells through Deep Lake.
         source: The pinned lake.
         credentials: Gives what opens it at present.
+        opened: The store that some of them opened.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class ChunkObjects:
         read: Callable[[Sequence[int]], list[Any]],
         source: ResolvedSource,
         credentials: Callable[[], CredentialRef],
+        opened: tuple[CredentialRef, ObjectStore | None],
     ) -> None:
         self._files = files
         self._read = read
@@ -88,7 +92,7 @@ class ChunkObjects:
         self._trust = Trust(read, _TRIALS)
         self._trying = threading.Lock()
         self._process = os.getpid()
-        self._store: tuple[CredentialRef, ObjectStore | None] | None = None
+        self._store: tuple[CredentialRef, ObjectStore | None] | None = opened
         self._failures = 0
 
     def get_bytes(self, index: Any) -> Any:
