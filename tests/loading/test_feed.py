@@ -227,8 +227,11 @@ def test_mosaic_can_be_switched_off_as_yolox_does(lake: Path, mode: str) -> None
     assert {image.shape[1:] for batch in loader for image in batch["inputs"]} == {(48, 64), (56, 40)}
 
 
+@pytest.mark.parametrize("pipeline", [LIGHT, [*LIGHT[:3], *PACK]], ids=["drawing", "still"])
 @pytest.mark.parametrize("mode", ["threads", "processes"])
-def test_images_that_cannot_be_decoded_are_skipped_alike(tmp_path: Path, mode: str) -> None:
+def test_images_that_cannot_be_decoded_are_skipped_alike(
+    tmp_path: Path, mode: str, pipeline: list[dict[str, Any]]
+) -> None:
     import cv2
     import deeplake
 
@@ -248,10 +251,10 @@ def test_images_that_cannot_be_decoded_are_skipped_alike(tmp_path: Path, mode: s
     boxes, labels = [np.array([[1, 1, 5, 5]], np.float32)] * 12, [np.zeros(1, np.uint32)] * 12
     handle.append({"images": [*good[:7], b"nonsense", *good[8:]], "boxes": boxes, "labels": labels})
     handle.commit()
-    config = lake_dataset(path, LIGHT)
+    config = lake_dataset(path, pipeline)
     with pytest.raises(ImageError):
         list(loader_of(config, mode, 1))
-    skipping = lake_dataset(path, LIGHT, on_error="skip")
+    skipping = lake_dataset(path, pipeline, on_error="skip")
     alone = fingerprints(loader_of(skipping, "threads", 0))
     assert fingerprints(loader_of(skipping, mode, 2)) == alone
 
