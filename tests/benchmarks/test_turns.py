@@ -12,7 +12,7 @@ CORES = sorted(os.sched_getaffinity(0))[:2]
 
 
 @pytest.mark.skipif(len(CORES) < 2, reason="on one core nothing is left of the limit's second core")
-@pytest.mark.parametrize("limit", ["decode", "stages"])
+@pytest.mark.parametrize("limit", ["decode", pytest.param("stages", marks=pytest.mark.slow)])
 def test_every_turn_has_a_rate_and_a_limit_of_its_own(tmp_path: Path, limit: str) -> None:
     from mmdet.utils import register_all_modules
 

@@ -92,7 +92,7 @@ def work(rank, world, rendezvous, lakes, target):
 
 
 def main():
-    """Score with one, two and three processes, forked after the imports: those take longer than the scores."""
+    """Score with one, two and three processes, forked after the imports, which take longer than scoring."""
     import mmdet.datasets  # noqa: F401
 
     import deeplake_mmdet.evaluation  # noqa: F401

@@ -159,6 +159,7 @@ def test_unmodified_with_the_base_in_the_users_checkout(drawn, tmp_path):
     assert_no_canary(tmp_path, done)
 
 
+@pytest.mark.slow
 def test_real_images(shared_data, tmp_path):
     nuts = shared_data / "nuts"
     lake_of_coco(tmp_path / "lake", nuts / "trainval.json", nuts / "images", 12)

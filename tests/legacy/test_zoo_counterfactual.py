@@ -13,6 +13,8 @@ from zoo_edits import BASE, CONVERTED
 
 from deeplake_mmdet.legacy import convert_config_dict
 
+pytestmark = pytest.mark.slow  # every config that differs is converted and built
+
 LINES = differing()
 COMPARABLE = 600  # configs whose official counterpart builds a model; `test_zoo` counts them
 

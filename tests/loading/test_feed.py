@@ -49,7 +49,7 @@ def test_samples_do_not_depend_on_who_makes_them(
     assert fingerprints(loader_of(dataset, mode, workers), (0, 1)) == references[pipeline]
 
 
-@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+@pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_nor_on_how_workers_start(lake: Path, references: dict[str, list[str]], start: str) -> None:
     loader = loader_of(lake_dataset(lake, HEAVY), "processes", 2, multiprocessing_context=start)
     assert fingerprints(loader, (0, 1)) == references["heavy"]

@@ -125,7 +125,7 @@ def assert_nowhere(folder: Path, result: subprocess.CompletedProcess[bytes]) -> 
     return len(found)
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_whole_run(lakes: dict[str, str], tmp_path: Path, start: str) -> None:
     config = write_config(lakes, tmp_path, workers=1)
     result = train(config, tmp_path, f"env_cfg.mp_cfg.mp_start_method={start}")
