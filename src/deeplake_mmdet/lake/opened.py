@@ -97,7 +97,8 @@ def _state_of(opened: Any, credentials: CredentialRef | None) -> _State:
         texts = [part["query_string"] for part in parts if "query_string" in part]
         url = str(reader.get("url") or "")
     except Exception:
-        # Not chained: the text of the error may be the state.
+        # All errors, as the state's form is not documented, and not chained: one let through by a list of
+        # names could print the state, and so the credentials.
         raise ConfigError(
             "Deep Lake does not say where this dataset comes from",
             where=f"an object of type {type(opened).__name__}",
