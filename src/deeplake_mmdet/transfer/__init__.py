@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deeplake_mmdet.transfer.coco import import_coco
-from deeplake_mmdet.transfer.summary import ImportSummary, Refusal
+from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 from deeplake_mmdet.transfer.voc import import_voc
 
-__all__ = ["ImportSummary", "Refusal", "import_coco", "import_voc"]
+__all__ = ["Finding", "ImportSummary", "import_coco", "import_voc"]

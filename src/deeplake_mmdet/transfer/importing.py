@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deeplake_mmdet.errors import AnnotationError, ImageError
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 from deeplake_mmdet.transfer.images import StoredImage, read_ahead, read_image
-from deeplake_mmdet.transfer.summary import ImportSummary, Refusal
+from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["PlannedImage", "run_import"]
 
@@ -29,6 +29,7 @@ class PlannedImage:
         size: ``(width, height)`` in pixels as the annotations have it, or ``None``.
         fields: `ImageRecord`'s fields but for the image and its size.
         refused: ``(reason, detail)`` of each box that is left out.
+        changes: ``(kind, reason, detail)`` of what is imported otherwise than the files say; see `Finding`.
         file: The annotation file of this image, if it has one of its own; refused boxes are named by it.
         fault: Reason and detail why the whole image is refused before it is read, or ``None``.
     """
@@ -37,6 +38,7 @@ class PlannedImage:
     size: tuple[int, int] | None
     fields: dict[str, Any] = field(default_factory=dict)
     refused: tuple[tuple[str, str], ...] = ()
+    changes: tuple[tuple[str, str, str], ...] = ()
     file: str = ""
     fault: tuple[str, str] | None = None
 
@@ -83,7 +85,7 @@ def run_import(
                 _count(planned, summary)
             else:
                 file = planned.file if planned.fault else str(planned.path)
-                summary.refusals.add(Refusal("image", file, *result))
+                summary.refusals.add(Finding("image", file, *result))
                 summary.lost_with_images += len(planned.fields.get("boxes", ())) + len(planned.refused)
             bar.advance(task)
         if not writer.rows:
@@ -114,8 +116,11 @@ def _count(planned: PlannedImage, summary: ImportSummary) -> None:
     summary.boxes += boxes
     summary.empty_images += boxes == 0
     summary.emptied_images += boxes == 0 and bool(planned.refused)
+    file = planned.file or str(planned.path)
     for reason, detail in planned.refused:
-        summary.refusals.add(Refusal("box", planned.file or str(planned.path), reason, detail))
+        summary.refusals.add(Finding("box", file, reason, detail))
+    for kind, reason, detail in planned.changes:
+        summary.changes.add(Finding(kind, file, reason, detail))
 
 
 def _nothing_left(summary: ImportSummary, total: int) -> AnnotationError:

@@ -1,4 +1,4 @@
-"""What an import did: figures, refusals and the next command."""
+"""What an import did: figures, what was refused or changed, and the next command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["ImportSummary", "Refusal", "Refusals"]
+__all__ = ["Finding", "Findings", "ImportSummary"]
 
 LOGGER = logging.getLogger("deeplake_mmdet.transfer")
 _KEPT_PER_REASON = 100
@@ -20,13 +20,13 @@ _SHOWN_PER_REASON = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """One thing that was not imported.
+class Finding:
+    """One thing that was not imported, or not as its file says.
 
     Attributes:
-        kind: ``'image'`` or ``'box'``.
+        kind: ``'image'``, ``'box'`` or ``'mask'``.
         file: The image or annotation file.
-        reason: The same words for all like it.
+        reason: What was wrong or changed, in the same words for all like it.
         detail: What is particular to this one.
     """
 
@@ -37,28 +37,41 @@ class Refusal:
 
 
 @dataclass
-class Refusals:
-    """Refusals: all counted and logged (level INFO), the first hundred of each reason kept.
+class Findings:
+    """Findings of one sort: all counted and logged (level INFO), the first hundred of each reason kept.
 
     Attributes:
+        verb: What was done, for the log: ``'refused'`` or ``'changed'``.
         kept: In the order of import.
         counts: ``(kind, reason)`` to the number of all.
     """
 
-    kept: list[Refusal] = field(default_factory=list)
+    verb: str
+    kept: list[Finding] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, refusal: Refusal) -> None:
+    def add(self, finding: Finding) -> None:
         """Count, log and, if there is room, keep one."""
-        key = (refusal.kind, refusal.reason)
+        key = (finding.kind, finding.reason)
         self.counts[key] += 1
         if self.counts[key] <= _KEPT_PER_REASON:
-            self.kept.append(refusal)
-        LOGGER.info("refused %s: %s: %s %s", refusal.kind, refusal.file, refusal.reason, refusal.detail)
+            self.kept.append(finding)
+        LOGGER.info("%s %s: %s: %s %s", self.verb, finding.kind, finding.file, finding.reason, finding.detail)
 
     def total(self, kind: str) -> int:
-        """How many images or boxes were refused."""
+        """How many images, boxes or masks there are."""
         return sum(count for (of, _), count in self.counts.items() if of == kind)
+
+    def table(self) -> Table:
+        """The first few of each reason, and how many there are, as a rich table."""
+        table = Table(*(Column(name, overflow="fold") for name in ("what", "reason", "file", "details")))
+        for (kind, reason), count in self.counts.items():
+            shown = [f for f in self.kept if (f.kind, f.reason) == (kind, reason)][:_SHOWN_PER_REASON]
+            for finding in shown:
+                table.add_row(*map(Text, (kind, reason, finding.file, finding.detail)))
+            if count > len(shown):
+                table.add_row(kind, Text(reason), f"and {count - len(shown)} more", "")
+        return table
 
 
 @dataclass
@@ -75,6 +88,7 @@ class ImportSummary:
         emptied_images: Those of them whose every box was refused.
         lost_with_images: Boxes that went with refused images; they are not among the refused boxes.
         refusals: What was refused.
+        changes: What was imported otherwise than its file says.
         notes: Everything else that differs from the source, in sentences.
         seconds: Duration.
     """
@@ -87,12 +101,13 @@ class ImportSummary:
     empty_images: int = 0
     emptied_images: int = 0
     lost_with_images: int = 0
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Findings = field(default_factory=lambda: Findings("refused"))
+    changes: Findings = field(default_factory=lambda: Findings("changed"))
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
-    def refused(self) -> list[Refusal]:
+    def refused(self) -> list[Finding]:
         """The first hundred refusals of each reason; ``refusals.counts`` has the totals."""
         return self.refusals.kept
 
@@ -125,7 +140,9 @@ class ImportSummary:
             classes.add_row(Text(name), str(count))
         parts.append(classes)
         if self.refusals.counts:
-            parts += [Text(self._refusal_line()), self._refusal_table()]
+            parts += [Text(self._refusal_line()), self.refusals.table()]
+        if self.changes.counts:
+            parts += [Text(self._change_line()), self.changes.table()]
         parts += [Text(f"Note: {note}") for note in self.notes]
         parts.append(Text(f"Next: {self.next_command}"))
         return Group(*parts)
@@ -143,14 +160,7 @@ class ImportSummary:
             f"; {self.lost_with_images} more boxes went with their images" * bool(self.lost_with_images)
         )
 
-    def _refusal_table(self) -> Table:
-        table = Table(*(Column(name, overflow="fold") for name in ("what", "reason", "file", "details")))
-        for (kind, reason), count in self.refusals.counts.items():
-            shown = [r for r in self.refusals.kept if (r.kind, r.reason) == (kind, reason)][
-                :_SHOWN_PER_REASON
-            ]
-            for refusal in shown:
-                table.add_row(*map(Text, (kind, reason, refusal.file, refusal.detail)))
-            if count > len(shown):
-                table.add_row(kind, Text(reason), f"and {count - len(shown)} more", "")
-        return table
+    def _change_line(self) -> str:
+        totals = (("images", "image"), ("boxes", "box"), ("masks", "mask"))
+        counts = ((name, self.changes.total(kind)) for name, kind in totals)
+        return "Imported with a change: " + ", ".join(f"{count} {name}" for name, count in counts if count)

@@ -105,7 +105,7 @@ def _plan(voc: VocSplit, unread: set[str]) -> Iterator[PlannedImage]:
             "labels": np.array([label_of[entry.name] for entry in good], np.int64),
             "difficults": np.array([entry.difficult for entry in good], np.uint8),
         }
-        yield PlannedImage(image.image_path, image.size, fields, tuple(refused), str(image.xml_path))
+        yield PlannedImage(image.image_path, image.size, fields, tuple(refused), file=str(image.xml_path))
 
 
 def _box_fault(entry: VocObject, label_of: Mapping[str, int]) -> str | None:
