@@ -14,14 +14,20 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
 from deeplake_mmdet.backend import delivered_image, delivered_masks, delivered_upright
-from deeplake_mmdet.dataset_infos import DataInfos, HeadStart, Sightings, clean_data_infos, with_cache
+from deeplake_mmdet.dataset_infos import (
+    DataInfos,
+    HeadStart,
+    Sightings,
+    clean_data_infos,
+    log_choices,
+    with_cache,
+)
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake import (
     CacheStatistics,
     CredentialRef,
     LakeView,
     Source,
-    explain_roles,
     open_view,
     parse_uri,
     read_cache_settings,
@@ -70,7 +76,8 @@ class DeepLakeDataset(BaseDetDataset):
             ``height``.
         cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
             ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
-        metainfo: ``classes`` selects and orders classes; the lake's own otherwise.
+        metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
+            name its classes it tells the names by stored label, as a list or as a mapping from label to name.
         filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
             ``CocoDataset`` and ``XMLDataset``.
         kwargs: ``pipeline``, ``test_mode``, ``indices``, ``return_classes`` and the rest of
@@ -147,24 +154,17 @@ class DeepLakeDataset(BaseDetDataset):
 
     def load_data_list(self) -> DataInfos:
         """Pin the lake and read its annotation table; called once, by ``full_init``."""
-        classes = self._metainfo.get("classes")
-        if isinstance(classes, str):
-            raise ConfigError(
-                f"metainfo.classes must be a list of names, got the text {classes!r}",
-                where="dataset key 'metainfo'",
-                advice=f"write metainfo=dict(classes=({classes!r},))",
-            )
         view = open_view(
             self._source,
             credentials=self._credentials,
             tensors=self._tensors,
             box_format=self._box_format,
-            classes=classes,
+            classes=self._metainfo.get("classes"),
             apply_exif=self._apply_exif,
             allow_bad_images=self._skip,
         )
         self._metainfo["classes"] = view.classes
-        print_log(explain_roles(view.columns, self._tensors, stored_sizes=not self._apply_exif), "current")
+        log_choices(view, self._tensors, stored_sizes=not self._apply_exif)
         self._check_masks(view)
         view = with_cache(view, self._cache)
         self._sightings = Sightings(len(view.table))
@@ -340,9 +340,10 @@ class DeepLakeDataset(BaseDetDataset):
             return
         column = view.columns.get(view.roles.gt_masks or "")
         if column is None:
+            note = view.notes.get("gt_masks")
             raise ConfigError(
                 "The pipeline asks for masks (with_mask=True), but this lake has no mask column, or several "
-                "equally good ones",
+                "equally good ones" + (f". {note}" if note else ""),
                 where=f"lake {view.source.url}, columns {', '.join(view.columns)}",
                 advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
                 "or use LoadAnnotations(with_mask=False)",

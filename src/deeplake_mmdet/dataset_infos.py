@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +20,13 @@ from deeplake_mmdet.lake import (
     CacheSettings,
     ChunkCache,
     LakeView,
+    explain_roles,
     human_bytes,
     is_local,
     new_counters,
 )
 
-__all__ = ["DataInfos", "HeadStart", "Sightings", "clean_data_infos", "with_cache"]
+__all__ = ["DataInfos", "HeadStart", "Sightings", "clean_data_infos", "log_choices", "with_cache"]
 
 
 class DataInfos(Sequence[dict[str, Any]]):
@@ -159,6 +161,21 @@ class Sightings:
     def rows(self, mark: int) -> list[int]:
         """The rows that bear a mark, in order."""
         return list(torch.nonzero(self._marks & mark).flatten().tolist())
+
+
+def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: bool) -> None:
+    """Log which columns serve which roles, and as a warning which ones look like one but do not serve.
+
+    Args:
+        view: The lake.
+        tensors: The columns that were named, by role.
+        stored_sizes: Whether image sizes are wanted as stored.
+    """
+    explained = explain_roles(view.columns, tensors, stored_sizes=stored_sizes, left_out=view.left_out)
+    print_log(explained, "current")
+    for role, note in view.notes.items():
+        if role != "gt_masks":  # matters where masks are asked for, and is told there
+            print_log(f"{view.source.url}: {note}", "current", logging.WARNING)
 
 
 def clean_data_infos(view: LakeView, bbox_min_size: float | None, extra: Mapping[str, Any]) -> DataInfos:

@@ -236,13 +236,13 @@ def test_a_semantic_mask_is_refused_with_the_reason():
     ("role", "kind", "serves"),
     [
         ("img", "image", False),
-        ("gt_bboxes", "boundingbox", False),
+        ("gt_bboxes", "boundingbox", True),
         ("gt_labels", "classlabel", True),
         ("gt_masks", "polygon", True),
         ("gt_masks", "binarymask", False),
     ],
 )
-def test_sequences_serve_as_labels_and_polygons_only(role, kind, serves):
+def test_sequences_serve_as_boxes_labels_and_polygons_only(role, kind, serves):
     others = {name: facts for name, facts in columns(**OURS).items() if facts.kind != kind}
     many = others | {"many": ColumnFacts("many", kind, is_sequence=True)}
     if serves:

@@ -217,7 +217,7 @@ def test_labels_that_are_no_whole_numbers_are_refused(make_lake):
     from deeplake import types
 
     lake = make_lake(
-        schema={"labels": types.Array("float32", 1)}, classes=(), boxes=boxes(1), labels=[np.ones(1)]
+        schema={"labels": types.Array("float32", 1)}, classes=(), boxes=boxes(1), labels=[np.full(1, 0.5)]
     )
     with refused("whole numbers", "'labels'"):
         build_table(lake.dataset, Roles("images", "boxes", "labels"), LTWH, 2)

@@ -76,7 +76,7 @@ def test_a_lake_that_does_not_name_its_classes_needs_them_given(make_lake, view_
 
 
 def test_a_lake_that_names_a_class_twice_is_refused(make_lake, view_of, rows):
-    with pytest.raises(AnnotationError, match=r"occur twice.*'labels'"):
+    with pytest.raises(AnnotationError, match=r"'a' occurs twice.*'labels'"):
         view_of(make_lake(classes=["a", "a"], **rows()))
 
 

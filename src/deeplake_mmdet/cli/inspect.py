@@ -25,6 +25,12 @@ def add_parser(commands: Any) -> None:
         metavar="ROLE=COLUMN",
         help="name columns, e.g. gt_bboxes=boxes gt_labels=labels",
     )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="class names in the order of the stored labels, for lakes without; else a selection of them",
+    )
     parser.set_defaults(run=run)
 
 
@@ -40,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
         args.lake,
         **source_options(args),
         tensors=parse_options(args.tensors),
+        classes=args.classes,
         credentials={"endpoint_url": args.endpoint_url} if args.endpoint_url else None,
     )
     console = Console()

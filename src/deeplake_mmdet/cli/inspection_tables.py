@@ -29,6 +29,8 @@ def render(found: Inspection) -> Iterator[Table | Text]:
     yield head
     yield _columns(found)
     if found.view is not None:
+        for note in found.view.notes.values():
+            yield Text(note, style="yellow")
         yield _classes(found)
         yield _sizes(found)
     yield _versions(found)
@@ -36,11 +38,11 @@ def render(found: Inspection) -> Iterator[Table | Text]:
 
 def _columns(found: Inspection) -> Table:
     roles = {}
-    if found.view is not None:
-        roles = {column: role for role, column in asdict(found.view.roles).items() if column}
+    if found.roles is not None:
+        roles = {column: role for role, column in asdict(found.roles).items() if column}
     table = Table("column", "type", "role", title="Columns", title_justify="left")
     for name, column in found.columns.items():
-        table.add_row(name, str(column), roles.get(name, ""))
+        table.add_row(name, column.description, roles.get(name, ""))
     return table
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake import class_list
 
 __all__ = ["VocImage", "VocObject", "VocSplit", "load_voc", "read_voc_xml"]
 
@@ -97,7 +98,8 @@ def load_voc(root: str | Path, split: str, classes: Sequence[str] | None = None)
         SourceNotFoundError: The folder or the split file is missing.
         SourceFormatError: The split file is empty or not text, or no class name was found.
         AnnotationError: The split names an image twice.
-        ConfigError: ``classes`` is empty or names a class twice.
+        ConfigError: ``classes`` is empty, names a class twice or is no list of texts (see
+            `read_class_names`).
     """
     root = Path(root)
     if not (root / "Annotations").is_dir():
@@ -108,8 +110,8 @@ def load_voc(root: str | Path, split: str, classes: Sequence[str] | None = None)
         )
     ids = _read_split(root, split)
     if classes is not None:
-        names, unreadable = tuple(classes), 0
-        if not names or len(set(names)) != len(names):
+        names, unreadable = class_list(classes, "argument 'classes'", error=ConfigError), 0
+        if not names:
             raise ConfigError("'classes' must name each class once", where=f"classes={list(names)}")
     else:
         names, unreadable = _collect_names(root / "Annotations")

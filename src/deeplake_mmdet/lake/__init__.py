@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from deeplake_mmdet.lake.addresses import parse_uri
 from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes, read_cache_settings
 from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
+from deeplake_mmdet.lake.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.faults import is_local
@@ -18,7 +20,7 @@ from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
-from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view, open_view, open_view_of, parse_uri
+from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view, open_view, open_view_of
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "CacheSettings",
     "CacheStatistics",
     "ChunkCache",
+    "ClassNames",
     "CredentialRef",
     "ImageRecord",
     "Inspection",
@@ -41,6 +44,7 @@ __all__ = [
     "cache_folder",
     "cached_chunks",
     "cached_tables",
+    "class_list",
     "clear_cache",
     "explain_roles",
     "find_view",
@@ -55,6 +59,7 @@ __all__ = [
     "parse_uri",
     "put_away",
     "read_cache_settings",
+    "read_class_names",
     "read_orientation",
     "remove_chunks",
     "rest",

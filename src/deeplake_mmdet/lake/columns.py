@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat
 
-__all__ = ["ColumnFacts", "describe_columns"]
+__all__ = ["ColumnFacts", "describe_columns", "holds_sequences", "read_metadata"]
 
 _METADATA_KEYS = ("class_names", "category_ids", "coords", "format")
 
@@ -46,7 +47,15 @@ class ColumnFacts:
     def __str__(self) -> str:
         extra = f", {self.box_format}" if self.box_format else ""
         extra += f", {self.sample_compression}" if self.sample_compression else ""
-        return f"{self.kind} {self.dtype}{extra}".strip()
+        element = "" if self.dtype == self.kind else self.dtype
+        return f"{self.kind} {element}{extra}".strip()
+
+    @property
+    def description(self) -> str:
+        """The whole type for people, with what holds it."""
+        held = f"sequences of {self}" if self.is_sequence else str(self)
+        held = f"links to {held}" if self.is_link else held
+        return f"{held}, nullable" if self.is_nullable else held
 
 
 def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
@@ -55,7 +64,7 @@ def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
     for column in handle.schema.columns:
         dtype = column.dtype
         kind = _kind(dtype)
-        metadata = _metadata(handle[column.name])
+        metadata = read_metadata(handle[column.name].metadata)
         facts[column.name] = ColumnFacts(
             name=column.name,
             kind=kind,
@@ -63,12 +72,17 @@ def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
             sample_compression=_compression(dtype, "sample_compression"),
             dimensions=len(getattr(dtype, "shape", None) or ()),
             is_link=bool(dtype.is_link),
-            is_sequence=bool(dtype.is_sequence),
+            is_sequence=holds_sequences(dtype),
             is_nullable=bool(getattr(dtype, "is_nullable", False)),
             box_format=_box_format(dtype, metadata) if kind == "boundingbox" else None,
             metadata=metadata,
         )
     return facts
+
+
+def holds_sequences(dtype: Any) -> bool:
+    """Whether cells of a type are sequences, nullable ones included."""
+    return bool(dtype.is_sequence) or "sequence[" in str(dtype)
 
 
 # What Deep Lake's text of a type calls a kind -> what its TypeKind calls it.
@@ -90,25 +104,38 @@ def _kind(dtype: Any) -> str:
     return "generic" if _ELEMENT.fullmatch(name) else _KINDS.get(name, name)
 
 
-def _metadata(column: Any) -> dict[str, Any]:
+def read_metadata(stored: Any, keys: Sequence[str] = _METADATA_KEYS) -> dict[str, Any]:
+    """What the metadata of a column or a lake holds under some keys, as JSON knows it."""
     # Asking a column of an older lake for a key that it lacks aborts the process: look among its keys first.
-    stored = column.metadata
     known = set(stored.keys())
     found = {}
-    for key in _METADATA_KEYS:
+    for key in keys:
         if key not in known:
             continue
         value = stored[key]
         if hasattr(value, "to_dict"):
             value = value.to_dict()
-        found[key] = json.loads(json.dumps(value, default=list))
+        found[key] = json.loads(json.dumps(value, default=_plain))
     return found
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if hasattr(value, "to_dict") else list(value)
 
 
 def _compression(dtype: Any, attribute: str) -> str | None:
     value = getattr(dtype, attribute, None)
     text = str(value).rpartition(".")[2].lower() if value is not None else None
     return "jpeg" if text == "jpg" else text
+
+
+def _holding(dtype: Any, plain: Any) -> list[Any]:
+    """The types that hold boxes of a type, as far as a column's own type may be one of them."""
+    from deeplake import types
+
+    if holds_sequences(dtype):
+        plain = types.Sequence(plain)
+    return [types.Nullable(plain), plain] if getattr(dtype, "is_nullable", False) else [plain]
 
 
 def _box_format(dtype: Any, metadata: dict[str, Any]) -> BoxFormat | None:
@@ -119,7 +146,8 @@ def _box_format(dtype: Any, metadata: dict[str, Any]) -> BoxFormat | None:
     coords = coords if isinstance(coords, dict) else {}
     for mode in MODES:
         for unit in UNITS:
-            if dtype == types.BoundingBox(dtype.id, mode, unit):
+            plain = types.BoundingBox(dtype.id, mode, unit)
+            if dtype == plain or any(dtype == held for held in _holding(dtype, plain)):
                 return BoxFormat(mode, unit)
     mode, unit = str(coords.get("mode", "")).lower(), str(coords.get("type", "")).lower()
     return BoxFormat(mode, unit) if mode in MODES and unit in UNITS else None

@@ -128,6 +128,11 @@ class FrozenLake:
         """The lake's schema."""
         return self._base.schema
 
+    @property
+    def metadata(self) -> Any:
+        """The lake's metadata; None for views, which have none."""
+        return getattr(self._base, "metadata", None)
+
     def close(self) -> None:
         """Close the lake, if it can be closed; the next read opens it again."""
         if hasattr(self._base, "close"):

@@ -16,6 +16,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import v3, v4
+from deeplake_mmdet.lake.columns import read_metadata
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import is_local, is_on_disk
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restrict, run_query
@@ -29,6 +30,7 @@ __all__ = [
     "forget",
     "handle_of",
     "hold",
+    "lake_metadata",
     "list_versions",
     "newest_credentials",
     "renew",
@@ -128,6 +130,19 @@ def hold(opened: Any) -> str:
     held = secrets.token_hex(8)
     _held[held] = opened
     return held
+
+
+def lake_metadata(resolved: ResolvedSource, key: str, credentials: CredentialRef | None = None) -> Any:
+    """What the metadata of a whole lake, as opposed to its columns, holds under a key; None if nothing.
+
+    Raises:
+        DeepLakeMMDetError: As `resolve`.
+    """
+    ref = newest_credentials(resolved, credentials)
+    if resolved.format == "v3":
+        return v3.read_info(resolved, ref).get(key)
+    stored = getattr(_base(resolved, ref), "metadata", None)  # views have none
+    return None if stored is None else read_metadata(stored, (key,)).get(key)
 
 
 def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Listing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import handle_of, list_versions, resolve
+from deeplake_mmdet.lake.roles import Roles, assign_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 from deeplake_mmdet.lake.views import LakeView, open_view
 
@@ -34,6 +36,7 @@ class Inspection:
         problem: Why not.
         branches: Names of the lake's branches.
         tags: Names of its tags and saved views.
+        roles: Column names by role, as far as they are known.
     """
 
     source: ResolvedSource
@@ -45,6 +48,7 @@ class Inspection:
     problem: DeepLakeMMDetError | None
     branches: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    roles: Roles | None = None
 
     def class_counts(self) -> list[tuple[str, int, int]]:
         """Name, number of boxes and number of images of each class."""
@@ -77,9 +81,10 @@ def inspect(
     view: str | None = None,
     tensors: Mapping[str, Any] | None = None,
     box_format: str | None = None,
+    classes: Any = None,
     credentials: str | Mapping[str, Any] | None = None,
 ) -> Inspection:
-    """Open a lake and gather its facts. Arguments as for `DeepLakeDataset`.
+    """Open a lake and gather its facts. Arguments as for `DeepLakeDataset`, ``classes`` as in its metainfo.
 
     Raises:
         DeepLakeMMDetError: The lake cannot be opened. What only keeps it from being trained on is returned
@@ -91,18 +96,23 @@ def inspect(
     handle = handle_of(resolved, ref)
     seen, problem = None, None
     try:
-        seen = open_view(resolved, credentials=ref, tensors=tensors, box_format=box_format)
+        seen = open_view(resolved, credentials=ref, tensors=tensors, box_format=box_format, classes=classes)
     except DeepLakeMMDetError as error:
         problem = error
-    listing = list_versions(resolved, ref)
+    listing, columns = list_versions(resolved, ref), describe_columns(handle)
+    roles = None if seen is None else seen.roles
+    if seen is None:
+        with contextlib.suppress(DeepLakeMMDetError):
+            roles = assign_roles(columns, tensors)
     return Inspection(
         resolved,
         len(handle),
-        describe_columns(handle),
+        columns,
         listing.versions[: -_NEWEST - 1 : -1],
         len(listing.versions),
         seen,
         problem,
         listing.branches,
         listing.tags,
+        roles,
     )

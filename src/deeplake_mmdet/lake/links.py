@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,8 +117,24 @@ def _size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int
         raise _missing(where) from None
     except UnidentifiedImageError:
         raise _foreign(where) from None
+    except ImageError:
+        raise
     except OSError as error:
+        if error.errno is None:  # not the system's: what Pillow says of damaged files
+            raise _foreign(where) from None
         raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
+    except Exception:  # Pillow's safety limits and complaints, of kinds without a common base
+        return _decoded_size(path, where)
+
+
+def _decoded_size(path: Path, where: str) -> tuple[int, int]:
+    """What the decoder of a training makes of a file that Pillow will not open."""
+    import cv2
+
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise _foreign(where)
+    return int(pixels.shape[0]), int(pixels.shape[1])
 
 
 def _local(address: str) -> Path | None:
@@ -175,4 +192,13 @@ def _foreign(where: str) -> ImageError:
 
 
 def _where(column: str, row: int, address: str) -> str:
-    return f"column {column!r}, row {row}, link {address.partition('?')[0]!r}"
+    return f"column {column!r}, row {row}, link {_without_secrets(address)!r}"
+
+
+def _without_secrets(address: str) -> str:
+    """An address without what may be a user's name, a password or a signature."""
+    scheme, found, rest = address.partition("://")
+    if not found:
+        return address
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{re.split('[?#]', path)[0]}"

@@ -166,16 +166,9 @@ def _versions(base: Any, where: str) -> Iterator[tuple[str, Any]]:
 def _pin_v3(opened: Any, state: _State) -> ResolvedSource:
     queries = state.queries
     if first_random(queries) is not None:
+        _check_v3(opened, state)
         return _held(opened, state, None, "its query gives another order each time it is run")
-    commits = v3.read_commits(Source(state.url).path, state.credentials)
-    is_branch = state.reference in commits.branches
-    source = Source(
-        state.url,
-        branch=state.reference if is_branch else None,
-        commit=None if is_branch else state.reference,
-        query=queries[0] if queries else None,
-    )
-    resolved = resolve(source, state.credentials)
+    resolved = resolve(_v3_source(state, queries[0] if queries else None), state.credentials)
     if len(queries) > 1:
         raise ConfigError(
             "A query of a query on a v3 lake cannot be pinned",
@@ -183,8 +176,27 @@ def _pin_v3(opened: Any, state: _State) -> ResolvedSource:
             advice="write one query",
         )
     if not _is_same(opened, handle_of(resolved, state.credentials)):
+        _check_v3(opened, state)
         return _held(opened, state, None, "its lake has been changed since")
     return resolved
+
+
+def _v3_source(state: _State, query: str | None) -> Source:
+    commits = v3.read_commits(Source(state.url).path, state.credentials)
+    is_branch = state.reference in commits.branches
+    return Source(
+        state.url,
+        branch=state.reference if is_branch else None,
+        commit=None if is_branch else state.reference,
+        query=query,
+    )
+
+
+def _check_v3(opened: Any, state: _State) -> None:
+    """What `open_view` checks of lakes that are not held in this process."""
+    pinned, _ = v3.pin(_v3_source(state, None), state.credentials)
+    names = [column.name for column in opened.schema.columns]
+    v3.check_lengths(v3.tensor_lengths(pinned, names, state.credentials), f"lake {pinned}")
 
 
 def _held(opened: Any, state: _State, base: Any, why: str) -> ResolvedSource:

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.columns import ColumnFacts
+from deeplake_mmdet.lake.role_rules import (
+    COCO_JSON,
+    NUMBERS,
+    PER_BOX,
+    RULES,
+    STORED_PIXELS,
+    Rule,
+    cells_fit,
+    group_of,
+    is_named,
+    leaf,
+    looks_alike,
+    place_of,
+)
 
-__all__ = ["COCO_JSON", "STORED_PIXELS", "Roles", "assign_roles", "explain_roles"]
-
-# Marks in a column's metadata key 'format'. Sizes are trusted only where an import that decoded every image
-# wrote them: a size column of other origin may mean the image before it was shrunk, or after it was turned.
-STORED_PIXELS = "stored-pixels"
-COCO_JSON = "coco-json"
+__all__ = [
+    "COCO_JSON",
+    "STORED_PIXELS",
+    "Roles",
+    "assign_roles",
+    "explain_roles",
+    "inferred_roles",
+    "unused_columns",
+]
 
 
 @dataclass(frozen=True)
@@ -35,41 +52,11 @@ class Roles:
     width: str | None = None
     height: str | None = None
 
-
-@dataclass(frozen=True)
-class _Rule:
-    kinds: tuple[str, ...]  # the better first
-    names: tuple[str, ...]  # conventions, best first
-    by_kind: bool = False  # whether any column of the kind qualifies, whatever its name
-    mark: str | None = None  # what metadata key 'format' must say
-    sequences: tuple[str, ...] = ()  # kinds of which sequences serve too
+    def without(self, roles: Iterable[str]) -> Roles:
+        """The same with some extra roles left open."""
+        return Roles(**{**asdict(self), **dict.fromkeys(roles)})
 
 
-_NUMBERS = ("generic",)
-_RULES = {
-    "img": _Rule(("image",), ("images", "image", "img"), by_kind=True),
-    "gt_bboxes": _Rule(("boundingbox",), ("boxes", "bboxes", "bbox", "gt_bboxes"), by_kind=True),
-    "gt_labels": _Rule(
-        ("classlabel",),
-        ("categories", "labels", "label", "classes", "gt_labels"),
-        by_kind=True,
-        sequences=("classlabel", "generic"),  # reading sequences of text crashes Deep Lake 4.7
-    ),
-    "gt_masks": _Rule(
-        ("text", "polygon", "binarymask"),
-        ("segmentations", "masks", "gt_masks", "mask", "polygons", "segmentation"),
-        by_kind=True,
-        sequences=("polygon",),
-    ),
-    "iscrowd": _Rule(_NUMBERS, ("iscrowds", "iscrowd")),
-    "area": _Rule(_NUMBERS, ("areas", "area")),
-    "difficult": _Rule(_NUMBERS, ("difficults", "difficult")),
-    "ignore": _Rule(_NUMBERS, ("ignores", "ignore")),
-    "img_id": _Rule(_NUMBERS, ("image_id", "img_id", "image_ids", "img_ids")),
-    "file_name": _Rule(("text",), ("file_name", "file_names", "filename")),
-    "width": _Rule(_NUMBERS, ("width", "widths"), mark=STORED_PIXELS),
-    "height": _Rule(_NUMBERS, ("height", "heights"), mark=STORED_PIXELS),
-}
 _REQUIRED = ("img", "gt_bboxes", "gt_labels")
 
 
@@ -79,7 +66,8 @@ def assign_roles(
     """Give each role a column: the one named in ``given``, else one inferred from the schema.
 
     Inference looks at types first and then at conventional names. A column inside a group (``pose/boxes``)
-    is taken only if no top-level column qualifies. Columns of image sizes must be marked as measured on the
+    is taken only if no top-level column qualifies, but for those of the group that the boxes stand in, which
+    come first. Columns of image sizes must be marked as measured on the
     stored pixels, as this package's imports mark them, or be named in ``given``.
 
     Args:
@@ -99,12 +87,66 @@ def assign_roles(
 
 
 def explain_roles(
-    columns: Mapping[str, ColumnFacts], given: Mapping[str, Any] | None = None, *, stored_sizes: bool = True
+    columns: Mapping[str, ColumnFacts],
+    given: Mapping[str, Any] | None = None,
+    *,
+    stored_sizes: bool = True,
+    left_out: Mapping[str, str] | None = None,
 ) -> str:
-    """One line that says which column got which role and why; arguments and errors as `assign_roles`."""
+    """One line that says which column got which role and why; arguments and errors as `assign_roles`.
+
+    Args:
+        columns: See `assign_roles`.
+        given: Likewise.
+        stored_sizes: Likewise.
+        left_out: Roles whose columns turned out not to serve (see `LakeView`).
+    """
     roles, reasons = _assign(columns, given, stored_sizes)
+    for role in left_out or {}:
+        reasons[role] = f"{getattr(roles, role)} does not serve"
+    roles = roles.without(left_out or ())
     parts = [f"{role}={getattr(roles, role) or 'none'} ({reason})" for role, reason in reasons.items()]
     return "roles: " + ", ".join(parts)
+
+
+def inferred_roles(roles: Roles, given: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The extra roles whose columns nobody named: these must never stop a run."""
+    extra = [field.name for field in fields(Roles) if field.name not in _REQUIRED]
+    return tuple(role for role in extra if getattr(roles, role) and not (given or {}).get(role))
+
+
+def unused_columns(
+    columns: Mapping[str, ColumnFacts], roles: Roles, given: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Columns that look as if they were meant for an extra role, but are not used, by role.
+
+    Args:
+        columns: Facts by column name.
+        roles: The roles' columns.
+        given: As for `assign_roles`. Roles that are switched off there have nothing to tell.
+
+    Returns:
+        A sentence for each role without a column for which there is one that looks like it.
+    """
+    found, used = {}, set(asdict(roles).values())
+    for role in ("gt_masks", *PER_BOX, "img_id"):
+        if getattr(roles, role) or (given or {}).get(role) is False:
+            continue
+        alike = [name for name in looks_alike(role, columns) if name not in used]
+        if alike:
+            told = [f"{name!r} {_unfit(role, columns[name], columns[roles.gt_labels])}" for name in alike]
+            means = RULES[role].means
+            found[role] = f"What looks like {means} is not used: column {'; column '.join(told)}"
+    return found
+
+
+def _unfit(role: str, column: ColumnFacts, labels: ColumnFacts) -> str:
+    rule = RULES[role]
+    if column.kind not in rule.kinds or not cells_fit(rule, column):
+        return f"is of type {column.description}"
+    if role in PER_BOX and _is_per_image(column, labels):
+        return "has one value for each image, not one for each box"
+    return f"may serve: tensors=dict({role}={column.name!r})"
 
 
 def _assign(
@@ -126,10 +168,10 @@ def _assign(
             chosen[role], reason = _switched_off(role)
         elif role in named:
             chosen[role], reason = _check_named(columns, role, named[role]), "named in tensors"
-        elif _RULES[role].mark and not stored_sizes:
+        elif RULES[role].mark and not stored_sizes:
             chosen[role], reason = None, None
         else:
-            chosen[role], reason = _infer(columns, role)
+            chosen[role], reason = _infer(columns, role, chosen)
         if reason:
             reasons[role] = reason
     if (chosen["width"] is None) != (chosen["height"] is None):
@@ -162,40 +204,47 @@ def _check_named(columns: Mapping[str, ColumnFacts], role: str, name: Any) -> st
         raise ColumnError(
             f"The lake has no column {name!r}", where=where, advice=_nearest(str(name), columns, "columns")
         )
-    rule, column = _RULES[role], columns[name]
-    kinds = rule.kinds + (_NUMBERS if role in ("img", "gt_bboxes", "gt_labels") else ())
+    rule, column = RULES[role], columns[name]
+    kinds = rule.kinds + (NUMBERS if role in ("img", "gt_bboxes", "gt_labels") else ())
     if role == "gt_labels":
         kinds += ("text",)  # never inferred: most columns of text are no labels
-    if column.kind in kinds and _cells_fit(rule, column):
+    if column.kind in kinds and cells_fit(rule, column):
         return name
     advice = f"name a column of kind {' or '.join(rule.kinds)}"
     if role == "gt_masks" and column.kind == "segmentmask":
         advice += "; a segment mask tells the class of each pixel, not which object it belongs to"
-    sequence = "sequences of " if column.is_sequence else ""
     raise ColumnError(
-        f"Column {name!r} is of type {sequence}{column} and cannot serve as {role!r}",
+        f"Column {name!r} is of type {column.description} and cannot serve as {role!r}",
         where=where,
         advice=advice,
     )
 
 
-def _infer(columns: Mapping[str, ColumnFacts], role: str) -> tuple[str | None, str | None]:
+def _infer(
+    columns: Mapping[str, ColumnFacts], role: str, chosen: Mapping[str, str | None]
+) -> tuple[str | None, str | None]:
     """The column for a role and the reason; a role that stays open has a reason only if it might not."""
-    rule = _RULES[role]
+    rule = RULES[role]
     found = [name for name, column in columns.items() if _qualifies(rule, column)]
-    candidates = [name for name in found if "/" not in name] or found
+    labels = columns.get(chosen.get("gt_labels") or "")
+    if role in PER_BOX and labels is not None:
+        found = [name for name in found if not _is_per_image(columns[name], labels)]
+    group = group_of(chosen.get("gt_bboxes") or "")
+    inside = [name for name in found if group and group_of(name) == group]
+    candidates = inside or [name for name in found if "/" not in name] or found
     if not candidates:
         if role not in _REQUIRED:
             return None, None
         raise ColumnError(
             f"The lake has no column for {role!r} (looked for type {' or '.join(rule.kinds)})",
             where=f"columns {_listing(columns)}",
-            advice=f"name one: tensors=dict({role}='<column>')",
+            advice=_suggestion(columns, role),
         )
-    scores = {name: _score(rule, columns[name]) for name in candidates}
+    scores = {name: _score(role, columns[name]) for name in candidates}
     best = [name for name in candidates if scores[name] == min(scores.values())]
     if len(best) == 1:
-        return best[0], _reason(rule, columns[best[0]], [name for name in found if name != best[0]])
+        others = [name for name in found if name != best[0]]
+        return best[0], _reason(rule, columns[best[0]], others, bool(inside))
     if role not in _REQUIRED:
         return None, f"equally good: {' and '.join(best)}"
     raise ColumnError(
@@ -205,48 +254,68 @@ def _infer(columns: Mapping[str, ColumnFacts], role: str) -> tuple[str | None, s
     )
 
 
-def _qualifies(rule: _Rule, column: ColumnFacts) -> bool:
-    if column.kind not in rule.kinds or not _cells_fit(rule, column):
+def _is_per_image(column: ColumnFacts, labels: ColumnFacts) -> bool:
+    """Whether a column has single numbers where the labels of an image are several."""
+    many = labels.dimensions > 0 or labels.is_sequence
+    return many and not column.dimensions and not column.is_sequence
+
+
+def _suggestion(columns: Mapping[str, ColumnFacts], role: str) -> str:
+    """What to name where no column qualifies by itself."""
+    rule, fits = RULES[role], NUMBERS if role != "gt_labels" else (*NUMBERS, "text")
+    named = [name for name in columns if is_named(rule, name)]
+    for name in named:
+        if columns[name].kind in fits and cells_fit(rule, columns[name]):
+            return (
+                f"column {name!r} is of type {columns[name].description}; if it holds {rule.means}, "
+                f"name it: tensors=dict({role}={name!r})"
+            )
+    told = "".join(f"column {name!r} is of type {columns[name].description}; " for name in named)
+    return f"{told}name one: tensors=dict({role}='<column>')"
+
+
+def _qualifies(rule: Rule, column: ColumnFacts) -> bool:
+    if column.kind not in rule.kinds or not cells_fit(rule, column):
         return False
     if rule.mark:
-        return _leaf(column.name) in rule.names and column.metadata.get("format") == rule.mark
+        return is_named(rule, column.name) and column.metadata.get("format") == rule.mark
     if column.kind == "text" and rule.by_kind:  # any other text is no mask
-        return column.metadata.get("format") == COCO_JSON or _leaf(column.name) == rule.names[0]
-    return rule.by_kind or _leaf(column.name) in rule.names
+        return column.metadata.get("format") == COCO_JSON or leaf(column.name) == rule.names[0]
+    return rule.by_kind or is_named(rule, column.name)
 
 
-def _cells_fit(rule: _Rule, column: ColumnFacts) -> bool:
-    return not column.is_sequence or column.kind in rule.sequences
-
-
-def _score(rule: _Rule, column: ColumnFacts) -> tuple[int, bool, int]:
-    """The smaller, the better: place among the conventions, then exact spelling, then kind."""
-    leaf = _leaf(column.name)
-    place = rule.names.index(leaf) if leaf in rule.names else len(rule.names)
+def _score(role: str, column: ColumnFacts) -> tuple[bool, int, bool, int]:
+    """The smaller, the better: no other role's name, place among conventions, exact spelling, kind."""
+    rule = RULES[role]
+    place = place_of(rule, column.name)
+    foreign = place == len(rule.names) and any(
+        is_named(other, column.name) for name, other in RULES.items() if name != role
+    )
     exact = column.name.rpartition("/")[2] in rule.names
-    return place, not exact, rule.kinds.index(column.kind)
+    return foreign, place, not exact, rule.kinds.index(column.kind)
 
 
-def _reason(rule: _Rule, column: ColumnFacts, others: list[str]) -> str:
+def _reason(rule: Rule, column: ColumnFacts, others: list[str], inside: bool) -> str:
     if rule.mark:
         return f"marked {rule.mark}"
     if not others:
         return f"only {column.kind} column" if rule.by_kind else "by name"
-    if all("/" in other for other in others) and "/" not in column.name:
+    if inside and all(group_of(other) != group_of(column.name) for other in others):
+        why = "in the boxes' group"
+    elif all("/" in other for other in others) and "/" not in column.name:
         why = "not in a group"
-    elif _leaf(column.name) in rule.names:
+    elif is_named(rule, column.name):
         why = "conventional name"
     else:
         why = "best type"
     return f"{why}; others: {', '.join(others)}"
 
 
-def _leaf(name: str) -> str:
-    return name.rpartition("/")[2].lower()
-
-
 def _listing(columns: Mapping[str, ColumnFacts]) -> str:
-    return ", ".join(f"{name} ({column.kind})" for name, column in columns.items())
+    return ", ".join(
+        f"{name} ({'sequences of ' if column.is_sequence else ''}{column.kind})"
+        for name, column in columns.items()
+    )
 
 
 def _nearest(word: str, known: Any, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +13,14 @@ from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.containers import CHANNELS, channel_error
 from deeplake_mmdet.lake.exif import read_orientation
-from deeplake_mmdet.lake.images import holds_files, read_images
+from deeplake_mmdet.lake.images import fetch_images, holds_files, read_images
 from deeplake_mmdet.lake.links import SIGNATURES, read_addresses, sizes_of_links
 
 __all__ = ["list_rows", "read_sizes"]
 
 _BLOCK = 64  # rows whose images are in memory at once
+_UNQUOTABLE = ('"', "\n", "\r")  # in names of columns: Deep Lake's queries have no way to write them
+_OWN = {"jpeg": SIGNATURES[0], "png": SIGNATURES[1]}
 _TURNED = 5  # EXIF orientations from here on exchange width and height
 
 
@@ -28,7 +31,9 @@ def read_sizes(
 
     Encoded files and arrays are measured by ``SHAPE()``, which decodes nothing and yet finds files that
     cannot be decoded (not all: a file without its tail keeps its shape). Linked files are measured by their
-    headers if they are local. Nullable arrays and other links have to be fetched, all of them, once.
+    headers if they are local. Nullable arrays and other links have to be fetched, all of them, once, and so
+    have columns whose names cannot stand in a query, and files of another type than the column's (a PNG
+    among JPEGs, say), which Deep Lake does not measure but the decoder of a training reads.
 
     Args:
         handle: Open lake.
@@ -42,15 +47,27 @@ def read_sizes(
         StorageError: A linked file cannot be read.
     """
     facts = describe_columns(handle)[column] if isinstance(column, str) else column
+    first = None
     if facts.is_link:
-        sizes = _sizes_of_links(handle, facts)
+        sizes, first = _sizes_of_links(handle, facts)
     elif facts.is_nullable:
         sizes = _sizes_of_arrays(handle, facts)
+    elif any(mark in facts.name for mark in _UNQUOTABLE):
+        sizes = _decoded(handle, facts, np.zeros((len(handle), 2), np.int32), len(handle))
     else:
         sizes = _shapes(handle, facts)
+        if holds_files(facts) and (unknown := int((sizes <= 0).any(axis=1).sum())):
+            sizes = _decoded(handle, facts, sizes, unknown, foreign=True)
     bad = np.flatnonzero((sizes <= 0).any(axis=1))
     sizes[bad] = 0
     if len(bad) and not allow_bad:
+        if first is not None:
+            raise ImageError(
+                f"{len(bad)} of {len(sizes)} linked images cannot be had; of the first: {first.what}",
+                where=f"{first.where}; rows {list_rows(bad)}",
+                advice=f"{first.advice or 'repair these rows'}; select others with query=, or use "
+                "on_error='skip'",
+            )
         raise ImageError(
             f"{len(bad)} of {len(sizes)} images cannot be decoded"
             + (f" as {str(facts.sample_compression).upper()}" if holds_files(facts) else ""),
@@ -84,14 +101,56 @@ def _shapes(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
     return shapes[:, :2].astype(np.int32)
 
 
-def _sizes_of_links(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
+def _decoded(
+    handle: Any, facts: ColumnFacts, sizes: NDArray[np.int32], unknown: int, *, foreign: bool = False
+) -> NDArray[np.int32]:
+    """Sizes with those filled in that are not known, as the decoder of a training finds them.
+
+    Args:
+        handle: Open lake.
+        facts: Image column.
+        sizes: Shape (n, 2), 0 where not known.
+        unknown: How many are not.
+        foreign: Whether files of the column's own type are past help: Deep Lake could not decode these.
+    """
+    import cv2
+
+    found, own = 0, _OWN.get(facts.sample_compression or "", ())
+    for rows in _blocks(np.flatnonzero((sizes <= 0).any(axis=1))):
+        for row, data in zip(rows, fetch_images(handle, facts, rows), strict=True):
+            if isinstance(data, ImageError) or (foreign and data.startswith(own)):
+                continue
+            try:
+                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            except cv2.error:
+                continue
+            if pixels is not None:
+                sizes[row] = pixels.shape[:2]
+                found += 1
+    if foreign and found:
+        logging.getLogger("deeplake_mmdet").warning(
+            "Column %r holds %d files of another type than %s (of %d that Deep Lake cannot decode): they "
+            "are decoded as what they are",
+            facts.name,
+            found,
+            str(facts.sample_compression).upper(),
+            unknown,
+        )
+    return sizes
+
+
+def _sizes_of_links(handle: Any, facts: ColumnFacts) -> tuple[NDArray[np.int32], ImageError | None]:
+    """Sizes, and what is wrong with the first link that has none."""
     sizes = np.zeros((len(handle), 2), np.int32)
+    first = None
     for rows in _blocks(np.arange(len(handle))):
         found = sizes_of_links(handle, facts.name, rows, read_addresses(handle, facts.name, rows))
         for row, size in zip(rows, found, strict=True):
             if isinstance(size, tuple):
-                sizes[row] = size  # the others are told together
-    return sizes
+                sizes[row] = size
+            elif first is None:
+                first = size or ImageError("there is no address", where=f"column {facts.name!r}, row {row}")
+    return sizes, first
 
 
 def _sizes_of_arrays(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:

@@ -52,6 +52,7 @@ class AnnotationTable:
         ignore: Shape (m,), bool; None likewise.
         img_ids: Shape (n,), int64; None likewise.
         folder: Where the arrays lie in the cache; None if they are in memory.
+        left_out: Roles whose columns do not fit the rows, and why, as they were not named by anybody.
     """
 
     box_format: BoxFormat
@@ -66,6 +67,7 @@ class AnnotationTable:
     ignore: NDArray[np.bool_] | None = None
     img_ids: NDArray[np.int64] | None = None
     folder: Path | None = field(default=None, repr=False)
+    left_out: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.widths)

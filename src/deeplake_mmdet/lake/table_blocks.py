@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.array_files import read_array_file
 from deeplake_mmdet.lake.column_files import column_files
+from deeplake_mmdet.lake.columns import holds_sequences
 
 __all__ = ["Block", "list_rows", "read_blocks"]
 
@@ -87,7 +88,7 @@ def _read_rows(handle: Any, column: str, start: int, count: int, width: int, tex
     """The rows from ``start`` to before ``count``, through Deep Lake."""
     size, kept = _FIRST_ROWS, 0
     # Deep Lake's slices of sequences crash the process if a row among them is empty.
-    is_sequence = bool(handle.schema[column].dtype.is_sequence) if hasattr(handle, "schema") else False
+    is_sequence = hasattr(handle, "schema") and holds_sequences(handle.schema[column].dtype)
     with _without_collections():
         while start < count:
             stop = min(start + size, count)
@@ -165,17 +166,23 @@ def _cell_by_cell(cells: list[Any], width: int, column: str, start: int) -> Bloc
 
 
 def _cell(cell: Any, width: int, column: str, row: int) -> NDArray[Any]:
-    # None is what rows hold that are older than their column.
-    array = np.zeros(0, np.uint8) if cell is None else np.asarray(cell)
+    # None is what rows hold that are older than their column, and nullable cells without a value.
     if not width:
-        return array.reshape(-1)
-    if array.size and (array.ndim != 2 or array.shape[1] != width):
-        raise AnnotationError(
-            f"A box has {width} numbers, but this cell has the shape {array.shape}",
-            where=f"column {column!r}, row {row}",
-            advice=f"store boxes as (k, {width})",
-        )
-    return array.reshape(-1, width)
+        return np.zeros(0, np.uint8) if cell is None else np.asarray(cell).reshape(-1)
+    parts = (
+        [] if cell is None else [np.asarray(part) for part in (cell if isinstance(cell, list) else [cell])]
+    )
+    filled = [part for part in parts if part.size]
+    for part in filled:
+        # One box may stand alone, and a sequence holds boxes or arrays of boxes.
+        if part.shape[-1:] != (width,) or part.ndim > 3:
+            columns = f", {part.shape[-1]} numbers each" if part.ndim == 2 else ""
+            raise AnnotationError(
+                f"A box has {width} numbers, but this cell has the shape {part.shape}{columns}",
+                where=f"column {column!r}, row {row}",
+                advice=f"store boxes as (k, {width}), and classes or scores in columns of their own",
+            )
+    return np.concatenate([part.reshape(-1, width) for part in filled]) if filled else np.zeros((0, width))
 
 
 def _texts(cells: Any, start: int) -> Block:

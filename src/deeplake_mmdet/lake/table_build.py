@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,16 +33,25 @@ class ArraySink(Protocol):
     def append(self, name: str, block: NDArray[Any]) -> None:
         """Add to the end of an array; blocks of one array share element type and width."""
 
+    def drop(self, name: str, role: str, why: str) -> None:
+        """Forget the array of an extra role that does not fit, of which blocks may have been added."""
+
 
 class MemorySink:
     """Arrays in this process's memory."""
 
     def __init__(self) -> None:
+        self.left_out: dict[str, str] = {}
         self._blocks: dict[str, list[NDArray[Any]]] = {}
 
     def append(self, name: str, block: NDArray[Any]) -> None:
         """Add to the end of an array."""
         self._blocks.setdefault(name, []).append(np.array(block))
+
+    def drop(self, name: str, role: str, why: str) -> None:
+        """Forget the array of an extra role that does not fit."""
+        self.left_out[role] = why
+        self._blocks.pop(name, None)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name. Each is put together as its blocks are dropped."""
@@ -55,6 +65,7 @@ def build_table(
     class_count: int | None,
     *,
     coding: LabelCoding | None = None,
+    inferred: Collection[str] = (),
     allow_bad_images: bool = False,
     apply_exif: bool = False,
 ) -> AnnotationTable:
@@ -66,6 +77,7 @@ def build_table(
         box_format: How the lake stores boxes.
         class_count: Number of class names, to check labels against; None if unknown.
         coding: What the labels are; indices into the class names if not given.
+        inferred: Extra roles whose columns nobody named: one that does not fit is left out, not refused.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
         apply_exif: Give sizes of images as turned by their EXIF orientation.
 
@@ -76,9 +88,17 @@ def build_table(
     """
     sink = MemorySink()
     coding = coding or LabelCoding(roles.gt_labels, class_count)
-    fill_table(sink, handle, roles, coding, allow_bad_images=allow_bad_images, apply_exif=apply_exif)
+    fill_table(
+        sink,
+        handle,
+        roles,
+        coding,
+        inferred=inferred,
+        allow_bad_images=allow_bad_images,
+        apply_exif=apply_exif,
+    )
     arrays: dict[str, Any] = sink.arrays()
-    return AnnotationTable(box_format=box_format, **arrays)
+    return AnnotationTable(box_format=box_format, left_out=sink.left_out, **arrays)
 
 
 def fill_table(
@@ -87,6 +107,7 @@ def fill_table(
     roles: Roles,
     coding: LabelCoding,
     *,
+    inferred: Collection[str] = (),
     allow_bad_images: bool = False,
     apply_exif: bool = False,
 ) -> None:
@@ -106,27 +127,91 @@ def fill_table(
     np.cumsum(box_counts, out=offsets[1:])
     sink.append("offsets", offsets)
     counts = np.zeros(count, np.int64)
-    for block in read_labels(handle, coding):
+    for block in read_labels(handle, coding, box_counts):
         counts[block.start : block.start + len(block.counts)] = block.counts
         sink.append("labels", block.values)
     _check_counts(box_counts, counts, roles.gt_bboxes, roles.gt_labels)
-    for role, name, kind in _PER_BOX:
+    _extras(sink, handle, roles, box_counts, inferred)
+    _sizes(sink, handle, roles, allow_bad_images, apply_exif)
+
+
+def _extras(
+    sink: ArraySink, handle: Any, roles: Roles, box_counts: NDArray[np.int64], inferred: Collection[str]
+) -> None:
+    for role, name, kind in (*_PER_BOX, ("img_id", "img_ids", "i8")):
         column = getattr(roles, role)
         if column is None:
             continue
-        for block in read_blocks(handle, column):
-            counts[block.start : block.start + len(block.counts)] = block.counts
-            sink.append(name, block.values.astype(kind))
-        _check_counts(box_counts, counts, roles.gt_bboxes, column)
-    _sizes(sink, handle, roles, allow_bad_images, apply_exif)
-    if roles.img_id:
-        for block in read_blocks(handle, roles.img_id):
-            sink.append("img_ids", _one_each(block, roles.img_id).astype(np.int64))
+        expected = box_counts if role != "img_id" else np.ones_like(box_counts)
+        try:
+            for values in _extra(handle, role, column, roles.gt_bboxes, expected):
+                sink.append(name, values.astype(kind))
+        except AnnotationError as error:
+            if role not in inferred:
+                raise
+            sink.drop(name, role, f"{error.what} ({error.where})")
+
+
+def _extra(
+    handle: Any, role: str, column: str, boxes: str, expected: NDArray[np.int64]
+) -> Iterator[NDArray[Any]]:
+    """The values of an extra role, block by block, each block checked."""
+    wrong: list[NDArray[np.int64]] = []
+    first = (0, 0, 0)
+    for block in read_blocks(handle, column):
+        due = expected[block.start : block.start + len(block.counts)]
+        if role == "img_id":
+            _one_each(block, column)
+        elif len(differing := np.flatnonzero(due != block.counts)):
+            if not wrong:
+                row = int(differing[0])
+                first = row + block.start, int(due[row]), int(block.counts[row])
+            wrong.append(differing + block.start)
+        _check_values(block, role, column)
+        yield block.values
+    if wrong:
+        raise _counts_differ(*first, np.concatenate(wrong), boxes, column)
+
+
+def _check_values(block: Block, role: str, column: str) -> None:
+    values = block.values
+    if not len(values):
+        return
+    if values.dtype.kind not in "iubf":
+        raise AnnotationError(
+            f"There must be numbers, the column holds {values.dtype}",
+            where=f"column {column!r} for {role!r}",
+            advice=f"name another column, or leave it out: tensors=dict({role}=False)",
+        )
+    if role == "area":
+        bad, need = ~np.isfinite(values), "finite numbers"
+    elif role == "img_id":
+        whole = (
+            np.isfinite(values) & (values == np.floor(values))
+            if values.dtype.kind == "f"
+            else values == values
+        )
+        bad, need = ~(whole & (values >= -(2**63)) & (values < 2**63)), "whole numbers of 64 bits"
+    else:
+        bad, need = (values != 0) & (values != 1), "0 or 1"
+    if bad.any():
+        found = np.flatnonzero(bad)
+        raise AnnotationError(
+            f"There must be {need}, but there is {values[found[0]]} ({len(found)} such values)",
+            where=f"column {column!r} for {role!r}, {block.rows_of(found)}",
+            advice=f"repair these rows, or leave the column out: tensors=dict({role}=False)",
+        )
 
 
 def _boxes(sink: ArraySink, handle: Any, column: str) -> NDArray[np.int64]:
     counts = np.zeros(len(handle), np.int64)
     for block in read_blocks(handle, column, width=4):
+        if block.values.dtype.kind not in "iubf":
+            raise AnnotationError(
+                f"Boxes must be numbers, the column holds {block.values.dtype}",
+                where=f"column {column!r}",
+                advice="name another column: tensors=dict(gt_bboxes='<column>')",
+            )
         values = block.values.astype(np.float64, copy=False)
         if not np.isfinite(values).all():
             infinite = np.flatnonzero(~np.isfinite(values).all(axis=1))
@@ -149,7 +234,12 @@ def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, apply_ex
     for name, column in (("widths", roles.width), ("heights", roles.height)):
         for block in read_blocks(handle, column):
             values = _one_each(block, column)
-            wrong = np.flatnonzero((values <= 0) | (values >= 2**31))
+            if values.dtype.kind not in "iuf":
+                raise AnnotationError(
+                    f"Image sizes must be numbers, the column holds {values.dtype}",
+                    where=f"column {column!r}",
+                )
+            wrong = np.flatnonzero(~((values > 0) & (values < 2**31)) | (values != np.floor(values)))
             if len(wrong):
                 raise AnnotationError(
                     f"{len(wrong)} rows give no positive image size",
@@ -175,9 +265,14 @@ def _check_counts(expected: NDArray[np.int64], found: NDArray[np.int64], boxes: 
     wrong = np.flatnonzero(expected != found)
     if len(wrong):
         row = int(wrong[0])
-        raise AnnotationError(
-            f"Row {row} has {expected[row]} boxes but {found[row]} values in {other!r}"
-            f" ({len(wrong)} such rows)",
-            where=f"columns {boxes!r} and {other!r}, {list_rows(wrong)}",
-            advice="repair these rows, or leave them out with query=",
-        )
+        raise _counts_differ(row, int(expected[row]), int(found[row]), wrong, boxes, other)
+
+
+def _counts_differ(
+    row: int, due: int, found: int, wrong: NDArray[np.int64], boxes: str, other: str
+) -> AnnotationError:
+    return AnnotationError(
+        f"Row {row} has {due} boxes but {found} values in {other!r} ({len(wrong)} such rows)",
+        where=f"columns {boxes!r} and {other!r}, {list_rows(wrong)}",
+        advice="repair these rows, or leave them out with query=",
+    )

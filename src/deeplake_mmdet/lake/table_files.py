@@ -44,6 +44,7 @@ class FileSink:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.left_out: dict[str, str] = {}
         self._folder = folder
         self._files: dict[str, BinaryIO] = {}
         self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
@@ -90,6 +91,15 @@ class FileSink:
         self._files[name].write(data)
         self._sums[name] = zlib.crc32(data, self._sums[name])
 
+    def drop(self, name: str, role: str, why: str) -> None:
+        """Forget the array of an extra role that does not fit. Raises OSError for others as well."""
+        self.left_out[role] = why
+        while self._waiting:
+            self._waiting.popleft()[0].result()
+        if name in self._files:
+            self._files.pop(name).close()
+            (self._folder / f"{name}.npy").unlink()
+
     def finish(self, facts: dict[str, Any]) -> None:
         """Complete all files and write the manifest, with ``facts`` in it. Raises OSError."""
         while self._waiting:
@@ -102,7 +112,7 @@ class FileSink:
             file.write(_header(dtype, shape))
             file.close()
             arrays[name] = {"dtype": dtype.str, "shape": list(shape), "crc32": self._sums[name]}
-        manifest = {"version": _VERSION, "facts": facts, "arrays": arrays}
+        manifest = {"version": _VERSION, "facts": {**facts, "left_out": self.left_out}, "arrays": arrays}
         (self._folder / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         _remember(self._folder, list(arrays))
 

@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ def table_of(
     box_format: BoxFormat,
     coding: LabelCoding,
     *,
+    inferred: Sequence[str] = (),
     allow_bad_images: bool = False,
     apply_exif: bool = False,
 ) -> AnnotationTable:
@@ -68,6 +69,7 @@ def table_of(
         roles: Column names.
         box_format: How the lake stores boxes.
         coding: What the labels are.
+        inferred: See `build_table`.
         allow_bad_images: See `build_table`.
         apply_exif: Likewise.
 
@@ -75,7 +77,8 @@ def table_of(
         AnnotationError: As `build_table`.
         ImageError: Likewise.
     """
-    options = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
+    options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
+    options["inferred"] = sorted(role for role in inferred if role not in _NOT_READ)
 
     def in_memory() -> AnnotationTable:
         return build_table(handle, roles, box_format, coding.count, coding=coding, **options)
@@ -144,7 +147,12 @@ def clear_cache() -> int:
 def _load(folder: Path) -> AnnotationTable:
     arrays, facts = read_arrays(folder)
     try:
-        table = AnnotationTable(box_format=BoxFormat.parse(facts["box_format"]), folder=folder, **arrays)
+        table = AnnotationTable(
+            box_format=BoxFormat.parse(facts["box_format"]),
+            folder=folder,
+            left_out=facts["left_out"],
+            **arrays,
+        )
         if int(table.offsets[-1]) != len(table.boxes) or len(table.offsets) != len(table) + 1:
             raise DamagedError("its arrays do not belong together")
     except (TypeError, KeyError, ValueError, IndexError) as error:

@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
 from deeplake_mmdet.lake.storage_errors import guard
 
-__all__ = ["Commits", "is_v3", "open_pinned", "pin", "read_commits", "saved_views"]
+__all__ = [
+    "Commits",
+    "check_lengths",
+    "is_v3",
+    "open_pinned",
+    "pin",
+    "read_commits",
+    "read_info",
+    "saved_views",
+    "tensor_lengths",
+]
 
 _FIRST = "firstdbf9474d461a19e9333c2fd19b46115348f"  # the id of every v3 lake's first commit
 _VERSIONS = "version_control_info.json"
@@ -124,6 +135,63 @@ def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
         )
     reference = "" if commit == _FIRST and len(commits.nodes) == 1 else f"@{commit}"
     return _query(resolved.url, reference, credentials)
+
+
+def read_info(resolved: ResolvedSource, credentials: CredentialRef) -> dict[str, Any]:
+    """What a pinned lake says of itself as a whole (Deep Lake 3's ``ds.info``)."""
+    line = read_commits(resolved.url, credentials).line(resolved.version)
+    found = _newest(resolved.url, line, "dataset_info.json", credentials)
+    return found if isinstance(found, dict) else {}
+
+
+def tensor_lengths(
+    resolved: ResolvedSource, names: Iterable[str], credentials: CredentialRef
+) -> dict[str, int]:
+    """Number of samples of some tensors of a pinned lake; of tensors that do not tell it, none.
+
+    Deep Lake 3 lets each tensor grow by itself. A query pairs them by index and fills the shorter ones up, so
+    that from the first missing sample on the boxes of one image stand beside another.
+    """
+    line = read_commits(resolved.url, credentials).line(resolved.version)
+    meta = _newest(resolved.url, line, "dataset_meta.json", credentials) or {}
+    keys = meta.get("tensor_names") or {}
+    found = {}
+    for name in names:
+        folder, _, last = str(keys.get(name, name)).rpartition("/")
+        told = _newest(resolved.url, line, f"{folder}/{last}/tensor_meta.json".lstrip("/"), credentials)
+        if isinstance(told, dict) and told.get(
+            "is_sequence"
+        ):  # counts items; the ids beside it count samples
+            hidden = f"{folder}/_{last}_id/tensor_meta.json".lstrip("/")
+            told = _newest(resolved.url, line, hidden, credentials)
+        if isinstance(told, dict) and isinstance(told.get("length"), int):
+            found[name] = told["length"]
+    return found
+
+
+def check_lengths(lengths: Mapping[str, int], where: str) -> None:
+    """Refuse tensors of which some have more samples than others.
+
+    Raises:
+        AnnotationError: They differ; the message lists the lengths.
+    """
+    if len(set(lengths.values())) > 1:
+        raise AnnotationError(
+            "The tensors of this lake have different lengths, so that nothing tells which boxes belong to "
+            f"which image: {', '.join(f'{name} {length}' for name, length in lengths.items())}",
+            where=where,
+            advice="repair the lake with Deep Lake 3 (ds.append({...}) fills all tensors at once), or "
+            "choose a commit from before",
+        )
+
+
+def _newest(url: str, line: Iterable[str], name: str, credentials: CredentialRef) -> Any:
+    """A JSON file as the newest of some commits has it; None if none has."""
+    for commit in line:
+        folder = "" if commit == _FIRST else f"versions/{commit}/"
+        if (found := _read(url, f"{folder}{name}", credentials)) is not None:
+            return found
+    return None
 
 
 def _chosen(source: Source, commits: Commits) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
 from deeplake_mmdet.lake.cached_lake import CachedLake
-from deeplake_mmdet.lake.choices import lake_classes_of, selected_classes, stored_format
+from deeplake_mmdet.lake.choices import classes_of, stored_format
 from deeplake_mmdet.lake.chunk_cache import ChunkCache
 from deeplake_mmdet.lake.chunk_files import ChunkFiles
 from deeplake_mmdet.lake.chunk_objects import ChunkObjects
@@ -33,18 +32,17 @@ from deeplake_mmdet.lake.images import (
     image_extension,
     read_images,
 )
-from deeplake_mmdet.lake.labels import category_ids_of, label_coding, text_classes
+from deeplake_mmdet.lake.labels import category_ids_of, label_coding
 from deeplake_mmdet.lake.links import lead_elsewhere
 from deeplake_mmdet.lake.masks import read_mask_cells, segmentations_of
 from deeplake_mmdet.lake.opened import source_of
-from deeplake_mmdet.lake.roles import Roles, assign_roles
+from deeplake_mmdet.lake.roles import Roles, assign_roles, inferred_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import table_of
+from deeplake_mmdet.lake.unused import notes_on, short_tensors
 
-__all__ = ["UNREAD", "LakeView", "find_view", "open_view", "open_view_of", "parse_uri"]
-
-_URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\w+")
+__all__ = ["UNREAD", "LakeView", "find_view", "open_view", "open_view_of"]
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
@@ -65,6 +63,10 @@ class LakeView:
         classes: Selected class names, in the order of the model's outputs.
         apply_exif: Whether images are turned by their EXIF orientation.
         cache: Keeps images on a local disk, if there is one; see `with_cache`.
+        left_out: Extra roles whose columns, taken by their names alone, turned out not to serve, and why.
+        notes: By role, what else the user should know: columns that look like one of a role but are not used.
+            Under ``classes`` and ``category_ids``, what of these cannot be read.
+        numbers: The stored label of each of ``lake_classes``, where that is not its place among them.
     """
 
     source: ResolvedSource
@@ -76,6 +78,9 @@ class LakeView:
     classes: tuple[str, ...]
     apply_exif: bool = False
     cache: ChunkCache | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    numbers: tuple[int, ...] | None = None
 
     @cached_property
     def key(self) -> str:
@@ -83,6 +88,8 @@ class LakeView:
         facts = [self.source.key, asdict(self.roles), str(self.table.box_format), list(self.classes)]
         if self.apply_exif:
             facts.append("apply_exif")
+        if self.numbers is not None:
+            facts.append(list(self.numbers))
         return short_hash(facts)
 
     @cached_property
@@ -102,8 +109,11 @@ class LakeView:
 
     @property
     def category_ids(self) -> tuple[int, ...] | None:
-        """Ids of ``lake_classes`` in their source; COCO's need not be contiguous. None if not recorded."""
-        return category_ids_of(self.columns[self.roles.gt_labels])
+        """Ids of ``lake_classes`` in their source; COCO's need not be contiguous.
+
+        None if not recorded, or not one for each class.
+        """
+        return category_ids_of(self.columns[self.roles.gt_labels], len(self.lake_classes))
 
     def close(self) -> None:
         """Close this process's handle of the lake and its files; the next read opens them again."""
@@ -283,7 +293,7 @@ def open_view(
     credentials: CredentialRef | None = None,
     tensors: Mapping[str, Any] | None = None,
     box_format: str | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Any = None,
     apply_exif: bool = False,
     allow_bad_images: bool = False,
 ) -> LakeView:
@@ -294,7 +304,8 @@ def open_view(
         credentials: See `CredentialRef`. All views of the same pinned lake use those given last.
         tensors: Role to column name, may be partial; False switches an extra role off. See `assign_roles`.
         box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
-        classes: Class names to select, in this order; all of the lake's otherwise.
+        classes: Class names to select, in this order; all of the lake's otherwise. Of a lake that does not
+            name its classes, the names by stored label; in any form of `read_class_names`.
         apply_exif: Turn images by their EXIF orientation; sizes, boxes and masks mean the turned image then.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
 
@@ -313,59 +324,45 @@ def open_view(
     roles = assign_roles(columns, tensors, stored_sizes=not apply_exif)
     check_image_column(columns[roles.img])
     stored = stored_format(columns[roles.gt_bboxes], box_format)
-    names = columns[roles.gt_labels].metadata.get("class_names")
-    if not names and columns[roles.gt_labels].kind == "text":
-        names = text_classes(handle, columns[roles.gt_labels])
-    lake_classes = lake_classes_of(names, classes, roles.gt_labels)
+    labels = columns[roles.gt_labels]
+    chosen = classes_of(labels, classes, resolved, handle, ref)
+    left_out = short_tensors(resolved, roles, tensors, ref) if resolved.format == "v3" else {}
+    roles = roles.without(left_out)
     table = table_of(
         resolved,
         handle,
         roles,
         stored,
-        label_coding(columns[roles.gt_labels], lake_classes),
+        label_coding(labels, chosen.lake, chosen.source),
+        inferred=inferred_roles(roles, tensors),
         allow_bad_images=allow_bad_images,
         apply_exif=apply_exif,
     )
-    selected = selected_classes(classes, lake_classes, roles.gt_labels)
-    view = LakeView(resolved, ref, columns, roles, table, lake_classes, selected, apply_exif)
+    left_out = {**left_out, **table.left_out}
+    roles = roles.without(left_out)
+    view = LakeView(
+        *(resolved, ref, columns, roles, table, chosen.lake.names, chosen.selected, apply_exif),
+        left_out=left_out,
+        notes=notes_on(columns, roles, tensors, left_out, chosen),
+        numbers=chosen.lake.numbers,
+    )
     known = _views.setdefault(view.key, view)
     return known if known.cache is None else known._with(None)
 
 
-def open_view_of(
-    opened: Any,
-    *,
-    credentials: CredentialRef | None = None,
-    tensors: Mapping[str, Any] | None = None,
-    box_format: str | None = None,
-    classes: Sequence[str] | None = None,
-    apply_exif: bool = False,
-    allow_bad_images: bool = False,
-) -> LakeView:
+def open_view_of(opened: Any, *, credentials: CredentialRef | None = None, **options: Any) -> LakeView:
     """The same for a dataset or a view that Deep Lake has already opened, pinned as it is now.
 
     Args:
         opened: ``deeplake.Dataset``, ``ReadOnlyDataset`` or ``DatasetView``.
         credentials: Used in place of those that the object was opened with.
-        tensors: As for `open_view`, like all the rest.
-        box_format: Likewise.
-        classes: Likewise.
-        apply_exif: Likewise.
-        allow_bad_images: Likewise.
+        options: All the rest as for `open_view`.
 
     Raises:
         DeepLakeMMDetError: As `source_of` and `open_view`.
     """
     resolved, ref = source_of(opened, credentials)
-    return open_view(
-        resolved,
-        credentials=ref,
-        tensors=tensors,
-        box_format=box_format,
-        classes=classes,
-        apply_exif=apply_exif,
-        allow_bad_images=allow_bad_images,
-    )
+    return open_view(resolved, credentials=ref, **options)
 
 
 def find_view(key: str) -> LakeView:
@@ -382,17 +379,3 @@ def find_view(key: str) -> LakeView:
             advice="build the DeepLakeDataset it belongs to first; these addresses are not kept between runs",
         )
     return view
-
-
-def parse_uri(uri: str) -> tuple[str, str, int]:
-    """Split an image address into view key, column and row.
-
-    Raises:
-        ConfigError: It is no such address.
-    """
-    match = _URI.fullmatch(str(uri))
-    if match is None:
-        raise ConfigError(
-            f"Not an image address: {uri!r}", advice="it reads deeplake://<view key>/<column>/<row>.<ext>"
-        )
-    return match["key"], match["column"], int(match["row"])

@@ -21,6 +21,7 @@ from deeplake_mmdet.errors import (
     ConfigError,
     DeepLakeMMDetError,
 )
+from deeplake_mmdet.lake.class_names import read_class_names
 from deeplake_mmdet.lake.roles import COCO_JSON, STORED_PIXELS
 from deeplake_mmdet.lake.targets import open_target, storage_errors
 
@@ -94,7 +95,7 @@ class LakeWriter:
 
     Args:
         path: Folder or URL of the lake to be.
-        class_names: Names by label.
+        class_names: Names by label, in any form of `read_class_names` that leaves no number out.
         box_format: ``'ltwh'`` or ``'ltrb'``, in pixels.
         image_format: ``'jpeg'`` or ``'png'``; every image must have it.
         optional_columns: Which of `OPTIONAL_COLUMNS` the lake has; each record must then fill them.
@@ -120,7 +121,7 @@ class LakeWriter:
         self,
         path: str,
         *,
-        class_names: Sequence[str],
+        class_names: Any,
         box_format: str,
         image_format: str,
         optional_columns: Collection[str] = (),
@@ -134,9 +135,13 @@ class LakeWriter:
         _check_choice("image_format", image_format, tuple(_SIGNATURES))
         for name in optional_columns:
             _check_choice("optional_columns", name, OPTIONAL_COLUMNS)
-        self.class_names = list(class_names)
-        if not self.class_names or len(set(self.class_names)) != len(self.class_names):
-            raise ConfigError("A lake needs class names, each once", where=f"class_names={self.class_names}")
+        names = read_class_names(class_names, "class_names", error=ConfigError)
+        if not names.names or names.numbers is not None:
+            raise ConfigError(
+                "A lake needs class names, each once, for the labels from 0 on",
+                where=f"class_names={class_names!r:.80}",
+            )
+        self.class_names = list(names.names)
         if category_ids is not None and len(category_ids) != len(self.class_names):
             raise ConfigError(
                 f"There are {len(category_ids)} category ids for {len(self.class_names)} class names",
