@@ -328,7 +328,9 @@ class DeepLakeDataset(BaseDetDataset):
         if not len(bad):
             return
         listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
-        what = f"{len(bad)} of {len(view.table)} images cannot be decoded"
+        linked = view.columns[view.roles.img].is_link
+        state = "linked images cannot be fetched or decoded" if linked else "images cannot be decoded"
+        what = f"{len(bad)} of {len(view.table)} {state}"
         where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
         if not left:
             raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")

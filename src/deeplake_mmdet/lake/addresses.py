@@ -8,7 +8,7 @@ from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["parse_uri"]
 
-_URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\w+")
+_URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\w+", re.DOTALL)
 
 
 def parse_uri(uri: str) -> tuple[str, str, int]:

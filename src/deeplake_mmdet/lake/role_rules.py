@@ -29,6 +29,7 @@ STORED_PIXELS = "stored-pixels"
 COCO_JSON = "coco-json"
 
 NUMBERS = ("generic",)
+_NO_NUMBERS = ("bytes", "object", "text")
 PER_BOX = ("iscrowd", "area", "difficult", "ignore")
 
 
@@ -160,7 +161,9 @@ def is_named(rule: Rule, name: str) -> bool:
 
 
 def cells_fit(rule: Rule, column: ColumnFacts) -> bool:
-    """Whether the role can be read from sequences, if the column holds such."""
+    """Whether the cells are of a kind that the role is read from: numbers, and sequences only of some."""
+    if column.kind == "generic" and column.dtype in _NO_NUMBERS:
+        return False
     return not column.is_sequence or column.kind in rule.sequences
 
 

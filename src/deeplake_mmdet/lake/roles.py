@@ -211,6 +211,8 @@ def _check_named(columns: Mapping[str, ColumnFacts], role: str, name: Any) -> st
     if column.kind in kinds and cells_fit(rule, column):
         return name
     advice = f"name a column of kind {' or '.join(rule.kinds)}"
+    if role == "gt_labels" and column.kind == "text":
+        advice += ", or of texts that hold one name, or a JSON list of names, for each image"
     if role == "gt_masks" and column.kind == "segmentmask":
         advice += "; a segment mask tells the class of each pixel, not which object it belongs to"
     raise ColumnError(

@@ -89,7 +89,7 @@ class LakeView:
         if self.apply_exif:
             facts.append("apply_exif")
         if self.numbers is not None:
-            facts.append(list(self.numbers))
+            facts.append(str(self.numbers))
         return short_hash(facts)
 
     @cached_property
@@ -347,6 +347,8 @@ def open_view(
         numbers=chosen.lake.numbers,
     )
     known = _views.setdefault(view.key, view)
+    if known.notes != view.notes:  # which depend on what else was asked for
+        return view
     return known if known.cache is None else known._with(None)
 
 
