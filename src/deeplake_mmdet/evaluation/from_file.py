@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,9 @@ def evaluate_predictions(
         box_format=box_format,
         classes=classes,
     )
+    for role, note in opened.notes.items():
+        if role != "gt_masks" or "segm" in names:
+            print_log(f"{opened.source.url}: {note}", "current", logging.WARNING)
     where = "predictions" if source is None else str(source)
     scorer.results.extend(found_in(entries, opened, where, masks="segm" in names))  # type: ignore[arg-type]
     metrics = scorer.evaluate(len(scorer.results))
