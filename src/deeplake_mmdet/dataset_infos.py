@@ -32,7 +32,6 @@ __all__ = [
     "Sightings",
     "clean_data_infos",
     "log_choices",
-    "log_notes",
     "with_cache",
 ]
 
@@ -181,11 +180,6 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
     """
     explained = explain_roles(view.columns, tensors, stored_sizes=stored_sizes, left_out=view.left_out)
     print_log(explained, "current")
-    log_notes(view)
-
-
-def log_notes(view: LakeView) -> None:
-    """Warn of columns that look as if they served a role but do not, and of names that cannot be read."""
     for role, note in view.notes.items():
         if role != "gt_masks":  # matters where masks are asked for, and is told there
             print_log(f"{view.source.url}: {note}", "current", logging.WARNING)
