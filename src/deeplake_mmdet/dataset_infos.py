@@ -206,7 +206,7 @@ def clean_data_infos(view: LakeView, bbox_min_size: float | None, extra: Mapping
         reasons = {
             "of images that cannot be decoded": widths == 0,
             "flagged ignore": np.zeros(len(x), bool) if table.ignore is None else table.ignore[span],
-            "outside the image": (np.maximum(inside_w, 0) * np.maximum(inside_h, 0)) == 0,
+            "outside the image": (width > 0) & (height > 0) & ((inside_w <= 0) | (inside_h <= 0)),
             "without area or smaller than a pixel": (
                 tiny if table.areas is None else tiny | (table.areas[span] <= 0)
             ),

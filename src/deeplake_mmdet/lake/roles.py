@@ -57,6 +57,11 @@ class Roles:
         return Roles(**{**asdict(self), **dict.fromkeys(roles)})
 
 
+_MAY_BE = {
+    "img": ", of uint8 or uint16 arrays (height, width, channels)",
+    "gt_bboxes": ", of arrays (k, 4) for k boxes, and box_format=",
+    "gt_labels": ", of arrays (k,) of whole numbers, or of texts",
+}
 _REQUIRED = ("img", "gt_bboxes", "gt_labels")
 
 
@@ -273,7 +278,7 @@ def _suggestion(columns: Mapping[str, ColumnFacts], role: str) -> str:
                 f"name it: tensors=dict({role}={name!r})"
             )
     told = "".join(f"column {name!r} is of type {columns[name].description}; " for name in named)
-    return f"{told}name one: tensors=dict({role}='<column>')"
+    return f"{told}name one: tensors=dict({role}='<column>'){_MAY_BE.get(role, '')}"
 
 
 def _qualifies(rule: Rule, column: ColumnFacts) -> bool:
