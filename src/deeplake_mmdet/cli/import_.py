@@ -24,7 +24,9 @@ def add_parser(commands: Any) -> None:
     voc = formats.add_parser("voc", help="Pascal VOC XML", description="Import a Pascal VOC data set.")
     voc.add_argument("root", metavar="ROOT", help="folder with Annotations, ImageSets and JPEGImages")
     voc.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
-    voc.add_argument("--split", required=True, help="name of a list in ImageSets/Main, e.g. train")
+    voc.add_argument(
+        "--split", help="name of a list in ImageSets/Main, e.g. train (default, without any list: all XMLs)"
+    )
     voc.add_argument(
         "--classes", nargs="+", metavar="NAME", help="class names in label order (default: all, sorted)"
     )

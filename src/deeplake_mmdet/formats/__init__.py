@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from deeplake_mmdet.formats.coco import CocoAnnotation, CocoCategory, CocoFile, CocoImage, load_coco
-from deeplake_mmdet.formats.voc import VocImage, VocObject, VocSplit, load_voc, read_voc_xml
+from deeplake_mmdet.formats.voc import VocImage, read_voc_xml
+from deeplake_mmdet.formats.voc_object import VocObject
+from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 
 __all__ = [
     "CocoAnnotation",

@@ -13,6 +13,7 @@ import numpy as np
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.coco import CocoAnnotation, CocoFile, load_coco
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.image_files import NamedImages, shown
 from deeplake_mmdet.transfer.images import find_format
 from deeplake_mmdet.transfer.importing import PlannedImage, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
@@ -67,7 +68,8 @@ def import_coco(
         raise AnnotationError(
             "The COCO file has no images or no categories", where=str(annotations), advice="Give another file"
         )
-    encoding = find_format(folder / image.file_name for image in coco.images) or "jpeg"
+    files = NamedImages(folder, [image.file_name for image in coco.images])
+    encoding = find_format(files.paths()) or "jpeg"
     columns, notes = _columns(coco)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes
@@ -84,7 +86,7 @@ def import_coco(
         message=f"Import COCO file {Path(annotations).name}",
         creds=creds,
     )
-    plan = _plan(coco, folder, columns)
+    plan = _plan(coco, files, columns)
     run_import(plan, len(coco.images), writer, summary, encoding=encoding, progress=progress, workers=workers)
     return summary
 
@@ -116,7 +118,7 @@ def _columns(coco: CocoFile) -> tuple[set[str], list[str]]:
     return columns, notes
 
 
-def _plan(coco: CocoFile, folder: Path, columns: set[str]) -> Iterator[PlannedImage]:
+def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[PlannedImage]:
     label_of = {number: label for label, number in enumerate(coco.category_ids)}
     for image in coco.images:
         good: list[CocoAnnotation] = []
@@ -130,8 +132,11 @@ def _plan(coco: CocoFile, folder: Path, columns: set[str]) -> Iterator[PlannedIm
         size = None
         if image.width is not None and image.height is not None:
             size = (image.width, image.height)
-        fields = {"file_name": image.file_name, "image_id": image.id, **_arrays(good, label_of, columns)}
-        yield PlannedImage(folder / image.file_name, size, fields, tuple(refused))
+        found = files.find(image.file_name)
+        fields = {"file_name": found.name, "image_id": image.id, **_arrays(good, label_of, columns)}
+        yield PlannedImage(
+            found.path, size, fields, tuple(refused), found.changes, shown(found.path), found.fault
+        )
 
 
 def _arrays(

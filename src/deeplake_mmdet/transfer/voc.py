@@ -8,20 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplake_mmdet.formats.voc import VocObject, VocSplit, load_voc
+from deeplake_mmdet.formats.voc_object import VocObject
+from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.image_files import shown
 from deeplake_mmdet.transfer.images import find_format
 from deeplake_mmdet.transfer.importing import PlannedImage, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
+from deeplake_mmdet.transfer.voc_images import VocImages
 
 __all__ = ["import_voc"]
+
+_SHOWN = 20
 
 
 def import_voc(
     root: str | Path,
     lake: str | Path,
     *,
-    split: str,
+    split: str | None = None,
     classes: Sequence[str] | None = None,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
@@ -34,10 +39,16 @@ def import_voc(
     corners that MMDetection's ``XMLDataset`` reads: fractions cut off, and 1 subtracted from all four. The
     ``difficult`` flag is kept.
 
+    The image of ``a.xml`` is ``a.*`` in any usual format and letter case, and only where there is none the
+    XML's ``<filename>``, which is often out of date: then the summary says so. An image that another XML's
+    name fits, or that two would use, is refused. ``XMLDataset`` reads ``a.jpg`` alone; it stops where
+    ``<difficult/>`` is empty or a size is "64.0", and compares class names with the blanks around them.
+
     Args:
-        root: Folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``.
+        root: Folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``; see `load_voc` for others.
         lake: Folder or URL of the new lake.
-        split: Name of a file in ``ImageSets/Main`` or ``ImageSets``, without ``.txt``.
+        split: Name of a file in ``ImageSets/Main`` or ``ImageSets``, without ``.txt``; may be left out
+            where there is none, and then all XML files are imported.
         classes: Class names in label order; boxes of other classes are refused. By default all names in
             ``Annotations``, sorted, whatever the split.
         overwrite: Replace an existing lake once the new one is complete.
@@ -52,15 +63,19 @@ def import_voc(
 
     Raises:
         SourceNotFoundError, SourceFormatError: The folder or the split is not there or not sound.
-        AnnotationError: The split names an image twice, or no image of it can be imported.
-        ConfigError: ``classes`` is not sound, or JPEG and PNG are mixed.
+        AnnotationError: No image can be imported.
+        ConfigError: ``classes`` is not sound or fits no annotation file, there are several splits and none
+            was named, or JPEG and PNG are mixed.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     voc = load_voc(root, split, classes)
-    encoding = find_format(voc.image_paths()) or "jpeg"
-    summary = ImportSummary(os.fspath(lake), f"{root} ({split})", dict.fromkeys(voc.class_names, 0))
+    images = VocImages(voc)
+    encoding = find_format(images.paths()) or "jpeg"
+    source = f"{root} ({split})" if split else str(root)
+    summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(voc.class_names, 0))
+    summary.notes += voc.notes
     if voc.unreadable:
         summary.notes.append(f"{voc.unreadable} files of Annotations could not be read for their class names")
     writer = LakeWriter(
@@ -71,48 +86,71 @@ def import_voc(
         optional_columns=("difficults",),
         overwrite=overwrite,
         source="voc",
-        message=f"Import Pascal VOC split {split}",
+        message=f"Import Pascal VOC split {split}" if split else "Import Pascal VOC",
         creds=creds,
     )
     unread: set[str] = set()
-    plan = _plan(voc, unread)
-    run_import(plan, len(voc.ids), writer, summary, encoding=encoding, progress=progress, workers=workers)
+    plan = _plan(voc, images, unread)
+    total = len(voc.ids) + len(voc.repeated)
+    run_import(plan, total, writer, summary, encoding=encoding, progress=progress, workers=workers)
     if unread:
-        summary.notes.append(f"Not imported, as a lake has no place for it: {', '.join(sorted(unread))}")
+        names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
+            len(unread) > _SHOWN
+        )
+        summary.notes.append(f"Not imported, as a lake has no place for it: {names}")
     return summary
 
 
-def _plan(voc: VocSplit, unread: set[str]) -> Iterator[PlannedImage]:
+def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[PlannedImage]:
     label_of = {name: label for label, name in enumerate(voc.class_names)}
     for image in voc.images():
         unread |= image.unread
         if image.fault is not None:
             fault = ("annotation file is missing or cannot be read", image.fault)
-            yield PlannedImage(image.image_path, None, file=str(image.xml_path), fault=fault)
+            yield PlannedImage(image.image_path, None, file=shown(image.xml_path), fault=fault)
             continue
+        found = images.find(image)
         good: list[VocObject] = []
+        labels: list[int] = []
         refused: list[tuple[str, str]] = []
+        changes = [*found.changes, *(("image", *change) for change in image.changes)]
         for position, entry in enumerate(image.objects, 1):
-            reason = _box_fault(entry, label_of)
-            if reason is None:
-                good.append(entry)
-            else:
-                detail = f"object {position}, {entry.name!r}, corners less 1 {entry.box}"
+            detail = f"object {position}, {entry.name!r}, corners {entry.stated_box}"
+            # A name is compared as it stands first, as XMLDataset does, then without the blanks around it.
+            label = label_of.get(entry.stated_name, label_of.get(entry.name, -1))
+            reason = _box_fault(entry, label)
+            if reason is not None:
                 refused.append((reason, detail))
+                continue
+            good.append(entry)
+            labels.append(label)
+            if entry.stated_name != voc.class_names[label]:
+                changes.append(("box", "class name has spaces or line breaks around it", detail))
+            changes += (("box", reason, f"{detail}: {text}") for reason, text in entry.changes)
         fields = {
-            "file_name": image.image_path.name,
+            "file_name": found.name,
             "boxes": np.array([entry.box for entry in good], np.float64).reshape(-1, 4),
-            "labels": np.array([label_of[entry.name] for entry in good], np.int64),
+            "labels": np.array(labels, np.int64),
             "difficults": np.array([entry.difficult for entry in good], np.uint8),
         }
-        yield PlannedImage(image.image_path, image.size, fields, tuple(refused), file=str(image.xml_path))
+        # A refused image is named by its own path, everything else by the annotation file.
+        file = shown(found.path if found.fault else image.xml_path)
+        yield PlannedImage(
+            found.path, image.size, fields, tuple(refused), tuple(changes), file=file, fault=found.fault
+        )
+    for image_id in voc.repeated:
+        fault = ("image is named once more in the split", repr(image_id))
+        yield PlannedImage(voc.xml_of(image_id), None, file=shown(voc.xml_of(image_id)), fault=fault)
 
 
-def _box_fault(entry: VocObject, label_of: Mapping[str, int]) -> str | None:
+def _box_fault(entry: VocObject, label: int) -> str | None:
     if entry.fault is not None:
         return entry.fault
-    if entry.name not in label_of:
+    if label < 0:
         return "class is not in the class list"
-    if entry.box[2] <= entry.box[0] or entry.box[3] <= entry.box[1]:
+    if entry.box[2] < entry.box[0] or entry.box[3] < entry.box[1]:
+        # Not turned round: where boxes are written as x, y, width, height the corners look like this, too.
+        return "box has its corners the wrong way round (xmin > xmax or ymin > ymax)"
+    if entry.box[2] == entry.box[0] or entry.box[3] == entry.box[1]:
         return "box has no area (width or height is zero or negative)"
     return None

@@ -1,0 +1,258 @@
+"""Splits of Pascal VOC folders: which images belong to one, and what the classes are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+
+from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extension
+from deeplake_mmdet.formats.voc import VocImage, read_voc_file
+from deeplake_mmdet.formats.xml_text import decode_text
+
+__all__ = ["VocSplit", "load_voc"]
+
+_SHOWN = 5
+_XML = (".xml",)
+_ANNOTATIONS = ("annotations", "annotation", "xmls", "xml")
+_IMAGES = ("jpegimages", "images", "image", "imgs", "img")
+_FLAG = re.compile(r"(\S.*?)\s+(-1|0|1)")
+
+
+@dataclass(frozen=True)
+class VocSplit:
+    """One split of a VOC folder: ids and class names; the XML files are read when asked for.
+
+    Attributes:
+        root: The folder that was given.
+        split: Name of the split; ``None`` where all annotation files were taken.
+        ids: Image ids in the order of the split file, each once.
+        class_names: The position is the label.
+        unreadable: How many annotation files could not be read for their class names.
+        annotations: Folder of the XML files.
+        image_folder: Folder of the images.
+        repeated: Ids that the split file names once more, as often as it does.
+        notes: What the user should know about how the folder was read, in sentences.
+    """
+
+    root: Path
+    split: str | None
+    ids: tuple[str, ...]
+    class_names: tuple[str, ...]
+    unreadable: int
+    annotations: Path
+    image_folder: Path
+    repeated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def images(self) -> Iterator[VocImage]:
+        """Read the XML files one by one, in the order of the split; a bad file yields its ``fault``."""
+        return map(self.read, self.ids)
+
+    def read(self, image_id: str) -> VocImage:
+        """Read the XML file of one image; a bad file yields its ``fault``."""
+        return read_voc_file(self.xml_of(image_id), image_id, self.image_folder / f"{image_id}.jpg")
+
+    def xml_of(self, image_id: str) -> Path:
+        """``<id>.xml``, else the one file that is called so but for letter case and Unicode form."""
+        path = self.annotations / f"{image_id}.xml"
+        if not is_file(path):
+            others = self._xml_names.like(image_id)
+            if len(others) == 1:
+                return self.annotations / others[0]
+        return path
+
+    @cached_property
+    def _xml_names(self) -> FileNames:
+        return FileNames(self.annotations, _XML)
+
+
+def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] | None = None) -> VocSplit:
+    """Load the ids and class names of a split.
+
+    The folder is laid out as VOC2007 is, or has other usual names (``annotations``, ``images``), or the
+    XML files lie beside the images. A split is a list of ids in ``ImageSets/Main``, in ``ImageSets`` or in
+    the folder itself; without any list, and only then, all XML files are taken, sorted. Of lists with a
+    flag (``cat_train.txt``: 1, 0 or -1 for "has none") all ids are taken, whatever the flag.
+
+    Without ``classes`` the class list is every name found in all annotation files, sorted, so that the
+    splits of one folder agree on it. Names are stripped of spaces and line breaks around them, which
+    ``XMLDataset`` does not do.
+
+    Raises:
+        SourceNotFoundError: The folder or the split file is missing.
+        SourceFormatError: The split file is empty or not text, or no class name was found.
+        ConfigError: ``classes`` is empty, names a class twice, is no list of texts, or names only classes
+            that no annotation file has; ``split`` is ``None`` and there are lists to choose from.
+    """
+    root = Path(root)
+    annotations, image_folder = _layout(root)
+    notes = []
+    if (annotations.name, image_folder.name) != ("Annotations", "JPEGImages"):
+        notes.append(f"Annotations are read from {annotations}, images from {image_folder}")
+    lines, flag_note = _read_split(root, annotations, split)
+    counts = Counter(lines)
+    repeated = tuple(line for line, count in counts.items() for _ in range(count - 1))
+    notes += flag_note
+    if classes is None:
+        names, unreadable = _all_names(annotations)
+        if not names:
+            raise SourceFormatError("No annotation file names a class", where=str(annotations))
+    else:
+        names, unreadable = _check_classes(classes), 0
+        notes += _unknown_classes(names, annotations)
+    return VocSplit(
+        root, split, tuple(counts), names, unreadable, annotations, image_folder, repeated, tuple(notes)
+    )
+
+
+def _layout(root: Path) -> tuple[Path, Path]:
+    """The folders of annotations and images."""
+    annotations = _folder(root, "Annotations", _ANNOTATIONS)
+    if annotations is None and any(name.lower().endswith(_XML) for name in _listed(root)):
+        annotations = root
+    if annotations is None:
+        inner = sorted(p.parent.name for p in root.glob("*/Annotations"))[:_SHOWN]
+        found = f"; there is one in {', '.join(inner)}" if inner else ""
+        raise SourceNotFoundError(
+            "The folder has no 'Annotations'",
+            where=str(root),
+            advice=f"Give the folder that holds Annotations, ImageSets and JPEGImages (VOC2007, say){found}",
+        )
+    return annotations, _folder(root, "JPEGImages", _IMAGES) or root
+
+
+def _folder(root: Path, usual: str, others: tuple[str, ...]) -> Path | None:
+    if (root / usual).is_dir():
+        return root / usual
+    found = {name.lower(): root / name for name in _listed(root)}
+    return next((found[name] for name in others if name in found and found[name].is_dir()), None)
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[str], list[str]]:
+    """The ids, repeated ones included, and what to say about them."""
+    folders = [root / "ImageSets" / "Main", root / "ImageSets", root]
+    lists = sorted({path.stem for folder in folders[:2] for path in folder.glob("*.txt")})
+    if split is None:
+        if lists:
+            raise ConfigError(
+                "The folder has lists of images; say which split to import",
+                where=str(root / "ImageSets"),
+                advice=f"Splits here: {', '.join(lists[:20])}",
+            )
+        ids = sorted(split_extension(name, _XML)[0] for name in FileNames(annotations, _XML))
+        if not ids:
+            raise SourceFormatError("The folder has no XML file", where=str(annotations))
+        return ids, [f"No split was asked for: all {len(ids)} annotation files were taken, sorted by name"]
+    name = f"{split.removesuffix('.txt')}.txt"
+    path = next((folder / name for folder in folders if is_file(folder / name)), None)
+    if path is None:
+        advice = f"Splits here: {', '.join(lists[:20])}"
+        if not lists:
+            advice = "There are no lists in ImageSets; leave the split out to import all annotation files"
+        raise SourceNotFoundError(f"There is no split '{split}'", where=str(folders[0] / name), advice=advice)
+    try:
+        text = decode_text(path.read_bytes())
+    except OSError as error:
+        what = f"The split file cannot be read ({error.strerror})"
+        raise SourceNotFoundError(what, where=str(path)) from None
+    except ValueError:
+        raise SourceFormatError("The split file is not UTF-8 text", where=str(path)) from None
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+    if not lines:
+        raise SourceFormatError("The split file names no image", where=str(path))
+    return _ids(lines, annotations, path.name)
+
+
+def _ids(lines: list[str], annotations: Path, name: str) -> tuple[list[str], list[str]]:
+    """Ids of lines: a line is an id, blanks and all, unless only what stands before its flag is one."""
+    all_flagged = all(map(_FLAG.fullmatch, lines))
+    flags: dict[str, int] = {}
+    extensions = 0
+    ids = []
+    for line in lines:
+        found = _FLAG.fullmatch(line)
+        if found and not _is_id(annotations, line) and (all_flagged or _is_id(annotations, found[1])):
+            flags[found[2]] = flags.get(found[2], 0) + 1
+            line = found[1]
+        stem, dot, extension = line.rpartition(".")
+        if dot and extension.isalnum() and not _is_id(annotations, line) and _is_id(annotations, stem):
+            extensions += 1
+            line = stem
+        ids.append(line)
+    notes = []
+    if flags:
+        counts = ", ".join(f"{count} with {flag}" for flag, count in sorted(flags.items()))
+        notes.append(f"{name} has a flag for each image ({counts}); all are imported, whatever their flag")
+    if extensions:
+        notes.append(f"{name} names files instead of ids in {extensions} lines; extensions are left off")
+    return ids, notes
+
+
+def _is_id(annotations: Path, line: str) -> bool:
+    return is_file(annotations / f"{line}.xml")
+
+
+def _all_names(annotations: Path) -> tuple[tuple[str, ...], int]:
+    names: set[str] = set()
+    unreadable = 0
+    for image in _every(annotations):
+        unreadable += image.fault is not None
+        names.update(entry.name for entry in image.objects)
+    return tuple(sorted(names - {""})), unreadable
+
+
+def _every(annotations: Path) -> Iterator[VocImage]:
+    return (read_voc_file(annotations / name, "", annotations) for name in FileNames(annotations, _XML))
+
+
+def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    where = f"classes={classes!r:.200}"
+    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
+        raise ConfigError("'classes' must be a list of names", where=where)
+    names = tuple(classes)
+    if not names or len(set(names)) != len(names):
+        raise ConfigError("'classes' must name each class once", where=where)
+    return names
+
+
+def _unknown_classes(names: tuple[str, ...], annotations: Path) -> list[str]:
+    """Notes on classes that no annotation file has; reading ends when all are found.
+
+    Raises:
+        ConfigError: The files have classes, and none of these.
+    """
+    missing, found = set(names), set()
+    for image in _every(annotations):
+        for entry in image.objects:
+            found.add(entry.name)
+            missing -= {entry.name, entry.stated_name}
+        if not missing:
+            return []
+    found.discard("")
+    hints = [_hint(name, found) for name in names if name in missing]
+    if found and len(missing) == len(names):
+        raise ConfigError(
+            "No annotation file has any of these classes: " + ", ".join(hints[:_SHOWN]),
+            where=str(annotations),
+            advice=f"Classes of the files: {', '.join(map(repr, sorted(found)[:20]))}",
+        )
+    return [f"No annotation file has the class {hint}" for hint in hints]
+
+
+def _hint(name: str, known: set[str]) -> str:
+    folded = {other.casefold(): other for other in sorted(known)}
+    near = get_close_matches(name.strip().casefold(), folded, n=1)
+    return f"{name!r} (did you mean {folded[near[0]]!r}?)" if near else repr(name)
