@@ -59,8 +59,8 @@ def test_refusals_are_named_with_reason(root, tmp_path):
     assert (summary.images, summary.boxes) == (2, 3)
     assert summary.class_counts == {"cat": 2, "dog": 1}
     assert {(r.file.rpartition("/")[2], r.reason) for r in summary.refused} == {
-        ("broken.xml", "annotation file is missing or cannot be read"),
-        ("none.xml", "annotation file is missing or cannot be read"),
+        ("broken.xml", "annotation file cannot be read"),
+        ("none.xml", "annotation file is missing"),
         ("wide.jpg", "size differs from the annotation"),
         ("cut.jpg", "image cannot be decoded"),
     }

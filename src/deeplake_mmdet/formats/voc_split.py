@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -56,16 +56,18 @@ class VocSplit:
 
     def read(self, image_id: str) -> VocImage:
         """Read the XML file of one image; a bad file yields its ``fault``."""
-        return read_voc_file(self.xml_of(image_id), image_id, self.image_folder / f"{image_id}.jpg")
+        path = self.xml_of(image_id)
+        image = read_voc_file(path, image_id, self.image_folder / f"{image_id}.jpg")
+        if image.fault is None and path != self.annotations / f"{image_id}.xml":
+            change = ("annotation file found under another name", f"{image_id!r} stands in the split")
+            return replace(image, changes=(change, *image.changes))
+        return image
 
     def xml_of(self, image_id: str) -> Path:
         """``<id>.xml``, else the one file that is called so but for letter case and Unicode form."""
         path = self.annotations / f"{image_id}.xml"
-        if not is_file(path):
-            others = self._xml_names.like(image_id)
-            if len(others) == 1:
-                return self.annotations / others[0]
-        return path
+        others = [] if is_file(path) else self._xml_names.like(image_id)
+        return self.annotations / others[0] if len(others) == 1 else path
 
     @cached_property
     def _xml_names(self) -> FileNames:
@@ -178,7 +180,7 @@ def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[
 
 def _ids(lines: list[str], annotations: Path, name: str) -> tuple[list[str], list[str]]:
     """Ids of lines: a line is an id, blanks and all, unless only what stands before its flag is one."""
-    all_flagged = all(map(_FLAG.fullmatch, lines))
+    all_flagged = all(_FLAG.fullmatch(line) and not _is_id(annotations, line) for line in lines)
     flags: dict[str, int] = {}
     extensions = 0
     ids = []

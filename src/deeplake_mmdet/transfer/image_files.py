@@ -23,6 +23,7 @@ EXTENSIONS = (
 )
 _SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 _SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/\\]*")
+_COCO_SERVER = re.compile(r"^https?://images\.cocodataset\.org/")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _EXACT, _ALIKE, _FOLDER_DROPPED = 0, 1, 2
 
@@ -77,14 +78,15 @@ class ImageFolder:
             return FoundImage(self.folder / own[0], own[0], changes=changes)
         if len({_stem(file) for file in files}) == 1:
             return self._found(image_id, min(files, key=_preference), _ALIKE)
-        expected = self.folder / f"{image_id}.jpg"
-        return FoundImage(expected, image_id, fault=_fault(files))
+        expected = f"{image_id}.jpg"
+        return FoundImage(self.folder / expected, expected, fault=_fault(files))
 
     def by_name(self, name: str, *, anywhere: bool = False) -> FoundImage:
         """The file that a name means. The first of these that exists is taken:
 
-        1. the name as it stands, relative to the folder or absolute, as MMDetection joins it. A file
-           outside the folder is taken, too, but noted;
+        1. the name as it stands, relative to the folder or absolute, as MMDetection joins it, and without
+           COCO's own server, as it reads LVIS's ``coco_url``. A file outside the folder is taken, too, but
+           noted;
         2. with ``/`` for backslashes and without drive letter, server, spaces around it, ``.`` and ``..``;
         3. with URL quoting (``%20``) decoded;
         4. the file alike but for letter case, Unicode form, URL quoting and ``.jpeg`` for ``.jpg``; a name
@@ -97,6 +99,7 @@ class ImageFolder:
             name: The name; a path of Windows or an address will do.
             anywhere: Its folders do not matter, and it may not lead outside.
         """
+        name = _COCO_SERVER.sub("", name)
         exact = self.folder / name
         if is_file(exact) and not (anywhere and self._inside(exact) is None):
             return self._as_stated(name, exact)
@@ -138,8 +141,9 @@ class ImageFolder:
     def _as_stated(self, name: str, exact: Path) -> FoundImage:
         if not name.startswith("/") and ".." not in name:
             return FoundImage(exact, name)
-        if inside := self._inside(exact):
-            return self._found(name, inside, _EXACT)
+        inside = self._inside(exact)
+        if inside is not None:
+            return FoundImage(exact, name) if inside == name else self._found(name, inside, _EXACT)
         change = ("image", "image file lies outside the image folder", shown(_absolute(exact)))
         return FoundImage(exact, name, changes=(change,))
 
@@ -196,7 +200,7 @@ class NamedImages:
         self._all_exact = True
         for name in names:
             found = self._folder.by_name(name)
-            self._all_exact &= found.fault is None and found.rank == _EXACT and not found.changes
+            self._all_exact &= found == FoundImage(folder / name, name)
             if found.fault is None:
                 self._claims.add(str(found.path), name, found.rank)
         self._claims.settle()
@@ -226,7 +230,8 @@ def shown(path: Path) -> str:
 def _parts(text: str) -> tuple[list[str], bool]:
     """The parts of a path or address, and whether it was absolute."""
     text = text.strip()
-    if "/local-files/?" in text:  # Label Studio's way to name a file
+    served = "/local-files/?" in text  # Label Studio's way to name a file below a folder of its own
+    if served:
         text = parse_qs(text.partition("?")[2]).get("d", [""])[0]
     address = _SERVER.match(text)
     if address:
@@ -241,7 +246,7 @@ def _parts(text: str) -> tuple[list[str], bool]:
             del parts[-1:]
         elif part not in ("", "."):
             parts.append(part)
-    return parts, bool(address or drive) or text.startswith("/")
+    return parts, bool(served or address or drive) or text.startswith("/")
 
 
 def _absolute(path: Path) -> Path:

@@ -106,7 +106,8 @@ def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[Planne
     for image in voc.images():
         unread |= image.unread
         if image.fault is not None:
-            fault = ("annotation file is missing or cannot be read", image.fault)
+            missing = image.fault == "annotation file is missing"
+            fault = (image.fault, "") if missing else ("annotation file cannot be read", image.fault)
             yield PlannedImage(image.image_path, None, file=shown(image.xml_path), fault=fault)
             continue
         found = images.find(image)
@@ -115,7 +116,9 @@ def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[Planne
         refused: list[tuple[str, str]] = []
         changes = [*found.changes, *(("image", *change) for change in image.changes)]
         for position, entry in enumerate(image.objects, 1):
-            detail = f"object {position}, {entry.name!r}, corners {entry.stated_box}"
+            detail = f"object {position}, {entry.name!r}"
+            if entry.stated_box:
+                detail += f", corners {entry.stated_box}"
             # A name is compared as it stands first, as XMLDataset does, then without the blanks around it.
             label = label_of.get(entry.stated_name, label_of.get(entry.name, -1))
             reason = _box_fault(entry, label)

@@ -30,7 +30,7 @@ class VocImages:
         self._claims = Claims()
         for image_id in voc.ids:
             found = self._candidate(image_id)
-            if found.fault is None and found.rank:
+            if found.fault is None:
                 self._claims.add(found.name, image_id, found.rank)
         self._claims.settle()
 
@@ -63,8 +63,8 @@ class VocImages:
         if found.fault is not None or not found.rank:
             return found
         why = self._claims.refusal(found.name, image_id, found.rank)
-        owner = split_extension(found.name, EXTENSIONS)[0]
-        if owner != image_id and is_file(self._voc.annotations / f"{owner}.xml"):
+        owner = self._voc.xml_of(split_extension(found.name, EXTENSIONS)[0])
+        if owner != self._voc.xml_of(image_id) and is_file(owner):
             why = "image file belongs to another annotation file"
         if why is None:
             return found
