@@ -48,6 +48,7 @@ def test_the_nearest_name(tmp_path):
     names = FileNames(tmp_path, KINDS)
     assert names.nearest("val/0001.JPG") == "train/0001.jpg"
     assert names.nearest("IMG-20.jpg") == "IMG_20.jpg"
+    assert names.nearest("2999x.png") == "2999.png"
     assert names.nearest("zzzzzzzzzzzzzzzz") is None
 
 

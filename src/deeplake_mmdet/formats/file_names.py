@@ -8,6 +8,8 @@ import unicodedata
 from array import array
 from collections.abc import Iterator
 from difflib import get_close_matches
+from heapq import heappush, heappushpop
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -65,20 +67,20 @@ class FileNames:
         """The file whose name is most like this one, for a message; ``None`` if there is none.
 
         Compared are last parts: an equal one in another folder, else, in large folders, those that begin
-        or end alike. After a few million names no more are looked at.
+        and end most alike. After a few million names no more are looked at.
         """
         if self._compared > _COMPARED:
             return None
         self._compared += len(self)
         wanted = _last(name)
-        pool: dict[str, str] = {}
+        best: list[tuple[int, str, str]] = []
         for other in self:
             last = _last(other)
             if last == wanted:
                 return other
-            alike = len(self) <= _POOL or last[:3] == wanted[:3] or last[-8:] == wanted[-8:]
-            if alike and len(pool) < _POOL:
-                pool[last] = other
+            entry = (_common(last, wanted) + _common(last[::-1], wanted[::-1]), last, other)
+            (heappush if len(best) < _POOL else heappushpop)(best, entry)
+        pool = {last: other for _, last, other in best}
         near = get_close_matches(wanted, pool, n=1)
         return pool[near[0]] if near else None
 
@@ -114,6 +116,10 @@ def split_extension(name: str, extensions: tuple[str, ...]) -> tuple[str, str]:
 
 def _last(name: str) -> str:
     return loose(name.replace("\\", "/")).rpartition("/")[2]
+
+
+def _common(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _walk(folder: Path) -> Iterator[str]:
