@@ -155,6 +155,12 @@ def test_decimal_commas_are_read_and_told(root):
     assert entry.changes == (("box has decimal commas, read as points", "6,5 7 26,25 22"),)
 
 
+def test_the_first_of_several_boxes_is_taken_and_told(root):
+    put(root, "a", thing().replace("</object>", BOX.format(3, 3, 9, 9) + "</object>"))
+    entry = read_voc_xml(root, "a").objects[0]
+    assert (entry.box, entry.changes[0][1]) == ((0, 1, 29, 39), "2 boxes")
+
+
 def test_names_are_stripped_and_namespaces_taken_off(root):
     put(root, "a", thing(name="\n\t cat \n"))
     entry = read_voc_xml(root, "a").objects[0]

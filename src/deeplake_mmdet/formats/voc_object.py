@@ -84,6 +84,10 @@ def _corners(
     if bndbox is None:
         other = next((shape for shape in _OTHER_SHAPES if node.find(shape) is not None), None)
         return none, "", f"object has a <{other}> and no <bndbox>" if other else "box is missing"
+    if len(node.findall("bndbox")) > 1:
+        changes.append(
+            ("object has several boxes, the first is taken", f"{len(node.findall('bndbox'))} boxes")
+        )
     texts = [bndbox.findtext(corner) for corner in _CORNERS]
     stated = " ".join((text or "").strip() or "?" for text in texts)
     absent = [corner for corner, text in zip(_CORNERS, texts, strict=True) if text is None]

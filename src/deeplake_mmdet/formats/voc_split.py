@@ -20,7 +20,7 @@ __all__ = ["VocSplit", "load_voc"]
 _SHOWN = 5
 _XML = (".xml",)
 _ANNOTATIONS = ("annotations", "annotation", "xmls", "xml")
-_IMAGES = ("jpegimages", "images", "image", "imgs", "img")
+_IMAGES = ("jpegimages", "pngimages", "images", "image", "imgs", "img")
 _FLAG = re.compile(r"(\S.*?)\s+(-1|0|1)")
 
 
