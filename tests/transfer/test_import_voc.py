@@ -77,3 +77,22 @@ def test_boxes_outside_the_class_list_are_refused(root, tmp_path):
     assert (summary.boxes, summary.empty_images, summary.emptied_images) == (1, 1, 1)
     assert summary.refusals.counts["box", "class is not in the class list"] == 2
     assert "1 of these images have no boxes (1 because every box was refused)" in str(summary)
+
+
+def test_names_are_compared_as_they_stand_then_stripped(root, tmp_path):
+    for name, stated in (("a", " cat "), ("b", "\n cat")):
+        path = root / f"Annotations/{name}.xml"
+        path.write_text(path.read_text().replace(">cat<", f">{stated}<"))
+    summary = import_voc(root, tmp_path / "lake", split="train", classes=["cat", " cat "], progress=False)
+    ds = deeplake.open_read_only(str(tmp_path / "lake"))
+    assert (ds["labels"][0].tolist(), ds["labels"][1].tolist()) == ([1], [0])  # XMLDataset: [1], none
+    assert summary.changes.counts == {("box", "class name has spaces or line breaks around it"): 1}
+
+
+def test_corners_the_wrong_way_round_are_refused_as_such(root, tmp_path):
+    path = root / "Annotations/b.xml"
+    path.write_text(path.read_text().replace("<xmax>30", "<xmax>0"))
+    summary = import_voc(root, tmp_path / "lake", split="train", progress=False)
+    [finding] = [f for f in summary.refused if f.kind == "box"]
+    assert finding.reason == "box has its corners the wrong way round (xmin > xmax or ymin > ymax)"
+    assert finding.detail == "object 1, 'cat', corners 1 2 0 20"
