@@ -135,7 +135,9 @@ def check_file(folder, file, refused, row):
         if expected and expected[0][0][2] > expected[0][0][0] and expected[0][0][3] > expected[0][0][1]:
             assert row[kept.index(i)] == expected[0]
         elif i in kept:  # stock stops or passes over it: the corners are its own, whatever else was mended
-            assert row[kept.index(i)][0] == [int(float(text.replace(",", "."))) - 1 for text in corners]
+            assert row[kept.index(i)][0] == [
+                float(int(float(text.replace(",", "."))) - 1) for text in corners
+            ]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
