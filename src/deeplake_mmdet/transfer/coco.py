@@ -13,7 +13,7 @@ import numpy as np
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.coco import CocoAnnotation, CocoFile, load_coco
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
-from deeplake_mmdet.transfer.image_files import NamedImages, shown
+from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.images import find_format
 from deeplake_mmdet.transfer.importing import PlannedImage, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
@@ -134,9 +134,7 @@ def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[Pla
             size = (image.width, image.height)
         found = files.find(image.file_name)
         fields = {"file_name": found.name, "image_id": image.id, **_arrays(good, label_of, columns)}
-        yield PlannedImage(
-            found.path, size, fields, tuple(refused), found.changes, shown(found.path), found.fault
-        )
+        yield PlannedImage(found.path, size, fields, tuple(refused), found.changes, found.shown, found.fault)
 
 
 def _arrays(

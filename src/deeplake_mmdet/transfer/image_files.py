@@ -47,6 +47,11 @@ class FoundImage:
     changes: tuple[tuple[str, str, str], ...] = ()
     fault: tuple[str, str] | None = None
 
+    @property
+    def shown(self) -> str:
+        """The path for messages, printable whatever the bytes of the name."""
+        return shown(self.path)
+
 
 class ImageFolder:
     """A folder of images; listed once, and only when a name does not lead to a file by itself."""
