@@ -14,6 +14,7 @@ from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFound
 from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extension
 from deeplake_mmdet.formats.voc import VocImage, read_voc_file
 from deeplake_mmdet.formats.xml_text import decode_text
+from deeplake_mmdet.lake import class_list
 
 __all__ = ["VocSplit", "load_voc"]
 
@@ -106,7 +107,9 @@ def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] 
         if not names:
             raise SourceFormatError("No annotation file names a class", where=str(annotations))
     else:
-        names, unreadable = _check_classes(classes), 0
+        names, unreadable = class_list(classes, "argument 'classes'", error=ConfigError), 0
+        if not names:
+            raise ConfigError("'classes' must name each class once", where=f"classes={list(names)}")
         notes += _unknown_classes(names, annotations)
     return VocSplit(
         root, split, tuple(counts), names, unreadable, annotations, image_folder, repeated, tuple(notes)
@@ -218,16 +221,6 @@ def _all_names(annotations: Path) -> tuple[tuple[str, ...], int]:
 
 def _every(annotations: Path) -> Iterator[VocImage]:
     return (read_voc_file(annotations / name, "", annotations) for name in FileNames(annotations, _XML))
-
-
-def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    where = f"classes={classes!r:.200}"
-    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
-        raise ConfigError("'classes' must be a list of names", where=where)
-    names = tuple(classes)
-    if not names or len(set(names)) != len(names):
-        raise ConfigError("'classes' must name each class once", where=where)
-    return names
 
 
 def _unknown_classes(names: tuple[str, ...], annotations: Path) -> list[str]:
