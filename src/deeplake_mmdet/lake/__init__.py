@@ -17,7 +17,7 @@ from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
 from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
-from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view, open_view, open_view_of
@@ -53,6 +53,7 @@ __all__ = [
     "is_handle",
     "is_local",
     "is_opened",
+    "is_same_contents",
     "new_counters",
     "open_view",
     "open_view_of",
