@@ -13,7 +13,7 @@ import numpy as np
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError
 from deeplake_mmdet.lake import v3, v4
-from deeplake_mmdet.lake.contents import contents_of
+from deeplake_mmdet.lake.contents import contents_of, replaced
 from deeplake_mmdet.lake.credentials import CredentialRef, put_away
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, run_query
 from deeplake_mmdet.lake.handles import handle_of, hold, resolve
@@ -137,7 +137,7 @@ def _pin_dataset(opened: Any, state: _State, base: Any) -> ResolvedSource:
     except SourceNotFoundError:
         return _held(opened, state, opened, "it has changes that are not committed")
     if not _has_same_files(opened, pinned):
-        return _held(opened, state, opened, "another lake with the same id stands at its path now")
+        raise replaced(where)  # the files that it would read are gone
     contents = contents_of(pinned, where)
     return ResolvedSource(
         state.url, opened.id, branch.id, opened.version, branch=branch.name, contents=contents
