@@ -15,6 +15,7 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
+from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
@@ -49,6 +50,7 @@ __all__ = [
     "explain_roles",
     "find_view",
     "human_bytes",
+    "image_anew",
     "inspect",
     "is_handle",
     "is_local",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ from deeplake_mmdet.lake.storage_errors import guard
 __all__ = ["Stamp", "contents_of", "gone", "replaced", "stamp_of", "witness_of"]
 
 _RECORDS = 16
-_COUNTED = re.compile(r"(\d{10})m(\d{8})")
+# The number, one of some kinds of commit, and what is 0 unless it is a summary of others.
+_COUNTED = re.compile(r"(\d{10})([a-z])0{8}")
+_KINDS = "mc"
 _LOG = "_deeplake_log"
 _ENDINGS = (".jsonl.lz4", ".jsonl")
 # What a commit with data files says; its record is compressed, but what occurs for the first time is not.
@@ -55,11 +58,11 @@ def contents_of(base: Any, where: str) -> str:
     if reader is None:
         return ""
     found: list[Any] = [base.id, len(base)]
-    for branch, version in _line(base):
-        record = _record(reader, branch, version, where)
+    for branch, versions in _line(base):
+        record = _record(reader, branch, versions, where)
         if record is None:
             continue
-        found.append([branch, version, hashlib.blake2s(record, digest_size=16).hexdigest()])
+        found.append([branch, versions[0], hashlib.blake2s(record, digest_size=16).hexdigest()])
         if any(word in record for word in _ADDS):
             break
     return short_hash(found) if len(found) > 2 else ""
@@ -102,19 +105,21 @@ def stamp_of(path: Path | int) -> Stamp:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _line(base: Any) -> Iterator[tuple[str, str]]:
-    """A version and those before it, newest first, each with its branch's id; not more than some."""
-    branch, version = base.current_branch.id, str(base.version)
+def _line(base: Any) -> Iterator[tuple[str, list[str]]]:
+    """A version and those before it, newest first, by their branch's id and possible names; not all."""
+    branch, names = base.current_branch.id, [str(base.version)]
     for _ in range(_RECORDS):
-        match = _COUNTED.fullmatch(version)
+        match = _COUNTED.fullmatch(names[0])
         if match is None or not int(match[1]):
             origin = _origin(base, branch)
             if origin is None:
                 return
-            branch, version = origin
-        yield branch, version
-        match = _COUNTED.fullmatch(version)
-        version = f"{int(match[1]) - 1:010d}m{match[2]}" if match else ""
+            branch, names = origin[0], [origin[1]]
+            match = _COUNTED.fullmatch(names[0])
+        yield branch, names
+        before = int(match[1]) - 1 if match else 0
+        # Which kind the commit before was is not told; asking the history would, but it may be cut short.
+        names = [f"{before:010d}{kind}00000000" for kind in _KINDS]
 
 
 def _origin(base: Any, branch_id: str) -> tuple[str, str] | None:
@@ -126,8 +131,8 @@ def _origin(base: Any, branch_id: str) -> tuple[str, str] | None:
     return None
 
 
-def _record(reader: Any, branch: str, version: str, where: str) -> bytes | None:
-    for ending in _ENDINGS:
+def _record(reader: Any, branch: str, versions: list[str], where: str) -> bytes | None:
+    for version, ending in itertools.product(versions, _ENDINGS):
         name = f"{_LOG}/{branch}/{version}{ending}"
         try:
             return bytes(guard(where, functools.partial(reader.get_async, name)))

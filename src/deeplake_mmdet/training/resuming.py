@@ -99,7 +99,7 @@ def _log_changes(loop: Any, hook: RunStateHook, state: dict[str, Any]) -> None:
                 "The %s is %s, was %s: the rows left of this pass are split anew", what, after, before
             )
     if unknown := unknown_contents(state["pins"]):
-        runner.logger.info(
+        runner.logger.warning(
             "The checkpoint does not say what data %s held, only which version: it cannot be told whether "
             "that is still the same, as after a backup was restored",
             ", ".join(unknown),
