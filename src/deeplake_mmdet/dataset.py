@@ -269,10 +269,9 @@ class DeepLakeDataset(BaseDetDataset):
     def _prepare(self, idx: int) -> Any:
         begun = self._begun.get(idx)
         start = begun.pop() if begun else None
-        ahead = start is not None and start.pipeline is self.pipeline
         steps = getattr(self.pipeline, "transforms", [self.pipeline])
         try:
-            if start is not None and ahead:
+            if start is not None and start.pipeline is self.pipeline:
                 return self._run(steps[start.count :], start.results)
             return self._run(steps, self._info_with_masks(idx))
         except DeepLakeMMDetError:
@@ -386,15 +385,12 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _undamaged_image(self, uri: str) -> bytes | None:
         """The image of a failed sample, fetched anew; None if it was not the image that failed."""
-        _, _, row = parse_uri(uri)
+        row = parse_uri(uri)[2]
         fresh = image_anew(self.view, row, delivered_image(uri))
-        if fresh is None:
-            return None
-        self._damaged += 1
-        if self._damaged & (self._damaged - 1) == 0:  # 1, 2, 4, 8, ...
-            where = f"lake {self.view.source.url}, row {row}"
-            what = f"An image came damaged and was fetched anew ({self._damaged} so far): {where}"
-            print_log(what, "current", logging.WARNING)
+        self._damaged += fresh is not None
+        if fresh is not None and self._damaged & (self._damaged - 1) == 0:  # 1, 2, 4, 8, ...
+            what = f"An image came damaged and was fetched anew ({self._damaged} so far)"
+            print_log(f"{what}: lake {self.view.source.url}, row {row}", "current", logging.WARNING)
         return fresh
 
 

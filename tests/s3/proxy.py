@@ -40,6 +40,8 @@ class Rule:
         skip: How many matching requests pass first.
         times: How often it fires at most; None: without limit.
         every: For ``flip``: bytes from one that is altered to the next.
+        after: For ``flip``: bytes at an object's beginning that stay; over a table of lengths that makes no
+            sense Deep Lake waits for ever.
     """
 
     action: str
@@ -50,6 +52,7 @@ class Rule:
     skip: int = 0
     times: int | None = None
     every: int = 61
+    after: int = 1000
 
     def __post_init__(self) -> None:
         if self.action not in _ACTIONS:
@@ -223,7 +226,8 @@ class _Server:
                 if answer is None:
                     return
                 if rule is not None and rule.action == "flip":
-                    self.flip(answer, rule.every)
+                    begin = request.header("range").removeprefix("bytes=").partition("-")[0]
+                    self.flip(answer, int(begin or 0), rule)
                     rule = None
                 data = answer.encode()
                 if rule is not None:  # short
@@ -244,9 +248,9 @@ class _Server:
                 upstream[1].close()
             writer.close()
 
-    def flip(self, answer: _Message, every: int) -> None:
+    def flip(self, answer: _Message, begin: int, rule: Rule) -> None:
         body = bytearray(answer.body)
-        for place in range(every // 2, len(body), every):
+        for place in range(max(rule.after - begin, 0) + rule.every // 2, len(body), rule.every):
             body[place] ^= self.random.randrange(1, 256)
         answer.body = bytes(body)
 

@@ -65,6 +65,9 @@ class CachedLake:
     def _made_sure(self, rows: Sequence[int], cells: list[Any]) -> list[Any]:
         """A whole chunk, which will be kept: what does not look like an image is read once more.
 
+        Of buckets that `ChunkObjects` reads, checksums have found whatever is wrong. Elsewhere this finds
+        all that is wrong with PNG files, and with JPEG files what breaks their form.
+
         Raises:
             StorageError: It comes otherwise each time.
         """

@@ -7,7 +7,7 @@ import numpy as np
 
 from deeplake_mmdet.errors import ImageError, StorageError
 from deeplake_mmdet.lake.images import fetch_images
-from deeplake_mmdet.lake.views import LakeView
+from deeplake_mmdet.lake.views import LakeView, find_view
 
 __all__ = ["image_anew"]
 
@@ -38,8 +38,10 @@ def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
     column = view.columns[view.roles.img]
     where = f"lake {view.source.url}, column {column.name!r}, row {row}"
     for _ in range(_FETCHES):
-        if view.cache is not None:
-            view.cache.drop(view.chunk_bounds, row)
+        # The file backend may have it from the cache of another dataset on the same data.
+        for cache in (view.cache, find_view(view.key).cache):
+            if cache is not None:
+                cache.drop(view.chunk_bounds, row)
         view.handle.close()
         fresh = fetch_images(view.handle, column, [row], apply_exif=view.apply_exif)[0]
         if isinstance(fresh, ImageError):
