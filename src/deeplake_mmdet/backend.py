@@ -21,17 +21,18 @@ _mailbox = threading.local()
 def delivered(
     images: Mapping[str, bytes | ImageError], masks: Mapping[str, Any] | None = None
 ) -> Iterator[None]:
-    """Let this thread have images, and mask cells, without asking the lake.
+    """Let this thread have images, and mask cells, without asking the lake; may be nested.
 
     Args:
         images: What was fetched for each image's address: an encoded image, or why there is none.
         masks: Mask cells by the address of their image.
     """
+    before = getattr(_mailbox, "images", {}), getattr(_mailbox, "masks", {})
     _mailbox.images, _mailbox.masks = images, masks or {}
     try:
         yield
     finally:
-        _mailbox.images, _mailbox.masks = {}, {}
+        _mailbox.images, _mailbox.masks = before
 
 
 def delivered_image(uri: str) -> bytes | None:

@@ -7,13 +7,12 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
-from deeplake_mmdet.backend import delivered_image, delivered_masks, delivered_upright
+from deeplake_mmdet.backend import delivered, delivered_image, delivered_masks, delivered_upright
 from deeplake_mmdet.dataset_infos import (
     DataInfos,
     HeadStart,
@@ -28,6 +27,7 @@ from deeplake_mmdet.lake import (
     CredentialRef,
     LakeView,
     Source,
+    image_anew,
     open_view,
     parse_uri,
     read_cache_settings,
@@ -130,6 +130,7 @@ class DeepLakeDataset(BaseDetDataset):
             print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
         self._begun: dict[int, list[HeadStart]] = {}
         self._walked: Any = None
+        self._damaged = 0
         self._mask_loaders: list[LoadAnnotations] = []
         # The annotation table already is what serialisation is for: flat arrays shared by all workers.
         kwargs["serialize_data"] = False
@@ -252,7 +253,7 @@ class DeepLakeDataset(BaseDetDataset):
         """Run the steps of a begun sample as far as no random numbers are needed, for `head_starts`."""
         steps = getattr(start.pipeline, "transforms", ())
         count = count_deterministic(steps)
-        results = self._run(start.uri, steps[:count], start.results)
+        results = self._run(steps[:count], start.results)
         return HeadStart(start.index, start.uri, start.pipeline, count, results)
 
     @contextlib.contextmanager
@@ -268,10 +269,20 @@ class DeepLakeDataset(BaseDetDataset):
     def _prepare(self, idx: int) -> Any:
         begun = self._begun.get(idx)
         start = begun.pop() if begun else None
-        if start is not None and start.pipeline is self.pipeline:
-            return self._run(start.uri, self.pipeline.transforms[start.count :], start.results)
-        info = self._info_with_masks(idx)
-        return self._run(info["img_path"], getattr(self.pipeline, "transforms", [self.pipeline]), info)
+        steps = getattr(self.pipeline, "transforms", [self.pipeline])
+        try:
+            if start is not None and start.pipeline is self.pipeline:
+                return self._run(steps[start.count :], start.results)
+            return self._run(steps, self._info_with_masks(idx))
+        except DeepLakeMMDetError:
+            raise
+        except Exception:  # whatever a transform makes of an image that is not there
+            info = self._info_with_masks(idx)
+            fresh = self._undamaged_image(info["img_path"])
+            if fresh is None:  # it is not the image that is wrong
+                raise
+        with delivered({info["img_path"]: fresh}):
+            return self._run(steps, info)
 
     @property
     def mask_loaders(self) -> list[LoadAnnotations]:
@@ -287,14 +298,8 @@ class DeepLakeDataset(BaseDetDataset):
             self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in loaders))
         return info
 
-    def _run(self, uri: str, steps: Sequence[Any], results: Any) -> Any:
-        try:
-            return run_steps(steps, results, delivered_upright if self._apply_exif else delivered_image)
-        except DeepLakeMMDetError:
-            raise
-        except Exception:  # whatever a transform makes of an image that is not there
-            self._check_image(uri)
-            raise
+    def _run(self, steps: Sequence[Any], results: Any) -> Any:
+        return run_steps(steps, results, delivered_upright if self._apply_exif else delivered_image)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels."""
@@ -378,16 +383,15 @@ class DeepLakeDataset(BaseDetDataset):
                 logging.WARNING,
             )
 
-    def _check_image(self, uri: str) -> None:
-        """Say so if a failed sample's image is what is wrong."""
-        _, column, row = parse_uri(uri)
-        data = np.frombuffer(self.view.images([row])[0], np.uint8)
-        if cv2.imdecode(data, cv2.IMREAD_UNCHANGED) is None:
-            raise ImageError(
-                "The image cannot be decoded",
-                where=f"lake {self.view.source.url}, column {column!r}, row {row}",
-                advice="repair or delete this row, leave it out with query=, or use on_error='skip'",
-            ) from None
+    def _undamaged_image(self, uri: str) -> bytes | None:
+        """The image of a failed sample, fetched anew; None if it was not the image that failed."""
+        row = parse_uri(uri)[2]
+        fresh = image_anew(self.view, row, delivered_image(uri))
+        self._damaged += fresh is not None
+        if fresh is not None and self._damaged & (self._damaged - 1) == 0:  # 1, 2, 4, 8, ...
+            what = f"An image came damaged and was fetched anew ({self._damaged} so far)"
+            print_log(f"{what}: lake {self.view.source.url}, row {row}", "current", logging.WARNING)
+        return fresh
 
 
 def _is_usable(mask: Any, poly2mask: bool) -> bool:

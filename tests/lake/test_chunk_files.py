@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import LakeView, Source, column_files, open_view
 from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.chunk_layout import read_places
@@ -131,7 +132,7 @@ def chunk_of(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("harm", ["cut", "longer", "other bytes", "gone", "empty"])
-def test_a_file_of_another_form_is_left_to_deep_lake(tmp_path: Path, harm: str) -> None:
+def test_a_file_that_is_not_the_lakes_own_is_never_believed(tmp_path: Path, harm: str) -> None:
     write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
     view = open_view(Source(str(tmp_path / "lake")))
     expected = cells_of(view, list(range(9)))
@@ -152,8 +153,28 @@ def test_a_file_of_another_form_is_left_to_deep_lake(tmp_path: Path, harm: str) 
             harm, data[:-9] + b"other bytes"[:9]
         )
         chunk.write_bytes(changed)
-    assert files.get_bytes([1, 8, 3]) == [expected[1], expected[8], expected[3]]
-    assert {1, 8, 3} <= set(asked)
+    if harm == "other bytes":  # Deep Lake is asked
+        assert files.get_bytes([1, 8, 3]) == [expected[1], expected[8], expected[3]]
+        assert {1, 8, 3} <= set(asked)
+        return
+    with pytest.raises(StorageError, match="does not exist" if harm == "gone" else "exchanged or damaged"):
+        files.get_bytes([1, 8, 3])
+    assert not asked
+
+
+def test_a_file_exchanged_for_another_of_its_size_is_noticed(tmp_path: Path) -> None:
+    first, second = [jpeg(0) + bytes(40), jpeg(1)], [jpeg(0), jpeg(1) + bytes(40)]
+    for name, images in (("lake", first), ("other", second)):
+        write(tmp_path / name, [images])
+    view = open_view(Source(str(tmp_path / "lake")))
+    assert view.images([0, 1]) == first
+    chunk, other = chunk_of(tmp_path / "lake"), chunk_of(tmp_path / "other")
+    assert chunk.stat().st_size == other.stat().st_size
+    chunk.write_bytes(chunk.read_bytes())  # the very same again
+    assert view.images([0, 1]) == first
+    chunk.write_bytes(other.read_bytes())
+    with pytest.raises(StorageError, match="exchanged or damaged"):
+        view.images([0, 1])
 
 
 @given(noise=st.binary(max_size=200), count=st.integers(1, 20))

@@ -85,7 +85,8 @@ def test_an_unknown_scheme_is_told():
 def test_the_newest_version_of_main_is_the_default(lake):
     resolved = resolve(Source(lake.url))
     branch = lake.dataset.current_branch.id
-    assert resolved == ResolvedSource(lake.url, lake.dataset.id, branch, lake.versions["newest"])
+    facts = (lake.url, lake.dataset.id, branch, lake.versions["newest"])
+    assert resolved == ResolvedSource(*facts, contents=resolved.contents)
     assert resolved.branch == "main"
     assert len(handle_of(resolved)) == 5
 

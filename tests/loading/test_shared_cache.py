@@ -81,9 +81,18 @@ def image_requests(proxy):
     found = []
     for line in proxy.counts().log:
         span = re.search(r" bytes=(\d+)-(\d*)$", line)
-        if span and "_deeplake_log" not in line and (not span[2] or int(span[2]) - int(span[1]) >= 2**15):
+        if span is None:
+            if line.startswith("GET") and "?" not in line:
+                found.append(line)
+        elif "_deeplake_log" not in line and (not span[2] or int(span[2]) - int(span[1]) >= 2**15):
             found.append(line)
     return found
+
+
+def chunk_requests(requests):
+    """Those for a whole chunk: not for the few images that are compared with what Deep Lake gives."""
+    spans = [(line, re.search(r" bytes=(\d+)-(\d+)$", line)) for line in requests]
+    return [line for line, span in spans if span is None or int(span[2]) - int(span[1]) > 4 * 10**6]
 
 
 _RANK = """
@@ -187,8 +196,8 @@ def test_two_ranks_and_their_workers_ask_for_each_chunk_once(remote, truth, how)
     ranks = [Rank({**keys, "cache": "1GB"}, rank, 2, **how) for rank in range(2)]
     first, second = run(ranks, proxy)
     assert first[1] == second[1] == truth
-    assert 3 <= len(first[0]) <= 6
-    assert len(first[0]) == sum(told[2] for _, told in first[2])
+    assert 3 <= len(chunk_requests(first[0])) <= 6
+    assert len(chunk_requests(first[0])) == sum(told[2] for _, told in first[2])
     assert second[0] == []
 
 
@@ -218,7 +227,7 @@ def test_the_plain_dataset_and_the_backend_use_it_too(remote, lake):
     proxy.rules()
     for row in (3, 4, 7, 3):
         assert get(dataset.get_data_info(row)["img_path"]) == lake[1][row]
-    assert len(image_requests(proxy)) == 1
+    assert len(chunk_requests(image_requests(proxy))) == 1
     assert dataset.cache_statistics.hits == 3
     other = DeepLakeDataset(**keys)  # without one: it is not in the way
     assert other.cache_statistics is None

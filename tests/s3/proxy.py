@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["Counts", "Proxy", "Rule", "fault_proxy"]
 
-_ACTIONS = ("status", "reset", "short", "silence", "delay")
+_ACTIONS = ("status", "reset", "short", "silence", "delay", "flip")
 _CODES = {400: "Bad Request", 403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "SlowDown"}
 
 
@@ -31,13 +31,17 @@ class Rule:
 
     Args:
         action: ``status`` (answer with it), ``reset`` (close with RST), ``short`` (half the body, then
-            close), ``silence`` (accept and never answer) or ``delay`` (forward after ``seconds``).
+            close), ``silence`` (accept and never answer), ``flip`` (other bytes in the body, as many) or
+            ``delay`` (forward after ``seconds``).
         match: Text that must occur in ``"<METHOD> <path and query>"``.
         status: For ``status``.
         seconds: For ``delay``.
         probability: Of firing, from a generator seeded once for each proxy.
         skip: How many matching requests pass first.
         times: How often it fires at most; None: without limit.
+        every: For ``flip``: bytes from one that is altered to the next.
+        after: For ``flip``: bytes at an object's beginning that stay; over a table of lengths that makes no
+            sense Deep Lake waits for ever.
     """
 
     action: str
@@ -47,6 +51,8 @@ class Rule:
     probability: float = 1.0
     skip: int = 0
     times: int | None = None
+    every: int = 61
+    after: int = 1000
 
     def __post_init__(self) -> None:
         if self.action not in _ACTIONS:
@@ -219,6 +225,10 @@ class _Server:
                 answer = await _read(upstream[0], head_only=method == "HEAD")
                 if answer is None:
                     return
+                if rule is not None and rule.action == "flip":
+                    begin = request.header("range").removeprefix("bytes=").partition("-")[0]
+                    self.flip(answer, int(begin or 0), rule)
+                    rule = None
                 data = answer.encode()
                 if rule is not None:  # short
                     data = data[: len(data) - (len(answer.body) + 1) // 2]
@@ -237,6 +247,12 @@ class _Server:
             if upstream is not None:
                 upstream[1].close()
             writer.close()
+
+    def flip(self, answer: _Message, begin: int, rule: Rule) -> None:
+        body = bytearray(answer.body)
+        for place in range(max(rule.after - begin, 0) + rule.every // 2, len(body), rule.every):
+            body[place] ^= self.random.randrange(1, 256)
+        answer.body = bytes(body)
 
     async def refuse(self, status: int, method: str, writer: asyncio.StreamWriter) -> None:
         code = _CODES.get(status, "InternalError").replace(" ", "")

@@ -92,6 +92,36 @@ def test_a_copy_of_the_lake_is_the_same_lake(ended, tmp_path):
     assert rows_of(last) == rows_of(ended["run"] / "iter_9.pth")
 
 
+def test_a_copy_that_went_its_own_way_is_another_lake(tmp_path: Path) -> None:
+    """Its address, lake id, branch and version are those that the checkpoint names."""
+    import deeplake
+
+    write_demo_lake(tmp_path / "lake", count=ROWS, seed=0)
+    shutil.copytree(tmp_path / "lake", tmp_path / "backup")
+    for name in ("lake", "backup"):
+        lake = deeplake.open(str(tmp_path / name))
+        lake["labels"][0] = lake["labels"][0]
+        lake.commit("the same words")
+    train(recording_config(str(tmp_path / "lake"), tmp_path / "run"))
+    shutil.rmtree(tmp_path / "lake")
+    (tmp_path / "backup").rename(tmp_path / "lake")
+    again = recording_config(str(tmp_path / "lake"), tmp_path / "again")
+    with pytest.raises(ConfigError, match="holds other data at the same version"):
+        train(again, resume=tmp_path / "run" / "iter_4.pth")
+
+
+def test_a_checkpoint_that_knows_versions_only_is_taken_with_a_note(ended, tmp_path):
+    """Those of earlier versions of this package tell nothing else."""
+    older = torch.load(ended["middle"], weights_only=False)
+    for lake in older["deeplake_mmdet"]["pins"]["lakes"]:
+        del lake["contents"]
+    torch.save(older, tmp_path / "older.pth")
+    train(recording_config(ended["lake"], tmp_path / "run"), resume=tmp_path / "older.pth")
+    assert rows_of(tmp_path / "run" / "iter_9.pth") == rows_of(ended["run"] / "iter_9.pth")
+    (log,) = (tmp_path / "run").glob("*/*.log")
+    assert "does not say what data" in log.read_text()
+
+
 def test_a_checkpoint_of_the_other_loop_is_refused(ended, tmp_path):
     with pytest.raises(ConfigError, match="the loop is IterTrainLoop, was EpochTrainLoop"):
         resume(ended, tmp_path / "run", iterations=True)

@@ -15,9 +15,10 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
+from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
-from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view, open_view, open_view_of
@@ -49,10 +50,12 @@ __all__ = [
     "explain_roles",
     "find_view",
     "human_bytes",
+    "image_anew",
     "inspect",
     "is_handle",
     "is_local",
     "is_opened",
+    "is_same_contents",
     "new_counters",
     "open_view",
     "open_view_of",

@@ -282,6 +282,15 @@ class ChunkCache:
         self._count(hits=len(rows), bytes_read=sum(map(len, cells)))
         return cells
 
+    def drop(self, bounds: NDArray[np.int64], row: int) -> None:
+        """Forget the chunk of a row, which turned out to hold no image there."""
+        chunk = int(np.searchsorted(bounds, row, side="right")) - 1
+        place = self._path(int(bounds[chunk]), int(bounds[chunk + 1]))
+        with contextlib.suppress(OSError):
+            size = place.stat().st_size
+            place.unlink()
+            self._shelves.give_back(size)
+
     def _drop(self, place: Path, descriptor: int, error: DamagedEntryError) -> None:
         with contextlib.suppress(OSError):
             here, there = os.fstat(descriptor), place.stat()

@@ -17,8 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake.chunk_layout import Places, Trust, read_places
-from deeplake_mmdet.lake.column_files import ColumnFiles, OpenFile, column_files
+from deeplake_mmdet.lake.column_files import ColumnFiles, OpenFile, column_files, exchanged
+from deeplake_mmdet.lake.contents import Stamp, stamp_of
+from deeplake_mmdet.lake.faults import missing
 
 __all__ = ["ChunkFiles", "chunk_files"]
 
@@ -41,7 +44,7 @@ def chunk_files(handle: Any, column: str, read: Callable[[Sequence[int]], list[A
         read: Reads cells of the column through Deep Lake.
     """
     files = column_files(handle, column)
-    return None if files is None else ChunkFiles(files, read)
+    return None if files is None else ChunkFiles(files, read, handle.check)
 
 
 class ChunkFiles:
@@ -50,12 +53,16 @@ class ChunkFiles:
     Args:
         files: The files.
         read: Reads cells through Deep Lake.
+        check: Raises an error if the lake was exchanged.
     """
 
-    def __init__(self, files: ColumnFiles, read: Callable[[Sequence[int]], list[Any]]) -> None:
+    def __init__(
+        self, files: ColumnFiles, read: Callable[[Sequence[int]], list[Any]], check: Callable[[], None]
+    ) -> None:
         self._files = files
         self._read = read
-        self._places: OrderedDict[int, Places] = OrderedDict()
+        self._check = check
+        self._places: OrderedDict[int, tuple[Stamp, Places]] = OrderedDict()
         self._remembered = 0
         self._refused: set[int] = set()
         self._trust = Trust(read, _TRIALS)
@@ -63,7 +70,13 @@ class ChunkFiles:
         self._on_disk = True  # rather than in memory, as far as the last reading told
 
     def get_bytes(self, index: Any) -> Any:
-        """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers."""
+        """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers.
+
+        Raises:
+            SourceNotFoundError: Another lake stands there now, or none.
+            StorageError: A file of the lake is missing, or was exchanged.
+        """
+        self._check()
         if isinstance(index, slice):
             return self._cells(range(index.start, index.stop))
         return self._cells([int(index)])[0] if isinstance(index, int | np.integer) else self._cells(index)
@@ -110,33 +123,42 @@ class ChunkFiles:
         try:
             file = self._files.open(number, self._owner)
             places = self._places_in(number, file.descriptor)
+        except FileNotFoundError:  # over which Deep Lake may crash
+            raise missing(f"{self._files.path(number)}") from None
+        except StorageError:
+            raise
         except OSError:  # Deep Lake says what is wrong
             return None
         return None if places is None else (file, places)
 
     def _places_in(self, number: int, file: int) -> Places | None:
         """Where the cells of a file begin, and where the last one ends, shape (rows + 1,)."""
-        known = self._places.get(number)
-        if known is not None:
+        known, stamp = self._places.get(number), stamp_of(file)
+        if known is not None and known[0] == stamp:
             with contextlib.suppress(KeyError):  # another thread may have dropped it
                 self._places.move_to_end(number)
-            return known
+            return known[1]
         first, stop = self._files.starts[number : number + 2].tolist()
         count = stop - first
 
         def data(length: int, start: int) -> bytes:
             return os.pread(file, length, start)
 
-        version, places = read_places(data, os.fstat(file).st_size, count)
+        size = os.fstat(file).st_size
+        version, places = read_places(data, size, count)
+        if not self._files.fits(number, size) or (
+            known is not None and (places is None or not np.array_equal(places, known[1]))
+        ):
+            raise exchanged(self._files.path(number))
         if places is None or not self._trust.agrees(number, first, version, places, data):
             self._refused.add(number)
             _log.debug("%s is read through Deep Lake", os.fsdecode(self._files.names[number]))
             return None
-        self._places[number] = places
-        self._remembered += count
+        self._remembered += count if known is None else 0
+        self._places[number] = stamp, places
         while self._remembered > _MOST_ROWS or len(self._places) > _MOST_FILES:
             with contextlib.suppress(KeyError):
-                self._remembered -= len(self._places.popitem(last=False)[1]) - 1
+                self._remembered -= len(self._places.popitem(last=False)[1][1]) - 1
         return places
 
 

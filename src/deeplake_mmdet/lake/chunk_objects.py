@@ -13,12 +13,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from deeplake_mmdet.errors import DeepLakeMMDetError
+from deeplake_mmdet.lake.checksums import CheckedObjects
 from deeplake_mmdet.lake.chunk_layout import Trust, read_places
 from deeplake_mmdet.lake.column_files import ColumnFiles, told_files
 from deeplake_mmdet.lake.credentials import CredentialRef
@@ -29,6 +31,7 @@ __all__ = ["ChunkObjects", "chunk_objects"]
 
 _TRIALS = 2  # files of one version of the format
 _TOGETHER = 2  # objects of one span; more are better fetched side by side, as Deep Lake does
+_AT_ONCE = 8
 _MOST_FAILURES = 3  # in a row
 
 _log = logging.getLogger("deeplake_mmdet")
@@ -40,6 +43,7 @@ def chunk_objects(
     read: Callable[[Sequence[int]], list[Any]],
     source: ResolvedSource,
     credentials: Callable[[], CredentialRef],
+    reopen: Callable[[], None] | None = None,
 ) -> ChunkObjects | None:
     """The objects of a column of encoded images, if they may be read; not those of queries or changed rows.
 
@@ -49,13 +53,15 @@ def chunk_objects(
         read: Reads cells of the column through Deep Lake.
         source: The pinned lake.
         credentials: Gives what opens it at present.
+        reopen: Has Deep Lake forget what it has read. If given, what is read here is to be kept: objects are
+            compared with the storage's checksums, and any number of them makes a span.
     """
     if not source.is_plain:
         return None
     ref = credentials()
     store = open_store(source.url, ref)
     files = None if store is None else told_files(handle, column, b"")
-    return None if files is None else ChunkObjects(files, read, source, credentials, (ref, store))
+    return None if files is None else ChunkObjects(files, read, source, credentials, (ref, store), reopen)
 
 
 class _NoKeysError(Exception):
@@ -75,6 +81,7 @@ class ChunkObjects:
         source: The pinned lake.
         credentials: Gives what opens it at present.
         opened: The store that some of them opened.
+        reopen: See `chunk_objects`.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class ChunkObjects:
         source: ResolvedSource,
         credentials: Callable[[], CredentialRef],
         opened: tuple[CredentialRef, ObjectStore | None],
+        reopen: Callable[[], None] | None = None,
     ) -> None:
         self._files = files
         self._read = read
@@ -94,6 +102,8 @@ class ChunkObjects:
         self._process = os.getpid()
         self._store: tuple[CredentialRef, ObjectStore | None] | None = opened
         self._failures = 0
+        self._reopen = reopen
+        self._checked = None if reopen is None else CheckedObjects(f"lake {source}")
 
     def get_bytes(self, index: Any) -> Any:
         """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers.
@@ -114,14 +124,19 @@ class ChunkObjects:
         first, last = np.searchsorted(starts, (rows.start, rows.stop)).tolist()
         whole = last < len(starts) and (starts[first], starts[last]) == (rows.start, rows.stop)
         # The threads behind the client do not survive a fork.
-        if not whole or not 0 < last - first <= _TOGETHER or os.getpid() != self._process:
+        together = _TOGETHER if self._checked is None else len(starts)
+        if not whole or not 0 < last - first <= together or os.getpid() != self._process:
             return None
         if self._failures >= _MOST_FAILURES:
             return None
         cells: list[bytes] = []
         try:
-            for number in range(first, last):
-                cells += self._cells_of(number)
+            if last - first <= _TOGETHER:
+                found = list(map(self._cells_of, range(first, last)))
+            else:
+                with ThreadPoolExecutor(_AT_ONCE, "deeplake-mmdet-objects") as threads:
+                    found = list(threads.map(self._cells_of, range(first, last)))
+            cells += (cell for part in found for cell in part)
         except DeepLakeMMDetError:  # of Deep Lake itself, which has tried for long enough
             raise
         except Exception as error:
@@ -137,7 +152,8 @@ class ChunkObjects:
             held = self._store = ref, open_store(self._source.url, ref)
         if held[1] is None:
             raise _NoKeysError
-        data = held[1].get(os.fsdecode(self._files.names[number]))
+        name = os.fsdecode(self._files.names[number])
+        data = held[1].get(name) if self._checked is None else self._checked.get(held[1], name)
         begin, end = self._files.starts[number : number + 2].tolist()
 
         def part(length: int, start: int) -> bytes:
@@ -146,7 +162,11 @@ class ChunkObjects:
         version, places = read_places(part, len(data), end - begin)
         with self._trying:  # others may find out meanwhile that no more trials are needed
             agrees = places is not None and self._trust.agrees(number, begin, version, places, part)
-        if places is None or not agrees:
+            if places is not None and not agrees and self._checked is not None and self._checked.are_checked:
+                assert self._reopen is not None
+                self._reopen()  # it may be Deep Lake's bytes that came damaged
+                agrees = self._trust.agrees(number, begin, version, places, part)
+        if places is None or not agrees or not self._files.fits(number, len(data)):
             raise _OtherLayoutError
         return [bytes(data[start:stop]) for start, stop in pairwise(places.tolist())]
 

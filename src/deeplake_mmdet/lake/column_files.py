@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplake_mmdet.errors import StorageError
+
 __all__ = [
     "SWITCH",
     "ColumnFiles",
     "OpenFile",
     "close_kept",
     "column_files",
+    "exchanged",
     "is_switched_off",
     "told_files",
 ]
@@ -68,11 +71,21 @@ class ColumnFiles(NamedTuple):
         folder: The lake's folder.
         names: Names of the files below it, shape (n,).
         starts: First row of each file, and the number of rows, shape (n + 1,), int64.
+        sizes: Bytes of each file, shape (n,), int64; -1 where not told.
     """
 
     folder: bytes
     names: NDArray[np.bytes_]
     starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    def path(self, number: int) -> str:
+        """Where a file lies, for messages."""
+        return os.fsdecode(self.folder + b"/" + self.names[number] if self.folder else self.names[number])
+
+    def fits(self, number: int, size: int) -> bool:
+        """Whether a file of a size can be the one that the lake has written."""
+        return self.sizes.item(number) in (-1, size)
 
     def open(self, number: int, owner: object = None) -> OpenFile:
         """Open a file; or take it from those that stay open for an owner, which costs a tenth.
@@ -127,4 +140,19 @@ def told_files(handle: Any, column: str, folder: bytes) -> ColumnFiles | None:
     starts = np.array([0, *(end for _, end, _ in files)], np.int64)
     if [start for start, _, _ in files] != starts[:-1].tolist() or starts[-1] != len(handle):
         return None
-    return ColumnFiles(folder, np.array([os.fsencode(name) for *_, name in files]), starts)
+    sizes = handle.file_sizes
+    return ColumnFiles(
+        folder,
+        np.array([os.fsencode(name) for *_, name in files]),
+        starts,
+        np.array([sizes.get(name, -1) for *_, name in files], np.int64),
+    )
+
+
+def exchanged(path: str) -> StorageError:
+    """The error for a file of a lake that cannot be the one that the lake has written."""
+    return StorageError(
+        "A file of the lake was exchanged or damaged: it is not as the lake has written it",
+        where=path,
+        advice="restore the lake from a copy, all of its files together",
+    )

@@ -21,6 +21,8 @@ def direct_reader(
     column: str,
     handle: Callable[[], Any],
     credentials: CredentialRef,
+    *,
+    checked: bool = False,
 ) -> ChunkFiles | ChunkObjects | None:
     """What reads like a column of encoded images; None if all of it is Deep Lake's business.
 
@@ -29,6 +31,7 @@ def direct_reader(
         column: Column name.
         handle: Gives the open lake.
         credentials: What opens it, unless this process has had others for it.
+        checked: What comes over a network is compared with checksums, as it is to be kept.
     """
 
     def read(rows: Sequence[int]) -> list[Any]:
@@ -36,4 +39,11 @@ def direct_reader(
 
     if is_local(source.url):
         return chunk_files(handle(), column, read)
-    return chunk_objects(handle(), column, read, source, lambda: newest_credentials(source, credentials))
+    return chunk_objects(
+        handle(),
+        column,
+        read,
+        source,
+        lambda: newest_credentials(source, credentials),
+        (lambda: handle().close()) if checked else None,
+    )

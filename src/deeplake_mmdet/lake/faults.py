@@ -25,6 +25,7 @@ __all__ = [
     "is_denied",
     "is_local",
     "is_transient",
+    "missing",
     "pause_before_retry",
     "persist",
     "wait",
@@ -43,6 +44,15 @@ _DENIED = ("StorageAccessDenied", "AuthenticationError", "AuthorizationError", "
 
 class MissingObjectError(StorageError, KeyError):
     """The storage says that an object of the lake does not exist (404)."""
+
+
+def missing(where: str) -> MissingObjectError:
+    """The error for an object, or a file, of a lake that is not there."""
+    return MissingObjectError(
+        "The storage says that an object of the lake does not exist",
+        where=where,
+        advice="the lake is damaged or was rewritten while in use: start again, or restore it",
+    )
 
 
 class Background:

@@ -17,6 +17,7 @@ from typing import Any
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import v3, v4
 from deeplake_mmdet.lake.columns import read_metadata
+from deeplake_mmdet.lake.contents import witness_of
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import is_local, is_on_disk
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restrict, run_query
@@ -221,6 +222,7 @@ def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
         local=is_local(resolved.url),
         raw=_queried(base, resolved),
         folder=_folder_of(resolved),
+        witness=_witness_of(resolved),
     )
     return handle if resolved.rows is None else FrozenLake(handle, resolved.rows)
 
@@ -229,6 +231,12 @@ def _folder_of(resolved: ResolvedSource) -> Path | None:
     """Where the very rows of a source lie in files, in its own order."""
     plain = resolved.is_plain and is_on_disk(resolved.url)
     return Path(resolved.url.removeprefix("file://")) if plain else None
+
+
+def _witness_of(resolved: ResolvedSource) -> Path | None:
+    if resolved.held or not is_on_disk(resolved.url):
+        return None
+    return witness_of(Path(resolved.url.removeprefix("file://")), resolved.branch_id, resolved.version)
 
 
 def _queried(base: Any, resolved: ResolvedSource) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ __all__ = ["ObjectStore", "open_store"]
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _REGIONS = ("aws_region", "region")
 _ENDPOINT = "endpoint_url"
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _RETRIES = 1
 # Where obstore's threads run. A process that is forked from there has none, and would wait for them for ever.
 _home: int | None = None
@@ -41,6 +43,17 @@ class ObjectStore:
         import obstore
 
         return memoryview(obstore.get(self._store, name).bytes())
+
+    def get_with_sum(self, name: str) -> tuple[memoryview, str]:
+        """The same with the MD5 checksum that the storage has for it, in hex digits; empty if it tells none.
+
+        What an object's ETag is depends on how it was stored: not of all that look like one it is the sum.
+        """
+        import obstore
+
+        found = obstore.get(self._store, name)
+        tag = str(found.meta.get("e_tag") or "").removeprefix("W/").strip('"').lower()
+        return memoryview(found.bytes()), tag if _MD5.fullmatch(tag) else ""
 
     def __reduce__(self) -> Any:
         raise TypeError("An open store cannot be pickled: it holds keys")

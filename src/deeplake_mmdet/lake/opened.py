@@ -13,6 +13,7 @@ import numpy as np
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError
 from deeplake_mmdet.lake import v3, v4
+from deeplake_mmdet.lake.contents import contents_of, replaced
 from deeplake_mmdet.lake.credentials import CredentialRef, put_away
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, run_query
 from deeplake_mmdet.lake.handles import handle_of, hold, resolve
@@ -128,15 +129,19 @@ def _meaningful(queries: list[str]) -> tuple[str, ...]:
 
 
 def _pin_dataset(opened: Any, state: _State, base: Any) -> ResolvedSource:
-    branch = opened.current_branch
-    resolved = ResolvedSource(state.url, opened.id, branch.id, opened.version, branch=branch.name)
+    branch, where = opened.current_branch, f"lake {state.url}"
     if base.id != opened.id:
         return _held(opened, state, opened, "another lake stands at its path now")
     try:
-        v4.at_version(base, opened.version, f"lake {state.url}", f"version {opened.version!r}")
+        pinned = v4.at_version(base, opened.version, where, f"version {opened.version!r}")
     except SourceNotFoundError:
         return _held(opened, state, opened, "it has changes that are not committed")
-    return resolved
+    if not _has_same_files(opened, pinned):
+        raise replaced(where)  # the files that it would read are gone
+    contents = contents_of(pinned, where)
+    return ResolvedSource(
+        state.url, opened.id, branch.id, opened.version, branch=branch.name, contents=contents
+    )
 
 
 def _pin_view(opened: Any, state: _State, base: Any) -> ResolvedSource:
@@ -144,7 +149,6 @@ def _pin_view(opened: Any, state: _State, base: Any) -> ResolvedSource:
         return _held(opened, state, base, "its query gives another order each time it is run")
     branch, where = base.current_branch, f"lake {state.url}"
     for version, pinned in _versions(base, where):
-        resolved = ResolvedSource(state.url, base.id, branch.id, version, state.queries, branch=branch.name)
         try:
             rebuilt = pinned
             for query in state.queries:
@@ -152,7 +156,16 @@ def _pin_view(opened: Any, state: _State, base: Any) -> ResolvedSource:
         except ValueError:  # an older version may lack a column
             continue
         if _is_same(opened, rebuilt):
-            return resolved
+            contents = contents_of(pinned, where)
+            return ResolvedSource(
+                state.url,
+                base.id,
+                branch.id,
+                version,
+                state.queries,
+                branch=branch.name,
+                contents=contents,
+            )
     return _held(opened, state, base, "no recent version of its lake has these rows")
 
 
@@ -220,6 +233,20 @@ def _held(opened: Any, state: _State, base: Any, why: str) -> ResolvedSource:
     held = hold(FrozenLake(opened, np.arange(len(opened))))
     # The queries have been run already.
     return replace(resolved.in_process(held), rows=np.arange(len(opened)), rerun=0)
+
+
+def _has_same_files(opened: Any, pinned: Any) -> bool:
+    """Whether two openings of a version list the same data files, whose names are drawn at random."""
+    return len(opened) == len(pinned) and _files_of(opened) == _files_of(pinned)
+
+
+def _files_of(lake: Any) -> list[tuple[str, list[str]]]:
+    # Not of all files, as Deep Lake may list some that nothing refers to any more.
+    told = getattr(lake, "_datafiles_report", {})
+    return sorted(
+        (str(name), sorted(str(file.filename) for file in (*files.insert_datafiles, *files.update_datafiles)))
+        for name, files in told.items()
+    )
 
 
 def _is_same(opened: Any, rebuilt: Any) -> bool:

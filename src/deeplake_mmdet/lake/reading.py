@@ -15,6 +15,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
 from deeplake_mmdet.lake import faults, lifecycle
+from deeplake_mmdet.lake.contents import gone, stamp_of
 from deeplake_mmdet.lake.storage_errors import translate
 
 __all__ = ["LakeColumn", "LakeHandle", "close_all"]
@@ -35,6 +36,7 @@ class LakeHandle:
         local: Whether reads need no network: they are then neither polled nor retried.
         raw: Deep Lake's handle, if it is open already.
         folder: The lake's folder, if its rows are those of its files in their order.
+        witness: A file that is exchanged with the lake, see `witness_of`; for lakes on a disk.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class LakeHandle:
         local: bool,
         raw: Any = None,
         folder: Path | None = None,
+        witness: Path | None = None,
     ) -> None:
         self._open_raw = open_raw
         self.where = where
@@ -53,6 +56,9 @@ class LakeHandle:
         self._raw = raw
         self._report: tuple[Any, Any] = (None, None)
         self._opening = threading.Lock()
+        self._witness = witness
+        self._stamp = None if witness is None else stamp_of(witness)
+        self._queried: LakeHandle | None = None
         _open_handles.add(self)
         lifecycle.at_exit(close_all)
 
@@ -80,10 +86,38 @@ class LakeHandle:
             self._report = (raw, raw._datafiles_report)
         return self._report[1]
 
+    @property
+    def file_sizes(self) -> dict[str, int]:
+        """Bytes of the columns' files by name, as far as Deep Lake tells them."""
+        return {str(name): int(size) for name, size in getattr(self.raw, "_datafiles", ())}
+
+    def check(self) -> None:
+        """Make sure, by one look at a file, that the lake in a folder is still the one that was opened.
+
+        Deep Lake itself would go on with what it has in memory and those files that have the right names, and
+        may crash over one that is gone.
+
+        Raises:
+            SourceNotFoundError: Another lake stands there now, or none.
+        """
+        if self._queried is not None:
+            self._queried.check()
+        if self._witness is None or stamp_of(self._witness) == self._stamp:
+            return
+        with self._opening:
+            stamp = stamp_of(self._witness)
+            if stamp != self._stamp:
+                if stamp is None:
+                    raise gone(self.where)
+                self._raw = self._open_raw()  # finds out what stands there; a true copy will do
+                self._stamp = stamp
+
     def query(self, tql: str) -> LakeHandle:
         """The view that a query gives. Raises Deep Lake's ``RuntimeError`` if it cannot be run."""
         raw = self.read(lambda raw: raw.query(tql), lambda raw: raw.query_async(tql))
-        return LakeHandle(lambda: self.raw.query(tql), self.where, local=self.local, raw=raw)
+        found = LakeHandle(lambda: self.raw.query(tql), self.where, local=self.local, raw=raw)
+        found._queried = self
+        return found
 
     def read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
         """Run one read.
@@ -94,11 +128,20 @@ class LakeHandle:
 
         Raises:
             StorageError: The storage failed for good, or the deadline passed.
+            SourceNotFoundError: The lake was exchanged or removed since it was opened.
             CredentialError: The storage refused access, even with credentials resolved anew.
         """
         if self.local:
+            self.check()
             with lifecycle.in_flight():
-                return call(self.raw)
+                try:
+                    return call(self.raw)
+                except Exception as error:
+                    self.check()
+                    problem = _translate(error, self.where)
+                    if problem is None or problem is error:
+                        raise
+                    raise problem from None
         end = time.monotonic() + faults.deadline_seconds()
         attempt, renewed = 0, False
         last: DeepLakeMMDetError | None = None
@@ -173,11 +216,7 @@ class LakeColumn:
 
 def _translate(error: Exception, where: str) -> DeepLakeMMDetError | None:
     if type(error) is KeyError:
-        return faults.MissingObjectError(
-            "The storage says that an object of the lake does not exist",
-            where=where,
-            advice="the lake is damaged or was rewritten while in use: start again, or restore it",
-        )
+        return faults.missing(where)
     if faults.is_transient(error) and isinstance(error, RuntimeError):
         return StorageError(
             "The storage gave incomplete or damaged data",

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError, CredentialError
 from deeplake_mmdet.lake.queries import split_source
 
-__all__ = ["ResolvedSource", "Source"]
+__all__ = ["OPEN", "ResolvedSource", "Source", "is_same_contents"]
 
+OPEN = "open"  # how the end of ``contents`` begins for a commit that is not closed
 _SAVED_VIEW = re.compile(r"(?P<lake>.+)/\.queries/(?P<view>[^/]+)")
 
 # Forked children share it, other processes have their own.
@@ -113,6 +114,8 @@ class ResolvedSource:
         rows_digest: Stands for ``rows`` in comparisons and in the key.
         process: Mark of the process whose memory holds the data, empty if any process can open the lake.
         held: Which opened object of that process it is, where its state is in no storage.
+        contents: Tells data apart where all else is equal, as in a copy that went its own way (see
+            `contents.contents_of` and `v3_contents`); empty if that is not known.
     """
 
     url: str
@@ -127,6 +130,7 @@ class ResolvedSource:
     rows_digest: str = ""
     process: str = field(default="", compare=False, repr=False)
     held: str = ""
+    contents: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -161,7 +165,7 @@ class ResolvedSource:
 
     def facts(self) -> dict[str, Any]:
         """What identifies the rows and their order, as JSON knows it."""
-        names = ("url", "dataset_id", "branch_id", "version", "format", "rows_digest", "held")
+        names = ("url", "dataset_id", "branch_id", "version", "format", "rows_digest", "held", "contents")
         return {**{name: getattr(self, name) for name in names}, "queries": list(self.queries)}
 
     def with_rows(self, rows: NDArray[np.int64], rerun: int = 0) -> ResolvedSource:
@@ -197,6 +201,17 @@ class ResolvedSource:
             advice="commit the rows to a folder or an address and give that; or train in one process, with "
             "num_workers=0 or multiprocessing_context='fork', and without distributed",
         )
+
+
+def is_same_contents(before: str, now: str) -> bool:
+    """Whether two values of `ResolvedSource.contents` can stand for the same data; also if one is not known.
+
+    What a v3 lake says of a commit that was open (see `v3_contents`) may have been committed since.
+    """
+    if not before or not now:
+        return True
+    first, second = before.split("-"), now.split("-")
+    return first[:2] == second[:2] and (first[2:] == second[2:] or first[-1].startswith(OPEN))
 
 
 def short_hash(facts: object) -> str:

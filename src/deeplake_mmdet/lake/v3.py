@@ -5,10 +5,9 @@ Deep Lake 4 reads them through a query only and says nothing of their versions: 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,13 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
+from deeplake_mmdet.lake.contents import replaced
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import is_local
-from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
+from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents, short_hash
 from deeplake_mmdet.lake.storage_errors import guard
+from deeplake_mmdet.lake.v3_contents import ALL, contents_of
+from deeplake_mmdet.lake.v3_files import FIRST, fetch, folder_of, read_json, tensors_of
 
 __all__ = [
     "Commits",
@@ -33,7 +35,6 @@ __all__ = [
     "tensor_lengths",
 ]
 
-_FIRST = "firstdbf9474d461a19e9333c2fd19b46115348f"  # the id of every v3 lake's first commit
 _VERSIONS = "version_control_info.json"
 _VIEW_ROWS = "VDS_INDEX"  # the only column of a saved view that was not copied
 _warned: set[str] = set()
@@ -67,21 +68,21 @@ class Commits:
 
 def is_v3(url: str, credentials: CredentialRef) -> bool:
     """Whether a v3 lake stands at an address."""
-    return _read(url, "dataset_meta.json", credentials) is not None
+    return read_json(url, "dataset_meta.json", credentials) is not None
 
 
 def read_commits(url: str, credentials: CredentialRef) -> Commits:
     """The lake's commits. A lake without a record of them has one, still open."""
-    found = _read(url, _VERSIONS, credentials)
+    found = read_json(url, _VERSIONS, credentials)
     if found is None:
         node = {"branch": "main", "parent": None, "commit_time": None, "commit_message": None}
-        return Commits({_FIRST: node}, {"main": _FIRST})
+        return Commits({FIRST: node}, {"main": FIRST})
     return Commits(found["commits"], found["branches"])
 
 
 def saved_views(url: str, credentials: CredentialRef) -> dict[str, dict[str, Any]]:
     """The lake's records of its saved views, by id."""
-    return {entry["id"]: entry for entry in _read(url, "queries.json", credentials) or []}
+    return {entry["id"]: entry for entry in read_json(url, "queries.json", credentials) or []}
 
 
 def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Any]:
@@ -113,10 +114,21 @@ def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Any
         source.path, commits.identity(commit), branch, commit, format="v3", branch=branch
     )
     handle = open_pinned(resolved, credentials)
+    resolved = _with_contents(resolved, commits, credentials, len(handle))
     if commits.is_open(commit):
         _warn_open(resolved)
         resolved = resolved.with_rows(np.arange(len(handle)))
     return resolved, handle
+
+
+def _with_contents(
+    resolved: ResolvedSource, commits: Commits, credentials: CredentialRef, rows: int | str
+) -> ResolvedSource:
+    """The same with what stands for its data; of an open commit, for that of the first rows."""
+    line, time = commits.line(resolved.version), commits.nodes[resolved.version]["commit_time"]
+    if time is not None and isinstance(rows, int):
+        rows = ALL
+    return replace(resolved, contents=contents_of(resolved.url, line, time, credentials, rows))
 
 
 def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
@@ -133,7 +145,12 @@ def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
             where=f"lake {resolved}",
             advice="it was overwritten while in use: start again",
         )
-    reference = "" if commit == _FIRST and len(commits.nodes) == 1 else f"@{commit}"
+    if resolved.contents:
+        counted = resolved.contents.partition("-")[0]
+        now = _with_contents(resolved, commits, credentials, counted)
+        if not is_same_contents(resolved.contents, now.contents):
+            raise replaced(f"lake {resolved}")
+    reference = "" if commit == FIRST and len(commits.nodes) == 1 else f"@{commit}"
     return _query(resolved.url, reference, credentials)
 
 
@@ -188,8 +205,7 @@ def check_lengths(lengths: Mapping[str, int], where: str) -> None:
 def _newest(url: str, line: Iterable[str], name: str, credentials: CredentialRef) -> Any:
     """A JSON file as the newest of some commits has it; None if none has."""
     for commit in line:
-        folder = "" if commit == _FIRST else f"versions/{commit}/"
-        if (found := _read(url, f"{folder}{name}", credentials)) is not None:
+        if (found := read_json(url, f"{folder_of(commit)}{name}", credentials)) is not None:
             return found
     return None
 
@@ -228,7 +244,7 @@ def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> t
             where=where,
             advice=f"it has: {', '.join(views) or 'none'}",
         )
-    commit = views[name].get("source-dataset-version") or _FIRST
+    commit = views[name].get("source-dataset-version") or FIRST
     branch = commits.nodes.get(commit, {}).get("branch", "main")
     if (source.commit or commit) != commit or (source.branch or branch) != branch:
         raise ConfigError(
@@ -243,7 +259,8 @@ def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> t
     if names != [_VIEW_ROWS]:  # a copy: a small lake in itself, that nobody appends to
         inner = read_commits(url, credentials)
         head = inner.branches["main"]
-        return ResolvedSource(url, inner.identity(head), "main", head, format="v3"), view
+        copied = ResolvedSource(url, inner.identity(head), "main", head, format="v3")
+        return _with_contents(copied, inner, credentials, len(view)), view
     if commit not in commits.nodes:
         raise SourceFormatError(
             f"The view was saved of commit {commit!r}, which the lake no longer has", where=where
@@ -251,7 +268,9 @@ def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> t
     resolved = ResolvedSource(
         source.path, commits.identity(commit), branch, commit, format="v3", branch=branch
     )
-    return resolved.with_rows(_view_rows(view)), open_pinned(resolved, credentials)
+    rows = _view_rows(view)
+    resolved = _with_contents(resolved, commits, credentials, int(rows.max(initial=-1)) + 1)
+    return resolved.with_rows(rows), open_pinned(resolved, credentials)
 
 
 def _view_rows(view: Any) -> NDArray[np.int64]:
@@ -261,12 +280,10 @@ def _view_rows(view: Any) -> NDArray[np.int64]:
 
 def _is_changed(url: str, head: str, credentials: CredentialRef) -> bool:
     """Whether an open head differs from the commit before it: Deep Lake 3 then writes difference files."""
-    folder = f"versions/{head}"
-    meta = _read(url, f"{folder}/dataset_meta.json", credentials) or {}
-    tensors = set(meta.get("tensors", ())) - set(meta.get("hidden_tensors", ()))
+    folder, tensors = folder_of(head), tensors_of(url, head, credentials)
     # Listing the folder instead would hold the GIL while the storage is asked.
-    names = [f"{folder}/dataset_diff", *(f"{folder}/{tensor}/commit_diff" for tensor in sorted(tensors))]
-    return any(_fetch(url, name, credentials) is not None for name in names)
+    names = [f"{folder}dataset_diff", *(f"{folder}{tensor}/commit_diff" for tensor in tensors)]
+    return any(fetch(url, name, credentials) is not None for name in names)
 
 
 def _warn_open(resolved: ResolvedSource) -> None:
@@ -295,28 +312,3 @@ def _query(url: str, reference: str, credentials: CredentialRef) -> Any:
             "This lake in Deep Lake's older format (v3) has no columns", where=f"lake {url}{reference}"
         )
     return handle
-
-
-def _read(url: str, name: str, credentials: CredentialRef) -> Any:
-    """A JSON file of the lake, or None if there is none."""
-    content = _fetch(url, name, credentials)
-    try:
-        return None if content is None else json.loads(content)
-    except ValueError:
-        raise SourceFormatError(
-            f"The lake's file {name} is damaged", where=f"lake {url}", advice="restore it from a copy"
-        ) from None
-
-
-def _fetch(url: str, name: str, credentials: CredentialRef) -> bytes | None:
-    """A file of the lake, or None if there is none."""
-    # deeplake.storage is announced but bound to something else.
-    from deeplake._deeplake.storage import Reader
-
-    token, creds = credentials.resolve()
-    where = f"lake {url}"
-    reader: Any = guard(where, lambda: Reader(url, creds=creds or None, token=token))
-    try:
-        return bytes(guard(where, lambda: reader.get_async(name)))
-    except SourceNotFoundError:
-        return None

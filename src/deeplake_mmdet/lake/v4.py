@@ -7,6 +7,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
+from deeplake_mmdet.lake.contents import contents_of, replaced
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import Background, is_local
 from deeplake_mmdet.lake.lifecycle import linger
@@ -65,7 +66,15 @@ def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
         base = guard(f"lake {source.path}", entry.open_async)
     pinned = at_version(base, version or base.version, f"lake {source.path}", f"'commit'={version!r}")
     branch = base.current_branch
-    resolved = ResolvedSource(source.path, base.id, branch.id, pinned.version, queries, branch=branch.name)
+    resolved = ResolvedSource(
+        source.path,
+        base.id,
+        branch.id,
+        pinned.version,
+        queries,
+        branch=branch.name,
+        contents=contents_of(pinned, f"lake {source.path}"),
+    )
     return resolved, pinned
 
 
@@ -85,7 +94,10 @@ def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
         )
     if resolved.branch_id != base.current_branch.id:
         base = guard(where, _entry(base, resolved.branch_id, where).open_async)
-    return at_version(base, resolved.version, where, f"version {resolved.version!r}")
+    pinned = at_version(base, resolved.version, where, f"version {resolved.version!r}")
+    if resolved.contents and contents_of(pinned, where) != resolved.contents:
+        raise replaced(where)
+    return pinned
 
 
 def at_version(base: Any, version: str, where: str, asked: str) -> Any:

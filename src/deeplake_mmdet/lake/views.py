@@ -189,7 +189,8 @@ class LakeView:
         """The images, if they can be read without Deep Lake."""
         if not self.has_encoded_images:
             return None
-        return direct_reader(self.source, self.roles.img, lambda: self.handle, self.credentials)
+        source, checked = self.source, self.cache is not None
+        return direct_reader(source, self.roles.img, lambda: self.handle, self.credentials, checked=checked)
 
     def _check_rows(self, rows: Sequence[int]) -> None:
         # Deep Lake takes negative numbers for rows from the end, and cuts slices off.
@@ -205,8 +206,9 @@ class LakeView:
             direct = self._direct
             return self.handle if direct is None else {self.roles.img: direct}
         scattered = scattered and self.image_bytes * len(self.table) > self.cache.settings.size
+        direct, bounds = self._direct, self.chunk_bounds
         return CachedLake(
-            self.cache, self.chunk_bounds, lambda: self.handle, encoded_cells, scattered=scattered
+            self.cache, bounds, lambda: self.handle, encoded_cells, direct=direct, scattered=scattered
         )
 
     def images(self, rows: Sequence[int]) -> list[bytes]:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.dataset import DeepLakeDataset
+from deeplake_mmdet.lake import is_same_contents
 from deeplake_mmdet.loading import LakeBatchSampler
 from deeplake_mmdet.loading.wrappers import lakes_under
 
-__all__ = ["differences", "lakes_of", "pins_of"]
+__all__ = ["differences", "lakes_of", "pins_of", "unknown_contents"]
 
 _WORDS = {
     "dataset_id": "is another lake",
@@ -22,8 +23,20 @@ _WORDS = {
     "format": "has another format",
     "rows_digest": "has other rows in its view",
     "held": "is another opened dataset",
+    "contents": "holds other data at the same version, as after a backup was restored or in a copy that went "
+    "its own way",
     "used_rows": "gives other rows to training (filters, classes or skipped images differ)",
 }
+_FACTS = (
+    "dataset_id",
+    "branch_id",
+    "version",
+    "queries",
+    "format",
+    "rows_digest",
+    "held",
+    "contents",
+)
 
 
 def lakes_of(dataset: Any) -> list[DeepLakeDataset]:
@@ -62,8 +75,12 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         found.append(f"it trained on {len(saved['lakes'])} lakes, not {len(now['lakes'])}")
     else:
         for before, after in zip(saved["lakes"], now["lakes"], strict=True):
-            for name in ("dataset_id", "branch_id", "version", "queries", "format", "rows_digest", "held"):
-                if before[name] != after[name]:
+            for name in _FACTS:
+                if name == "contents":
+                    differ = not is_same_contents(before.get(name, ""), after[name])
+                else:
+                    differ = before[name] != after[name]
+                if differ:
                     found.append(f"{after['url']} {_WORDS[name]}{_values(name, before[name], after[name])}")
                     break
             else:
@@ -80,6 +97,11 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if saved["seed"] != now["seed"]:
             found.append(f"the seed is {now['seed']}, was {saved['seed']}")
     return found
+
+
+def unknown_contents(saved: Mapping[str, Any]) -> list[str]:
+    """Addresses of the lakes of whose data a checkpoint tells no more than id and version."""
+    return [lake["url"] for lake in saved["lakes"] if not lake.get("contents")]
 
 
 def _values(name: str, before: Any, after: Any) -> str:

@@ -8,7 +8,7 @@ from mmengine.dist import get_world_size
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import LakeSampler
-from deeplake_mmdet.training.pins import differences
+from deeplake_mmdet.training.pins import differences, unknown_contents
 from deeplake_mmdet.training.run_state import RunStateHook, run_state_hook
 
 __all__ = ["RESUME_ANYWAY", "resume_position", "was_validated"]
@@ -98,6 +98,12 @@ def _log_changes(loop: Any, hook: RunStateHook, state: dict[str, Any]) -> None:
             runner.logger.info(
                 "The %s is %s, was %s: the rows left of this pass are split anew", what, after, before
             )
+    if unknown := unknown_contents(state["pins"]):
+        runner.logger.warning(
+            "The checkpoint does not say what data %s held, only which version: it cannot be told whether "
+            "that is still the same, as after a backup was restored",
+            ", ".join(unknown),
+        )
     for before, after in zip(state["pins"]["lakes"], hook.pins(runner)["lakes"], strict=True):
         if before["url"] != after["url"]:
             runner.logger.info("The lake is now read at %s, was %s", after["url"], before["url"])
