@@ -84,7 +84,7 @@ class DataInfos(Sequence[dict[str, Any]]):
             boxes, labels, ignored = compress(boxes, keep.tolist()), labels[keep], ignored[keep]
         return {
             "img_path": view.uri(row),
-            "img_id": row if table.img_ids is None else table.img_ids.item(row),
+            "img_id": table.image_id(row),
             "seg_map_path": None,
             "height": table.heights.item(row),
             "width": table.widths.item(row),

@@ -91,6 +91,8 @@ BAD = {
     "no score": ({"score": None}, "score must be a number"),
     "NaN": ({"bbox": [1, 2, float("nan"), 4]}, "not finite or of negative size"),
     "negative": ({"bbox": [1, 2, -3, 4]}, "not finite or of negative size"),
+    "huge": ({"bbox": [1, 2, 3, 10**400]}, "left, top, width, height"),
+    "huge score": ({"score": 10**400}, "score must be a number"),
     "three numbers": ({"bbox": [1, 2, 3]}, "left, top, width, height"),
     "mask": ({"segmentation": {"size": [1, 1], "counts": "0"}}, r"mask cannot be used.*size"),
 }
@@ -107,7 +109,7 @@ def test_impossible_entries_are_named(case, name):
     assert "entry" in str(caught.value) or "row" in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "[1]"])
+@pytest.mark.parametrize("content", ["{", "{}", "[1]", "[" * 100_000])
 def test_files_that_are_no_results_are_refused(case, tmp_path, content):
     (tmp_path / "found.json").write_text(content)
     with pytest.raises(AnnotationError, match=r"not JSON|no list"):

@@ -17,7 +17,7 @@ from deeplake_mmdet.evaluation.errors_by_kind import KINDS, Errors, find_errors
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.matching import Matches, Overlaps, match, overlaps_of
 from deeplake_mmdet.evaluation.recalls import match_by_overlap
-from deeplake_mmdet.evaluation.truth import Scope, image_ids
+from deeplake_mmdet.evaluation.truth import Scope
 
 __all__ = ["Analysis", "BestThreshold", "analyse", "confusion", "image_losses", "write_analysis"]
 
@@ -208,7 +208,6 @@ def write_analysis(
 def _readable(
     found: Analysis, scope: Scope, curves: Curves, settings: Settings, truth: Instances
 ) -> dict[str, Any]:
-    ids = {key: image_ids(view) for key, view in scope.views.items()}
     rows = []
     for place in np.argsort(-found.losses, kind="stable")[:_ROWS].tolist():
         if found.losses[place] <= 0:
@@ -218,7 +217,7 @@ def _readable(
             {
                 "lake": scope.views[one.key].source.url,
                 "row": one.row,
-                "image_id": int(ids[one.key][one.row]),
+                "image_id": scope.views[one.key].table.image_id(one.row),
                 "loss": float(found.losses[place]),
             }
         )

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.evaluation.samples import Found
-from deeplake_mmdet.evaluation.truth import Scope, image_ids
+from deeplake_mmdet.evaluation.truth import Scope
+from deeplake_mmdet.formats import Id
 
 __all__ = ["check_target", "results_of", "write_coco_results", "write_parquet", "write_predictions"]
 
@@ -20,13 +22,13 @@ def results_of(scope: Scope, key: str, *, with_masks: bool = False) -> Iterator[
     """COCO result entries of one lake: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in
     pixels), ``score`` and, with masks, ``segmentation``."""
     view = scope.views[key]
-    ids, categories = image_ids(view), scope.category_ids
+    categories = scope.category_ids
     for found in scope.found:
         if found.key != key:
             continue
         boxes = found.boxes_xywh().tolist()
         scores = found.mask_scores if with_masks and found.mask_scores is not None else found.scores
-        image, labels = int(ids[found.row]), categories[np.asarray(found.labels, np.int64)].tolist()
+        image, labels = view.table.image_id(found.row), [categories[label] for label in found.labels.tolist()]
         size = [int(view.table.heights[found.row]), int(view.table.widths[found.row])]
         for number, (label, box, score) in enumerate(zip(labels, boxes, scores.tolist(), strict=True)):
             entry = {"image_id": image, "category_id": label, "bbox": box, "score": score}
@@ -61,7 +63,8 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     """Write all predictions as one Parquet table, a row per prediction.
 
     Columns: ``lake`` (address), ``row``, ``image_id``, ``category_id``, ``x``, ``y``, ``width``, ``height``
-    (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths).
+    (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths). Ids that are not all
+    64-bit integers are written as texts.
 
     Raises:
         InstallError: pyarrow is not installed.
@@ -80,15 +83,14 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     rows = np.array([found.row for found in scope.found], np.int64)
     keys = list(scope.views)
     lakes = np.array([keys.index(found.key) for found in scope.found], np.int64)
-    ids_by_lake = {key: image_ids(view) for key, view in scope.views.items()}
-    ids = np.array([ids_by_lake[found.key][found.row] for found in scope.found], np.int64)
+    ids = _ids([scope.views[found.key].table.image_id(found.row) for found in scope.found])
     columns: dict[str, Any] = {
         "lake": pyarrow.DictionaryArray.from_arrays(
             pyarrow.array(lakes[numbers]), [view.source.url for view in scope.views.values()]
         ),
         "row": rows[numbers],
         "image_id": ids[numbers],
-        "category_id": scope.category_ids[objects.labels],
+        "category_id": _ids(scope.category_ids)[objects.labels],
         **dict(zip(("x", "y", "width", "height"), objects.xywh.T, strict=True)),
         "score": objects.confidence(),
     }
@@ -145,6 +147,12 @@ def check_target(file: str | Path) -> Path:
                 advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
             )
     return target
+
+
+def _ids(values: list[Id]) -> NDArray[Any]:
+    """Ids as one column, shape (n,): 64-bit integers, or texts if they are not all such."""
+    whole = all(isinstance(value, int) and -(2**63) <= value < 2**63 for value in values)
+    return np.array(values, np.int64) if whole else np.array([str(value) for value in values], object)
 
 
 def _all_masks(found: tuple[Found, ...]) -> bool:

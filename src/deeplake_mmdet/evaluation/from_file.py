@@ -18,8 +18,9 @@ from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
 from deeplake_mmdet.evaluation.rle import compress
 from deeplake_mmdet.evaluation.samples import Found, check_found, check_has_masks
-from deeplake_mmdet.evaluation.truth import category_ids, image_ids
+from deeplake_mmdet.evaluation.truth import category_ids, image_ids, stored_category_ids
 from deeplake_mmdet.evaluation.voc_metric import VOCMetric
+from deeplake_mmdet.formats import Id, IdIndex, read_id, stated
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view
 
 __all__ = ["Evaluated", "evaluate_predictions"]
@@ -61,8 +62,9 @@ def evaluate_predictions(
     Args:
         predictions: COCO results: a ``.json`` file or a ``.parquet`` file as ``test --out`` writes it, or the
             entries themselves (``image_id``, ``category_id``, ``score``, ``bbox`` as left, top, width, height
-            in pixels of the stored image, ``segmentation``). Ids are those of the lake; where it has none, an
-            image's id is its row and a category's its label + 1.
+            in pixels of the stored image, ``segmentation``). Ids are those of the lake's source, numbers or
+            texts; where there are none, an image's id is its row and a category's its label + 1. Where no id
+            is equal, the one that states the same number is meant (``"3"`` for 3).
         lake: Path or URL.
         metric: As for `CocoMetric`; ``'mAP'`` or ``'recall'`` for `VOCMetric`.
         credentials: As for `DeepLakeDataset`; likewise the following.
@@ -153,7 +155,7 @@ def _read(file: Path) -> Entries:
         return _read_parquet(file)
     try:
         content = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AnnotationError(f"The file is not JSON: {error}", where=str(file)) from None
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise AnnotationError(
@@ -186,53 +188,75 @@ def _read_parquet(file: Path) -> Entries:
     ]
 
 
-def _column(entries: Entries, name: str, where: str) -> NDArray[np.int64]:
-    values = [entry.get(name) for entry in entries]
-    for place, value in enumerate(values):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-            raise _refuse(f"{name} must be a whole number, got {value!r}", place, where)
-    return np.array(values, np.int64)
+def _column(entries: Entries, name: str, where: str) -> list[Id]:
+    found = []
+    for place, entry in enumerate(entries):
+        given = entry.get(name)
+        value = read_id(given.item() if isinstance(given, np.generic) else given)
+        if value is None:
+            raise _refuse(f"{name} must be a whole number or a text, got {given!r:.80}", place, where)
+        found.append(value)
+    return found
 
 
-def _rows(ids: NDArray[np.int64], view: LakeView, where: str) -> NDArray[np.int64]:
+def _rows(ids: list[Id], view: LakeView, where: str) -> NDArray[np.int64]:
     known = image_ids(view)
     order = np.argsort(known, kind="stable")
     twice = np.flatnonzero(np.diff(known[order]) == 0)
     if len(twice):
         raise ConfigError(
-            f"Image id {known[order][twice[0]]} stands for several rows, so predictions cannot be told apart",
+            f"Image id {view.table.image_id(int(order[twice[0]]))!r} stands for several rows, so predictions "
+            "cannot be told apart",
             where=f"lake {view.source.url}",
             advice="select one of them with query=",
         )
-    places = np.searchsorted(known[order], ids).clip(max=len(known) - 1)
-    rows = order[places]
-    wrong = np.flatnonzero(known[rows] != ids)
+    rows = _by_source_id(ids, view) if view.table.source_ids is not None else _by_number(ids, known, order)
+    wrong = np.flatnonzero(rows < 0)
     if len(wrong):
         raise _refuse(
-            f"The lake has no image with the id {ids[wrong[0]]} ({len(wrong)} such predictions)",
+            f"The lake has no image with the id {ids[wrong[0]]!r} ({len(wrong)} such predictions)",
             int(wrong[0]), where, f"score against the lake that was predicted on, not {view.source.url}",
         )  # fmt: skip
-    return np.asarray(rows, np.int64)
+    return rows
 
 
-def _labels(ids: NDArray[np.int64], view: LakeView, where: str) -> NDArray[np.int64]:
-    own = view.columns[view.roles.gt_labels].metadata.get("category_ids")
-    stored = [int(number) for number in own] if own else list(range(1, len(view.lake_classes) + 1))
-    of_id = dict.fromkeys(stored, -1) | {
-        int(number): place for place, number in enumerate(category_ids(view))
-    }
-    for place, number in enumerate(ids.tolist()):
-        if number not in of_id:
+def _by_source_id(ids: list[Id], view: LakeView) -> NDArray[np.int64]:
+    """The row of each id, shape (n,), -1 where there is none; for lakes with ids of all kinds."""
+    row_of = {view.table.image_id(row): row for row in range(len(view.table))}
+    index = IdIndex(row_of)
+    found = (index.find(name) for name in ids)
+    return np.array([-1 if one is None else row_of[one[0]] for one in found], np.int64)
+
+
+def _by_number(ids: list[Id], known: NDArray[np.int64], order: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Likewise for lakes with whole numbers, without an object for each image."""
+    numbers = [stated(name) for name in ids]
+    fits = [isinstance(number, int) and -(2**63) <= number < 2**63 for number in numbers]
+    wanted = np.array([number if fit else 0 for number, fit in zip(numbers, fits, strict=True)], np.int64)
+    places = np.searchsorted(known[order], wanted).clip(max=len(known) - 1)
+    rows = order[places]
+    return np.where(np.array(fits, bool) & (known[rows] == wanted), rows, -1)
+
+
+def _labels(ids: list[Id], view: LakeView, where: str) -> NDArray[np.int64]:
+    stored = stored_category_ids(view)
+    index = IdIndex(stored)
+    of_id = dict.fromkeys(stored, -1) | {name: place for place, name in enumerate(category_ids(view))}
+    labels = np.zeros(len(ids), np.int64)
+    for place, given in enumerate(ids):
+        found = index.find(given)
+        if found is None:
             listed = ", ".join(f"{i} ({name})" for i, name in zip(stored, view.lake_classes, strict=True))
-            raise _refuse(f"The lake has no category with the id {number}", place, where, f"it has {listed}")
-    return np.array([of_id[number] for number in ids.tolist()], np.int64)
+            raise _refuse(f"The lake has no category with the id {given!r}", place, where, f"it has {listed}")
+        labels[place] = of_id[found[0]]
+    return labels
 
 
 def _number(entry: Mapping[str, Any], place: int, where: str) -> float:
     try:
         return float(entry["score"])
-    except (KeyError, TypeError, ValueError):
-        raise _refuse(f"score must be a number, got {entry.get('score')!r}", place, where) from None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise _refuse(f"score must be a number, got {entry.get('score')!r:.80}", place, where) from None
 
 
 def _box(entry: Mapping[str, Any], place: int, where: str, masks: bool) -> list[float]:
@@ -241,8 +265,8 @@ def _box(entry: Mapping[str, Any], place: int, where: str, masks: bool) -> list[
         return [0.0, 0.0, 0.0, 0.0]  # masks are compared, boxes are not
     try:
         left, top, width, height = map(float, box)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise _refuse(f"bbox must be (left, top, width, height), got {box!r}", place, where) from None
+    except (TypeError, ValueError, OverflowError):
+        raise _refuse(f"bbox must be (left, top, width, height), got {box!r:.80}", place, where) from None
     return [left, top, width, height]
 
 

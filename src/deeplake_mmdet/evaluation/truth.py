@@ -16,9 +16,10 @@ from deeplake_mmdet.errors import AnnotationError, ConfigError
 from deeplake_mmdet.evaluation.instances import Instances, spans
 from deeplake_mmdet.evaluation.rle import compress, rle_areas
 from deeplake_mmdet.evaluation.samples import Found, check_has_masks
-from deeplake_mmdet.lake import LakeView, find_view
+from deeplake_mmdet.formats import Id
+from deeplake_mmdet.lake import LakeView, find_view, source_category_ids
 
-__all__ = ["Scope", "image_ids", "scope_of"]
+__all__ = ["Scope", "category_ids", "image_ids", "scope_of", "stored_category_ids"]
 
 _ROWS_AT_A_TIME = 64  # mask cells of pixels may be large
 
@@ -41,8 +42,8 @@ class Scope:
         return len(self.found)
 
     @cached_property
-    def category_ids(self) -> NDArray[np.int64]:
-        """The (first) lake's own category id of each class, shape (K,); stored label + 1 if it has none."""
+    def category_ids(self) -> list[Id]:
+        """The (first) lake's own category id of each class; stored label + 1 if it has none."""
         return category_ids(next(iter(self.views.values())))
 
     @cached_property
@@ -138,16 +139,26 @@ def _tell_endless(results: Iterable[Found]) -> None:
 
 
 def image_ids(view: LakeView) -> NDArray[np.int64]:
-    """The image id of each row: the lake's own, else the row number."""
+    """The lake's own number of each row's image, else the row number.
+
+    It orders images as COCO's evaluation does. Where the source has ids of another kind, `image_id` of the
+    table gives them.
+    """
     ids = view.table.img_ids
     return np.arange(len(view.table)) if ids is None else np.asarray(ids, np.int64)
 
 
-def category_ids(view: LakeView) -> NDArray[np.int64]:
-    """The category id of each class of a view: the lake's own, else its stored label + 1."""
-    own = view.columns[view.roles.gt_labels].metadata.get("category_ids")
-    labels = _stored_labels(view)
-    return labels + 1 if not own else np.array([int(own[label]) for label in labels], np.int64)
+def category_ids(view: LakeView) -> list[Id]:
+    """The category id of each class of a view, as its source has it, else its stored label + 1."""
+    own = stored_category_ids(view)
+    return [own[label] for label in _stored_labels(view).tolist()]
+
+
+def stored_category_ids(view: LakeView) -> list[Id]:
+    """The category id of each class of a lake, by stored label, as its source has it, else label + 1."""
+    count = len(view.lake_classes)
+    own = source_category_ids(view.columns[view.roles.gt_labels], count) or view.category_ids
+    return list(own) if own else list(range(1, count + 1))
 
 
 def _stored_labels(view: LakeView) -> NDArray[np.int64]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from deeplake_mmdet.formats.coco import CocoAnnotation, CocoCategory, CocoFile, CocoImage, load_coco
+from deeplake_mmdet.formats.coco import load_coco
+from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoCategory, CocoFile, CocoImage
+from deeplake_mmdet.formats.coco_values import Id, IdIndex, read_id, stated
 from deeplake_mmdet.formats.voc import VocImage, read_voc_xml
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
@@ -12,10 +14,14 @@ __all__ = [
     "CocoCategory",
     "CocoFile",
     "CocoImage",
+    "Id",
+    "IdIndex",
     "VocImage",
     "VocObject",
     "VocSplit",
     "load_coco",
     "load_voc",
+    "read_id",
     "read_voc_xml",
+    "stated",
 ]

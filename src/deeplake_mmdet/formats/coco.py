@@ -3,252 +3,250 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from deeplake_mmdet.errors import AnnotationError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import AnnotationError, SourceFormatError
+from deeplake_mmdet.formats.coco_file import CocoCategory, CocoFile, CocoImage
+from deeplake_mmdet.formats.coco_grouping import Grouped, group_annotations
+from deeplake_mmdet.formats.coco_values import Id, is_number, read_id, read_size, shown
+from deeplake_mmdet.formats.json_files import load_json
 
-__all__ = ["CocoAnnotation", "CocoCategory", "CocoFile", "CocoImage", "load_coco"]
+__all__ = ["load_coco"]
 
 _SHOWN = 5
-_KEPT = {
-    "categories": {"id", "name"},
-    "images": {"id", "file_name", "width", "height"},
-    "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "segmentation"},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class CocoCategory:
-    """One category: its id in the file and its name."""
-
-    id: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class CocoImage:
-    """One image: id, file name, and size in pixels (``None`` where the file states none)."""
-
-    id: int
-    file_name: str
-    width: int | None
-    height: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class CocoAnnotation:
-    """One object.
-
-    ``bbox`` and ``segmentation`` stand here as the JSON has them (``None`` if absent) and are not checked;
-    a sound ``bbox`` is ``[x, y, width, height]`` in pixels. ``area`` is in square pixels.
-    """
-
-    category_id: int
-    id: int | None
-    bbox: Any
-    area: Any
-    iscrowd: int
-    ignore: int | None
-    segmentation: Any
-
-
-@dataclass(frozen=True)
-class CocoFile:
-    """A COCO file in memory.
-
-    Attributes:
-        path: The file.
-        categories: In file order; the position is the label.
-        images: In file order.
-        annotations: Image id to its annotations in file order; images without any are absent.
-        unread: Keys that the file has and this class has not, such as ``annotations.keypoints``.
-        repeated_annotation_ids: How many annotations carry an id that another one had before.
-    """
-
-    path: Path
-    categories: tuple[CocoCategory, ...]
-    images: tuple[CocoImage, ...]
-    annotations: dict[int, list[CocoAnnotation]]
-    unread: tuple[str, ...]
-    repeated_annotation_ids: int
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Category names in file order."""
-        return tuple(category.name for category in self.categories)
-
-    @property
-    def category_ids(self) -> tuple[int, ...]:
-        """Category ids in file order."""
-        return tuple(category.id for category in self.categories)
-
-    def annotations_of(self, image_id: int) -> Sequence[CocoAnnotation]:
-        """The annotations of one image, in file order."""
-        return self.annotations.get(image_id, ())
+_KEPT = {"images", "annotations", "categories"}
+_KEPT_OF_CATEGORIES = {"id", "name"}
+_KEPT_OF_IMAGES = {"id", "file_name", "width", "height"}
 
 
 def load_coco(path: str | Path) -> CocoFile:
     """Load a COCO detection file; time and memory grow with images plus annotations.
 
+    What can be taken is taken; what cannot is listed one by one, in `CocoFile.strays` and
+    `CocoFile.refused_of`: entries that are no objects, images without an id, annotations that name an image
+    or a category which the file does not have, flags that cannot be read. Ids are whole numbers, other
+    numbers or texts. They are looked up as pycocotools does, ``1.0`` being 1; where none is equal, the one
+    that states the same number is taken (``"3"`` for 3), and told. Of several images under one id the last
+    is taken, in the place of the first, as pycocotools does. Images without a ``file_name`` but with a
+    ``coco_url``, as in LVIS, are named by the last two parts of that. Without a list of annotations, as in
+    files for test sets, images have none.
+
     Raises:
         SourceNotFoundError: There is no such file.
-        SourceFormatError: It is not JSON, or not COCO: a list or a required key is missing.
-        AnnotationError: Ids or category names are duplicate or not of the right type, or an annotation
-            names an image or category that the file does not have.
+        SourceFormatError: It is not JSON, or not COCO: a results file, or images or categories are missing.
+        AnnotationError: A category has no id or name, or two have the same one; or not one of the
+            annotations can be taken, as when all of them name images that the file does not have.
     """
     path = Path(path)
-    data = _load_json(path)
+    data, notes = _lists(load_json(path), path)
     unread = {key for key in data if key not in _KEPT}
-    for key in _KEPT:
-        if not isinstance(data.get(key), list):
-            raise SourceFormatError(
-                f"The COCO file has no list '{key}'",
-                where=str(path),
-                advice="Give the instances file of the data set, with images, annotations and categories",
-            )
-    categories = tuple(_category(entry, path, unread) for entry in data["categories"])
-    _refuse_duplicates([c.id for c in categories], "category ids", path)
-    _refuse_duplicates([c.name for c in categories], "category names", path)
-    images = tuple(_image(entry, path, unread) for entry in data["images"])
-    _refuse_duplicates([i.id for i in images], "image ids", path)
-    grouped, repeated = _group(data["annotations"], categories, images, path, unread)
-    return CocoFile(path, categories, images, grouped, tuple(sorted(unread)), repeated)
+    categories = _categories(data["categories"], path, unread, notes)
+    images, strays = _images(data["images"], unread, notes)
+    grouped = group_annotations(
+        data["annotations"], [image.id for image in images], [category.id for category in categories]
+    )
+    strays += [("box", reason, detail) for reason, detail in grouped.strays]
+    if images and categories and data["annotations"] and not grouped.annotations:
+        raise _nothing_taken(grouped, images, categories, len(data["annotations"]), path)
+    return CocoFile(
+        path, categories, images, grouped.annotations, tuple(sorted(unread | grouped.unread)),
+        grouped.repeated_ids, grouped.refused_of, tuple(strays), tuple(notes),
+    )  # fmt: skip
 
 
-def _load_json(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        raise SourceNotFoundError("There is no such annotation file", where=str(path)) from None
-    except OSError as error:
-        raise SourceNotFoundError(
-            f"The annotation file cannot be read ({error.strerror})", where=str(path)
-        ) from error
-    try:
-        data = json.loads(text)
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError alike
-        raise SourceFormatError(f"The annotation file is not JSON ({error})", where=str(path)) from None
+def _lists(data: Any, path: Path) -> tuple[dict[str, Any], list[str]]:
+    if isinstance(data, list):
+        results = data and all(isinstance(one, dict) and "score" in one for one in data[:_SHOWN])
+        raise SourceFormatError(
+            "This is a file of COCO results (predictions), not of annotations"
+            if results
+            else "A COCO file holds one JSON object; this one holds a list",
+            where=str(path),
+            advice="'deeplake-mmdet eval' scores it against a lake; import the instances file"
+            if results
+            else "Give the instances file of the data set, with images, annotations and categories",
+        )
     if not isinstance(data, dict):
         raise SourceFormatError(
             f"A COCO file holds one JSON object; this one holds a {type(data).__name__}", where=str(path)
         )
-    return data
-
-
-def _entry(entry: Any, kind: str, required: tuple[str, ...], path: Path, unread: set[str]) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        raise SourceFormatError(f"An entry of '{kind}' is not an object: {entry!r:.80}", where=str(path))
-    for key in required:
-        if key not in entry:
+    notes = []
+    if data.get("annotations") is None:
+        data["annotations"] = []
+        notes.append("The file has no list of annotations; its images are taken without boxes")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(data.get(key), list):
+            found = f"{type(data[key]).__name__}" if key in data else f"keys {', '.join(map(repr, data))}"
             raise SourceFormatError(
-                f"An entry of '{kind}' lacks '{key}' (id {entry.get('id')!r})", where=str(path)
-            )
-    if not entry.keys() <= _KEPT[kind]:
-        unread.update(f"{kind}.{key}" for key in entry.keys() - _KEPT[kind])
-    return entry
-
-
-def _integer(value: Any, what: str, path: Path) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
-        raise AnnotationError(
-            f"{what} is {value!r:.80}; it must be a 64-bit integer",
-            where=str(path),
-            advice="Renumber the file with integer ids",
-        )
-    return value
-
-
-def _text(value: Any, what: str, path: Path) -> str:
-    if not isinstance(value, str) or not value:
-        raise AnnotationError(f"{what} is {value!r:.80}; it must be a non-empty text", where=str(path))
-    return value
-
-
-def _category(entry: Any, path: Path, unread: set[str]) -> CocoCategory:
-    entry = _entry(entry, "categories", ("id", "name"), path, unread)
-    number = _integer(entry["id"], "A category id", path)
-    return CocoCategory(number, _text(entry["name"], f"The name of category {number}", path))
-
-
-def _image(entry: Any, path: Path, unread: set[str]) -> CocoImage:
-    entry = _entry(entry, "images", ("id", "file_name"), path, unread)
-    number = _integer(entry["id"], "An image id", path)
-    width, height = (
-        None if entry.get(side) is None else _integer(entry[side], f"The {side} of image {number}", path)
-        for side in ("width", "height")
-    )
-    return CocoImage(
-        number, _text(entry["file_name"], f"The file_name of image {number}", path), width, height
-    )
-
-
-def _flag(entry: dict[str, Any], key: str, path: Path) -> int:
-    value = entry[key]
-    if value not in (0, 1):  # true and false pass: they equal 1 and 0
-        raise AnnotationError(
-            f"'{key}' of annotation {entry.get('id')} is {value!r:.80}; it must be 0 or 1", where=str(path)
-        )
-    return int(value)
-
-
-def _group(
-    entries: list[Any],
-    categories: tuple[CocoCategory, ...],
-    images: tuple[CocoImage, ...],
-    path: Path,
-    unread: set[str],
-) -> tuple[dict[int, list[CocoAnnotation]], int]:
-    known_images = {image.id for image in images}
-    known_categories = {category.id for category in categories}
-    grouped: dict[int, list[CocoAnnotation]] = {}
-    seen: set[int] = set()
-    repeated = 0
-    strays: dict[str, list[tuple[Any, Any]]] = {"image": [], "category": []}
-    for raw in entries:
-        entry = _entry(raw, "annotations", ("image_id", "category_id"), path, unread)
-        number = entry.get("id")
-        image_id = _integer(entry["image_id"], f"The image_id of annotation {number!r:.80}", path)
-        category_id = _integer(entry["category_id"], f"The category_id of annotation {number!r:.80}", path)
-        if number is not None:
-            number = _integer(number, "An annotation id", path)
-            repeated += number in seen
-            seen.add(number)
-        if image_id not in known_images:
-            strays["image"].append((number, image_id))
-        elif category_id not in known_categories:
-            strays["category"].append((number, category_id))
-        else:
-            annotation = CocoAnnotation(
-                category_id=category_id,
-                id=number,
-                bbox=entry.get("bbox"),
-                area=entry.get("area"),
-                iscrowd=_flag(entry, "iscrowd", path) if entry.get("iscrowd") is not None else 0,
-                ignore=_flag(entry, "ignore", path) if entry.get("ignore") is not None else None,
-                segmentation=entry.get("segmentation"),
-            )
-            grouped.setdefault(image_id, []).append(annotation)
-    for kind, found in strays.items():
-        if found:
-            shown = ", ".join(f"annotation {a} names {kind} {b}" for a, b in found[:_SHOWN])
-            raise AnnotationError(
-                f"{len(found)} annotations name a {kind} that the file does not have: {shown}",
+                f"The COCO file has no list '{key}' but {found:.200}",
                 where=str(path),
-                advice=f"Add the {kind} to the file or remove these annotations",
+                advice="Give the instances file of the data set, with images, annotations and categories",
             )
-    return grouped, repeated
+    return data, notes
 
 
-def _refuse_duplicates(values: Sequence[int | str], what: str, path: Path) -> None:
-    seen: set[int | str] = set()
-    twice = [value for value in values if value in seen or seen.add(value)]  # type: ignore[func-returns-value]
-    if twice:
-        shown = ", ".join(repr(value) for value in twice[:_SHOWN])
+def _categories(
+    entries: list[Any], path: Path, unread: set[str], notes: list[str]
+) -> tuple[CocoCategory, ...]:
+    found: list[CocoCategory] = []
+    skipped = 0
+    for entry in entries:
+        if not isinstance(entry, dict):
+            skipped += 1
+            continue
+        unread.update(f"categories.{key}" for key in entry.keys() - _KEPT_OF_CATEGORIES)
+        number, name = read_id(entry.get("id")), entry.get("name")
+        if number is None:
+            raise AnnotationError(
+                f"The id of the category named {shown(name)} is {shown(entry.get('id'))}; "
+                "it must be a number or a text",
+                where=str(path),
+            )
+        if is_number(name):
+            notes.append(f"The name of category {number!r} is a number; the class is named {str(name)!r}")
+            name = str(name)
+        if not isinstance(name, str) or not name or not _can_be_stored(name):
+            raise AnnotationError(
+                f"The name of category {number!r} is {shown(name)}; it must be a text that is not empty",
+                where=str(path),
+                advice="Name the category",
+            )
+        found.append(CocoCategory(number, name))
+    if skipped and not found:
         raise AnnotationError(
-            f"The COCO file has {len(twice)} duplicate {what}: {shown}",
+            f"No entry of 'categories' is an object with an id and a name; the first is {shown(entries[0])}",
             where=str(path),
-            advice="Ids and category names must be unique within the file",
         )
+    if skipped:
+        notes.append(f"{skipped} entries of 'categories' are not objects and left out")
+    once = list(dict.fromkeys(found))
+    if len(once) < len(found):
+        notes.append(f"{len(found) - len(once)} categories are listed twice, with the same id and name")
+    _refuse_duplicates([category.id for category in once], "category ids", path)
+    _refuse_duplicates([category.name for category in once], "category names", path)
+    return tuple(once)
+
+
+def _refuse_duplicates(values: Sequence[Id], what: str, path: Path) -> None:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        listed = ", ".join(map(repr, twice[:_SHOWN]))
+        raise AnnotationError(
+            f"The COCO file has {len(twice)} duplicate {what}: {listed}",
+            where=str(path),
+            advice="Two categories cannot be told apart by them: rename one, or make them one category",
+        )
+
+
+def _images(
+    entries: list[Any], unread: set[str], notes: list[str]
+) -> tuple[tuple[CocoImage, ...], list[tuple[str, str, str]]]:
+    found: dict[Id, CocoImage] = {}
+    strays: list[tuple[str, str, str]] = []
+    by_url = repeated = 0
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            strays.append(("image", "entry of 'images' is not an object", f"number {place}: {shown(entry)}"))
+            continue
+        number = read_id(entry.get("id"))
+        if number is None:
+            reason = "image has no id" if entry.get("id") is None else "image id is neither number nor text"
+            detail = f"id {shown(entry.get('id'))}, file_name {shown(entry.get('file_name'))}"
+            strays.append(("image", reason, detail))
+            continue
+        image, is_by_url = _image(number, entry)
+        by_url += is_by_url
+        extra = entry.keys() - _KEPT_OF_IMAGES
+        unread.update(f"images.{key}" for key in extra if not (is_by_url and key == "coco_url"))
+        if (before := found.get(number)) is not None:
+            if before == image:
+                repeated += 1
+            else:
+                detail = f"id {number!r}, file_name {before.file_name!r}; taken: {image.file_name!r}"
+                strays.append(("image", "image id is repeated, and its last image is taken", detail))
+        found[number] = image  # in the place of the first, as in pycocotools
+    if by_url:
+        notes.append(f"{by_url} images have no file_name; they are named by their coco_url")
+    if repeated:
+        notes.append(f"{repeated} images are listed twice, with the same id, file and size")
+    return tuple(found.values()), strays
+
+
+def _image(number: Id, entry: dict[str, Any]) -> tuple[CocoImage, bool]:
+    """The image, and whether its file is named by ``coco_url``."""
+    name, url = entry.get("file_name"), entry.get("coco_url")
+    by_url = False
+    if name is None and isinstance(url, str):
+        name, by_url = _name_in(url), True
+    fault = None
+    if not isinstance(name, str) or not name or not _can_be_stored(name):
+        reason = "image has no file_name" if name is None else "file_name is no name of a file"
+        fault = (reason, f"id {number!r}, file_name {shown(entry.get('file_name'))}")
+        name = ""
+    size, change = read_size(entry.get("width"), entry.get("height"))
+    width, height = size or (None, None)
+    return CocoImage(number, name, width, height, change, fault), by_url
+
+
+def _name_in(url: str) -> str:
+    """``val2017/000000000139.jpg`` of an address in COCO: the images of LVIS lie in several folders."""
+    try:
+        parts = urlsplit(url).path.split("/")
+    except ValueError:
+        parts = url.split("/")
+    return "/".join([part for part in parts if part][-2:])
+
+
+def _can_be_stored(text: str) -> bool:
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _nothing_taken(
+    grouped: Grouped,
+    images: Sequence[CocoImage],
+    categories: Sequence[CocoCategory],
+    count: int,
+    path: Path,
+) -> AnnotationError:
+    refused = [*grouped.strays, *(one for several in grouped.refused_of.values() for one in several)]
+    reasons = Counter(reason for reason, _ in refused)
+    listed = "; ".join(f"{reason}: {number}" for reason, number in reasons.items())
+    compared = []
+    if grouped.unknown_images:
+        names, others = _kind([image.id for image in images]), _kind(grouped.unknown_images)
+        compared.append(f"the ids of images are {names}, the annotations name {others}")
+    if grouped.unknown_categories:
+        names = _kind([category.id for category in categories])
+        compared.append(
+            f"the ids of categories are {names}, the annotations name {_kind(grouped.unknown_categories)}"
+        )
+    advice = "; ".join(compared) or "Give the file of instances, with boxes and categories"
+    return AnnotationError(
+        f"None of the {count} annotations can be taken ({listed})",
+        where=f"{path}, first: {refused[0][1]}",
+        advice=f"Make them agree: {advice}" if compared else advice,
+    )
+
+
+def _kind(ids: Iterable[Id]) -> str:
+    """Ids for people: the range of numbers, or some of the texts."""
+    listed = list(ids)
+    numbers = [name for name in listed if not isinstance(name, str)]
+    texts = [name for name in listed if isinstance(name, str)]
+    parts = []
+    if numbers:
+        least, most = min(numbers), max(numbers)
+        parts.append(f"the number {least}" if least == most else f"the numbers {least} to {most}")
+    if texts:
+        parts.append(f"texts such as {', '.join(json.dumps(text) for text in texts[:3]):.100}")
+    return " and ".join(parts) or "none"

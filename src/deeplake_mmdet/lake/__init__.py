@@ -13,6 +13,7 @@ from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
+from deeplake_mmdet.lake.labels import source_category_ids
 from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
 from deeplake_mmdet.lake.refetch import image_anew
@@ -68,4 +69,5 @@ __all__ = [
     "rest",
     "resting",
     "settings_of",
+    "source_category_ids",
 ]

@@ -10,9 +10,16 @@ from typing import Any
 
 from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat
 
-__all__ = ["ColumnFacts", "describe_columns", "holds_sequences", "read_metadata"]
+__all__ = [
+    "CATEGORY_SOURCE_IDS",
+    "ColumnFacts",
+    "describe_columns",
+    "holds_sequences",
+    "read_metadata",
+]
 
-_METADATA_KEYS = ("class_names", "category_ids", "coords", "format")
+CATEGORY_SOURCE_IDS = "category_source_ids"  # JSON: ids of classes that are not all 64-bit integers
+_METADATA_KEYS = ("class_names", "category_ids", CATEGORY_SOURCE_IDS, "coords", "format")
 
 
 @dataclass(frozen=True)

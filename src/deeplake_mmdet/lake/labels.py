@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.class_names import ClassNames
-from deeplake_mmdet.lake.columns import ColumnFacts
+from deeplake_mmdet.lake.columns import CATEGORY_SOURCE_IDS, ColumnFacts
 from deeplake_mmdet.lake.table_blocks import Block, read_blocks
 
-__all__ = ["CATEGORY_IDS", "LabelCoding", "category_ids_of", "label_coding", "read_labels", "text_classes"]
+__all__ = [
+    "CATEGORY_IDS",
+    "LabelCoding",
+    "category_ids_of",
+    "label_coding",
+    "read_labels",
+    "source_category_ids",
+    "text_classes",
+]
 
 CATEGORY_IDS = "category-ids"  # metadata key 'format' of a label column that holds ids instead of indices
 
@@ -55,6 +63,23 @@ def category_ids_of(column: ColumnFacts, count: int | None = None) -> tuple[int,
     if not isinstance(found, list) or any(isinstance(x, bool) or not isinstance(x, int) for x in found):
         return None
     return tuple(found) if count is None or len(set(found)) == len(found) == count else None
+
+
+def source_category_ids(column: ColumnFacts, count: int) -> list[Any] | None:
+    """Ids of the classes in their source, by label, where they are not all 64-bit integers.
+
+    Args:
+        column: The label column.
+        count: How many there must be.
+
+    Returns:
+        Texts and numbers; None if none are recorded, or not as import writes them.
+    """
+    try:
+        found = json.loads(column.metadata.get(CATEGORY_SOURCE_IDS) or "null")
+    except (TypeError, ValueError):
+        return None
+    return found if isinstance(found, list) and len(found) == count else None
 
 
 def text_classes(handle: Any, column: ColumnFacts) -> tuple[str, ...]:

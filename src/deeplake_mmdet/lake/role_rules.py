@@ -10,6 +10,7 @@ from deeplake_mmdet.lake.columns import ColumnFacts
 
 __all__ = [
     "COCO_JSON",
+    "JSON_IDS",
     "NUMBERS",
     "PER_BOX",
     "RULES",
@@ -27,6 +28,7 @@ __all__ = [
 # wrote them: a size column of other origin may mean the image before it was shrunk, or after it was turned.
 STORED_PIXELS = "stored-pixels"
 COCO_JSON = "coco-json"
+JSON_IDS = "json-ids"
 
 NUMBERS = ("generic",)
 _NO_NUMBERS = ("bytes", "object", "text")
@@ -125,6 +127,7 @@ RULES = {
         ("image_id", "img_id", "image_ids", "img_ids", "coco_image_id"),
         means="image ids",
     ),
+    "source_id": Rule(("text",), ("image_source_id",), mark=JSON_IDS, means="image ids"),
     "file_name": Rule(
         ("text",),
         ("file_name", "file_names", "filename", "filenames", "image_name", "img_name", "image_file_name"),

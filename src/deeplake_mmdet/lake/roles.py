@@ -11,6 +11,7 @@ from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.columns import ColumnFacts
 from deeplake_mmdet.lake.role_rules import (
     COCO_JSON,
+    JSON_IDS,
     NUMBERS,
     PER_BOX,
     RULES,
@@ -26,6 +27,7 @@ from deeplake_mmdet.lake.role_rules import (
 
 __all__ = [
     "COCO_JSON",
+    "JSON_IDS",
     "STORED_PIXELS",
     "Roles",
     "assign_roles",
@@ -48,6 +50,7 @@ class Roles:
     difficult: str | None = None
     ignore: str | None = None
     img_id: str | None = None
+    source_id: str | None = None
     file_name: str | None = None
     width: str | None = None
     height: str | None = None
@@ -169,11 +172,13 @@ def _assign(
     chosen: dict[str, str | None] = {}
     reasons: dict[str, str] = {}
     for role in known:
-        if (given or {}).get(role) is False:
+        if role == "source_id" and role not in named and (given or {}).get("img_id") not in (None, ""):
+            chosen[role], reason = None, None  # the ids that were asked for are others, or none
+        elif (given or {}).get(role) is False:
             chosen[role], reason = _switched_off(role)
         elif role in named:
             chosen[role], reason = _check_named(columns, role, named[role]), "named in tensors"
-        elif RULES[role].mark and not stored_sizes:
+        elif RULES[role].mark == STORED_PIXELS and not stored_sizes:
             chosen[role], reason = None, None
         else:
             chosen[role], reason = _infer(columns, role, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,9 @@ class AnnotationTable:
         difficult: Shape (m,), bool; None likewise.
         ignore: Shape (m,), bool; None likewise.
         img_ids: Shape (n,), int64; None likewise.
+        source_ids: All ids of images in their source, JSON in UTF-8, one behind the other, shape (bytes,),
+            uint8; None where they are no other than ``img_ids``.
+        source_id_ends: Where in ``source_ids`` that of each row ends, shape (n,), int64; None likewise.
         folder: Where the arrays lie in the cache; None if they are in memory.
         left_out: Roles whose columns do not fit the rows, and why, as they were not named by anybody.
     """
@@ -66,6 +70,8 @@ class AnnotationTable:
     difficult: NDArray[np.bool_] | None = None
     ignore: NDArray[np.bool_] | None = None
     img_ids: NDArray[np.int64] | None = None
+    source_ids: NDArray[np.uint8] | None = None
+    source_id_ends: NDArray[np.int64] | None = None
     folder: Path | None = field(default=None, repr=False)
     left_out: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -80,6 +86,15 @@ class AnnotationTable:
     def span(self, row: int) -> slice:
         """The boxes of one row, as a slice into the flat arrays."""
         return slice(self.offsets.item(row), self.offsets.item(row + 1))
+
+    def image_id(self, row: int) -> int | float | str:
+        """The id of a row's image in its source; the row number where none is recorded."""
+        if self.source_ids is not None and self.source_id_ends is not None:
+            start = self.source_id_ends.item(row - 1) if row else 0
+            found = json.loads(self.source_ids[start : self.source_id_ends.item(row)].tobytes())
+            if isinstance(found, (int, float, str)):
+                return found
+        return row if self.img_ids is None else int(self.img_ids.item(row))
 
     def rows_of_boxes(self) -> NDArray[np.int64]:
         """The row of each box, shape (m,)."""

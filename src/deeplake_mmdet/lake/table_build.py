@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
@@ -132,6 +133,8 @@ def fill_table(
         sink.append("labels", block.values)
     _check_counts(box_counts, counts, roles.gt_bboxes, roles.gt_labels)
     _extras(sink, handle, roles, box_counts, inferred)
+    if roles.source_id:
+        _source_ids(sink, handle, roles.source_id)
     _sizes(sink, handle, roles, allow_bad_images, apply_exif)
 
 
@@ -171,6 +174,25 @@ def _extra(
         yield block.values
     if wrong:
         raise _counts_differ(*first, np.concatenate(wrong), boxes, column)
+
+
+def _source_ids(sink: ArraySink, handle: Any, column: str) -> None:
+    end = 0
+    for block in read_blocks(handle, column, text=True):
+        # Deep Lake gives an empty text as None; in a column of another make, texts need not be JSON.
+        texts = [_as_json(text or "null").encode() for text in block.values]
+        ends = end + np.cumsum([len(text) for text in texts], dtype=np.int64)
+        end = int(ends[-1]) if len(ends) else end
+        sink.append("source_ids", np.frombuffer(b"".join(texts), np.uint8))
+        sink.append("source_id_ends", ends)
+
+
+def _as_json(text: str) -> str:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return json.dumps(text)
+    return text
 
 
 def _check_values(block: Block, role: str, column: str) -> None:

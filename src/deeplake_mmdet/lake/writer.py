@@ -22,7 +22,8 @@ from deeplake_mmdet.errors import (
     DeepLakeMMDetError,
 )
 from deeplake_mmdet.lake.class_names import read_class_names
-from deeplake_mmdet.lake.roles import COCO_JSON, STORED_PIXELS
+from deeplake_mmdet.lake.columns import CATEGORY_SOURCE_IDS
+from deeplake_mmdet.lake.roles import COCO_JSON, JSON_IDS, STORED_PIXELS
 from deeplake_mmdet.lake.targets import open_target, storage_errors
 
 __all__ = ["OPTIONAL_COLUMNS", "ImageRecord", "LakeWriter", "check_target"]
@@ -35,7 +36,9 @@ _ARRAYS: dict[str, str] = {
     "ignores": "uint8",
     "annotation_ids": "int64",
 }
-OPTIONAL_COLUMNS = (*_ARRAYS, "image_id", "segmentations")
+# Column of JSON -> mark in its metadata.
+_JSON = {"segmentations": COCO_JSON, "image_source_id": JSON_IDS, "annotation_source_ids": JSON_IDS}
+OPTIONAL_COLUMNS = (*_ARRAYS, "image_id", *_JSON)
 _SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 _BATCH_ROWS = 256
 _BATCH_BYTES = 32 * 2**20
@@ -59,6 +62,8 @@ class ImageRecord:
         ignores: Shape (n,), 0 or 1.
         annotation_ids: Shape (n,), 64-bit.
         segmentations: Per object a COCO polygon list, an RLE dict, or None.
+        image_source_id: Id of the image in its source where that is no 64-bit integer: a text or number.
+        annotation_source_ids: Per object its id in the source: a text, a number, or None.
     """
 
     image: bytes
@@ -74,6 +79,8 @@ class ImageRecord:
     ignores: NDArray[Any] | None = None
     annotation_ids: NDArray[Any] | None = None
     segmentations: list[Any] | None = None
+    image_source_id: int | float | str | None = None
+    annotation_source_ids: list[Any] | None = None
 
 
 def check_target(path: str, *, overwrite: bool = False, creds: Mapping[str, str] | None = None) -> None:
@@ -90,8 +97,8 @@ class LakeWriter:
     """Context manager that writes a new lake; leaving it normally commits, an exception undoes everything.
 
     Columns: ``images``, ``boxes``, ``labels``, ``width``, ``height``, ``file_name`` and those of
-    ``optional_columns``. ``segmentations`` holds one JSON list per image. Memory does not grow with the
-    number of rows.
+    ``optional_columns``. ``segmentations`` and ``annotation_source_ids`` hold one JSON list per image,
+    ``image_source_id`` one JSON value. Memory does not grow with the number of rows.
 
     Args:
         path: Folder or URL of the lake to be.
@@ -99,7 +106,8 @@ class LakeWriter:
         box_format: ``'ltwh'`` or ``'ltrb'``, in pixels.
         image_format: ``'jpeg'`` or ``'png'``; every image must have it.
         optional_columns: Which of `OPTIONAL_COLUMNS` the lake has; each record must then fill them.
-        category_ids: Ids of the classes in their source, by label.
+        category_ids: Ids of the classes in their source, by label; whole numbers, or (kept beside) texts and
+            other numbers.
         overwrite: Replace an existing lake, once the new one is complete. What is not a lake is never
             replaced.
         source: Where the rows come from, ``'coco'`` say; kept in the lake's metadata.
@@ -125,7 +133,7 @@ class LakeWriter:
         box_format: str,
         image_format: str,
         optional_columns: Collection[str] = (),
-        category_ids: Sequence[int] | None = None,
+        category_ids: Sequence[int | float | str] | None = None,
         overwrite: bool = False,
         source: str = "unknown",
         message: str | None = None,
@@ -154,7 +162,9 @@ class LakeWriter:
         self._box_format = box_format
         self._image_format = image_format
         self._optional = [name for name in OPTIONAL_COLUMNS if name in optional_columns]
-        self._category_ids = None if category_ids is None else [int(number) for number in category_ids]
+        self._category_ids: list[Any] | None = None
+        if category_ids is not None:
+            self._category_ids = [n.item() if isinstance(n, np.generic) else n for n in category_ids]
         self._source = source
         self._message = message or f"Import from {source}"
         self._dataset: Any = None
@@ -221,9 +231,14 @@ class LakeWriter:
         labels = self._dataset["labels"].metadata
         labels["class_names"] = self.class_names
         if self._category_ids is not None:
-            labels["category_ids"] = self._category_ids
-        if "segmentations" in self._optional:
-            self._dataset["segmentations"].metadata["format"] = COCO_JSON
+            whole = all(isinstance(n, int) and -(2**63) <= n < 2**63 for n in self._category_ids)
+            if whole:
+                labels["category_ids"] = self._category_ids
+            else:  # as text: Deep Lake 4.7 takes lists of one type only, and corrupts others
+                labels[CATEGORY_SOURCE_IDS] = json.dumps(self._category_ids)
+        for name, mark in _JSON.items():
+            if name in self._optional:
+                self._dataset[name].metadata["format"] = mark
         for name in ("width", "height"):  # the import decoded every image: these may be trusted
             self._dataset[name].metadata["format"] = STORED_PIXELS
 
@@ -326,12 +341,12 @@ def _optional_value(name: str, value: Any, count: int, where: str) -> Any:
         if not -(2**63) <= value < 2**63:
             raise AnnotationError(f"Image id {value} does not fit 64 bits", where=where)
         return int(value)
-    if name == "segmentations":
-        if len(value) != count:
+    if name in _JSON:
+        if name != "image_source_id" and len(value) != count:
             raise AnnotationError(f"'{name}' has {len(value)} entries for {count} boxes", where=where)
         try:
             return json.dumps(value, default=_ascii)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise AnnotationError(f"'{name}' cannot be written as JSON ({error})", where=where) from None
     array = np.asarray(value)
     _check_length(name, array, count, where)

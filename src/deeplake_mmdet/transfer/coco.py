@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
-from deeplake_mmdet.formats.coco import CocoAnnotation, CocoFile, load_coco
+from deeplake_mmdet.formats.coco import load_coco
+from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoFile, CocoImage
+from deeplake_mmdet.formats.coco_values import Id, shown
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
 from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.images import find_format
 from deeplake_mmdet.transfer.importing import PlannedImage, run_import
-from deeplake_mmdet.transfer.summary import ImportSummary
+from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["import_coco"]
 
@@ -35,8 +37,16 @@ def import_coco(
 
     Image bytes are stored unchanged. Boxes are float64 ``(x, y, width, height)`` in pixels, exactly as in
     the JSON. Labels follow the file's category order; category, image and annotation ids, ``iscrowd``,
-    ``area`` and ``segmentation`` (polygons and RLE) are kept. A missing ``iscrowd`` is 0, a missing
-    ``area`` the area of the box.
+    ``area`` and ``segmentation`` (polygons and RLE) are kept. Ids that are texts, fractions or beyond 64
+    bits are kept beside: in the columns ``image_source_id`` (JSON) and ``annotation_source_ids`` (a JSON
+    list for each image), and in the labels' metadata as ``category_source_ids``; ``img_id`` of samples and
+    files of predictions have them.
+
+    A missing ``iscrowd`` is 0. An ``area`` that is missing, zero, negative or no number is computed anew,
+    where MMDetection would leave the object out: that of the mask, else that of the box. Numbers and flags
+    that are written as text count as what they say, also ``iscrowd: "0"``, which to MMDetection is a crowd.
+    What is taken otherwise than the file says is counted in `ImportSummary.changes`; what cannot be taken is
+    refused one by one (see also `load_coco`).
 
     Args:
         annotations: The JSON file.
@@ -49,7 +59,8 @@ def import_coco(
 
     Returns:
         What was imported and what was refused: images that are missing, cannot be decoded or differ in
-        size from the file; boxes that are missing, not finite or without area.
+        size from the file; boxes that are missing, not finite or without area, or that name an image or
+        category which the file does not have.
 
     Raises:
         SourceNotFoundError: The file or the folder is missing.
@@ -64,11 +75,12 @@ def import_coco(
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     coco = load_coco(annotations)
-    if not coco.images or not coco.categories:
-        raise AnnotationError(
-            "The COCO file has no images or no categories", where=str(annotations), advice="Give another file"
-        )
-    files = NamedImages(folder, [image.file_name for image in coco.images])
+    for what, found in (("images", coco.images), ("categories", coco.categories)):
+        if not found:
+            raise AnnotationError(
+                f"The COCO file has no {what}", where=str(annotations), advice="Give another file"
+            )
+    files = NamedImages(folder, [image.file_name for image in coco.images if not image.fault])
     encoding = find_format(files.paths()) or "jpeg"
     columns, notes = _columns(coco)
     summary = ImportSummary(
@@ -86,6 +98,8 @@ def import_coco(
         message=f"Import COCO file {Path(annotations).name}",
         creds=creds,
     )
+    for kind, reason, detail in coco.strays:
+        summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     plan = _plan(coco, files, columns)
     run_import(plan, len(coco.images), writer, summary, encoding=encoding, progress=progress, workers=workers)
     return summary
@@ -94,23 +108,33 @@ def import_coco(
 def _columns(coco: CocoFile) -> tuple[set[str], list[str]]:
     """The optional columns that this file fills, and what the user should know about it."""
     columns = {"image_id", "areas", "iscrowds"}
-    total = without_id = without_area = 0
+    total = without_id = other_id = 0
     for group in coco.annotations.values():
         for annotation in group:
             total += 1
             without_id += annotation.id is None
-            without_area += not _is_number(annotation.area)
+            other_id += not _fits(annotation.id)
             if annotation.ignore is not None:
                 columns.add("ignores")
             if annotation.segmentation is not None:
                 columns.add("segmentations")
-    notes = []
-    if not without_id:
+    notes = list(coco.notes)
+    if not all(_fits(image.id) for image in coco.images):
+        columns.add("image_source_id")
+        notes.append(
+            "Ids of images are not all 64-bit integers: they are kept in 'image_source_id', and 'image_id' "
+            "holds numbers in their order"
+        )
+    if total and without_id < total:
         columns.add("annotation_ids")
-    else:
-        notes.append(f"{without_id} of {total} annotations have no id, so the lake has no annotation ids")
-    if without_area:
-        notes.append(f"{without_area} annotations state no area; the area of the box stands for it")
+        if other_id:
+            columns.add("annotation_source_ids")
+            notes.append(
+                f"{other_id} of {total} annotations have ids that are missing or no 64-bit integers: all are "
+                "kept in 'annotation_source_ids', and 'annotation_ids' numbers the objects"
+            )
+    elif total:
+        notes.append("No annotation has an id, so the lake has no annotation ids")
     if coco.repeated_annotation_ids:
         notes.append(f"{coco.repeated_annotation_ids} annotations repeat the id of another one")
     if coco.unread:
@@ -118,59 +142,98 @@ def _columns(coco: CocoFile) -> tuple[set[str], list[str]]:
     return columns, notes
 
 
+def _fits(number: Id | None) -> bool:
+    return isinstance(number, int) and -(2**63) <= number < 2**63
+
+
 def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[PlannedImage]:
     label_of = {number: label for label, number in enumerate(coco.category_ids)}
+    numbers = _numbers(coco) if "image_source_id" in columns else None
+    first = 1  # number of the next object
     for image in coco.images:
-        good: list[CocoAnnotation] = []
-        refused: list[tuple[str, str]] = []
-        for annotation in coco.annotations_of(image.id):
-            reason = _box_fault(annotation.bbox)
-            if reason is None:
-                good.append(annotation)
-            else:
-                refused.append((reason, f"annotation {annotation.id}, bbox {annotation.bbox!r:.100}"))
-        size = None
+        objects = _Objects(coco.annotations_of(image.id), image)
+        found = files.find(image.file_name) if image.fault is None else None
+        fields: dict[str, Any] = {"file_name": image.file_name, "image_id": image.id}
+        if found is not None:
+            fields["file_name"] = found.name
+        fields |= _arrays(objects, label_of, columns, first)
+        first += len(objects.good)
+        if numbers is not None:
+            fields |= {"image_id": numbers[image.id], "image_source_id": image.id}
+        yield PlannedImage(
+            coco.path if found is None else found.path,
+            objects.size,
+            fields,
+            (*coco.refused_of.get(image.id, ()), *objects.refused),
+            (*objects.changes, *(() if found is None else found.changes)),
+            file=str(coco.path) if found is None else found.shown,
+            fault=image.fault if found is None else found.fault,
+        )
+
+
+def _numbers(coco: CocoFile) -> dict[Id, int]:
+    """A number for each image: its place in the order in which COCO's evaluation takes ids."""
+    ids = sorted((image.id for image in coco.images), key=lambda name: (isinstance(name, str), name))
+    return {name: number for number, name in enumerate(ids, 1)}
+
+
+class _Objects:
+    """The objects of one image: what is taken, and how.
+
+    Attributes:
+        size: Stated width and height of the image in pixels, or None.
+        good: Those with a sound box.
+        boxes: Of ``good``: ``(x, y, width, height)`` in pixels.
+        areas: Likewise, square pixels.
+        refused: ``(reason, detail)`` of the others.
+        changes: As in `PlannedImage`.
+    """
+
+    def __init__(self, annotations: Sequence[CocoAnnotation], image: CocoImage) -> None:
+        self.size = None
         if image.width is not None and image.height is not None:
-            size = (image.width, image.height)
-        found = files.find(image.file_name)
-        fields = {"file_name": found.name, "image_id": image.id, **_arrays(good, label_of, columns)}
-        yield PlannedImage(found.path, size, fields, tuple(refused), found.changes, found.shown, found.fault)
+            self.size = (image.width, image.height)
+        self.good: list[CocoAnnotation] = []
+        self.boxes: list[list[int | float]] = []
+        self.areas: list[float] = []
+        self.refused: list[tuple[str, str]] = []
+        self.changes: list[tuple[str, str, str]] = []
+        if image.change is not None:
+            self.changes.append(("image", image.change, ""))
+        for annotation in annotations:
+            self._take(annotation)
+
+    def _take(self, annotation: CocoAnnotation) -> None:
+        box, odd = settle_box(annotation)
+        name = f"annotation {annotation.id!r}"
+        if box is None:
+            detail = f"{name}, bbox {shown(annotation.bbox)}"
+            self.refused.append((odd or "", detail))
+            return
+        area, odd_area = settle_area(annotation, box, self.size)
+        self.good.append(annotation)
+        self.boxes.append(box)
+        self.areas.append(area)
+        for reason in (*annotation.changes, odd, odd_area):
+            if reason is not None:
+                self.changes.append(("box", reason, name))
 
 
-def _arrays(
-    annotations: Sequence[CocoAnnotation], label_of: Mapping[int, int], columns: set[str]
-) -> dict[str, Any]:
-    boxes = np.array([a.bbox for a in annotations], np.float64).reshape(-1, 4)
-    areas = [a.area if _is_number(a.area) else a.bbox[2] * a.bbox[3] for a in annotations]
+def _arrays(objects: _Objects, label_of: Mapping[Id, int], columns: set[str], first: int) -> dict[str, Any]:
+    good = objects.good
     arrays: dict[str, Any] = {
-        "boxes": boxes,
-        "labels": np.array([label_of[a.category_id] for a in annotations], np.int64),
-        "areas": np.array(areas, np.float64),
-        "iscrowds": np.array([a.iscrowd for a in annotations], np.uint8),
+        "boxes": np.array(objects.boxes, np.float64).reshape(-1, 4),
+        "labels": np.array([label_of[a.category_id] for a in good], np.int64),
+        "areas": np.array(objects.areas, np.float64),
+        "iscrowds": np.array([a.iscrowd for a in good], np.uint8),
     }
     if "ignores" in columns:
-        arrays["ignores"] = np.array([a.ignore or 0 for a in annotations], np.uint8)
-    if "annotation_ids" in columns:
-        arrays["annotation_ids"] = np.array([a.id for a in annotations], np.int64)
+        arrays["ignores"] = np.array([a.ignore or 0 for a in good], np.uint8)
+    if "annotation_source_ids" in columns:
+        arrays["annotation_source_ids"] = [a.id for a in good]
+        arrays["annotation_ids"] = np.arange(first, first + len(good))
+    elif "annotation_ids" in columns:
+        arrays["annotation_ids"] = np.array([a.id for a in good], np.int64)
     if "segmentations" in columns:
-        arrays["segmentations"] = [a.segmentation for a in annotations]
+        arrays["segmentations"] = [a.segmentation for a in good]
     return arrays
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond float64
-        return False
-
-
-def _box_fault(bbox: Any) -> str | None:
-    if bbox is None or bbox == []:
-        return "box is missing"
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(_is_number(value) for value in bbox):
-        return "box is not four finite numbers"
-    if bbox[2] <= 0 or bbox[3] <= 0:
-        return "box has no area (width or height is zero or negative)"
-    return None
