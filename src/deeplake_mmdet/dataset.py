@@ -48,8 +48,9 @@ class DeepLakeDataset(BaseDetDataset):
     what a position holds depends on the lake alone and is the same on every rank and in every worker. Each is
     logged once; `skipped_rows` lists them all. The next sample then comes twice; our metrics count it once.
 
-    EXIF orientations are ignored: boxes and sizes in a lake refer to the stored pixels. The `get_data_info`
-    of a derived class may run in any thread, so that it must not draw random numbers.
+    Images are turned by their EXIF orientation, as by stock MMDetection, where an import recorded that boxes
+    and size mean the turned image; elsewhere they mean the stored pixels, and nothing is turned. The
+    `get_data_info` of a derived class may run in any thread, so that it must not draw random numbers.
 
     Args:
         path: Folder, or ``s3://``, ``gs://``, ``azure://``, ``al://`` or ``mem://`` address of a lake.
@@ -64,10 +65,9 @@ class DeepLakeDataset(BaseDetDataset):
             from the schema where not given. False leaves an extra role out, as in ``dict(area=False)``.
         box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
         on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
-        apply_exif: Turn images by their EXIF orientation instead, as stock MMDetection does with files. For
-            lakes whose boxes refer to the turned images; fractional boxes and masks then do so too. Telling
-            the turned sizes fetches every image once, unless ``tensors`` names columns of ``width`` and
-            ``height``.
+        apply_exif: True turns all images by their EXIF orientation, False none, whatever the lake recorded.
+            For lakes of other makers whose boxes and masks mean the turned images; telling their sizes fetches
+            every image once, unless ``tensors`` names columns of ``width`` and ``height``.
         cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
             ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise.
@@ -94,7 +94,7 @@ class DeepLakeDataset(BaseDetDataset):
         tensors: Mapping[str, str] | None = None,
         box_format: str | None = None,
         on_error: str = "raise",
-        apply_exif: bool = False,
+        apply_exif: bool | None = None,
         cache: str | int | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -109,7 +109,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._tensors = dict(tensors or {})
         self._box_format = box_format
         self._skip = on_error == "skip"
-        self._apply_exif = bool(apply_exif)
+        self._apply_exif = None if apply_exif is None else bool(apply_exif)
         self._cache = read_cache_settings(cache)
         for key in ("proposal_file", "backend_args"):
             if kwargs.get(key):
@@ -164,7 +164,8 @@ class DeepLakeDataset(BaseDetDataset):
             allow_bad_images=self._skip,
         )
         self._metainfo["classes"] = view.classes
-        print_log(explain_roles(view.columns, self._tensors, stored_sizes=not self._apply_exif), "current")
+        sized = view.roles.width is not None
+        print_log(explain_roles(view.columns, self._tensors, stored_sizes=sized), "current")
         self._check_masks(view)
         view = with_cache(view, self._cache)
         self._sightings = Sightings(len(view.table))
@@ -288,8 +289,9 @@ class DeepLakeDataset(BaseDetDataset):
         return info
 
     def _run(self, uri: str, steps: Sequence[Any], results: Any) -> Any:
+        turning = self.data_list.view.turns_images
         try:
-            return run_steps(steps, results, delivered_upright if self._apply_exif else delivered_image)
+            return run_steps(steps, results, delivered_upright if turning else delivered_image)
         except DeepLakeMMDetError:
             raise
         except Exception:  # whatever a transform makes of an image that is not there

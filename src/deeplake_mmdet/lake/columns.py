@@ -11,7 +11,7 @@ from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat
 
 __all__ = ["ColumnFacts", "describe_columns"]
 
-_METADATA_KEYS = ("class_names", "category_ids", "coords", "format")
+_METADATA_KEYS = ("class_names", "category_ids", "coords", "format", "exif_column")
 
 
 @dataclass(frozen=True)

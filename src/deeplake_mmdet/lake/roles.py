@@ -10,11 +10,21 @@ from typing import Any
 from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.columns import ColumnFacts
 
-__all__ = ["COCO_JSON", "STORED_PIXELS", "Roles", "assign_roles", "explain_roles"]
+__all__ = [
+    "COCO_JSON",
+    "EXIF_TURNED",
+    "STORED_PIXELS",
+    "TURNED_PIXELS",
+    "Roles",
+    "assign_roles",
+    "explain_roles",
+]
 
 # Marks in a column's metadata key 'format'. Sizes are trusted only where an import that decoded every image
 # wrote them: a size column of other origin may mean the image before it was shrunk, or after it was turned.
 STORED_PIXELS = "stored-pixels"
+TURNED_PIXELS = "turned-pixels"  # of images that are turned as the column marked EXIF_TURNED says
+EXIF_TURNED = "exif-turned"
 COCO_JSON = "coco-json"
 
 
@@ -34,6 +44,7 @@ class Roles:
     file_name: str | None = None
     width: str | None = None
     height: str | None = None
+    exif_turned: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,11 +52,12 @@ class _Rule:
     kinds: tuple[str, ...]  # the better first
     names: tuple[str, ...]  # conventions, best first
     by_kind: bool = False  # whether any column of the kind qualifies, whatever its name
-    mark: str | None = None  # what metadata key 'format' must say
+    marks: tuple[str, ...] = ()  # what metadata key 'format' must say, one of these
     sequences: tuple[str, ...] = ()  # kinds of which sequences serve too
 
 
 _NUMBERS = ("generic",)
+_SIZES = (STORED_PIXELS, TURNED_PIXELS)
 _RULES = {
     "img": _Rule(("image",), ("images", "image", "img"), by_kind=True),
     "gt_bboxes": _Rule(("boundingbox",), ("boxes", "bboxes", "bbox", "gt_bboxes"), by_kind=True),
@@ -67,8 +79,9 @@ _RULES = {
     "ignore": _Rule(_NUMBERS, ("ignores", "ignore")),
     "img_id": _Rule(_NUMBERS, ("image_id", "img_id", "image_ids", "img_ids")),
     "file_name": _Rule(("text",), ("file_name", "file_names", "filename")),
-    "width": _Rule(_NUMBERS, ("width", "widths"), mark=STORED_PIXELS),
-    "height": _Rule(_NUMBERS, ("height", "heights"), mark=STORED_PIXELS),
+    "width": _Rule(_NUMBERS, ("width", "widths"), marks=_SIZES),
+    "height": _Rule(_NUMBERS, ("height", "heights"), marks=_SIZES),
+    "exif_turned": _Rule(_NUMBERS, ("exif_turned",), marks=(EXIF_TURNED,)),
 }
 _REQUIRED = ("img", "gt_bboxes", "gt_labels")
 
@@ -87,7 +100,8 @@ def assign_roles(
         given: Role to column name, as ``tensors=`` has it; may be partial. None or an empty string leaves
             a role to inference, False switches an extra role off, as in ``dict(area=False)``; of the two
             sizes either switches off both.
-        stored_sizes: Whether image sizes are wanted as stored; otherwise only named columns serve for them.
+        stored_sizes: Whether the sizes that the lake states are wanted; otherwise only named columns serve
+            for them, and images are measured.
 
     Raises:
         ConfigError: ``given`` names an unknown role, or only one of ``width`` and ``height``, or switches a
@@ -126,7 +140,7 @@ def _assign(
             chosen[role], reason = _switched_off(role)
         elif role in named:
             chosen[role], reason = _check_named(columns, role, named[role]), "named in tensors"
-        elif _RULES[role].mark and not stored_sizes:
+        elif _RULES[role].marks is _SIZES and not stored_sizes:
             chosen[role], reason = None, None
         else:
             chosen[role], reason = _infer(columns, role)
@@ -208,8 +222,8 @@ def _infer(columns: Mapping[str, ColumnFacts], role: str) -> tuple[str | None, s
 def _qualifies(rule: _Rule, column: ColumnFacts) -> bool:
     if column.kind not in rule.kinds or not _cells_fit(rule, column):
         return False
-    if rule.mark:
-        return _leaf(column.name) in rule.names and column.metadata.get("format") == rule.mark
+    if rule.marks:
+        return _leaf(column.name) in rule.names and column.metadata.get("format") in rule.marks
     if column.kind == "text" and rule.by_kind:  # any other text is no mask
         return column.metadata.get("format") == COCO_JSON or _leaf(column.name) == rule.names[0]
     return rule.by_kind or _leaf(column.name) in rule.names
@@ -228,8 +242,8 @@ def _score(rule: _Rule, column: ColumnFacts) -> tuple[int, bool, int]:
 
 
 def _reason(rule: _Rule, column: ColumnFacts, others: list[str]) -> str:
-    if rule.mark:
-        return f"marked {rule.mark}"
+    if rule.marks:
+        return f"marked {column.metadata['format']}"
     if not others:
         return f"only {column.kind} column" if rule.by_kind else "by name"
     if all("/" in other for other in others) and "/" not in column.name:

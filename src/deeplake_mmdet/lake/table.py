@@ -51,6 +51,8 @@ class AnnotationTable:
         difficult: Shape (m,), bool; None likewise.
         ignore: Shape (m,), bool; None likewise.
         img_ids: Shape (n,), int64; None likewise.
+        turned: Shape (n,), bool: whether the image is turned by its EXIF orientation, so that size, boxes and
+            masks mean the turned one; None if that is the same for all.
         folder: Where the arrays lie in the cache; None if they are in memory.
     """
 
@@ -65,6 +67,7 @@ class AnnotationTable:
     difficult: NDArray[np.bool_] | None = None
     ignore: NDArray[np.bool_] | None = None
     img_ids: NDArray[np.int64] | None = None
+    turned: NDArray[np.bool_] | None = None
     folder: Path | None = field(default=None, repr=False)
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.boxes import BoxFormat
+from deeplake_mmdet.lake.images import Turning
 from deeplake_mmdet.lake.labels import LabelCoding, read_labels
 from deeplake_mmdet.lake.roles import Roles
 from deeplake_mmdet.lake.sizes import read_sizes
@@ -56,7 +57,7 @@ def build_table(
     *,
     coding: LabelCoding | None = None,
     allow_bad_images: bool = False,
-    apply_exif: bool = False,
+    apply_exif: bool | None = False,
 ) -> AnnotationTable:
     """Read the annotation columns of an open lake into memory.
 
@@ -67,7 +68,8 @@ def build_table(
         class_count: Number of class names, to check labels against; None if unknown.
         coding: What the labels are; indices into the class names if not given.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
-        apply_exif: Give sizes of images as turned by their EXIF orientation.
+        apply_exif: Give sizes of images as turned by their EXIF orientation; None for each as the lake
+            recorded it, if it did.
 
     Raises:
         AnnotationError: The lake is empty; a row's boxes are not (k, 4) finite numbers; boxes, labels or
@@ -88,7 +90,7 @@ def fill_table(
     coding: LabelCoding,
     *,
     allow_bad_images: bool = False,
-    apply_exif: bool = False,
+    apply_exif: bool | None = False,
 ) -> None:
     """Read the annotation columns of an open lake into a sink; the arrays are those of `AnnotationTable`.
 
@@ -118,7 +120,13 @@ def fill_table(
             counts[block.start : block.start + len(block.counts)] = block.counts
             sink.append(name, block.values.astype(kind))
         _check_counts(box_counts, counts, roles.gt_bboxes, column)
-    _sizes(sink, handle, roles, allow_bad_images, apply_exif)
+    turning: Turning = bool(apply_exif)
+    if apply_exif is None and roles.exif_turned:
+        blocks = read_blocks(handle, roles.exif_turned)
+        turned = np.concatenate([_one_each(block, roles.exif_turned) != 0 for block in blocks])
+        sink.append("turned", turned)
+        turning = turned
+    _sizes(sink, handle, roles, allow_bad_images, turning)
     if roles.img_id:
         for block in read_blocks(handle, roles.img_id):
             sink.append("img_ids", _one_each(block, roles.img_id).astype(np.int64))
@@ -140,9 +148,9 @@ def _boxes(sink: ArraySink, handle: Any, column: str) -> NDArray[np.int64]:
     return counts
 
 
-def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, apply_exif: bool) -> None:
+def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, turning: Turning) -> None:
     if not (roles.width and roles.height):
-        sizes = read_sizes(handle, roles.img, allow_bad=allow_bad, displayed=apply_exif)
+        sizes = read_sizes(handle, roles.img, allow_bad=allow_bad, displayed=turning)
         sink.append("heights", sizes[:, 0])
         sink.append("widths", sizes[:, 1])
         return

@@ -55,7 +55,7 @@ def table_of(
     coding: LabelCoding,
     *,
     allow_bad_images: bool = False,
-    apply_exif: bool = False,
+    apply_exif: bool | None = False,
 ) -> AnnotationTable:
     """The annotation table of a pinned lake: from the cache, or built and put there.
 
@@ -75,7 +75,7 @@ def table_of(
         AnnotationError: As `build_table`.
         ImageError: Likewise.
     """
-    options = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
+    options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
 
     def in_memory() -> AnnotationTable:
         return build_table(handle, roles, box_format, coding.count, coding=coding, **options)

@@ -22,9 +22,11 @@ from deeplake_mmdet.lake.column_files import close_kept
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.direct import direct_reader
+from deeplake_mmdet.lake.exif_choice import roles_and_exif
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
+    Turning,
     check_image_column,
     encoded_cells,
     fetch_images,
@@ -37,7 +39,7 @@ from deeplake_mmdet.lake.labels import category_ids_of, label_coding, text_class
 from deeplake_mmdet.lake.links import lead_elsewhere
 from deeplake_mmdet.lake.masks import read_mask_cells, segmentations_of
 from deeplake_mmdet.lake.opened import source_of
-from deeplake_mmdet.lake.roles import Roles, assign_roles
+from deeplake_mmdet.lake.roles import Roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import table_of
@@ -48,7 +50,7 @@ _URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
-_PER_PROCESS = ("labels", "_direct")
+_PER_PROCESS = ("labels", "_direct", "turning")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class LakeView:
         table: The annotation table, labels as the lake stores them.
         lake_classes: Class names in the lake's order.
         classes: Selected class names, in the order of the model's outputs.
-        apply_exif: Whether images are turned by their EXIF orientation.
+        apply_exif: Whether images are turned by their EXIF orientation; None for each as recorded.
         cache: Keeps images on a local disk, if there is one; see `with_cache`.
     """
 
@@ -74,16 +76,29 @@ class LakeView:
     table: AnnotationTable
     lake_classes: tuple[str, ...]
     classes: tuple[str, ...]
-    apply_exif: bool = False
+    apply_exif: bool | None = False
     cache: ChunkCache | None = None
 
     @cached_property
     def key(self) -> str:
         """The view key: a hash of resolved source, roles, box format and class mapping."""
         facts = [self.source.key, asdict(self.roles), str(self.table.box_format), list(self.classes)]
-        if self.apply_exif:
-            facts.append("apply_exif")
+        if self.apply_exif is not False:
+            facts.append("apply_exif" if self.apply_exif else "exif as recorded")
         return short_hash(facts)
+
+    @cached_property
+    def turning(self) -> Turning:
+        """Whether images are turned by their EXIF orientation: all, none, or by row, shape (n,), bool."""
+        if self.apply_exif is not None:
+            return self.apply_exif
+        turned = self.table.turned
+        return turned if turned is not None and turned.any() else False
+
+    @property
+    def turns_images(self) -> bool:
+        """Whether any image may be turned by its EXIF orientation."""
+        return self.turning is not False
 
     @cached_property
     def label_map(self) -> NDArray[np.int64]:
@@ -200,7 +215,8 @@ class LakeView:
         )
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
-        """Encoded images of some rows, fetched in one call; upright as stored, unless ``apply_exif``.
+        """Encoded images of some rows, fetched in one call; upright as stored, but for
+        those that are to be turned (see `turning`), whose EXIF orientation is left in place.
 
         Raises:
             ImageError: A cell is empty or holds no image (see `fetch`).
@@ -208,7 +224,7 @@ class LakeView:
         """
         self._check_rows(rows)
         column, lake = self.columns[self.roles.img], self._images_of(scattered=True)
-        return read_images(lake, column, rows, apply_exif=self.apply_exif)
+        return read_images(lake, column, rows, apply_exif=self.turning)
 
     def fetch(self, rows: Sequence[int], *, scattered: bool = False) -> list[bytes | ImageError]:
         """The same, but an image that cannot be had does not spoil the others: its error stands at its place.
@@ -221,7 +237,7 @@ class LakeView:
         """
         self._check_rows(rows)
         column, lake = self.columns[self.roles.img], self._images_of(scattered=scattered)
-        return fetch_images(lake, column, rows, apply_exif=self.apply_exif)
+        return fetch_images(lake, column, rows, apply_exif=self.turning)
 
     def fetch_span(self, start: int, stop: int) -> list[bytes | ImageError]:
         """The same for the rows from ``start`` to before ``stop``.
@@ -231,7 +247,7 @@ class LakeView:
         """
         self._check_rows(range(start, stop))
         column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
-        return fetch_span(lake, column, start, stop, apply_exif=self.apply_exif)
+        return fetch_span(lake, column, start, stop, apply_exif=self.turning)
 
     def mask_cells(self, rows: Sequence[int]) -> list[Any]:
         """What the lake holds of masks in some rows, fetched in one call; for `segmentations`.
@@ -284,7 +300,7 @@ def open_view(
     tensors: Mapping[str, Any] | None = None,
     box_format: str | None = None,
     classes: Sequence[str] | None = None,
-    apply_exif: bool = False,
+    apply_exif: bool | None = None,
     allow_bad_images: bool = False,
 ) -> LakeView:
     """Open and pin a lake, read its annotation table and register the view in this process.
@@ -295,7 +311,8 @@ def open_view(
         tensors: Role to column name, may be partial; False switches an extra role off. See `assign_roles`.
         box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
         classes: Class names to select, in this order; all of the lake's otherwise.
-        apply_exif: Turn images by their EXIF orientation; sizes, boxes and masks mean the turned image then.
+        apply_exif: Turn images by their EXIF orientation, all or none; sizes, boxes and masks mean the turned
+            image then. None for each as the lake recorded it; one without a record turns none.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
 
     Raises:
@@ -310,7 +327,7 @@ def open_view(
             renew(resolved, credentials)
     handle = handle_of(resolved, ref)
     columns = describe_columns(handle)
-    roles = assign_roles(columns, tensors, stored_sizes=not apply_exif)
+    roles, apply_exif = roles_and_exif(columns, tensors, apply_exif, str(resolved))
     check_image_column(columns[roles.img])
     stored = stored_format(columns[roles.gt_bboxes], box_format)
     names = columns[roles.gt_labels].metadata.get("class_names")
@@ -332,40 +349,19 @@ def open_view(
     return known if known.cache is None else known._with(None)
 
 
-def open_view_of(
-    opened: Any,
-    *,
-    credentials: CredentialRef | None = None,
-    tensors: Mapping[str, Any] | None = None,
-    box_format: str | None = None,
-    classes: Sequence[str] | None = None,
-    apply_exif: bool = False,
-    allow_bad_images: bool = False,
-) -> LakeView:
+def open_view_of(opened: Any, *, credentials: CredentialRef | None = None, **options: Any) -> LakeView:
     """The same for a dataset or a view that Deep Lake has already opened, pinned as it is now.
 
     Args:
         opened: ``deeplake.Dataset``, ``ReadOnlyDataset`` or ``DatasetView``.
         credentials: Used in place of those that the object was opened with.
-        tensors: As for `open_view`, like all the rest.
-        box_format: Likewise.
-        classes: Likewise.
-        apply_exif: Likewise.
-        allow_bad_images: Likewise.
+        options: As for `open_view`.
 
     Raises:
         DeepLakeMMDetError: As `source_of` and `open_view`.
     """
     resolved, ref = source_of(opened, credentials)
-    return open_view(
-        resolved,
-        credentials=ref,
-        tensors=tensors,
-        box_format=box_format,
-        classes=classes,
-        apply_exif=apply_exif,
-        allow_bad_images=allow_bad_images,
-    )
+    return open_view(resolved, credentials=ref, **options)
 
 
 def find_view(key: str) -> LakeView:
