@@ -66,8 +66,8 @@ class DeepLakeDataset(BaseDetDataset):
         box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
         on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
         apply_exif: True turns all images by their EXIF orientation, False none, whatever the lake recorded.
-            For lakes of other makers whose boxes and masks mean the turned images; telling their sizes fetches
-            every image once, unless ``tensors`` names columns of ``width`` and ``height``.
+            For lakes of other makers whose boxes and masks mean the turned images. Telling the sizes of those
+            fetches all once, unless ``tensors`` names columns of ``width`` and ``height``.
         cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
             ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise.
