@@ -6,6 +6,7 @@ EXIF draw and measure on the stored pixels. The stated size tells the two apart;
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ __all__ = ["EXIF_MODES", "UNDECIDED", "Frame", "choose_frame"]
 
 EXIF_MODES = ("auto", "turn", "stored")
 UNDECIDED = "turned by its EXIF orientation, as MMDetection does; neither size nor boxes tell whether to"
-_BOXES_SAY_STORED = "not turned by its EXIF orientation: its boxes fit the stored pixels only"
-_BOXES_SAY_TURNED = "turned by its EXIF orientation: its boxes fit the turned image only"
+_BOXES_SAY_STORED = "not turned by its EXIF orientation: its boxes or masks fit the stored pixels only"
+_BOXES_SAY_TURNED = "turned by its EXIF orientation: its boxes or masks fit the turned image only"
 _CORRECTED = "size corrected to that of the pixels, which the boxes fit"
 _OTHER_FRAME = "size corrected to that of the image as it was asked for, turned by EXIF or not"
 _EXCHANGING = 5  # orientations from here on exchange width and height
@@ -45,14 +46,20 @@ class Frame:
 
 
 def choose_frame(
-    stored: Size, orientation: int, stated: Size | None, boxes: NDArray[np.float64], mode: str = "auto"
+    stored: Size,
+    orientation: int,
+    stated: Size | None,
+    boxes: NDArray[np.float64],
+    mode: str = "auto",
+    *,
+    mask_sizes: Collection[Size] = (),
 ) -> Frame:
     """Decide whether an image is to be turned, and check its stated size.
 
     A stated size that equals the turned image's alone means that. If it equals the stored pixels' alone, or
-    is unknown, boxes decide that fit only one of the two. In all other cases the image is turned, as by stock
-    MMDetection. A size that is off by one pixel, or has width and height exchanged for no reason of EXIF, is
-    corrected if the boxes fit the pixels.
+    is unknown, masks and boxes decide that fit only one of the two. In all other cases the image is turned,
+    as by stock MMDetection. A size that is off by one pixel, or has width and height exchanged for no reason
+    of EXIF, is corrected if the boxes fit the pixels.
 
     Args:
         stored: Width and height of the stored pixels.
@@ -60,12 +67,13 @@ def choose_frame(
         stated: Width and height in the annotation; None if unknown.
         boxes: Shape (n, 4), left, top, right, bottom in pixels.
         mode: ``'auto'``; ``'turn'`` or ``'stored'`` decide for every image.
+        mask_sizes: Widths and heights that run lengths state.
 
     Raises:
         ImageError: The stated size is that of neither. ``what`` is the reason, ``where`` has the sizes.
     """
     turned = stored[::-1] if orientation >= _EXCHANGING else stored
-    case = _Case(stored, turned, orientation, stated, boxes)
+    case = _Case(stored, turned, orientation, stated, boxes, mask_sizes)
     if orientation == 1 or mode == "stored":
         return case.given(False)
     if mode == "turn":
@@ -92,6 +100,7 @@ class _Case:
     orientation: int
     stated: Size | None
     boxes: NDArray[np.float64]
+    mask_sizes: Collection[Size]
 
     def given(self, turn: bool) -> Frame:
         """The frame if it is known whether to turn the image."""
@@ -105,8 +114,10 @@ class _Case:
         raise self.refused()
 
     def by_boxes(self) -> Frame:
-        """The frame that the boxes fit, or fit as well as the other."""
-        fit_turned, fit_stored = self.fits(self.turned, _ROUGH), self.fits(self.stored, _ROUGH)
+        """The frame that masks, or else boxes, fit alone; the turned one if they fit both or neither."""
+        fit_turned, fit_stored = (set(self.mask_sizes) == {size} for size in (self.turned, self.stored))
+        if not (fit_turned or fit_stored):
+            fit_turned, fit_stored = self.fits(self.turned, _ROUGH), self.fits(self.stored, _ROUGH)
         if fit_stored and not fit_turned:
             return Frame(False, self.stored, ((_BOXES_SAY_STORED, self.detail),))
         reason = _BOXES_SAY_TURNED if fit_turned and not fit_stored else UNDECIDED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,12 +150,20 @@ def _read(
         image = read_image(planned.path, encoding.format, convert=encoding.convert)
         boxes = to_xyxy(planned.fields["boxes"], box_format, image.width, image.height)
         stored = image.width, image.height
-        frame = choose_frame(stored, image.orientation, planned.size, boxes, exif)
+        masks = _mask_sizes(planned.fields)
+        frame = choose_frame(stored, image.orientation, planned.size, boxes, exif, mask_sizes=masks)
         data = image.data if image.kind == encoding.format else convert_to_png(image, frame.turned)
     except ImageError as error:
         detail = (error.where or "").removeprefix(str(planned.path)).strip()
         return error.what, detail
     return _Taken(data, image, frame)
+
+
+def _mask_sizes(fields: Mapping[str, Any]) -> set[tuple[int, int]]:
+    """Widths and heights that the run lengths among an image's masks state."""
+    sizes = [mask.get("size") for mask in fields.get("segmentations") or () if isinstance(mask, dict)]
+    pairs = [size for size in sizes if isinstance(size, list) and len(size) == 2]
+    return {(width, height) for height, width in pairs if isinstance(height, int) and isinstance(width, int)}
 
 
 def _record(planned: PlannedImage, taken: _Taken) -> ImageRecord:
