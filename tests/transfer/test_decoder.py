@@ -1,6 +1,7 @@
 """What counts as a whole image: all that OpenCV decodes and that lacks no pixels."""
 
 import io
+import resource
 import struct
 import zlib
 
@@ -129,6 +130,16 @@ def test_headers_that_claim_more_than_opencv_reads_cost_no_memory(encoding, side
     with pytest.raises(ImageError, match="more pixels than OpenCV reads") as caught:
         check_image(data)
     assert caught.value.where == f"{sides[0]} x {sides[1]} by its header"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_short_file_that_claims_much_is_not_given_memory(progressive):
+    data = encoded("jpeg", progressive=progressive)
+    at = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError, match="too short for 32768 x 32767 pixels"):
+        check_image(data[:at] + struct.pack(">HH", 32767, 32768) + data[at + 4 :])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500 * 1024  # kilobytes
 
 
 def test_images_beyond_other_readers_limits():

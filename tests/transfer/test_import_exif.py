@@ -14,6 +14,7 @@ from mmdet.utils import register_all_modules
 from PIL import Image
 
 from deeplake_mmdet import DeepLakeDataset, Feed
+from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import ColumnError
 from deeplake_mmdet.lake import Source, inspect, open_view
 from deeplake_mmdet.transfer import import_coco, import_voc
@@ -197,6 +198,8 @@ def test_a_query_that_loses_the_record_is_told(data_set):
     with pytest.raises(ColumnError, match=r"exif_turned.*EXIF orientation.*add exif_turned"):
         dataset(made, PLAIN, query=few).full_init()
     assert dataset(made, PLAIN, query=few, apply_exif=True)[0]["inputs"].shape == (3, WIDTH, HEIGHT)
+    switched_off = dataset(made, PLAIN, query=few, tensors={"exif_turned": False})
+    assert switched_off[0]["inputs"].shape == (3, HEIGHT, WIDTH)
     assert dataset(made, query=f"{few}, exif_turned")[0]["inputs"].shape == (3, WIDTH, HEIGHT)
     assert dataset(made, query="SELECT * WHERE width > 30")[0]["inputs"].shape == (3, HEIGHT, WIDTH)
 
@@ -207,7 +210,7 @@ def test_a_query_of_a_lake_that_turns_nothing_needs_no_record(data_set):
     assert dataset(made, query="SELECT images, boxes, labels, segmentations")[0]["inputs"].shape[1] == HEIGHT
 
 
-def test_views_and_inspection_follow_the_record(data_set):
+def test_views_and_inspection_follow_the_record(data_set, capsys):
     files = {"a.jpg": encoded("jpeg", orientation=8), "b.jpg": encoded("jpeg")}
     made = data_set(files)
     run(made)
@@ -217,7 +220,10 @@ def test_views_and_inspection_follow_the_record(data_set):
     assert view.fetch_span(0, 2) == list(files.values())
     sizes = list(zip(view.table.widths.tolist(), view.table.heights.tolist(), strict=True))
     assert sizes == [(HEIGHT, WIDTH), (WIDTH, HEIGHT)]
-    assert inspect(made.lake).view.key == view.key
+    found = inspect(made.lake)
+    assert (found.view.key, found.turned_images()) == (view.key, 1)
+    assert main(["inspect", made.lake]) == 0
+    assert "1 turned by their EXIF orientation" in " ".join(capsys.readouterr().out.split())
 
 
 def test_all_encodings_in_one_lake(data_set):

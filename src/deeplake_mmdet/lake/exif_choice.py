@@ -37,6 +37,8 @@ def roles_and_exif(
         ConfigError, ColumnError: As `assign_roles`; or the lake has a record and this view of it has not.
     """
     roles = assign_roles(columns, given)
+    if apply_exif is None and (given or {}).get("exif_turned") is False:
+        apply_exif = False
     recorded_in = columns[roles.img].metadata.get(EXIF_KEY)
     if apply_exif is None and roles.exif_turned is None:
         if recorded_in is not None:

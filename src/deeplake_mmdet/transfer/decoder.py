@@ -16,6 +16,8 @@ __all__ = ["check_image", "decode"]
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 2**30  # of OpenCV, unless its environment variable says otherwise
+_FEW_PIXELS = 2**24  # cost no memory to speak of, whatever the header claims
+_PIXELS_PER_BYTE = 512  # a block of 64 pixels takes a bit at the least
 _PLAIN = ("YCbCr", "Gray")
 _FOUR = ("CMYK", "YCCK")
 # libjpeg's warnings of pixels that are not in the file. Its others tell of bytes too many and of headers that
@@ -70,8 +72,14 @@ def _check_jpeg(data: bytes) -> tuple[int, int] | None:
     """The size, if libjpeg-turbo decodes the file without a warning; None if OpenCV has to tell."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if height * width > _MOST_PIXELS:
-            return None
+    except ValueError:
+        return None
+    if height * width > _MOST_PIXELS:
+        return None
+    if height * width > max(_FEW_PIXELS, _PIXELS_PER_BYTE * len(data)):
+        short = f"the file is too short for {width} x {height} pixels, which its header states"
+        raise ImageError("image cannot be decoded", where=short)
+    try:
         simplejpeg.decode_jpeg(data, "CMYK" if colours in _FOUR else "BGR")
     except ValueError as error:
         if "Premature end" in str(error):
