@@ -202,6 +202,19 @@ def test_orientations_are_ignored_unless_asked_for(make: Make) -> None:
         assert all(np.array_equal(a, b) for a, b in zip(ours, stock, strict=True))
 
 
+def test_a_record_of_ones_own_says_row_by_row_what_is_turned(make: Make) -> None:
+    data = rows(4, images=[exif_jpeg(64, orientation) for orientation in (6, 6, 3, 1)], mine=[1, 0, 1, 1])
+    path = make(schema(mine="uint8"), data)
+    dataset = DeepLakeDataset(path, pipeline=PIPELINE, tensors={"exif_turned": "mine"})
+    assert [dataset.get_data_info(index)["width"] for index in range(4)] == [48, 64, 64, 64]
+    for index, turned in enumerate(data["mine"]):
+        flag = "color" if turned else "color_ignore_orientation"
+        expected = mmcv.imfrombytes(data["images"][index], flag=flag)
+        assert np.array_equal(dataset[index]["inputs"].numpy().transpose(1, 2, 0), expected)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy[0]["inputs"].shape == (3, 64, 48)
+
+
 def test_named_size_columns_spare_the_look_at_turned_images(make: Make) -> None:
     sizes = {"width": [48, 64], "height": [64, 48]}
     data = rows(2, images=[exif_jpeg(64, 6), exif_jpeg(64, 3)], **sizes)

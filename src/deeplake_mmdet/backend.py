@@ -42,7 +42,7 @@ def delivered_image(uri: str) -> bytes | None:
 
 
 def delivered_upright(uri: str) -> bytes | None:
-    """The same, unless a decoder would turn it by its EXIF orientation; for datasets with ``apply_exif``."""
+    """The same, unless a decoder would turn it by its EXIF orientation; for datasets that turn images."""
     found = delivered_image(uri)
     return found if found is not None and read_orientation(found) == 1 else None
 
@@ -61,8 +61,8 @@ class DeepLakeBackend(BaseStorageBackend):
     """
 
     def get(self, filepath: str) -> bytes:
-        """The image as an encoded file: as stored, with its EXIF orientation neutralised (unless the dataset
-        has ``apply_exif``), or in a lossless container if the lake holds arrays.
+        """The image as an encoded file: as stored, with its EXIF orientation neutralised (unless the image
+        is to be turned by it), or in a lossless container if the lake holds arrays.
 
         Args:
             filepath: The address.

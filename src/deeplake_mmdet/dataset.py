@@ -54,8 +54,9 @@ class DeepLakeDataset(BaseDetDataset):
     what a position holds depends on the lake alone and is the same on every rank and in every worker. Each is
     logged once; `skipped_rows` lists them all. The next sample then comes twice; our metrics count it once.
 
-    EXIF orientations are ignored: boxes and sizes in a lake refer to the stored pixels. The `get_data_info`
-    of a derived class may run in any thread, so that it must not draw random numbers.
+    Images are turned by their EXIF orientation, as by stock MMDetection, where an import recorded that boxes
+    and size mean the turned image; elsewhere they mean the stored pixels, and nothing is turned. The
+    `get_data_info` of a derived class may run in any thread, so that it must not draw random numbers.
 
     Args:
         path: Folder, or ``s3://``, ``gs://``, ``azure://``, ``al://`` or ``mem://`` address of a lake.
@@ -70,10 +71,9 @@ class DeepLakeDataset(BaseDetDataset):
             from the schema where not given. False leaves an extra role out, as in ``dict(area=False)``.
         box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
         on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
-        apply_exif: Turn images by their EXIF orientation instead, as stock MMDetection does with files. For
-            lakes whose boxes refer to the turned images; fractional boxes and masks then do so too. Telling
-            the turned sizes fetches every image once, unless ``tensors`` names columns of ``width`` and
-            ``height``.
+        apply_exif: True turns all images by their EXIF orientation, False none, whatever the lake recorded.
+            For lakes of other makers whose boxes and masks mean the turned images. Telling the sizes of those
+            fetches all once, unless ``tensors`` names columns of ``width`` and ``height``.
         cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
             ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
@@ -101,7 +101,7 @@ class DeepLakeDataset(BaseDetDataset):
         tensors: Mapping[str, str] | None = None,
         box_format: str | None = None,
         on_error: str = "raise",
-        apply_exif: bool = False,
+        apply_exif: bool | None = None,
         cache: str | int | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -116,7 +116,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._tensors = dict(tensors or {})
         self._box_format = box_format
         self._skip = on_error == "skip"
-        self._apply_exif = bool(apply_exif)
+        self._apply_exif = None if apply_exif is None else bool(apply_exif)
         self._cache = read_cache_settings(cache)
         for key in ("proposal_file", "backend_args"):
             if kwargs.get(key):
@@ -165,7 +165,7 @@ class DeepLakeDataset(BaseDetDataset):
             allow_bad_images=self._skip,
         )
         self._metainfo["classes"] = view.classes
-        log_choices(view, self._tensors, stored_sizes=not self._apply_exif)
+        log_choices(view, self._tensors, stored_sizes=view.roles.width is not None)
         self._check_masks(view)
         view = with_cache(view, self._cache)
         self._sightings = Sightings(len(view.table))
@@ -299,7 +299,8 @@ class DeepLakeDataset(BaseDetDataset):
         return info
 
     def _run(self, steps: Sequence[Any], results: Any) -> Any:
-        return run_steps(steps, results, delivered_upright if self._apply_exif else delivered_image)
+        turning = self.data_list.view.turns_images
+        return run_steps(steps, results, delivered_upright if turning else delivered_image)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels."""

@@ -2,7 +2,14 @@ import pytest
 
 from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.columns import ColumnFacts
-from deeplake_mmdet.lake.roles import COCO_JSON, STORED_PIXELS, Roles, assign_roles, explain_roles
+from deeplake_mmdet.lake.roles import (
+    COCO_JSON,
+    EXIF_TURNED,
+    STORED_PIXELS,
+    Roles,
+    assign_roles,
+    explain_roles,
+)
 
 OURS = {
     "images": "image",
@@ -192,6 +199,15 @@ def test_size_columns_serve_only_if_both_are_marked_as_of_the_stored_pixels(name
     assert (whole.width, whole.height) == ("width", "height")
     turned = assign_roles(columns(**OURS), stored_sizes=False)
     assert turned.width is turned.height is None
+
+
+def test_a_record_of_turned_images_must_be_marked_or_named():
+    kinds = columns(**OURS | {"exif_turned": "generic"})
+    assert assign_roles(kinds).exif_turned is None
+    assert assign_roles(kinds, {"exif_turned": "exif_turned"}).exif_turned == "exif_turned"
+    marked = ColumnFacts("exif_turned", "generic", "uint8", metadata={"format": EXIF_TURNED})
+    assert assign_roles({**kinds, "exif_turned": marked}).exif_turned == "exif_turned"
+    assert assign_roles({**kinds, "exif_turned": marked}, {"exif_turned": False}).exif_turned is None
 
 
 def test_size_columns_serve_as_they_are_if_named():

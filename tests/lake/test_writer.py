@@ -136,6 +136,7 @@ def test_many_batches_are_one_commit(tmp_path):
         ({"image": jpeg(encoding="png")}, "not an image of type jpeg"),
         ({"image": b""}, "not an image"),
         ({"width": 0}, "size"),
+        ({"exif_turned": 1}, "not 0 or 2 to 8"),
         ({"file_name": ""}, "file name"),
     ],
 )

@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 after success, 1 after an error of this package (printed in one line; set
-        ``DEEPLAKE_MMDET_TRACEBACK=1`` to see where it came from), 2 after wrong usage, 130 after Ctrl-C.
+        ``DEEPLAKE_MMDET_TRACEBACK=1`` to see where it came from) or an import that refused most images, 2
+        after wrong usage, 130 after Ctrl-C.
     """
     args = build_parser().parse_args(argv)
     # OpenMP's threads spin long while they wait and take the cores from the data loader's workers: on two
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # idle ones. So they spin shortly. Read by GNU OpenMP when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
-        args.run(args)
+        status = args.run(args)
     except DeepLakeMMDetError as error:
         if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
             raise
@@ -50,4 +51,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("deeplake-mmdet: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status or 0

@@ -33,30 +33,43 @@ def add_parser(commands: Any) -> None:
     voc.set_defaults(run=run_voc)
 
     for command in (coco, voc):
+        command.add_argument(
+            "--exif",
+            choices=("auto", "turn", "stored"),
+            default="auto",
+            help="whether boxes belong to images as turned by EXIF or as stored (default: told for each)",
+        )
+        command.add_argument(
+            "--convert",
+            choices=("auto", "never"),
+            default="auto",
+            help="convert images to PNG if they are not all JPEG, or refuse the fewer ones (never)",
+        )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
 
 
-def run_coco(args: argparse.Namespace) -> None:
+def run_coco(args: argparse.Namespace) -> int:
     """Import and print the summary."""
     from deeplake_mmdet.transfer import import_coco
 
-    _show(import_coco(args.annotations, args.lake, images=args.images, **_common(args)))
+    return _show(import_coco(args.annotations, args.lake, images=args.images, **_common(args)))
 
 
-def run_voc(args: argparse.Namespace) -> None:
+def run_voc(args: argparse.Namespace) -> int:
     """Import and print the summary."""
     from deeplake_mmdet.transfer import import_voc
 
-    _show(import_voc(args.root, args.lake, split=args.split, classes=args.classes, **_common(args)))
+    return _show(import_voc(args.root, args.lake, split=args.split, classes=args.classes, **_common(args)))
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:
     creds = {"endpoint_url": args.endpoint_url} if args.endpoint_url else None
-    return {"overwrite": args.overwrite, "creds": creds}
+    return {"exif": args.exif, "convert": args.convert, "overwrite": args.overwrite, "creds": creds}
 
 
-def _show(summary: Any) -> None:
+def _show(summary: Any) -> int:
     from rich.console import Console
 
     Console().print(summary.render(), highlight=False)
+    return int(summary.is_mostly_refused)

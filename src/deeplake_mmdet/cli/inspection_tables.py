@@ -60,6 +60,8 @@ def _sizes(found: Inspection) -> Text:
     return Text(
         f"Images {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} pixels (width x height), "
         f"{empty} without boxes"
+        + f", {found.turned_images()} turned by their EXIF orientation"
+        * bool(found.turned_images())
     )
 
 

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 CATEGORY_SOURCE_IDS = "category_source_ids"  # JSON: ids of classes that are not all 64-bit integers
-_METADATA_KEYS = ("class_names", "category_ids", CATEGORY_SOURCE_IDS, "coords", "format")
+_METADATA_KEYS = ("class_names", "category_ids", CATEGORY_SOURCE_IDS, "coords", "format", "exif_column")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The EXIF orientation of encoded images: read it, or set it to upright."""
+"""The orientation of encoded images, from EXIF or TIFF: read it, or set it to upright."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Tag(NamedTuple):
 
 
 def neutralise_orientation(data: bytes) -> bytes:
-    """Set the EXIF orientation of an encoded JPEG or PNG to 1 (upright), leaving every other byte alone.
+    """Set the orientation of an encoded JPEG, PNG or TIFF to 1 (upright), leaving every other byte alone.
 
     A lake's boxes and sizes belong to the stored pixels, while cv2 would turn the image by its EXIF tag.
     Malformed metadata stays as it is.
@@ -43,7 +43,9 @@ def neutralise_orientation(data: bytes) -> bytes:
 
 
 def read_orientation(data: bytes) -> int:
-    """The EXIF orientation by which cv2 turns an encoded JPEG or PNG, 1 to 8; 1 means upright.
+    """The orientation by which cv2 turns an encoded JPEG, PNG or TIFF, 1 to 8; 1 means upright.
+
+    cv2 turns no others: it reads no EXIF of WebP and AVIF, and BigTIFF has tags of its own.
 
     From 5 on, the displayed image has width and height of the stored pixels exchanged.
     """
@@ -56,6 +58,8 @@ def _find(data: bytes) -> _Tag | None:
         return _find_in_jpeg(data)
     if data[:8] == _PNG:
         return _find_in_png(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _find_in_tiff(data, 0, len(data))
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ColumnError, ImageError
 from deeplake_mmdet.lake.columns import ColumnFacts
@@ -14,6 +15,7 @@ from deeplake_mmdet.lake.exif import neutralise_orientation
 from deeplake_mmdet.lake.links import read_addresses, read_links
 
 __all__ = [
+    "Turning",
     "check_image_column",
     "encoded_cells",
     "fetch_images",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _FILES = ("jpeg", "png")
+Turning = bool | NDArray[np.bool_]  # of all images, or by row of the lake
 
 
 def check_image_column(column: ColumnFacts) -> None:
@@ -68,7 +71,7 @@ def image_extension(column: ColumnFacts) -> str:
 
 
 def read_images(
-    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: bool = False
+    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
 ) -> list[bytes]:
     """The same as `fetch_images`, with the first `ImageError` raised."""
     found = fetch_images(handle, column, rows, apply_exif=apply_exif)
@@ -76,7 +79,7 @@ def read_images(
 
 
 def fetch_images(
-    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: bool = False
+    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
 ) -> list[bytes | ImageError]:
     """Fetch the images of some rows in one concurrent call, as encoded files.
 
@@ -87,7 +90,8 @@ def fetch_images(
         handle: Open lake.
         column: Facts of the image column.
         rows: Row numbers. Each is fetched once, however often it occurs.
-        apply_exif: Leave EXIF orientations in place, so that the decoder turns images by them.
+        apply_exif: Leave EXIF orientations in place, so that the decoder turns images by them; of all images,
+            or by row of the lake, shape (n,).
 
     Returns:
         One entry for each entry of ``rows``. An error, not raised, stands for a cell that is empty, cannot
@@ -103,7 +107,7 @@ def fetch_images(
 
 
 def fetch_span(
-    handle: Any, column: ColumnFacts, start: int, stop: int, *, apply_exif: bool = False
+    handle: Any, column: ColumnFacts, start: int, stop: int, *, apply_exif: Turning = False
 ) -> list[bytes | ImageError]:
     """The same for the rows from ``start`` to before ``stop``, by as few requests as can be.
 
@@ -139,7 +143,7 @@ def encoded_cells(reader: Any, rows: Sequence[int]) -> list[Any]:
     return encoded_cells(reader, rows[:half]) + encoded_cells(reader, rows[half:])
 
 
-def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: bool) -> bytes | ImageError:
+def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: Turning) -> bytes | ImageError:
     if isinstance(cell, ImageError):
         return cell
     if cell is None or len(cell) == 0:
@@ -154,7 +158,8 @@ def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: bool) -> bytes
         except ImageError as error:
             return error
     data = bytes(cell)
-    return data if apply_exif else neutralise_orientation(data)
+    turned = apply_exif if isinstance(apply_exif, bool) else apply_exif[row]
+    return data if turned else neutralise_orientation(data)
 
 
 def _raised(image: bytes | ImageError) -> bytes:

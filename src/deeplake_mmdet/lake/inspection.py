@@ -70,6 +70,11 @@ class Inspection:
         ends = [(int(table.widths[at]), int(table.heights[at])) for at in (areas.argmin(), areas.argmax())]
         return ends[0], ends[1], int((np.diff(table.offsets) == 0).sum())
 
+    def turned_images(self) -> int:
+        """How many images are turned by their EXIF orientation, as the lake recorded it."""
+        turned = None if self.view is None else self.view.table.turned
+        return 0 if turned is None else int(turned.sum())
+
 
 def inspect(
     path: str,

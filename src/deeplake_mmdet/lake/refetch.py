@@ -43,7 +43,7 @@ def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
             if cache is not None:
                 cache.drop(view.chunk_bounds, row)
         view.handle.close()
-        fresh = fetch_images(view.handle, column, [row], apply_exif=view.apply_exif)[0]
+        fresh = fetch_images(view.handle, column, [row], apply_exif=view.turning)[0]
         if isinstance(fresh, ImageError):
             raise fresh
         if _decodes(fresh):

@@ -10,11 +10,14 @@ from deeplake_mmdet.lake.columns import ColumnFacts
 
 __all__ = [
     "COCO_JSON",
+    "EXIF_TURNED",
     "JSON_IDS",
     "NUMBERS",
     "PER_BOX",
     "RULES",
+    "SIZES",
     "STORED_PIXELS",
+    "TURNED_PIXELS",
     "Rule",
     "cells_fit",
     "group_of",
@@ -27,6 +30,9 @@ __all__ = [
 # Marks in a column's metadata key 'format'. Sizes are trusted only where an import that decoded every image
 # wrote them: a size column of other origin may mean the image before it was shrunk, or after it was turned.
 STORED_PIXELS = "stored-pixels"
+TURNED_PIXELS = "turned-pixels"  # of images that are turned as the column marked EXIF_TURNED says
+SIZES = (STORED_PIXELS, TURNED_PIXELS)
+EXIF_TURNED = "exif-turned"
 COCO_JSON = "coco-json"
 JSON_IDS = "json-ids"
 
@@ -43,7 +49,7 @@ class Rule:
         kinds: The better first.
         names: Conventions, the best first; case, hyphens and underscores do not matter.
         by_kind: Whether any column of the kind qualifies, whatever its name.
-        mark: What metadata key 'format' must say.
+        marks: What metadata key 'format' must say, one of these.
         sequences: Kinds of which sequences serve too.
         means: What the column holds, for messages.
         words: A column with one of these words in its name may be meant for the role.
@@ -52,7 +58,7 @@ class Rule:
     kinds: tuple[str, ...]
     names: tuple[str, ...]
     by_kind: bool = False
-    mark: str | None = None
+    marks: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
     means: str = ""
     words: tuple[str, ...] = ()
@@ -127,14 +133,17 @@ RULES = {
         ("image_id", "img_id", "image_ids", "img_ids", "coco_image_id"),
         means="image ids",
     ),
-    "source_id": Rule(("text",), ("image_source_id",), mark=JSON_IDS, means="image ids"),
+    "source_id": Rule(("text",), ("image_source_id",), marks=(JSON_IDS,), means="image ids"),
     "file_name": Rule(
         ("text",),
         ("file_name", "file_names", "filename", "filenames", "image_name", "img_name", "image_file_name"),
         means="file names",
     ),
-    "width": Rule(NUMBERS, ("width", "widths"), mark=STORED_PIXELS, means="image widths"),
-    "height": Rule(NUMBERS, ("height", "heights"), mark=STORED_PIXELS, means="image heights"),
+    "width": Rule(NUMBERS, ("width", "widths"), marks=SIZES, means="image widths"),
+    "height": Rule(NUMBERS, ("height", "heights"), marks=SIZES, means="image heights"),
+    "exif_turned": Rule(
+        NUMBERS, ("exif_turned",), marks=(EXIF_TURNED,), means="which images are turned by EXIF"
+    ),
 }
 
 

@@ -11,11 +11,14 @@ from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.columns import ColumnFacts
 from deeplake_mmdet.lake.role_rules import (
     COCO_JSON,
+    EXIF_TURNED,
     JSON_IDS,
     NUMBERS,
     PER_BOX,
     RULES,
+    SIZES,
     STORED_PIXELS,
+    TURNED_PIXELS,
     Rule,
     cells_fit,
     group_of,
@@ -27,8 +30,10 @@ from deeplake_mmdet.lake.role_rules import (
 
 __all__ = [
     "COCO_JSON",
+    "EXIF_TURNED",
     "JSON_IDS",
     "STORED_PIXELS",
+    "TURNED_PIXELS",
     "Roles",
     "assign_roles",
     "explain_roles",
@@ -54,6 +59,7 @@ class Roles:
     file_name: str | None = None
     width: str | None = None
     height: str | None = None
+    exif_turned: str | None = None
 
     def without(self, roles: Iterable[str]) -> Roles:
         """The same with some extra roles left open."""
@@ -83,7 +89,8 @@ def assign_roles(
         given: Role to column name, as ``tensors=`` has it; may be partial. None or an empty string leaves
             a role to inference, False switches an extra role off, as in ``dict(area=False)``; of the two
             sizes either switches off both.
-        stored_sizes: Whether image sizes are wanted as stored; otherwise only named columns serve for them.
+        stored_sizes: Whether the sizes that the lake states are wanted; otherwise only named columns serve
+            for them, and images are measured.
 
     Raises:
         ConfigError: ``given`` names an unknown role, or only one of ``width`` and ``height``, or switches a
@@ -178,7 +185,7 @@ def _assign(
             chosen[role], reason = _switched_off(role)
         elif role in named:
             chosen[role], reason = _check_named(columns, role, named[role]), "named in tensors"
-        elif RULES[role].mark == STORED_PIXELS and not stored_sizes:
+        elif RULES[role].marks is SIZES and not stored_sizes:
             chosen[role], reason = None, None
         else:
             chosen[role], reason = _infer(columns, role, chosen)
@@ -289,8 +296,8 @@ def _suggestion(columns: Mapping[str, ColumnFacts], role: str) -> str:
 def _qualifies(rule: Rule, column: ColumnFacts) -> bool:
     if column.kind not in rule.kinds or not cells_fit(rule, column):
         return False
-    if rule.mark:
-        return is_named(rule, column.name) and column.metadata.get("format") == rule.mark
+    if rule.marks:
+        return is_named(rule, column.name) and column.metadata.get("format") in rule.marks
     if column.kind == "text" and rule.by_kind:  # any other text is no mask
         return column.metadata.get("format") == COCO_JSON or leaf(column.name) == rule.names[0]
     return rule.by_kind or is_named(rule, column.name)
@@ -308,8 +315,8 @@ def _score(role: str, column: ColumnFacts) -> tuple[bool, int, bool, int]:
 
 
 def _reason(rule: Rule, column: ColumnFacts, others: list[str], inside: bool) -> str:
-    if rule.mark:
-        return f"marked {rule.mark}"
+    if rule.marks:
+        return f"marked {column.metadata['format']}"
     if not others:
         return f"only {column.kind} column" if rule.by_kind else "by name"
     if inside and all(group_of(other) != group_of(column.name) for other in others):

@@ -13,7 +13,7 @@ from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.containers import CHANNELS, channel_error
 from deeplake_mmdet.lake.exif import read_orientation
-from deeplake_mmdet.lake.images import fetch_images, holds_files, read_images
+from deeplake_mmdet.lake.images import Turning, fetch_images, holds_files, read_images
 from deeplake_mmdet.lake.links import SIGNATURES, read_addresses, sizes_of_links
 
 __all__ = ["list_rows", "read_sizes"]
@@ -25,7 +25,7 @@ _TURNED = 5  # EXIF orientations from here on exchange width and height
 
 
 def read_sizes(
-    handle: Any, column: str | ColumnFacts, *, allow_bad: bool = False, displayed: bool = False
+    handle: Any, column: str | ColumnFacts, *, allow_bad: bool = False, displayed: Turning = False
 ) -> NDArray[np.int32]:
     """Heights and widths of all images, shape (n, 2), in pixels as stored.
 
@@ -39,7 +39,8 @@ def read_sizes(
         handle: Open lake.
         column: Image column.
         allow_bad: Give (0, 0) for images that cannot be decoded, instead of raising.
-        displayed: Measure images as turned by their EXIF orientation. This fetches every image once.
+        displayed: Measure images as turned by their EXIF orientation, all or by row, shape (n,). This fetches
+            each of them once.
 
     Raises:
         ImageError: Images cannot be decoded, are missing, or have too many channels.
@@ -74,8 +75,9 @@ def read_sizes(
             where=f"column {facts.name!r}, rows {list_rows(bad)}",
             advice="repair or delete these rows, select others with query=, or use on_error='skip'",
         )
-    if displayed and (holds_files(facts) or facts.is_link):
-        _turn(handle, facts, sizes)
+    turned = np.broadcast_to(np.asarray(displayed), len(sizes)) & (sizes[:, 0] > 0)
+    if turned.any() and (holds_files(facts) or facts.is_link):
+        _turn(handle, facts, sizes, np.flatnonzero(turned))
     return sizes
 
 
@@ -163,8 +165,8 @@ def _sizes_of_arrays(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
     return sizes
 
 
-def _turn(handle: Any, facts: ColumnFacts, sizes: NDArray[np.int32]) -> None:
-    for rows in _blocks(np.flatnonzero(sizes[:, 0])):
+def _turn(handle: Any, facts: ColumnFacts, sizes: NDArray[np.int32], turned: NDArray[np.int64]) -> None:
+    for rows in _blocks(turned):
         for row, data in zip(rows, read_images(handle, facts, rows, apply_exif=True), strict=True):
             if not data.startswith(SIGNATURES):
                 raise _without_exif(facts)

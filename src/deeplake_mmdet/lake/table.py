@@ -55,6 +55,8 @@ class AnnotationTable:
         source_ids: All ids of images in their source, JSON in UTF-8, one behind the other, shape (bytes,),
             uint8; None where they are no other than ``img_ids``.
         source_id_ends: Where in ``source_ids`` that of each row ends, shape (n,), int64; None likewise.
+        turned: Shape (n,), bool: whether the image is turned by its EXIF orientation, so that size, boxes and
+            masks mean the turned one; None if that is the same for all.
         folder: Where the arrays lie in the cache; None if they are in memory.
         left_out: Roles whose columns do not fit the rows, and why, as they were not named by anybody.
     """
@@ -72,6 +74,7 @@ class AnnotationTable:
     img_ids: NDArray[np.int64] | None = None
     source_ids: NDArray[np.uint8] | None = None
     source_id_ends: NDArray[np.int64] | None = None
+    turned: NDArray[np.bool_] | None = None
     folder: Path | None = field(default=None, repr=False)
     left_out: dict[str, str] = field(default_factory=dict, repr=False)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.boxes import BoxFormat
+from deeplake_mmdet.lake.images import Turning
 from deeplake_mmdet.lake.labels import LabelCoding, read_labels
 from deeplake_mmdet.lake.roles import Roles
 from deeplake_mmdet.lake.sizes import read_sizes
@@ -68,7 +69,7 @@ def build_table(
     coding: LabelCoding | None = None,
     inferred: Collection[str] = (),
     allow_bad_images: bool = False,
-    apply_exif: bool = False,
+    apply_exif: bool | None = False,
 ) -> AnnotationTable:
     """Read the annotation columns of an open lake into memory.
 
@@ -80,7 +81,8 @@ def build_table(
         coding: What the labels are; indices into the class names if not given.
         inferred: Extra roles whose columns nobody named: one that does not fit is left out, not refused.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
-        apply_exif: Give sizes of images as turned by their EXIF orientation.
+        apply_exif: Give sizes of images as turned by their EXIF orientation; None for each as the lake
+            recorded it, if it did.
 
     Raises:
         AnnotationError: The lake is empty; a row's boxes are not (k, 4) finite numbers; boxes, labels or
@@ -110,7 +112,7 @@ def fill_table(
     *,
     inferred: Collection[str] = (),
     allow_bad_images: bool = False,
-    apply_exif: bool = False,
+    apply_exif: bool | None = False,
 ) -> None:
     """Read the annotation columns of an open lake into a sink; the arrays are those of `AnnotationTable`.
 
@@ -135,7 +137,15 @@ def fill_table(
     _extras(sink, handle, roles, box_counts, inferred)
     if roles.source_id:
         _source_ids(sink, handle, roles.source_id)
-    _sizes(sink, handle, roles, allow_bad_images, apply_exif)
+    turning: Turning = bool(apply_exif)
+    if apply_exif is None and roles.exif_turned:
+        turning = _turned(handle, roles.exif_turned)
+        sink.append("turned", turning)
+    _sizes(sink, handle, roles, allow_bad_images, turning)
+
+
+def _turned(handle: Any, column: str) -> NDArray[np.bool_]:
+    return np.concatenate([_one_each(block, column) != 0 for block in read_blocks(handle, column)])
 
 
 def _extras(
@@ -247,9 +257,9 @@ def _boxes(sink: ArraySink, handle: Any, column: str) -> NDArray[np.int64]:
     return counts
 
 
-def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, apply_exif: bool) -> None:
+def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, turning: Turning) -> None:
     if not (roles.width and roles.height):
-        sizes = read_sizes(handle, roles.img, allow_bad=allow_bad, displayed=apply_exif)
+        sizes = read_sizes(handle, roles.img, allow_bad=allow_bad, displayed=turning)
         sink.append("heights", sizes[:, 0])
         sink.append("widths", sizes[:, 1])
         return

@@ -56,7 +56,7 @@ def table_of(
     *,
     inferred: Sequence[str] = (),
     allow_bad_images: bool = False,
-    apply_exif: bool = False,
+    apply_exif: bool | None = False,
 ) -> AnnotationTable:
     """The annotation table of a pinned lake: from the cache, or built and put there.
 

@@ -21,9 +21,11 @@ from deeplake_mmdet.lake.column_files import close_kept
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.direct import direct_reader
+from deeplake_mmdet.lake.exif_choice import roles_and_exif
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials, renew, resolve
 from deeplake_mmdet.lake.images import (
+    Turning,
     check_image_column,
     encoded_cells,
     fetch_images,
@@ -36,7 +38,7 @@ from deeplake_mmdet.lake.labels import category_ids_of, label_coding
 from deeplake_mmdet.lake.links import lead_elsewhere
 from deeplake_mmdet.lake.masks import read_mask_cells, segmentations_of
 from deeplake_mmdet.lake.opened import source_of
-from deeplake_mmdet.lake.roles import Roles, assign_roles, inferred_roles
+from deeplake_mmdet.lake.roles import Roles, inferred_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source, short_hash
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import table_of
@@ -46,7 +48,7 @@ __all__ = ["UNREAD", "LakeView", "find_view", "open_view", "open_view_of"]
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
-_PER_PROCESS = ("labels", "_direct")
+_PER_PROCESS = ("labels", "_direct", "turning")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ class LakeView:
         table: The annotation table, labels as the lake stores them.
         lake_classes: Class names in the lake's order.
         classes: Selected class names, in the order of the model's outputs.
-        apply_exif: Whether images are turned by their EXIF orientation.
+        apply_exif: Whether images are turned by their EXIF orientation; None for each as recorded.
         cache: Keeps images on a local disk, if there is one; see `with_cache`.
         left_out: Extra roles whose columns, taken by their names alone, turned out not to serve, and why.
         notes: By role, what else the user should know: columns that look like one of a role but are not used.
@@ -76,7 +78,7 @@ class LakeView:
     table: AnnotationTable
     lake_classes: tuple[str, ...]
     classes: tuple[str, ...]
-    apply_exif: bool = False
+    apply_exif: bool | None = False
     cache: ChunkCache | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -86,11 +88,24 @@ class LakeView:
     def key(self) -> str:
         """The view key: a hash of resolved source, roles, box format and class mapping."""
         facts = [self.source.key, asdict(self.roles), str(self.table.box_format), list(self.classes)]
-        if self.apply_exif:
-            facts.append("apply_exif")
+        if self.apply_exif is not False:
+            facts.append("apply_exif" if self.apply_exif else "exif as recorded")
         if self.numbers is not None:
             facts.append(str(self.numbers))
         return short_hash(facts)
+
+    @cached_property
+    def turning(self) -> Turning:
+        """Whether images are turned by their EXIF orientation: all, none, or by row, shape (n,), bool."""
+        if self.apply_exif is not None:
+            return self.apply_exif
+        turned = self.table.turned
+        return turned if turned is not None and turned.any() else False
+
+    @property
+    def turns_images(self) -> bool:
+        """Whether any image may be turned by its EXIF orientation."""
+        return self.turning is not False
 
     @cached_property
     def label_map(self) -> NDArray[np.int64]:
@@ -212,7 +227,8 @@ class LakeView:
         )
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
-        """Encoded images of some rows, fetched in one call; upright as stored, unless ``apply_exif``.
+        """Encoded images of some rows, fetched in one call; upright as stored, but for
+        those that are to be turned (see `turning`), whose EXIF orientation is left in place.
 
         Raises:
             ImageError: A cell is empty or holds no image (see `fetch`).
@@ -220,7 +236,7 @@ class LakeView:
         """
         self._check_rows(rows)
         column, lake = self.columns[self.roles.img], self._images_of(scattered=True)
-        return read_images(lake, column, rows, apply_exif=self.apply_exif)
+        return read_images(lake, column, rows, apply_exif=self.turning)
 
     def fetch(self, rows: Sequence[int], *, scattered: bool = False) -> list[bytes | ImageError]:
         """The same, but an image that cannot be had does not spoil the others: its error stands at its place.
@@ -233,7 +249,7 @@ class LakeView:
         """
         self._check_rows(rows)
         column, lake = self.columns[self.roles.img], self._images_of(scattered=scattered)
-        return fetch_images(lake, column, rows, apply_exif=self.apply_exif)
+        return fetch_images(lake, column, rows, apply_exif=self.turning)
 
     def fetch_span(self, start: int, stop: int) -> list[bytes | ImageError]:
         """The same for the rows from ``start`` to before ``stop``.
@@ -243,7 +259,7 @@ class LakeView:
         """
         self._check_rows(range(start, stop))
         column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
-        return fetch_span(lake, column, start, stop, apply_exif=self.apply_exif)
+        return fetch_span(lake, column, start, stop, apply_exif=self.turning)
 
     def mask_cells(self, rows: Sequence[int]) -> list[Any]:
         """What the lake holds of masks in some rows, fetched in one call; for `segmentations`.
@@ -296,7 +312,7 @@ def open_view(
     tensors: Mapping[str, Any] | None = None,
     box_format: str | None = None,
     classes: Any = None,
-    apply_exif: bool = False,
+    apply_exif: bool | None = None,
     allow_bad_images: bool = False,
 ) -> LakeView:
     """Open and pin a lake, read its annotation table and register the view in this process.
@@ -308,7 +324,8 @@ def open_view(
         box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
         classes: Class names to select, in this order; all of the lake's otherwise. Of a lake that does not
             name its classes, the names by stored label; in any form of `read_class_names`.
-        apply_exif: Turn images by their EXIF orientation; sizes, boxes and masks mean the turned image then.
+        apply_exif: Turn images by their EXIF orientation, all or none; sizes, boxes and masks mean the turned
+            image then. None for each as the lake recorded it; one without a record turns none.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
 
     Raises:
@@ -323,7 +340,7 @@ def open_view(
             renew(resolved, credentials)
     handle = handle_of(resolved, ref)
     columns = describe_columns(handle)
-    roles = assign_roles(columns, tensors, stored_sizes=not apply_exif)
+    roles, apply_exif = roles_and_exif(columns, tensors, apply_exif, str(resolved))
     check_image_column(columns[roles.img])
     stored = stored_format(columns[roles.gt_bboxes], box_format)
     labels = columns[roles.gt_labels]

@@ -23,7 +23,8 @@ from deeplake_mmdet.errors import (
 )
 from deeplake_mmdet.lake.class_names import read_class_names
 from deeplake_mmdet.lake.columns import CATEGORY_SOURCE_IDS
-from deeplake_mmdet.lake.roles import COCO_JSON, JSON_IDS, STORED_PIXELS
+from deeplake_mmdet.lake.exif_choice import EXIF_COLUMN, EXIF_KEY
+from deeplake_mmdet.lake.roles import COCO_JSON, EXIF_TURNED, JSON_IDS, STORED_PIXELS, TURNED_PIXELS
 from deeplake_mmdet.lake.targets import open_target, storage_errors
 
 __all__ = ["OPTIONAL_COLUMNS", "ImageRecord", "LakeWriter", "check_target"]
@@ -50,7 +51,7 @@ class ImageRecord:
 
     Attributes:
         image: The encoded image, stored unchanged.
-        width: Width in pixels of the stored image; an EXIF orientation is not applied.
+        width: Width in pixels: of the stored image, or of the turned one, by ``exif_turned``.
         height: Height, likewise.
         file_name: Name of the image file, not empty.
         boxes: Shape (n, 4), in the lake's own format, pixels, stored as float64.
@@ -64,6 +65,8 @@ class ImageRecord:
         segmentations: Per object a COCO polygon list, an RLE dict, or None.
         image_source_id: Id of the image in its source where that is no 64-bit integer: a text or number.
         annotation_source_ids: Per object its id in the source: a text, a number, or None.
+        exif_turned: EXIF orientation, 2 to 8, by which readers are to turn the image, to which boxes, size
+            and segmentations belong then; 0 if they belong to the stored pixels, whatever the orientation.
     """
 
     image: bytes
@@ -81,6 +84,7 @@ class ImageRecord:
     segmentations: list[Any] | None = None
     image_source_id: int | float | str | None = None
     annotation_source_ids: list[Any] | None = None
+    exif_turned: int = 0
 
 
 def check_target(path: str, *, overwrite: bool = False, creds: Mapping[str, str] | None = None) -> None:
@@ -96,9 +100,9 @@ def check_target(path: str, *, overwrite: bool = False, creds: Mapping[str, str]
 class LakeWriter:
     """Context manager that writes a new lake; leaving it normally commits, an exception undoes everything.
 
-    Columns: ``images``, ``boxes``, ``labels``, ``width``, ``height``, ``file_name`` and those of
-    ``optional_columns``. ``segmentations`` and ``annotation_source_ids`` hold one JSON list per image,
-    ``image_source_id`` one JSON value. Memory does not grow with the number of rows.
+    Columns: ``images``, ``boxes``, ``labels``, ``width``, ``height``, ``exif_turned``, ``file_name`` and
+    those of ``optional_columns``. ``segmentations`` and ``annotation_source_ids`` hold one JSON list per
+    image, ``image_source_id`` one JSON value. Memory does not grow with the number of rows.
 
     Args:
         path: Folder or URL of the lake to be.
@@ -115,6 +119,7 @@ class LakeWriter:
         creds: Storage options as Deep Lake takes them.
 
     Attributes:
+        box_format: How boxes are stored.
         rows: How many records were appended.
         notes: What was tidied up on the way, for the user to read.
 
@@ -159,7 +164,7 @@ class LakeWriter:
         self.path = self._target.name
         self.rows = 0
         self.notes = self._target.notes
-        self._box_format = box_format
+        self.box_format = box_format
         self._image_format = image_format
         self._optional = [name for name in OPTIONAL_COLUMNS if name in optional_columns]
         self._category_ids: list[Any] | None = None
@@ -170,6 +175,7 @@ class LakeWriter:
         self._dataset: Any = None
         self._pending: dict[str, list[Any]] = {}
         self._pending_bytes = 0
+        self._turned = False
 
     def __repr__(self) -> str:
         return f"LakeWriter({self.path!r}, rows={self.rows})"
@@ -205,6 +211,7 @@ class LakeWriter:
         for name, value in row.items():
             self._pending.setdefault(name, []).append(value)
         self.rows += 1
+        self._turned |= bool(record.exif_turned)
         self._pending_bytes += len(record.image) + len(row.get("segmentations", ""))
         if len(self._pending["images"]) >= _BATCH_ROWS or self._pending_bytes >= _BATCH_BYTES:
             self._flush()
@@ -215,10 +222,11 @@ class LakeWriter:
 
         schema: dict[str, Any] = {
             "images": types.Image(sample_compression=self._image_format),
-            "boxes": types.BoundingBox("float64", format=self._box_format, bbox_type="pixel"),
+            "boxes": types.BoundingBox("float64", format=self.box_format, bbox_type="pixel"),
             "labels": types.ClassLabel(types.Array("uint32", 1)),
             "width": "int32",
             "height": "int32",
+            EXIF_COLUMN: "uint8",
             "file_name": "text",
         }
         for name in self._optional:
@@ -241,6 +249,7 @@ class LakeWriter:
                 self._dataset[name].metadata["format"] = mark
         for name in ("width", "height"):  # the import decoded every image: these may be trusted
             self._dataset[name].metadata["format"] = STORED_PIXELS
+        self._dataset[EXIF_COLUMN].metadata["format"] = EXIF_TURNED
 
     def _flush(self) -> None:
         if self._pending:
@@ -257,6 +266,10 @@ class LakeWriter:
             )
         self._flush()
         with self._guarded("The lake cannot be committed"):
+            if self._turned:
+                self._dataset["images"].metadata[EXIF_KEY] = EXIF_COLUMN
+                for name in ("width", "height"):
+                    self._dataset[name].metadata["format"] = TURNED_PIXELS
             self._dataset.metadata["deeplake_mmdet"] = {"format": 1, "source": self._source, "complete": True}
             self._dataset.commit(self._message)
         self._dataset = None
@@ -287,6 +300,8 @@ class LakeWriter:
             raise AnnotationError(f"The bytes are not an image of type {self._image_format}", where=where)
         if not (0 < record.width < 2**31 and 0 < record.height < 2**31):
             raise AnnotationError(f"The size is {record.width} x {record.height} pixels", where=where)
+        if record.exif_turned not in (0, *range(2, 9)):
+            raise AnnotationError(f"'exif_turned' is {record.exif_turned!r}, not 0 or 2 to 8", where=where)
         boxes = np.asarray(record.boxes, dtype=np.float64)
         boxes = np.zeros((0, 4)) if boxes.size == 0 else boxes
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
@@ -299,6 +314,7 @@ class LakeWriter:
             "labels": self._labels(record, len(boxes), where),
             "width": int(record.width),
             "height": int(record.height),
+            EXIF_COLUMN: record.exif_turned,
             "file_name": record.file_name,
         }
         for name in OPTIONAL_COLUMNS:

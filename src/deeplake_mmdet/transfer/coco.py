@@ -15,9 +15,9 @@ from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_values import Id, shown
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
+from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
-from deeplake_mmdet.transfer.images import find_format
-from deeplake_mmdet.transfer.importing import PlannedImage, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_exif, run_import
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["import_coco"]
@@ -28,6 +28,8 @@ def import_coco(
     lake: str | Path,
     *,
     images: str | Path,
+    exif: str = "auto",
+    convert: str = "auto",
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -35,12 +37,12 @@ def import_coco(
 ) -> ImportSummary:
     """Import a COCO detection file and its images into a new lake, in one commit.
 
-    Image bytes are stored unchanged. Boxes are float64 ``(x, y, width, height)`` in pixels, exactly as in
-    the JSON. Labels follow the file's category order; category, image and annotation ids, ``iscrowd``,
-    ``area`` and ``segmentation`` (polygons and RLE) are kept. Ids that are texts, fractions or beyond 64
-    bits are kept beside: in the columns ``image_source_id`` (JSON) and ``annotation_source_ids`` (a JSON
-    list for each image), and in the labels' metadata as ``category_source_ids``; ``img_id`` of samples and
-    files of predictions have them.
+    Image bytes are stored unchanged, but for images that must be converted (see ``convert``). Boxes are
+    float64 ``(x, y, width, height)`` in pixels, exactly as in the JSON. Labels follow the file's category
+    order; category, image and annotation ids, ``iscrowd``, ``area`` and ``segmentation`` (polygons and RLE)
+    are kept. Ids that are texts, fractions or beyond 64 bits are kept beside: in the columns
+    ``image_source_id`` (JSON) and ``annotation_source_ids`` (a JSON list for each image), and in the labels'
+    metadata as ``category_source_ids``; ``img_id`` of samples and files of predictions have them.
 
     A missing ``iscrowd`` is 0. An ``area`` that is missing, zero, negative or no number is computed anew,
     where MMDetection would leave the object out: that of the mask, else that of the box. Numbers and flags
@@ -52,27 +54,33 @@ def import_coco(
         annotations: The JSON file.
         lake: Folder or URL of the new lake.
         images: Folder that the file names are relative to.
+        exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
+            decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
+            for all. The lake records it.
+        convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
+            to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake.
         progress: Whether to draw a progress bar on stderr.
         workers: Threads that read and check images; by default one per core, at most 8.
 
     Returns:
-        What was imported and what was refused: images that are missing, cannot be decoded or differ in
-        size from the file; boxes that are missing, not finite or without area, or that name an image or
-        category which the file does not have.
+        What was imported and what was refused: images that are missing, cannot be decoded as a whole or
+        differ in size from the file; boxes that are missing, not finite or without area, or that name an
+        image or category which the file does not have.
 
     Raises:
         SourceNotFoundError: The file or the folder is missing.
-        SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image of it
-            can be imported.
-        ConfigError: JPEG and PNG are mixed.
+        SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image or no
+            box of it can be imported.
+        ConfigError: ``exif`` or ``convert`` has another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
     folder = Path(images)
     if not folder.is_dir():
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
+    check_exif(exif)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):
@@ -81,7 +89,7 @@ def import_coco(
                 f"The COCO file has no {what}", where=str(annotations), advice="Give another file"
             )
     files = NamedImages(folder, [image.file_name for image in coco.images if not image.fault])
-    encoding = find_format(files.paths()) or "jpeg"
+    encoding = choose_encoding(files.paths(), convert)
     columns, notes = _columns(coco)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes
@@ -91,7 +99,7 @@ def import_coco(
         class_names=coco.class_names,
         category_ids=coco.category_ids,
         box_format="ltwh",
-        image_format=encoding,
+        image_format=encoding.format,
         optional_columns=columns,
         overwrite=overwrite,
         source="coco",
@@ -100,8 +108,16 @@ def import_coco(
     )
     for kind, reason, detail in coco.strays:
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
-    plan = _plan(coco, files, columns)
-    run_import(plan, len(coco.images), writer, summary, encoding=encoding, progress=progress, workers=workers)
+    run_import(
+        _plan(coco, files, columns),
+        len(coco.images),
+        writer,
+        summary,
+        encoding=encoding,
+        progress=progress,
+        exif=exif,
+        workers=workers,
+    )
     return summary
 
 

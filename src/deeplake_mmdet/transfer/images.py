@@ -1,8 +1,7 @@
-"""Image files on their way into a lake: encoding, size, and a check that they decode, read ahead in order."""
+"""Image files on their way into a lake: read ahead in order, checked, and converted where they must be."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
+import cv2
+import numpy as np
 
-from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.lake.exif import neutralise_orientation, read_orientation
+from deeplake_mmdet.transfer.decoder import check_image, decode
+from deeplake_mmdet.transfer.encodings import detect_format, read_file
 
-__all__ = ["StoredImage", "detect_format", "find_format", "read_ahead", "read_image"]
+__all__ = ["ReadImage", "convert_to_png", "read_ahead", "read_image"]
 
-_SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 _AHEAD = 4  # images held per thread
 
 In = TypeVar("In")
@@ -25,77 +27,74 @@ Out = TypeVar("Out")
 
 
 @dataclass(frozen=True)
-class StoredImage:
-    """An encoded image and the size of its stored pixels; an EXIF orientation is not applied."""
+class ReadImage:
+    """An image file that can be decoded.
+
+    Attributes:
+        data: The file.
+        kind: Its encoding, as `detect_format` has it; ``'other'`` if it has no name for it.
+        width: Of the stored pixels.
+        height: Likewise.
+        orientation: By which stock MMDetection turns it, 1 to 8; see `read_orientation`.
+    """
 
     data: bytes
+    kind: str
     width: int
     height: int
+    orientation: int
 
 
-def detect_format(head: bytes) -> str | None:
-    """``'jpeg'`` or ``'png'`` by the first eight bytes, ``None`` for anything else."""
-    return next((name for name, mark in _SIGNATURES.items() if head.startswith(mark)), None)
-
-
-def find_format(paths: Iterable[Path]) -> str | None:
-    """The one encoding of these files; files that are missing or of another kind do not count.
-
-    Raises:
-        ConfigError: Some are JPEG and some are PNG.
-    """
-    first: dict[str, Path] = {}
-    counts: dict[str, int] = {}
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                found = detect_format(file.read(8))
-        except OSError:
-            continue  # refused by name when its turn to be imported comes
-        if found:
-            first.setdefault(found, path)
-            counts[found] = counts.get(found, 0) + 1
-    if len(counts) > 1:
-        listing = ", ".join(
-            f"{counts[name]} {name.upper()} (first: {first[name]})" for name in sorted(counts)
-        )
-        raise ConfigError(
-            f"The images are of two encodings, and a lake holds one: {listing}",
-            where=str(next(iter(first.values())).parent),
-            advice="Import them as two lakes and join those with ConcatDataset, or convert the fewer ones",
-        )
-    return next(iter(counts), None)
-
-
-def read_image(path: Path, encoding: str) -> StoredImage:
+def read_image(path: Path, encoding: str, *, convert: bool = False) -> ReadImage:
     """Read a file and decode it once, so that a truncated one is found now and not in training.
 
     Args:
         path: The file.
-        encoding: ``'jpeg'`` or ``'png'``, by signature; the file's extension does not matter.
+        encoding: The lake's, ``'jpeg'`` or ``'png'``. Files are told by signature, not by extension.
+        convert: Whether it may be of another encoding.
 
     Raises:
-        ImageError: It is missing, unreadable, of another encoding, or cannot be decoded. ``what`` is the
-            reason alone, the same for all files, and ``where`` the file with details.
+        ImageError: It is missing, unreadable, of another encoding, damaged, or cannot be decoded. ``what`` is
+            the reason alone, the same for all files, and ``where`` the file with details.
     """
+    data = read_file(path)
+    kind = detect_format(data[:16])
+    if kind != encoding and not convert:
+        if kind is None:
+            raise ImageError("neither JPEG nor PNG", where=str(path))
+        raise ImageError(f"{kind.upper()} in a lake of {encoding.upper()} images", where=str(path))
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError("image file is missing", where=str(path)) from None
-    except OSError as error:
-        raise ImageError("image file cannot be read", where=f"{path} ({error.strerror})") from None
-    found = detect_format(data[:8])
-    if found is None:
-        raise ImageError("neither JPEG nor PNG", where=str(path))
-    if found != encoding:
-        raise ImageError(f"{found.upper()} in a lake of {encoding.upper()} images", where=str(path))
+        width, height = check_image(neutralise_orientation(data) if kind == "tiff" else data)
+    except ImageError as error:
+        what = error.what
+        if kind is None and what == "image cannot be decoded":
+            what = "not an image that OpenCV reads"
+        raise ImageError(what, where=f"{path} ({error.where})" if error.where else str(path)) from None
+    return ReadImage(data, kind or "other", width, height, read_orientation(data))
+
+
+def convert_to_png(image: ReadImage, turned: bool) -> bytes:
+    """A PNG of exactly the pixels that training would decode from the file; grey ones take one channel.
+
+    Args:
+        image: The image.
+        turned: Whether it is turned by its orientation; the PNG has none.
+
+    Raises:
+        ImageError: It cannot be decoded or encoded.
+    """
+    data = image.data if turned else neutralise_orientation(image.data)
+    pixels = decode(data)
+    grey = pixels[..., 0]
+    if np.array_equal(grey, pixels[..., 1]) and np.array_equal(grey, pixels[..., 2]):
+        pixels = np.ascontiguousarray(grey)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            image.load()
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise ImageError("image cannot be decoded", where=f"{path} ({error})") from None
-    return StoredImage(data, width, height)
+        done, encoded = cv2.imencode(".png", pixels)
+    except cv2.error as error:
+        raise ImageError("image cannot be converted to PNG", where=str(error.err or error)) from None
+    if not done:
+        raise ImageError("image cannot be converted to PNG")
+    return encoded.tobytes()
 
 
 def read_ahead(

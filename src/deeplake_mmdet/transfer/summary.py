@@ -122,6 +122,11 @@ class ImportSummary:
         return self.refusals.total("box")
 
     @property
+    def is_mostly_refused(self) -> bool:
+        """Whether more images were refused than imported; the command then ends with status 1."""
+        return self.refused_images > self.images
+
+    @property
     def next_command(self) -> str:
         """The command to type next."""
         return f"deeplake-mmdet inspect {shlex.quote(self.lake)}"
@@ -132,6 +137,10 @@ class ImportSummary:
             f"Imported {self.images} images with {self.boxes} boxes into {self.lake} ({self.seconds:.1f} s)"
         )
         parts: list[RenderableType] = [Text(head)]
+        if self.is_mostly_refused:
+            total = self.images + self.refused_images
+            line = f"Most images were refused: {self.refused_images} of {total}. The reasons are below"
+            parts.append(Text(line, style="bold red"))
         if self.empty_images:
             lost = f" ({self.emptied_images} because every box was refused)" * bool(self.emptied_images)
             parts.append(Text(f"{self.empty_images} of these images have no boxes{lost}"))

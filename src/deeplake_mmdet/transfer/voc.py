@@ -11,9 +11,9 @@ import numpy as np
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
-from deeplake_mmdet.transfer.images import find_format
-from deeplake_mmdet.transfer.importing import PlannedImage, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_exif, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
 from deeplake_mmdet.transfer.voc_images import VocImages
 
@@ -28,6 +28,8 @@ def import_voc(
     *,
     split: str | None = None,
     classes: Sequence[str] | None = None,
+    exif: str = "auto",
+    convert: str = "auto",
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -35,9 +37,9 @@ def import_voc(
 ) -> ImportSummary:
     """Import one split of a Pascal VOC folder into a new lake, in one commit.
 
-    Image bytes are stored unchanged. Boxes are float64 ``(left, top, right, bottom)`` in pixels with the
-    corners that MMDetection's ``XMLDataset`` reads: fractions cut off, and 1 subtracted from all four. The
-    ``difficult`` flag is kept.
+    Image bytes are stored unchanged, but for images that must be converted (see ``convert``). Boxes are
+    float64 ``(left, top, right, bottom)`` in pixels with the corners that MMDetection's ``XMLDataset`` reads:
+    fractions cut off, and 1 subtracted from all four. The ``difficult`` flag is kept.
 
     The image of ``a.xml`` is ``a.*`` in any usual format and letter case, and only where there is none the
     XML's ``<filename>``, which is often out of date: then the summary says so. An image that another XML's
@@ -51,28 +53,34 @@ def import_voc(
             where there is none, and then all XML files are imported.
         classes: Class names in label order; boxes of other classes are refused. By default all names in
             ``Annotations``, sorted, whatever the split.
+        exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
+            decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
+            for all. The lake records it.
+        convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
+            to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake.
         progress: Whether to draw a progress bar on stderr.
         workers: Threads that read and check images; by default one per core, at most 8.
 
     Returns:
-        What was imported and what was refused: images that are missing, cannot be decoded or differ in
-        size from their XML, or whose XML cannot be read; boxes that are missing, not finite or without
-        area.
+        What was imported and what was refused: images that are missing, cannot be decoded as a whole or
+        differ in size from their XML, or whose XML cannot be read; boxes that are missing, not finite or
+        without area.
 
     Raises:
         SourceNotFoundError, SourceFormatError: The folder or the split is not there or not sound.
-        AnnotationError: No image can be imported.
+        AnnotationError: No image or no box can be imported.
         ConfigError: ``classes`` is not sound or fits no annotation file, there are several splits and none
-            was named, or JPEG and PNG are mixed.
+            was named, or ``exif`` or ``convert`` has another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
+    check_exif(exif)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     voc = load_voc(root, split, classes)
     images = VocImages(voc)
-    encoding = find_format(images.paths()) or "jpeg"
+    encoding = choose_encoding(images.paths(), convert)
     source = f"{root} ({split})" if split else str(root)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(voc.class_names, 0))
     summary.notes += voc.notes
@@ -82,7 +90,7 @@ def import_voc(
         os.fspath(lake),
         class_names=voc.class_names,
         box_format="ltrb",
-        image_format=encoding,
+        image_format=encoding.format,
         optional_columns=("difficults",),
         overwrite=overwrite,
         source="voc",
@@ -90,9 +98,16 @@ def import_voc(
         creds=creds,
     )
     unread: set[str] = set()
-    plan = _plan(voc, images, unread)
-    total = len(voc.ids) + len(voc.repeated)
-    run_import(plan, total, writer, summary, encoding=encoding, progress=progress, workers=workers)
+    run_import(
+        _plan(voc, images, unread),
+        len(voc.ids) + len(voc.repeated),
+        writer,
+        summary,
+        encoding=encoding,
+        progress=progress,
+        exif=exif,
+        workers=workers,
+    )
     if unread:
         names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
             len(unread) > _SHOWN

@@ -1,0 +1,114 @@
+"""The check that an image decodes in training, and whole: OpenCV's reading, and libjpeg-turbo's warnings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import ImageError
+
+__all__ = ["check_image", "decode"]
+
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_PIXELS = 2**30  # of OpenCV, unless its environment variable says otherwise
+_FEW_PIXELS = 2**24  # cost no memory to speak of, whatever the header claims
+_PIXELS_PER_BYTE = 512  # a block of 64 pixels takes a bit at the least
+_PLAIN = ("YCbCr", "Gray")
+_FOUR = ("CMYK", "YCCK")
+# libjpeg's warnings of pixels that are not in the file. Its others tell of bytes too many and of headers that
+# were written carelessly, which harm no pixel.
+_DAMAGE = ("premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
+
+
+def check_image(data: bytes) -> tuple[int, int]:
+    """Width and height of the stored pixels of an encoded image that can be decoded as a whole.
+
+    Files that OpenCV reads but fills up, since a part of them is missing, do not count as whole; bytes after
+    the image, damaged metadata and sizes beyond other libraries' limits do no harm.
+
+    Raises:
+        ImageError: It cannot be decoded, is damaged, or has more pixels than OpenCV reads. ``what`` is the
+            reason, the same for all images, ``where`` what is known of this one.
+    """
+    size = _check_jpeg(data) if data.startswith(_JPEG) else None
+    if size is None:
+        height, width = decode(data, ignore_orientation=True).shape[:2]
+        size = width, height
+    return size
+
+
+def decode(data: bytes, *, ignore_orientation: bool = False) -> NDArray[np.uint8]:
+    """The pixels that training decodes from an encoded image, shape (height, width, 3), BGR.
+
+    Args:
+        data: The file.
+        ignore_orientation: Do not turn a JPEG or PNG by its EXIF orientation; OpenCV turns TIFF always.
+
+    Raises:
+        ImageError: As `check_image`.
+    """
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if ignore_orientation else 0)
+    try:
+        # The type stub does not know that there may be no image.
+        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise ImageError("image has more pixels than OpenCV reads", where=_stated_size(data)) from None
+        raise ImageError("image cannot be decoded", where=str(error.err or error).strip()) from None
+    except MemoryError:
+        raise ImageError("image cannot be decoded", where="it does not fit the memory") from None
+    if image is None:
+        raise ImageError("image cannot be decoded", where=_why_not(data))
+    pixels: NDArray[np.uint8] = image
+    return pixels
+
+
+def _check_jpeg(data: bytes) -> tuple[int, int] | None:
+    """The size, if libjpeg-turbo decodes the file without a warning; None if OpenCV has to tell."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    if height * width > _MOST_PIXELS:
+        return None
+    if height * width > max(_FEW_PIXELS, _PIXELS_PER_BYTE * len(data)):
+        short = f"the file is too short for {width} x {height} pixels, which its header states"
+        raise ImageError("image cannot be decoded", where=short)
+    try:
+        simplejpeg.decode_jpeg(data, "CMYK" if colours in _FOUR else "BGR")
+    except ValueError as error:
+        if "Premature end" in str(error):
+            raise ImageError("image cannot be decoded", where="the file ends before the image does") from None
+        if any(mark in str(error) for mark in _DAMAGE):
+            raise ImageError("image is damaged", where=str(error)) from None
+        return None
+    except MemoryError:
+        raise ImageError("image cannot be decoded", where="it does not fit the memory") from None
+    return (width, height) if colours in _PLAIN else None
+
+
+def _why_not(data: bytes) -> str:
+    whole = True
+    if data.startswith(_PNG):
+        whole = b"IEND" in data
+    elif data.startswith(_JPEG):
+        whole = b"\xff\xd9" in data[data.rfind(b"\xff\xda") :]  # the end after the last scan
+    return "" if whole else "the file ends before the image does"
+
+
+def _stated_size(data: bytes) -> str:
+    if data.startswith(_PNG):
+        width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+        return f"{width} x {height} by its header"
+    if data.startswith(_JPEG):
+        try:
+            height, width = simplejpeg.decode_jpeg_header(data)[:2]
+        except ValueError:
+            return ""
+        return f"{width} x {height} by its header"
+    return ""

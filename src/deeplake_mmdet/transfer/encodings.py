@@ -1,0 +1,135 @@
+"""Which encoding a new lake's image column gets, by what the files are; a column holds one."""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.transfer.decoder import check_image
+
+__all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "read_file"]
+
+CONVERT_MODES = ("auto", "never")
+HEAD_BYTES = 12
+_NAMED = 5  # files that are named as the reason for a conversion
+_SIGNATURES = (
+    ("jpeg", 0, b"\xff\xd8\xff"),
+    ("png", 0, b"\x89PNG\r\n\x1a\n"),
+    ("bmp", 0, b"BM"),
+    ("gif", 0, b"GIF8"),
+    ("tiff", 0, b"II*\0"),
+    ("tiff", 0, b"MM\0*"),
+    ("tiff", 0, b"II+\0"),
+    ("tiff", 0, b"MM\0+"),
+    ("webp", 8, b"WEBP"),
+    ("avif", 4, b"ftypavif"),
+    ("avif", 4, b"ftypavis"),
+    ("heic", 4, b"ftyphei"),
+    ("heic", 4, b"ftypmif1"),
+    ("jpeg 2000", 4, b"jP  \r\n\x87\n"),
+    ("jpeg 2000", 0, b"\xff\x4f\xff\x51"),
+    ("jpeg xl", 0, b"\xff\x0a"),
+    ("jpeg xl", 4, b"JXL \r\n\x87\n"),
+    ("openexr", 0, b"\x76\x2f\x31\x01"),
+    ("radiance hdr", 0, b"#?"),
+    ("sun raster", 0, b"\x59\xa6\x6a\x95"),
+    *(("netpbm", 0, b"P" + digit) for digit in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"F", b"f")),
+)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a lake will hold its images.
+
+    Attributes:
+        format: ``'jpeg'`` or ``'png'``.
+        convert: Whether images of other encodings are converted; else they are refused.
+        because: If JPEGs must be converted, the first few files that are the reason.
+        because_of: How many those are in all.
+    """
+
+    format: str
+    convert: bool = True
+    because: tuple[str, ...] = ()
+    because_of: int = 0
+
+
+def detect_format(head: bytes) -> str | None:
+    """``'jpeg'``, ``'png'``, ``'bmp'`` ... by the first twelve bytes; ``None`` for what is not known."""
+    return next((name for name, at, mark in _SIGNATURES if head.startswith(mark, at)), None)
+
+
+def read_file(path: Path, size: int = -1) -> bytes:
+    """Read a regular file, or its first bytes. A pipe or a device is not waited for.
+
+    Raises:
+        ImageError: It is missing, no file, empty or unreadable. ``what`` is the reason alone, the same for
+            all files, and ``where`` the file with details.
+    """
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, device or socket"
+            raise ImageError("image file cannot be read", where=f"{path} (it is {kind})")
+        with path.open("rb") as file:
+            data = file.read(size)
+    except FileNotFoundError:
+        raise ImageError("image file is missing", where=str(path)) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError("image file cannot be read", where=f"{path} ({reason})") from None
+    if not data:
+        raise ImageError("image file is empty", where=str(path))
+    return data
+
+
+def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
+    """JPEG if all images are JPEG, else PNG, into which all others can be converted without loss.
+
+    A file that OpenCV cannot decode has no say. Without conversion, the more frequent of the two.
+
+    Args:
+        paths: The files. Those that are missing do not count: they are refused by name later.
+        convert: ``'auto'``, or ``'never'``.
+
+    Raises:
+        ConfigError: ``convert`` is neither.
+    """
+    if convert not in CONVERT_MODES:
+        raise ConfigError(f"'convert' is {convert!r}", where="convert", advice="Choose auto or never")
+    counts: Counter[str] = Counter()
+    others: list[Path] = []
+    sound = False  # whether one of the others can be decoded
+    for path in paths:
+        try:
+            kind = detect_format(read_file(path, HEAD_BYTES)) or ""
+        except ImageError:
+            continue
+        counts[kind] += 1
+        if kind == "jpeg":
+            continue
+        if len(others) < _NAMED:
+            others.append(path)
+        if convert == "auto" and not sound:
+            sound = _decodes(path)
+            if not sound:
+                others.remove(path)
+    if convert == "never":
+        return Encoding("png" if counts["png"] > counts["jpeg"] else "jpeg", convert=False)
+    if not sound:
+        return Encoding("jpeg")
+    if not counts["jpeg"]:
+        return Encoding("png")
+    return Encoding("png", True, tuple(map(str, others)), counts.total() - counts["jpeg"])
+
+
+def _decodes(path: Path) -> bool:
+    try:
+        check_image(read_file(path))
+    except ImageError:
+        return False
+    return True

@@ -1,0 +1,72 @@
+"""What an import says, in sentences, about turned and converted images as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplake_mmdet.lake.cache_settings import human_bytes
+from deeplake_mmdet.transfer.encodings import Encoding
+from deeplake_mmdet.transfer.frames import UNDECIDED, Frame
+from deeplake_mmdet.transfer.images import ReadImage
+
+__all__ = ["ImageNotes"]
+
+
+@dataclass
+class ImageNotes:
+    """Counts over the images that were taken.
+
+    Attributes:
+        encoding: How the lake holds images.
+        exif: What the user said of EXIF orientations.
+    """
+
+    encoding: Encoding
+    exif: str
+    _told: int = 0
+    _turned: int = 0
+    _left: int = 0
+    _undecided: int = 0
+    _jpegs: int = 0
+    _jpeg_bytes: int = 0
+    _png_bytes: int = 0
+
+    def add(self, image: ReadImage, frame: Frame, stored_bytes: int) -> None:
+        """Count an image, which is read by ``frame`` and takes ``stored_bytes`` in the lake."""
+        if image.orientation != 1:
+            self._turned += frame.turned
+            self._left += not frame.turned
+            self._told += frame.turned and not frame.changes
+            self._undecided += any(reason == UNDECIDED for reason, _ in frame.changes)
+        if image.kind == "jpeg" != self.encoding.format:
+            self._jpegs += 1
+            self._jpeg_bytes += len(image.data)
+            self._png_bytes += stored_bytes
+
+    def sentences(self) -> list[str]:
+        """The notes; none if there is nothing to say."""
+        notes = []
+        if self._jpegs:
+            shown = ", ".join(Path(file).name for file in self.encoding.because)
+            more = self.encoding.because_of - len(self.encoding.because)
+            notes.append(
+                f"A lake holds images of one encoding, and {self.encoding.because_of} files are not JPEG "
+                f"({shown}{f' and {more} more' * (more > 0)}), so that {self._jpegs} JPEG images of "
+                f"{human_bytes(self._jpeg_bytes)} were converted to PNG, {human_bytes(self._png_bytes)}. "
+                "With --convert never the fewer ones are refused instead"
+            )
+        if self.exif != "auto" and self._turned + self._left:
+            what = f"turned by it ({self._turned})" if self._turned else f"left as stored ({self._left})"
+            notes.append(f"Images with an EXIF orientation are {what}, as --exif {self.exif} says")
+        elif self._told:
+            notes.append(
+                f"{self._told} images are turned by their EXIF orientation, as their stated sizes say"
+            )
+        if self._undecided:
+            notes.append(
+                f"{self._undecided} images have an EXIF orientation, and nothing tells whether their boxes "
+                "belong to the turned image; they are turned, as MMDetection does. If a tool that ignores "
+                "EXIF made the annotations, import again with --exif stored"
+            )
+        return notes

@@ -1,0 +1,160 @@
+"""What counts as a whole image: all that OpenCV decodes and that lacks no pixels."""
+
+import io
+import resource
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.transfer.decoder import check_image, decode
+
+WIDTH, HEIGHT = 80, 56
+
+
+def picture(mode="RGB"):
+    coarse = np.random.default_rng(3).integers(0, 255, (7, 10, 4), np.uint8)
+    return Image.fromarray(np.kron(coarse, np.ones((8, 8, 1), np.uint8)), "RGBA").convert(mode)
+
+
+def encoded(encoding, mode="RGB", **options):
+    out = io.BytesIO()
+    picture(mode).save(out, encoding, **options)
+    return out.getvalue()
+
+
+def png_of(*chunks, start=None):
+    """A PNG file of (type, content) or (type, content, checksum) chunks."""
+    plain = start or encoded("png")
+    out = plain[:8]
+    for kind, content, *crc in chunks:
+        check = crc[0] if crc else zlib.crc32(kind + content)
+        out += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+    return out
+
+
+def parts(data):
+    at, found = 8, {}
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        found[kind] = found.get(kind, b"") + data[at + 8 : at + 8 + size]
+        at += 12 + size
+    return found
+
+
+def app1(data, payload):
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + data[2:]
+
+
+def mpo():
+    out = io.BytesIO()
+    picture().save(out, "MPO", save_all=True, append_images=[picture()])
+    return out.getvalue()
+
+
+def png_with_long_text():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("c", "x" * 3_000_000, zip=True)
+    return encoded("png", pnginfo=info)
+
+
+JPEG = encoded("jpeg")
+PNG = parts(encoded("png"))
+IHDR, IDAT, IEND = (b"IHDR", PNG[b"IHDR"]), (b"IDAT", PNG[b"IDAT"]), (b"IEND", b"")
+
+SOUND = {
+    "jpeg": JPEG,
+    "progressive": encoded("jpeg", progressive=True),
+    "grey": encoded("jpeg", "L"),
+    "cmyk": encoded("jpeg", "CMYK"),
+    "bytes after the image": JPEG + b"\0" * 500 + b"junk",
+    "bytes before the end": JPEG[:-2] + b"\0" * 9 + JPEG[-2:],
+    "unknown revision": JPEG.replace(b"JFIF\0\1\1", b"JFIF\0\7\1"),
+    "empty exif": app1(JPEG, b"Exif\0\0"),
+    "exif that points nowhere": app1(JPEG, b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    "mpo": mpo(),
+    "png": encoded("png"),
+    "palette": encoded("png", "P"),
+    "png with a tail": encoded("png") + b"junk" * 9,
+    "long text": png_with_long_text(),
+    "text checksum": png_of(IHDR, (b"tEXt", b"a\0b", 7), IDAT, IEND),
+    "end checksum": png_of(IHDR, IDAT, (*IEND, 7)),
+    **{name: encoded(name) for name in ("bmp", "tiff", "webp", "gif", "ppm")},
+}
+BROKEN = {
+    "half": (JPEG[:-300], "the file ends before the image does"),
+    "without end": (JPEG[:-2], "the file ends before the image does"),
+    "progressive half": (encoded("jpeg", progressive=True)[:-200], "cannot be decoded"),
+    "cmyk half": (encoded("jpeg", "CMYK")[:-300], "cannot be decoded"),
+    "headers only": (JPEG[:200], "the file ends before the image does"),
+    "hole": (JPEG[:-300] + b"\xff\xd9", "damaged"),
+    "no pixels": (JPEG[: JPEG.index(b"\xff\xda") + 14] + b"\xff\xd9", "damaged"),
+    "png half": (encoded("png")[:-60], "cannot be decoded"),
+    "png without end": (png_of(IHDR, IDAT), "the file ends before the image does"),
+    "png pixels checksum": (png_of(IHDR, (*IDAT, 7), IEND), "cannot be decoded"),
+    "png few rows": (
+        png_of(IHDR, (b"IDAT", zlib.compress(zlib.decompress(IDAT[1])[:500])), IEND),
+        "cannot be decoded",
+    ),
+    "text": (b"this is no image", "cannot be decoded"),
+    **{f"{name} half": (encoded(name)[:-90], "cannot be decoded") for name in ("bmp", "tiff", "webp")},
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_images(name):
+    assert check_image(SOUND[name]) == (WIDTH, HEIGHT)
+    assert cv2.imdecode(np.frombuffer(SOUND[name], np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_images(name):
+    data, reason = BROKEN[name]
+    with pytest.raises(ImageError, match=reason):
+        check_image(data)
+
+
+@pytest.mark.parametrize("sides", [(65500, 65500), (65500, 20000)])
+@pytest.mark.parametrize("encoding", ["jpeg", "png"])
+def test_headers_that_claim_more_than_opencv_reads_cost_no_memory(encoding, sides):
+    if encoding == "jpeg":
+        at = JPEG.index(b"\xff\xc0") + 5
+        data = JPEG[:at] + struct.pack(">HH", *sides[::-1]) + JPEG[at + 4 :]
+    else:
+        data = png_of((b"IHDR", struct.pack(">II", *sides) + IHDR[1][8:]), IDAT, IEND)
+    with pytest.raises(ImageError, match="more pixels than OpenCV reads") as caught:
+        check_image(data)
+    assert caught.value.where == f"{sides[0]} x {sides[1]} by its header"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_short_file_that_claims_much_is_not_given_memory(progressive):
+    data = encoded("jpeg", progressive=progressive)
+    at = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError, match="too short for 32768 x 32767 pixels"):
+        check_image(data[:at] + struct.pack(">HH", 32767, 32768) + data[at + 4 :])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500 * 1024  # kilobytes
+
+
+def test_images_beyond_other_readers_limits():
+    wide = cv2.imencode(".png", np.zeros((13500, 13500), np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(wide.tobytes()))
+    assert check_image(wide.tobytes()) == (13500, 13500)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientations_are_left_to_the_caller(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for encoding in ("jpeg", "png"):
+        data = encoded(encoding, exif=exif.tobytes())
+        assert check_image(data) == (WIDTH, HEIGHT)
+        assert decode(data, ignore_orientation=True).shape == (HEIGHT, WIDTH, 3)
+        assert (decode(data) == cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)).all()
