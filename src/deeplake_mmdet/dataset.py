@@ -130,7 +130,6 @@ class DeepLakeDataset(BaseDetDataset):
             print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
         self._begun: dict[int, list[HeadStart]] = {}
         self._walked: Any = None
-        self._damaged = 0
         self._mask_loaders: list[LoadAnnotations] = []
         # The annotation table already is what serialisation is for: flat arrays shared by all workers.
         kwargs["serialize_data"] = False
@@ -278,10 +277,11 @@ class DeepLakeDataset(BaseDetDataset):
             raise
         except Exception:  # whatever a transform makes of an image that is not there
             info = self._info_with_masks(idx)
-            fresh = self._undamaged_image(info["img_path"])
+            uri = info["img_path"]
+            fresh = image_anew(self.view, parse_uri(uri)[2], delivered_image(uri))
             if fresh is None:  # it is not the image that is wrong
                 raise
-        with delivered({info["img_path"]: fresh}):
+        with delivered({uri: fresh}):
             return self._run(steps, info)
 
     @property
@@ -383,16 +383,6 @@ class DeepLakeDataset(BaseDetDataset):
                 "current",
                 logging.WARNING,
             )
-
-    def _undamaged_image(self, uri: str) -> bytes | None:
-        """The image of a failed sample, fetched anew; None if it was not the image that failed."""
-        row = parse_uri(uri)[2]
-        fresh = image_anew(self.view, row, delivered_image(uri))
-        self._damaged += fresh is not None
-        if fresh is not None and self._damaged & (self._damaged - 1) == 0:  # 1, 2, 4, 8, ...
-            what = f"An image came damaged and was fetched anew ({self._damaged} so far)"
-            print_log(f"{what}: lake {self.view.source.url}, row {row}", "current", logging.WARNING)
-        return fresh
 
 
 def _is_usable(mask: Any, poly2mask: bool) -> bool:

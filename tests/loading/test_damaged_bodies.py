@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from deeplake import types
 from drawn_lakes import LOAD, PACK, lake_dataset, loader_of
-from mmengine.logging import MMLogger
 
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.errors import ImageError, StorageError
@@ -157,11 +156,7 @@ def test_a_loader_on_a_bad_network_gives_the_right_samples(bucket, lakes, remote
     loader.dataset.close()
 
 
-def test_a_damaged_image_is_fetched_anew_and_told_once(bucket, lakes, remote, monkeypatch):
-    logged: list[str] = []
-    monkeypatch.setattr(
-        MMLogger.get_current_instance(), "handle", lambda record: logged.append(record.getMessage())
-    )
+def test_a_damaged_image_is_fetched_anew_and_told_once(bucket, lakes, remote, caplog):
     proxy = bucket[1]
     dataset = DeepLakeDataset(**remote("jpeg"), pipeline=[*LOAD, *PACK])
     expected = DeepLakeDataset(str(lakes["jpeg"]), pipeline=[*LOAD, *PACK])
@@ -171,7 +166,7 @@ def test_a_damaged_image_is_fetched_anew_and_told_once(bucket, lakes, remote, mo
     proxy.rules(Rule("flip", match=images_at(lakes["jpeg"]), times=2, every=35))
     assert dataset[1]["inputs"].equal(expected[1]["inputs"])
     assert proxy.counts().faults == 2
-    (told,) = [line for line in logged if "fetched anew" in line]
+    (told,) = [line for line in caplog.messages if "fetched anew" in line]
     assert "row 1" in told
     dataset.close()
 

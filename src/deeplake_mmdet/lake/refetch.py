@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+
 import cv2
 import numpy as np
 
@@ -12,6 +15,9 @@ from deeplake_mmdet.lake.views import LakeView, find_view
 __all__ = ["image_anew"]
 
 _FETCHES = 3
+
+_log = logging.getLogger("deeplake_mmdet")
+_damaged: Counter[str] = Counter()  # images of each pinned lake
 
 
 def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
@@ -47,6 +53,7 @@ def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
         if isinstance(fresh, ImageError):
             raise fresh
         if _decodes(fresh):
+            _tell(view, where)
             return fresh
         if fresh == before:
             raise ImageError(
@@ -60,6 +67,13 @@ def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
         where=where,
         advice="check the network, and proxies on the way",
     ) from None
+
+
+def _tell(view: LakeView, where: str) -> None:
+    _damaged[view.source.key] += 1
+    count = _damaged[view.source.key]
+    if count & (count - 1) == 0:  # 1, 2, 4, 8, ...
+        _log.warning("An image came damaged and was fetched anew (%d so far): %s", count, where)
 
 
 def _decodes(data: bytes) -> bool:
