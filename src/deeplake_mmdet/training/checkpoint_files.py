@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,7 +133,8 @@ def weights_named(content: Any, where: str) -> dict[str, Any]:
             where=where,
             advice=f"save what stands under {inside[0]!r} as 'state_dict'" if inside else _ADVICE,
         )
-    return {"state_dict": weights} if bare else dict(content)
+    # A copy: whoever puts it back into the same dict must not empty it before.
+    return {"state_dict": copy.copy(weights)} if bare else dict(content)
 
 
 def classes_in(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:

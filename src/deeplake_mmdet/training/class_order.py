@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS, DefaultScope
 
 from deeplake_mmdet.config import dataset_leaves, is_lake
@@ -17,10 +17,17 @@ from deeplake_mmdet.errors import AnnotationError, ConfigError
 from deeplake_mmdet.lake import name_difference
 from deeplake_mmdet.training.checkpoint_files import classes_in, read_checkpoint
 
-__all__ = ["settle_classes"]
+__all__ = ["Note", "settle_classes"]
 
 Names = tuple[str, ...]
 _LISTED = 12
+
+
+class Note(NamedTuple):
+    """A line for the log."""
+
+    text: str
+    level: int = logging.WARNING
 
 
 @dataclass(frozen=True)
@@ -99,20 +106,23 @@ class _Leaf:
             self.__dict__.pop(known, None)
 
 
-def settle_classes(cfg: Config, model: Any = None, *, only_test: bool = False) -> None:
-    """Give the datasets of a run one order of classes, in place, and log what that changes.
+def settle_classes(cfg: Config, model: Any = None, *, only_test: bool = False) -> list[Note]:
+    """Give the datasets of a run one order of classes, in place.
 
     Training: the order is that of the checkpoint when resuming, else that which the first training dataset
     with ``metainfo.classes`` states, else the first training lake's. All other lakes of training and
     validation take it where their names are the same. Lakes that state no classes follow a selection.
 
     Testing: the order is that of the checkpoint, else the detector's own; where neither names its classes,
-    the config's or the first test lake's, which is logged.
+    the config's or the first test lake's, which is told.
 
     Args:
         cfg: From `prepare_config`, with the checkpoint in ``load_from``.
         model: A detector that is built, if there is one.
         only_test: Whether only the test loader is used.
+
+    Returns:
+        What that changes, for the run's log.
 
     Raises:
         ConfigError: Names differ; the difference is told.
@@ -123,27 +133,24 @@ def settle_classes(cfg: Config, model: Any = None, *, only_test: bool = False) -
             leaf for leaf in _leaves(cfg, ("test",) if only_test else ("train", "val")) if leaf.takes_part
         ]
         if not any(leaf.is_lake for leaf in used):
-            return
+            return []
+        notes: list[Note] = []
         # In a test, training lakes need not exist any more: only what is written of them counts.
         chosen = _written(cfg) if only_test else _stated(used)
         known = _known_to_model(cfg, model, only_test)
         if known is None and only_test:
             known = chosen or (used[0].names(), used[0].key)
-            print_log(
-                "The checkpoint does not name its classes: its labels are taken for those of "
-                f"{known[1]}: {_listed(known[0])}",
-                "current",
-                30,
-            )
+            text = "The checkpoint does not name its classes: its labels are taken for those of"
+            notes.append(Note(f"{text} {known[1]}: {_listed(known[0])}"))
         if known is None:
             known = chosen
         if known is None:
             if len(used) == 1 or not used[0].trains:
-                return
+                return notes
             known = used[0].names(), used[0].key
         selects = chosen is not None and set(chosen[0]) == set(known[0])
-        for leaf in used:
-            _fit(leaf, _Model(*known, selects), only_test)
+        found = (_fit(leaf, _Model(*known, selects), only_test) for leaf in used)
+        return [*notes, *(note for note in found if note is not None)]
 
 
 def _leaves(cfg: Config, splits: Sequence[str]) -> Iterator[_Leaf]:
@@ -186,14 +193,14 @@ def _known_to_model(cfg: Config, model: Any, only_test: bool) -> tuple[Names, st
     return None if names is None else (names, "the detector")
 
 
-def _fit(leaf: _Leaf, model: _Model, only_test: bool) -> None:
+def _fit(leaf: _Leaf, model: _Model, only_test: bool) -> Note | None:
     found, names = leaf.names(), model.names
     if found == names:
-        return
+        return None
     same = set(found) == set(names) and len(found) == len(names)
     follows = leaf.stated is None and model.chosen and set(names) < set(found)
     if leaf.stated is not None and leaf.is_lake and not set(leaf.stated) <= set(leaf.own or leaf.stated):
-        return  # the dataset itself tells, when it is built, which of its classes the lake does not have
+        return None  # the dataset itself tells, when it is built, which of its classes the lake does not have
     if not same and not follows:
         raise _other_classes(leaf, model, found, only_test)
     if not leaf.is_lake or leaf.own is None:
@@ -206,15 +213,12 @@ def _fit(leaf: _Leaf, model: _Model, only_test: bool) -> None:
         )
     told = ", whatever its metainfo states" if leaf.stated is not None else ""
     leaf.take(names)
+    listed = _listed(names)
     if follows:
-        print_log(f"{leaf.key} takes the selection of classes of {model.of}: {_listed(names)}", "current")
-    else:
-        print_log(
-            f"{leaf.key} has the classes of {model.of} in another order and takes its order{told}: "
-            f"{_listed(names)}",
-            "current",
-            30,
-        )
+        return Note(f"{leaf.key} takes the selection of classes of {model.of}: {listed}", logging.INFO)
+    return Note(
+        f"{leaf.key} has the classes of {model.of} in another order and takes its order{told}: {listed}"
+    )
 
 
 def _other_classes(leaf: _Leaf, model: _Model, found: Names, only_test: bool) -> ConfigError:

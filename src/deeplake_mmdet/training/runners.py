@@ -69,12 +69,14 @@ def make_runner(
     join(str(cfg.launcher), (cfg.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout"))
     cfg = copy.deepcopy(cfg)
     check_load_from(cfg)
-    settle_classes(cfg, model, only_test=only_test)
+    notes = settle_classes(cfg, model, only_test=only_test)
     left_out = (*_TESTING, "val_evaluator", "auto_scale_lr") if only_test else ()
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
     kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    for note in notes:
+        runner.logger.log(note.level, note.text)
     runner.register_hook(CheckpointCheckHook(allow_partial=bool(cfg.get("allow_partial", False))))
     runner.register_hook(ClassCheckHook())
     if not only_test:
