@@ -297,6 +297,14 @@ def test_a_config_of_2x_is_put_in_order_too(lakes, tmp_path):
         runner_of(Config(old_config(lakes["same"], lakes["some"])), tmp_path)
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_class_that_a_lake_does_not_have_is_told_as_that(ready, lakes, tmp_path, split):
+    wrong = lake(lakes["same"], metainfo={"classes": ("unicorn", *CLASS_NAMES[1:])})
+    mine = reading(ready[0], **{"train": lakes["same"], "val": lakes["same"], split: wrong})
+    with pytest.raises(ConfigError, match="the lake has no class 'unicorn'"):
+        deeplake_mmdet.train(mine, work_dir=tmp_path)
+
+
 def test_prompts_of_open_vocabularies_are_left_alone(ready, lakes, tmp_path):
     cfg = reading(ready[0], train=lakes["same"], val=lake(lakes["some"], return_classes=True))
     assert classes_of(runner_of(cfg, tmp_path), "val") == [SOME]

@@ -91,6 +91,13 @@ class _Leaf:
         unclear = self._meta.get("classes") is not None and self.stated is None
         return not prompted and not unclear and (self.is_lake or self.stated is not None)
 
+    @property
+    def asks_in_vain(self) -> bool:
+        """Whether classes are stated that the lake does not have."""
+        return (
+            self.is_lake and self.stated is not None and not set(self.stated) <= set(self.own or self.stated)
+        )
+
     def names(self) -> Names:
         """The classes in the order in which the dataset would have them."""
         return self.stated if self.stated is not None else own_classes(self._dataset)
@@ -149,7 +156,12 @@ def settle_classes(cfg: Config, model: Any = None, *, only_test: bool = False) -
                 return notes
             known = used[0].names(), used[0].key
         selects = chosen is not None and set(chosen[0]) == set(known[0])
-        found = (_fit(leaf, _Model(*known, selects), only_test) for leaf in used)
+        try:
+            found = [_fit(leaf, _Model(*known, selects), only_test) for leaf in used]
+        except ConfigError:
+            if any(leaf.asks_in_vain for leaf in used):
+                return notes  # the datasets tell, when they are built, which class a lake does not have
+            raise
         return [*notes, *(note for note in found if note is not None)]
 
 
@@ -199,8 +211,6 @@ def _fit(leaf: _Leaf, model: _Model, only_test: bool) -> Note | None:
         return None
     same = set(found) == set(names) and len(found) == len(names)
     follows = leaf.stated is None and model.chosen and set(names) < set(found)
-    if leaf.stated is not None and leaf.is_lake and not set(leaf.stated) <= set(leaf.own or leaf.stated):
-        return None  # the dataset itself tells, when it is built, which of its classes the lake does not have
     if not same and not follows:
         raise _other_classes(leaf, model, found, only_test)
     if not leaf.is_lake or leaf.own is None:
