@@ -51,7 +51,8 @@ def name_difference(expected: Sequence[str], found: Sequence[str]) -> str:
     extra = [name for name in found if name not in expected]
     parts = [f"missing {_listed(list(map(repr, missing)))}"] if missing else []
     if extra:
-        parts.append(f"not among them {_listed([repr(name) + _near(name, missing) for name in extra])}")
+        near = missing or expected
+        parts.append(f"not among them {_listed([repr(name) + _near(name, near) for name in extra])}")
     return "; ".join(parts)
 
 
