@@ -69,8 +69,8 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     """Write all predictions as one Parquet table, a row per prediction.
 
     Columns: ``lake`` (address), ``row``, ``image_id``, ``category_id``, ``category_name``, ``x``, ``y``,
-    ``width``, ``height`` (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths). Ids that are not all
-    64-bit integers are written as texts.
+    ``width``, ``height`` (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths).
+    Ids that are not all 64-bit integers are written as texts.
 
     Raises:
         InstallError: pyarrow is not installed.

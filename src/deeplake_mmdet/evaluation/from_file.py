@@ -81,8 +81,9 @@ def evaluate_predictions(
 
     Raises:
         SourceNotFoundError: There is no such file or lake.
-        AnnotationError: The file is no list of COCO results, or an entry is impossible: an image or category
-            id that the lake does not know, a box that is no box, a score not between 0 and 1.
+        AnnotationError: The file is no list of COCO results, or an entry is impossible: an image id,
+            category id or name that the lake does not know, a box that is no box, a score not between 0 and
+            1.
         DeepLakeMMDetError: See `CocoMetric`.
     """
     names = [metric] if isinstance(metric, str) else list(metric)

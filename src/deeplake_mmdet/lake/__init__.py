@@ -16,8 +16,8 @@ from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.labels import source_category_ids
 from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
-from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.own_classes import name_difference, own_classes
+from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents

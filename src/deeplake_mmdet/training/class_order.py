@@ -12,9 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from deeplake_mmdet.config import dataset_leaves, is_lake
-from deeplake_mmdet.dataset import own_classes
-from deeplake_mmdet.errors import AnnotationError, ConfigError
-from deeplake_mmdet.lake import name_difference
+from deeplake_mmdet.errors import AnnotationError, ConfigError, DeepLakeMMDetError
+from deeplake_mmdet.lake import class_list, name_difference, own_classes
 from deeplake_mmdet.training.checkpoint_files import classes_in, read_checkpoint
 
 __all__ = ["Note", "settle_classes"]
@@ -80,7 +79,7 @@ class _Leaf:
     def own(self) -> Names | None:
         """The lake's names in its own order; None if it has none."""
         try:
-            return own_classes(self._dataset)
+            return self._read()
         except AnnotationError:
             return None
 
@@ -100,7 +99,11 @@ class _Leaf:
 
     def names(self) -> Names:
         """The classes in the order in which the dataset would have them."""
-        return self.stated if self.stated is not None else own_classes(self._dataset)
+        return self.stated if self.stated is not None else self._read()
+
+    def _read(self) -> Names:
+        dataset = self._dataset  # not loaded: what it would open is all that it knows
+        return own_classes(dataset._source, credentials=dataset._credentials, tensors=dataset._tensors)
 
     def take(self, names: Names) -> None:
         """Have the dataset use these classes in this order; colours stay with their class."""
@@ -187,8 +190,11 @@ def _written(cfg: Config) -> tuple[Names, str] | None:
 
 
 def _texts(classes: Any) -> Names | None:
-    whole = isinstance(classes, (list, tuple)) and all(isinstance(name, str) for name in classes)
-    return tuple(classes) if whole and classes else None
+    """Stated classes in the order of their labels; None if there are none, or such as datasets refuse."""
+    try:
+        return (class_list(classes, "metainfo") or None) if classes is not None else None
+    except DeepLakeMMDetError:
+        return None
 
 
 def _known_to_model(cfg: Config, model: Any, only_test: bool) -> tuple[Names, str] | None:
