@@ -67,7 +67,7 @@ class SourceNotFoundError(DeepLakeMMDetError, FileNotFoundError):
 
 
 class SourceFormatError(DeepLakeMMDetError, ValueError):
-    """There is something at the path, but not a lake that can be read this way."""
+    """There is something at the path, but no lake, or no checkpoint, that can be read this way."""
 
 
 class ColumnError(DeepLakeMMDetError, KeyError):

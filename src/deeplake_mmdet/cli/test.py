@@ -28,6 +28,11 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="test each image in the versions of the config's tta_pipeline, else as it is and flipped",
     )
+    parser.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="test a checkpoint that fits the model in part only; the rest keeps its initial weights",
+    )
     parser.set_defaults(run=run)
 
 
@@ -50,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
         out=args.out,
         show_dir=args.show_dir,
         tta=args.tta,
+        allow_partial=args.allow_partial,
     )
     if not is_main_process():
         return

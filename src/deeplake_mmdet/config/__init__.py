@@ -6,6 +6,7 @@ from deeplake_mmdet.config.adopt import adopt_config
 from deeplake_mmdet.config.conversion import Conversion, convert
 from deeplake_mmdet.config.evaluators import use_lake_metrics
 from deeplake_mmdet.config.fast_loader import fast_loader
+from deeplake_mmdet.config.kinds import dataset_leaves, is_lake
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.load import load_config
 from deeplake_mmdet.config.loaders import use_fast_loaders
@@ -20,8 +21,10 @@ __all__ = [
     "adopt_config",
     "convert",
     "convert_config",
+    "dataset_leaves",
     "extract_secrets",
     "fast_loader",
+    "is_lake",
     "load_config",
     "log_notes",
     "mkdir_or_exist",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from mmengine.registry import DATASETS, Registry
 
-__all__ = ["is_lake"]
+__all__ = ["dataset_leaves", "is_lake"]
 
 _LAKE = "DeepLakeDataset"
 
@@ -28,6 +28,25 @@ def is_lake(node: Any) -> bool:
             return True
         return any(map(_is_derived, _named(kind)))
     return _is_derived(kind)
+
+
+def dataset_leaves(node: Any, key: str) -> Iterator[tuple[str, MutableMapping[str, Any]]]:
+    """The datasets inside a dataset's config that read something, wrappers left out, with their keys.
+
+    Args:
+        node: A dataset's config, with any wrappers around it.
+        key: Its own key, e.g. ``train_dataloader.dataset``.
+    """
+    if isinstance(node, (list, tuple)):
+        for number, part in enumerate(node):
+            yield from dataset_leaves(part, f"{key}[{number}]")
+    elif isinstance(node, MutableMapping):
+        inner = [name for name in ("dataset", "datasets") if node.get(name)]
+        for name in inner:
+            own = str(node.get("type")).rpartition(".")[2] == "Feed"  # put in by us: users know no such key
+            yield from dataset_leaves(node[name], key if own else f"{key}.{name}")
+        if not inner:
+            yield key, node
 
 
 def _is_derived(kind: Any) -> bool:

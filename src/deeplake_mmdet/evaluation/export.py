@@ -12,26 +12,32 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.evaluation.samples import Found
-from deeplake_mmdet.evaluation.truth import Scope
+from deeplake_mmdet.evaluation.truth import Scope, category_ids
 from deeplake_mmdet.formats import Id
 
 __all__ = ["check_target", "results_of", "write_coco_results", "write_parquet", "write_predictions"]
 
 
-def results_of(scope: Scope, key: str, *, with_masks: bool = False) -> Iterator[dict[str, Any]]:
+def results_of(
+    scope: Scope, key: str, *, with_masks: bool = False, with_names: bool = False
+) -> Iterator[dict[str, Any]]:
     """COCO result entries of one lake: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in
-    pixels), ``score`` and, with masks, ``segmentation``."""
+    pixels), ``score`` and, with masks, ``segmentation``, with names, ``category_name``. Ids are that lake's
+    own."""
     view = scope.views[key]
-    categories = scope.category_ids
+    categories = category_ids(view)
     for found in scope.found:
         if found.key != key:
             continue
         boxes = found.boxes_xywh().tolist()
         scores = found.mask_scores if with_masks and found.mask_scores is not None else found.scores
         image, labels = view.table.image_id(found.row), [categories[label] for label in found.labels.tolist()]
+        names = [scope.classes[label] for label in found.labels.tolist()] if with_names else []
         size = [int(view.table.heights[found.row]), int(view.table.widths[found.row])]
         for number, (label, box, score) in enumerate(zip(labels, boxes, scores.tolist(), strict=True)):
             entry = {"image_id": image, "category_id": label, "bbox": box, "score": score}
+            if with_names:
+                entry["category_name"] = names[number]
             if with_masks:
                 counts = (found.masks or ())[number].decode()
                 entry["segmentation"] = {"size": size, "counts": counts}
@@ -62,9 +68,9 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
 def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -> Path:
     """Write all predictions as one Parquet table, a row per prediction.
 
-    Columns: ``lake`` (address), ``row``, ``image_id``, ``category_id``, ``x``, ``y``, ``width``, ``height``
-    (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths). Ids that are not all
-    64-bit integers are written as texts.
+    Columns: ``lake`` (address), ``row``, ``image_id``, ``category_id``, ``category_name``, ``x``, ``y``,
+    ``width``, ``height`` (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths).
+    Ids that are not all 64-bit integers are written as texts.
 
     Raises:
         InstallError: pyarrow is not installed.
@@ -84,13 +90,17 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     keys = list(scope.views)
     lakes = np.array([keys.index(found.key) for found in scope.found], np.int64)
     ids = _ids([scope.views[found.key].table.image_id(found.row) for found in scope.found])
+    categories = _ids([number for view in scope.views.values() for number in category_ids(view)])
     columns: dict[str, Any] = {
         "lake": pyarrow.DictionaryArray.from_arrays(
             pyarrow.array(lakes[numbers]), [view.source.url for view in scope.views.values()]
         ),
         "row": rows[numbers],
         "image_id": ids[numbers],
-        "category_id": _ids(scope.category_ids)[objects.labels],
+        "category_id": categories[lakes[numbers] * len(scope.classes) + objects.labels],
+        "category_name": pyarrow.DictionaryArray.from_arrays(
+            pyarrow.array(objects.labels), list(scope.classes)
+        ),
         **dict(zip(("x", "y", "width", "height"), objects.xywh.T, strict=True)),
         "score": objects.confidence(),
     }
@@ -105,6 +115,9 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
 def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
     """Write predictions to one ``.json`` (COCO results) or ``.parquet`` file, with masks if there are any.
 
+    Each names its class beside the category id, so that `evaluate_predictions` can score them against a lake
+    that numbers its categories in another way.
+
     Raises:
         ConfigError: The file has another ending, or JSON is asked for several lakes with one file.
         InstallError: See `write_parquet`.
@@ -118,7 +131,7 @@ def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
         name = target if len(scope.views) == 1 else target.with_name(f"{target.stem}.lake{number}.json")
         name.parent.mkdir(parents=True, exist_ok=True)
         with name.open("w") as stream:
-            _write_list(stream, results_of(scope, key, with_masks=with_masks))
+            _write_list(stream, results_of(scope, key, with_masks=with_masks, with_names=True))
         files.append(name)
     return files
 

@@ -18,10 +18,10 @@ from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
 from deeplake_mmdet.evaluation.rle import compress
 from deeplake_mmdet.evaluation.samples import Found, check_found, check_has_masks
-from deeplake_mmdet.evaluation.truth import category_ids, image_ids, stored_category_ids
+from deeplake_mmdet.evaluation.truth import image_ids, stored_category_ids
 from deeplake_mmdet.evaluation.voc_metric import VOCMetric
 from deeplake_mmdet.formats import Id, IdIndex, read_id, stated
-from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view
+from deeplake_mmdet.lake import CredentialRef, LakeView, Source, name_difference, open_view
 
 __all__ = ["Evaluated", "evaluate_predictions"]
 
@@ -64,7 +64,8 @@ def evaluate_predictions(
             entries themselves (``image_id``, ``category_id``, ``score``, ``bbox`` as left, top, width, height
             in pixels of the stored image, ``segmentation``). Ids are those of the lake's source, numbers or
             texts; where there are none, an image's id is its row and a category's its label + 1. Where no id
-            is equal, the one that states the same number is meant (``"3"`` for 3).
+            is equal, the one that states the same number is meant (``"3"`` for 3). Where an entry has a
+            ``category_name``, as those of ``test --out`` do, that name counts, whatever its id.
         lake: Path or URL.
         metric: As for `CocoMetric`; ``'mAP'`` or ``'recall'`` for `VOCMetric`.
         credentials: As for `DeepLakeDataset`; likewise the following.
@@ -80,8 +81,9 @@ def evaluate_predictions(
 
     Raises:
         SourceNotFoundError: There is no such file or lake.
-        AnnotationError: The file is no list of COCO results, or an entry is impossible: an image or category
-            id that the lake does not know, a box that is no box, a score not between 0 and 1.
+        AnnotationError: The file is no list of COCO results, or an entry is impossible: an image id,
+            category id or name that the lake does not know, a box that is no box, a score not between 0 and
+            1.
         DeepLakeMMDetError: See `CocoMetric`.
     """
     names = [metric] if isinstance(metric, str) else list(metric)
@@ -125,7 +127,7 @@ def found_in(entries: Entries, view: LakeView, where: str, *, masks: bool = Fals
         check_has_masks(view)
     places: NDArray[np.int64] = np.arange(len(entries))
     rows = _rows(_column(entries, "image_id", where), view, where)
-    labels = _labels(_column(entries, "category_id", where), view, where)
+    labels = _labels(entries, view, where)
     keep = labels >= 0
     if left_out := int((~keep).sum()):
         print_log(f"{where}: {left_out} predictions of classes that are not selected are left out", "current")
@@ -180,23 +182,27 @@ def _read_parquet(file: Path) -> Entries:
     if missing := [name for name in needed if name not in table.column_names]:
         raise AnnotationError(f"The file has no column {', '.join(missing)}", where=str(file))
     lists = [table[name].to_pylist() for name in needed]
-    counts = table["counts"].to_pylist() if "counts" in table.column_names else [None] * table.num_rows
+    counts, names = (
+        table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+        for name in ("counts", "category_name")
+    )
     return [
-        {"image_id": image, "category_id": category, "bbox": box, "score": score}
+        {"image_id": image, "category_id": category, "bbox": box, "score": score, "category_name": name}
         | ({} if mask is None else {"segmentation": {"counts": mask}})
-        for image, category, *box, score, mask in zip(*lists, counts, strict=True)
+        for image, category, *box, score, mask, name in zip(*lists, counts, names, strict=True)
     ]
 
 
 def _column(entries: Entries, name: str, where: str) -> list[Id]:
-    found = []
-    for place, entry in enumerate(entries):
-        given = entry.get(name)
-        value = read_id(given.item() if isinstance(given, np.generic) else given)
-        if value is None:
-            raise _refuse(f"{name} must be a whole number or a text, got {given!r:.80}", place, where)
-        found.append(value)
-    return found
+    return [_id(entry, name, place, where) for place, entry in enumerate(entries)]
+
+
+def _id(entry: Mapping[str, Any], name: str, place: int, where: str) -> Id:
+    given = entry.get(name)
+    value = read_id(given.item() if isinstance(given, np.generic) else given)
+    if value is None:
+        raise _refuse(f"{name} must be a whole number or a text, got {given!r:.80}", place, where)
+    return value
 
 
 def _rows(ids: list[Id], view: LakeView, where: str) -> NDArray[np.int64]:
@@ -238,18 +244,44 @@ def _by_number(ids: list[Id], known: NDArray[np.int64], order: NDArray[np.intp])
     return np.where(np.array(fits, bool) & (known[rows] == wanted), rows, -1)
 
 
-def _labels(ids: list[Id], view: LakeView, where: str) -> NDArray[np.int64]:
+def _labels(entries: Entries, view: LakeView, where: str) -> NDArray[np.int64]:
+    """The label of each entry, by its category's name, else by its id; -1 for classes not selected."""
     stored = stored_category_ids(view)
     index = IdIndex(stored)
-    of_id = dict.fromkeys(stored, -1) | {name: place for place, name in enumerate(category_ids(view))}
-    labels = np.zeros(len(ids), np.int64)
-    for place, given in enumerate(ids):
+    of_name = dict.fromkeys(view.lake_classes, -1) | {name: place for place, name in enumerate(view.classes)}
+    of_id = dict(zip(stored, (of_name[name] for name in view.lake_classes), strict=True))
+    labels, others = np.zeros(len(entries), np.int64), 0
+    for place, entry in enumerate(entries):
+        name = entry.get("category_name")
+        if name is not None:
+            if not isinstance(name, str) or name not in of_name:
+                raise _refuse(f"The lake has no class {name!r:.80}", place, where, _unlike(entries, view))
+            labels[place] = of_name[name]
+            given = entry.get("category_id")
+            others += isinstance(given, (int, str)) and of_id.get(given, labels[place]) != labels[place]
+            continue
+        given = _id(entry, "category_id", place, where)
         found = index.find(given)
         if found is None:
-            listed = ", ".join(f"{i} ({name})" for i, name in zip(stored, view.lake_classes, strict=True))
+            listed = ", ".join(f"{i} ({known})" for i, known in zip(stored, view.lake_classes, strict=True))
             raise _refuse(f"The lake has no category with the id {given!r}", place, where, f"it has {listed}")
         labels[place] = of_id[found[0]]
+    if others:
+        print_log(
+            f"{where}: {others} predictions have the id of another category of the lake than the one they "
+            "name; the name counts",
+            "current",
+            30,
+        )
     return labels
+
+
+def _unlike(entries: Entries, view: LakeView) -> str:
+    used = dict.fromkeys(str(name) for entry in entries if (name := entry.get("category_name")) is not None)
+    extra = [name for name in used if name not in view.lake_classes]
+    differs = name_difference(view.lake_classes, [*view.lake_classes, *extra])
+    known = ", ".join(view.lake_classes[:20])
+    return f"score against the lake that was predicted on; this one's classes are {known}; {differs}"
 
 
 def _number(entry: Mapping[str, Any], place: int, where: str) -> float:

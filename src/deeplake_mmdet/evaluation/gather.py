@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, collect_results, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MessageHub
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import LakeView
 
 __all__ = ["LakeMetric"]
@@ -45,8 +48,12 @@ class LakeMetric(BaseMetric):
 
         Returns:
             Scores by prefixed name, the same in all processes.
+
+        Raises:
+            ConfigError: The model is trained on the same classes in another order.
         """
         del size
+        self._check_classes()
         found = self.results
         if get_world_size() > 1:
             options = {"tmpdir": self.collect_dir} if self.collect_device == "cpu" else {}
@@ -61,3 +68,20 @@ class LakeMetric(BaseMetric):
         self.results.clear()
         result: dict[str, float] = scores[0]
         return result
+
+    def _check_classes(self) -> None:
+        """Compare with the data that a stock runner is training on, of which MMEngine tells in this place.
+
+        Our own commands put classes in order before; MMDetection's tools take them as they come.
+        """
+        trained = MessageHub.get_current_instance().get_info("dataset_meta") or {}
+        scored = self.dataset_meta or {}
+        if not isinstance(trained, Mapping) or not isinstance(scored, Mapping):
+            return  # of several datasets with classes of their own
+        names, others = list(trained.get("classes") or ()), list(scored.get("classes") or ())
+        if names != others and sorted(map(str, names)) == sorted(map(str, others)):
+            raise ConfigError(
+                "The model is trained on the same classes in another order than the data that is scored",
+                where=f"training: {', '.join(names)}; evaluation: {', '.join(others)}",
+                advice=f"give the evaluated dataset metainfo=dict(classes={tuple(names)})",
+            )

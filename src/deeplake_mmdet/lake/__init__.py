@@ -16,6 +16,7 @@ from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.labels import source_category_ids
 from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
+from deeplake_mmdet.lake.own_classes import name_difference, own_classes
 from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
@@ -57,9 +58,11 @@ __all__ = [
     "is_local",
     "is_opened",
     "is_same_contents",
+    "name_difference",
     "new_counters",
     "open_view",
     "open_view_of",
+    "own_classes",
     "parse_uri",
     "put_away",
     "read_cache_settings",

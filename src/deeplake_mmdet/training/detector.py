@@ -14,10 +14,11 @@ from deeplake_mmdet.config import adopt_config, extract_secrets, read_config, re
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy
 from deeplake_mmdet.training.building import give_preprocessor, plain
+from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.launch import count_processes, running_launcher
-from deeplake_mmdet.training.prepare import check_trains, existing, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import run_test, run_training
@@ -98,6 +99,7 @@ def test_detector(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     tta: bool = False,
+    allow_partial: bool = False,
 ) -> Run:
     """Evaluate a detector that is already built on a config's ``test_dataloader``.
 
@@ -112,17 +114,20 @@ def test_detector(
         out: File for the predictions.
         show_dir: Folder for drawings.
         tta: Whether each image is tested in several versions.
+        allow_partial: As for `test`.
 
     Raises:
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
+    check_order(cfg, checkpoint)
     if distributed:
         launcher = launcher or running_launcher() or "pytorch"
     prepared = prepare_test_config(
         _raw(cfg), work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, out=out, show_dir=show_dir,
         tta=tta,
     )  # fmt: skip
-    prepared.load_from = None if checkpoint is None else str(existing(checkpoint))
+    prepared.load_from = None if checkpoint is None else str(usable_checkpoint(checkpoint))
+    prepared.allow_partial = bool(allow_partial or prepared.get("allow_partial", False))
     give_preprocessor(model, prepared)
     model = augmented(model, prepared) if tta else model
     if not distributed or running_launcher():

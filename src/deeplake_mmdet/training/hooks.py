@@ -13,36 +13,7 @@ from deeplake_mmdet.evaluation import LakeMetric
 from deeplake_mmdet.training.mask_check import check_predicts_masks
 from deeplake_mmdet.training.skipped import lakes_inside
 
-__all__ = ["ClassCheckHook", "EvaluationCheckHook", "MetaHook"]
-
-
-class ClassCheckHook(Hook):
-    """Stops before the first iteration if heads and datasets differ in their number of classes."""
-
-    priority = "VERY_HIGH"
-
-    def before_run(self, runner: Any) -> None:
-        """Compare the heads with the datasets of the loops that are built by now.
-
-        Raises:
-            ConfigError: A head has another number of classes than a dataset.
-        """
-        model = getattr(runner.model, "module", runner.model)
-        for split, loop in (("train", runner._train_loop), ("val", runner._val_loop)):
-            dataset = getattr(getattr(loop, "dataloader", None), "dataset", None)
-            classes = (getattr(dataset, "metainfo", None) or {}).get("classes")
-            if classes is None:
-                continue
-            for name, module in model.named_modules():
-                count = getattr(module, "num_classes", None)
-                if _predicts_classes(name, module) and count != len(classes):
-                    listed = ", ".join(map(str, classes[:5])) + (", ..." if len(classes) > 5 else "")
-                    raise ConfigError(
-                        f"The model predicts {count} classes, and the data of {split} has {len(classes)} "
-                        f"({listed})",
-                        where=f"config key 'model.{name}.num_classes'",
-                        advice=f"set it to {len(classes)}, or select classes by metainfo=dict(classes=...)",
-                    )
+__all__ = ["EvaluationCheckHook", "MetaHook"]
 
 
 class EvaluationCheckHook(Hook):
@@ -100,15 +71,6 @@ class MetaHook(Hook):
             self._told = True
             runner.logger.info("meta: %s are the run's own, not the given ones", ", ".join(taken))
         own.update({key: value for key, value in self._meta.items() if key not in own})
-
-
-def _predicts_classes(name: str, module: Any) -> bool:
-    """Whether ``num_classes`` means the data's classes, as MMDetection's own check has it."""
-    from mmcv.cnn import VGG
-    from mmdet.models.roi_heads.mask_heads import FusedSemanticHead
-
-    has = isinstance(getattr(module, "num_classes", None), int) and "head" in name
-    return has and not name.endswith("rpn_head") and not isinstance(module, VGG | FusedSemanticHead)
 
 
 def _keys_of(metric: Any) -> set[str] | None:

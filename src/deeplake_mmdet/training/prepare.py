@@ -9,13 +9,14 @@ from typing import Any
 from mmengine.config import Config
 
 from deeplake_mmdet.config import adopt_config, read_config, use_fast_loaders, use_lake_metrics
-from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.training.checkpoint_files import check_order
 from deeplake_mmdet.training.keeping import keep_run_state
 from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.tta import augment_tests
 
-__all__ = ["check_trains", "existing", "prepare_config", "prepare_test_config"]
+__all__ = ["check_trains", "prepare_config", "prepare_test_config"]
 
 
 def prepare_config(
@@ -36,6 +37,7 @@ def prepare_config(
     Raises:
         DeepLakeMMDetError: The config cannot be used.
     """
+    check_order(config)
     cfg = adopt_config(config if isinstance(config, Config) else read_config(config), cfg_options)
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
@@ -106,18 +108,6 @@ def check_trains(cfg: Config) -> None:
             where="config key 'train_dataloader', in a 2.x config 'data.train'",
             advice="set data.train.deeplake_path, or pass ds_train to train_detector",
         )
-
-
-def existing(checkpoint: str | Path | bool) -> Path:
-    """The path of a checkpoint.
-
-    Raises:
-        SourceNotFoundError: There is no such file.
-    """
-    path = Path(str(checkpoint)).expanduser()
-    if not path.is_file():
-        raise SourceNotFoundError("There is no such checkpoint", where=str(path))
-    return path
 
 
 def _use_launcher(cfg: Config, launcher: str | None) -> None:

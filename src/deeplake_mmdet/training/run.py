@@ -9,10 +9,11 @@ from typing import Any
 from mmengine.config import Config
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.keeping import choose_checkpoint
 from deeplake_mmdet.training.launch import count_processes
-from deeplake_mmdet.training.prepare import check_trains, existing, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
@@ -64,7 +65,7 @@ def train(
         cfg.auto_scale_lr.enable = True
     if resume:
         cfg.resume = True
-        cfg.load_from = None if resume is True else str(existing(resume))
+        cfg.load_from = None if resume is True else str(usable_checkpoint(resume))
     check_trains(cfg)
     check_pretrained(cfg)
     return _start(run_training, cfg, processes)
@@ -81,10 +82,12 @@ def test(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     tta: bool = False,
+    allow_partial: bool = False,
 ) -> Run:
     """Evaluate a checkpoint on the config's ``test_dataloader``.
 
-    Arguments as for `train`, and:
+    The checkpoint's class names say what its labels mean: lakes with the same names in another order take
+    the checkpoint's. Arguments as for `train`, and:
 
     Args:
         checkpoint: File written by `train`.
@@ -93,16 +96,21 @@ def test(
         tta: Test each image in the versions of the config's ``tta_pipeline``, else as it is and flipped, and
             have its ``tta_model`` merge what is found, else non-maximum suppression at an IoU of 0.5. For
             boxes only.
+        allow_partial: Test a checkpoint that holds only a part of the model's weights, or weights of other
+            shapes; the rest stays as it was initialised.
 
     Raises:
+        ConfigError: The checkpoint is another model's, or has other classes than the data.
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
+    check_order(config, checkpoint)
     started = _launcher(launcher, processes)
     cfg = prepare_test_config(
         config, work_dir=work_dir, cfg_options=cfg_options, launcher=started, out=out, show_dir=show_dir,
         tta=tta,
     )  # fmt: skip
-    cfg.load_from = str(existing(checkpoint))
+    cfg.load_from = str(usable_checkpoint(checkpoint))
+    cfg.allow_partial = bool(allow_partial or cfg.get("allow_partial", False))
     if tta and cfg.get("model"):
         cfg.model = augmented(cfg.model, cfg)
     return _start(run_test, cfg, processes)

@@ -15,9 +15,13 @@ from mmengine.runner import Runner
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
-from deeplake_mmdet.training.hooks import ClassCheckHook, EvaluationCheckHook, MetaHook
+from deeplake_mmdet.training.checkpoint_files import check_load_from
+from deeplake_mmdet.training.class_check import ClassCheckHook
+from deeplake_mmdet.training.class_order import settle_classes
+from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook
 from deeplake_mmdet.training.launch import join, on_cpu
 from deeplake_mmdet.training.statistics_hook import StatisticsHook
+from deeplake_mmdet.training.weights_hook import CheckpointCheckHook
 
 __all__ = ["make_runner"]
 
@@ -47,7 +51,7 @@ def make_runner(
     meta: Mapping[str, Any] | None = None,
     only_test: bool = False,
 ) -> Runner:
-    """Join the other processes, if there are any, and build the runner.
+    """Join the other processes, if there are any, put classes in order, and build the runner.
 
     Args:
         cfg: From `prepare_config`; not changed.
@@ -58,18 +62,24 @@ def make_runner(
 
     Raises:
         ConfigError: There is no model, or the timestamp cannot be part of a file's name.
+        DeepLakeMMDetError: See `settle_classes`; and the checkpoint may be none.
     """
     if model is None and not cfg.get("model"):
         raise ConfigError("The config describes no model", where="config key 'model'")
     join(str(cfg.launcher), (cfg.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout"))
     cfg = copy.deepcopy(cfg)
+    check_load_from(cfg)
+    notes = settle_classes(cfg, model, only_test=only_test)
     left_out = (*_TESTING, "val_evaluator", "auto_scale_lr") if only_test else ()
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
     kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    for note in notes:
+        runner.logger.log(note.level, note.text)
+    runner.register_hook(CheckpointCheckHook(allow_partial=bool(cfg.get("allow_partial", False))))
+    runner.register_hook(ClassCheckHook())
     if not only_test:
-        runner.register_hook(ClassCheckHook())
         runner.register_hook(EvaluationCheckHook())
     if meta:
         runner.register_hook(MetaHook(meta))
