@@ -14,6 +14,7 @@ from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "METRICS",
     "MODELS",
     "PARAM_SCHEDULERS",
+    "TRANSFORMS",
 ]
 
 DATASETS = Registry(
@@ -53,4 +55,7 @@ PARAM_SCHEDULERS = Registry(
     parent=ROOT_PARAM_SCHEDULERS,
     scope="deeplake_mmdet",
     locations=["deeplake_mmdet.training"],
+)
+TRANSFORMS = Registry(
+    "transform", parent=ROOT_TRANSFORMS, scope="deeplake_mmdet", locations=["deeplake_mmdet.levels"]
 )
