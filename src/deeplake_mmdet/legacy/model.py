@@ -197,7 +197,10 @@ def _leave_out(node: Part, name: str, key: str, why: str, notes: Notebook) -> No
 def _assigner(assigner: Part) -> Part:
     """Costs by name -> a list of costs."""
     if "match_costs" in assigner:
-        return {**assigner, "type": "HungarianAssigner"}
+        return {
+            **{name: value for name, value in assigner.items() if name not in _COSTS},
+            "type": "HungarianAssigner",
+        }
     usual: dict[str, Part] = {"cls_cost": {"type": "ClassificationCost", "weight": 1.0}}
     if assigner["type"] == "HungarianAssigner":
         usual["reg_cost"] = {"type": "BBoxL1Cost", "weight": 1.0}

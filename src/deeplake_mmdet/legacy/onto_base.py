@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from deeplake_mmdet.legacy.old_models import as_old_model
 from deeplake_mmdet.legacy.sizes import as_old_steps
 
 __all__ = ["as_legacy", "merge"]
@@ -43,10 +44,12 @@ def merge(base: Any, child: Any) -> Any:
 def as_legacy(base: Mapping[str, Any]) -> Part:
     """Write a stock 3.x config as 2.x: everything that a 2.x child may want to change.
 
-    The model and the pipelines stay as they are, but for the order of sizes: the conversion passes on
-    those of 3.x.
+    Models and pipelines stay as they are, but for settings that 3.x moved and sizes whose order it changed:
+    the conversion passes on those of 3.x.
     """
-    old: Part = {key: deepcopy(base[key]) for key in ("model", *_KEPT) if base.get(key) is not None}
+    old: Part = {key: deepcopy(base[key]) for key in _KEPT if base.get(key) is not None}
+    if base.get("model") is not None:
+        old["model"] = as_old_model(base["model"])
     old["data"] = _data(base)
     loop = base.get("train_cfg") or {}
     if "max_epochs" in loop:
