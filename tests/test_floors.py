@@ -14,7 +14,17 @@ import deeplake_mmdet
 ROOT = Path(deeplake_mmdet.__file__).parent
 FLOORS = (
     *("cli", "demo", "training", "report", "config", "legacy", "evaluation", "loading", "dataset", "backend"),
-    *("pipeline_steps", "determinism", "decoding", "resizing", "flipping", "twins", "transfer", "formats"),
+    *(
+        "pipeline_steps",
+        "determinism",
+        "decoding",
+        "resizing",
+        "flipping",
+        "twins",
+        "levels",
+        "transfer",
+        "formats",
+    ),
     *("lake", "models", "ops", "registry", "environment", "errors"),
 )
 # A room that is one file may have neighbours, private to it.

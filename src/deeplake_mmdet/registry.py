@@ -13,9 +13,21 @@ from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
-__all__ = ["DATASETS", "DATA_SAMPLERS", "FUNCTIONS", "HOOKS", "LOOPS", "METRICS", "MODELS"]
+__all__ = [
+    "DATASETS",
+    "DATA_SAMPLERS",
+    "FUNCTIONS",
+    "HOOKS",
+    "LOOPS",
+    "METRICS",
+    "MODELS",
+    "PARAM_SCHEDULERS",
+    "TRANSFORMS",
+]
 
 DATASETS = Registry(
     "dataset",
@@ -38,3 +50,12 @@ METRICS = Registry(
     "metric", parent=ROOT_METRICS, scope="deeplake_mmdet", locations=["deeplake_mmdet.evaluation"]
 )
 MODELS = Registry("model", parent=ROOT_MODELS, scope="deeplake_mmdet", locations=["deeplake_mmdet.models"])
+PARAM_SCHEDULERS = Registry(
+    "parameter scheduler",
+    parent=ROOT_PARAM_SCHEDULERS,
+    scope="deeplake_mmdet",
+    locations=["deeplake_mmdet.training"],
+)
+TRANSFORMS = Registry(
+    "transform", parent=ROOT_TRANSFORMS, scope="deeplake_mmdet", locations=["deeplake_mmdet.levels"]
+)

@@ -11,6 +11,7 @@ from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
 from reference_2x import learning_rate
 from zoo_compare import learning_rates
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.notes import Notebook
 from deeplake_mmdet.legacy.schedule import Loop, convert_schedule
 
@@ -58,16 +59,18 @@ EXACT = [
     {"policy": "fixed", **LINEAR},
 ]  # fmt: skip
 
-# What stock schedulers cannot do exactly: the note says so, and the error stays within this part of the base.
-NEARLY = [
-    ({"policy": "poly", "power": 0.9, "min_lr": 0, "by_epoch": False}, 2e-3),
-    ({"policy": "LinearAnnealing", "min_lr_ratio": 0.1, "by_epoch": False}, 1e-3),
-    ({"policy": "CosineAnnealing", "min_lr": 1e-3, "by_epoch": False, **LINEAR}, 2e-3),
-    ({"policy": "step", "step": [8], "warmup": "linear", "warmup_iters": 2, "warmup_by_epoch": True}, 6e-3),
-    ({"policy": "step", "step": [8], "warmup": "constant", "warmup_iters": 2, "warmup_by_epoch": True,
-      "warmup_ratio": 0.9}, 0.11),
-    ({"policy": "CosineRestart", "periods": [8, 12], "restart_weights": [1, 0.5], "min_lr": 1e-4}, 4e-3),
-    ({"policy": "FlatCosineAnnealing", "start_percent": 0.333, "min_lr": 0, "by_epoch": False}, 3e-2),
+# What stock schedulers cannot do exactly; ours does.
+NOT_STOCK = [
+    {"policy": "poly", "power": 0.9, "min_lr": 0, "by_epoch": False},
+    {"policy": "LinearAnnealing", "min_lr_ratio": 0.1, "by_epoch": False},
+    {"policy": "CosineAnnealing", "min_lr": 1e-3, "by_epoch": False, **LINEAR},
+    {"policy": "step", "step": [8], "warmup": "linear", "warmup_iters": 2, "warmup_by_epoch": True},
+    {"policy": "step", "step": [8], "warmup": "constant", "warmup_iters": 2, "warmup_by_epoch": True,
+     "warmup_ratio": 0.9},
+    {"policy": "CosineRestart", "periods": [8, 12], "restart_weights": [1, 0.5], "min_lr": 1e-4},
+    {"policy": "CosineRestart", "periods": [8, 12], "restart_weights": [1, 0.5], "min_lr": 0, **CONSTANT},
+    {"policy": "FlatCosineAnnealing", "start_percent": 0.333, "min_lr": 0, "by_epoch": False},
+    {"policy": "step", "step": [8, 11], **EXP},
 ]  # fmt: skip
 
 
@@ -89,17 +92,18 @@ def test_the_rate_is_that_of_the_2x_formula(config):
     assert largest_error(config) <= 1e-9 * BASE + 1e-15
 
 
-@pytest.mark.parametrize(("config", "limit"), NEARLY, ids=str)
-def test_what_is_only_near_says_so(config, limit):
-    _, notes = converted(config)
-    assert any(note.severity == "approximated" for note in notes)
-    assert 1e-9 * BASE < largest_error(config) <= limit * BASE
+@pytest.mark.parametrize("config", NOT_STOCK, ids=str)
+def test_what_stock_schedulers_cannot_do_ours_does_and_a_note_says_so(config):
+    schedulers, notes = converted(config)
+    assert [scheduler["type"] for scheduler in schedulers] == ["deeplake_mmdet.PolicyLR"]
+    assert [(note.key, note.severity) for note in notes] == [("lr_config.policy", "info")]
+    assert largest_error(config) <= 1e-9 * BASE
 
 
-@pytest.mark.parametrize("config", [config for config in EXACT if not config.get("min_lr")], ids=str)
-def test_what_is_exact_needs_no_note(config):
+@pytest.mark.parametrize("config", EXACT, ids=str)
+def test_what_is_exact_needs_no_warning(config):
     _, notes = converted(config)
-    assert not [note for note in notes if note.severity != "info" and "minimum" not in note.what]
+    assert not [note for note in notes if note.severity != "info"]
 
 
 @given(
@@ -134,17 +138,31 @@ def test_a_loop_over_iterations():
         assert max(abs(a - b) for a, b in zip(ours, right, strict=True)) <= 1e-9 * BASE
 
 
-@pytest.mark.parametrize("policy", ["inv", "Cyclic", "cyclic", "mine"])
-def test_policies_without_a_stock_equal_are_noted(policy):
-    schedulers, notes = converted({"policy": policy, "gamma": 0.1, **LINEAR})
+def test_policies_unknown_to_2x_are_noted():
+    schedulers, notes = converted({"policy": "mine", "gamma": 0.1, **LINEAR})
     assert schedulers == []
     assert [(note.key, note.severity) for note in notes] == [("lr_config.policy", "dropped")]
-    assert notes[0].old["policy"] == policy
+    assert notes[0].old["policy"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"policy": "step"}, "step"),
+        ({"policy": "exp"}, "gamma"),
+        ({"policy": "inv"}, "gamma"),
+        ({"policy": "CosineRestart", "min_lr": 0}, "periods"),
+        ({"policy": "CosineRestart", "periods": [5, 5], "min_lr": 0}, "restart_weights"),
+    ],
+)
+def test_what_2x_refused_is_refused_by_its_key(config, key):
+    with pytest.raises(ConfigError, match=key):
+        converted(config)
 
 
 def test_settings_without_an_equal_are_noted():
     _, notes = converted({"policy": "step", "step": [3], "min_lr": 1e-5, "extra": 1})
-    assert {note.key for note in notes} == {"lr_config.min_lr", "lr_config.extra"}
+    assert {note.key for note in notes if note.severity == "dropped"} == {"lr_config.extra"}
 
 
 def test_one_cycle():
@@ -164,7 +182,7 @@ def test_one_cycle():
 
 ANY = [
     *EXACT,
-    *(config for config, _ in NEARLY),
+    *NOT_STOCK,
     {"policy": "OneCycle", "max_lr": 0.1, "base_momentum": 0.85},
     {"policy": "ReduceLrOnPlateau", "patience": 2},
     {"policy": "cyclic", "target_ratio": (0.8, 1.0)},
@@ -182,14 +200,10 @@ def test_whatever_is_made_can_be_built(key, loop):
         made = convert_schedule({key: config, "optimizer": {"lr": BASE}}, loop, notes)
         assert made or config["policy"] == "fixed" or list(notes)
         for scheduler in made:
-            settings_ = {name: value for name, value in scheduler.items() if name != "convert_to_iter_based"}
             optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE, momentum=0.9)
             with DefaultScope.overwrite_default_scope("mmdet"):
-                if "convert_to_iter_based" not in scheduler:
-                    PARAM_SCHEDULERS.build(settings_, default_args={"optimizer": optimizer})
-                    continue
-                kind = PARAM_SCHEDULERS.get(settings_.pop("type"))
-                kind.build_iter_from_epoch(optimizer=optimizer, epoch_length=LENGTH, **settings_)
+                defaults = {"optimizer": optimizer, "epoch_length": LENGTH}
+                PARAM_SCHEDULERS.build(dict(scheduler), default_args=defaults)
 
 
 LEAST = st.one_of(st.just({}), st.floats(0, 0.5).map(lambda ratio: {"min_lr_ratio": ratio}))
@@ -214,7 +228,7 @@ def test_curves_with_a_warm_up_within_the_first_epoch(policy, least, number, ite
 
 def test_momentum():
     notes = Notebook()
-    config = {"policy": "step", "step": [8], "gamma": 0.5, "warmup": "linear", "warmup_iters": 5}
+    config = {"policy": "step", "step": [8], "gamma": 0.5}
     made = convert_schedule({"momentum_config": config}, Loop(True, EPOCHS), notes)
     assert made == [
         {
@@ -226,4 +240,4 @@ def test_momentum():
             "milestones": [8],
         }
     ]
-    assert [note.key for note in notes] == ["momentum_config.warmup"]
+    assert not list(notes)

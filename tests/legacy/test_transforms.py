@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from deeplake_mmdet.legacy.facts import Facts
@@ -110,7 +108,10 @@ TABLE = [
         {"type": "AutoAugment", "policies": [[{"type": "RandomFlip", "flip_ratio": 1}], [NORM]]},
         [{"type": "RandomChoice", "transforms": [[{"type": "RandomFlip", "prob": 1.0}], []]}],
     ),
-    ({"type": "BrightnessTransform", "level": 4}, [{"type": "Brightness", "prob": 0.5, "level": 4}]),
+    (
+        {"type": "BrightnessTransform", "level": 1},
+        [{"type": "deeplake_mmdet.Brightness", "magnitude": 0.28, "prob": 0.5}],
+    ),
     ({"type": "EqualizeTransform", "prob": 0.2}, [{"type": "Equalize", "prob": 0.2}]),
     *(
         ({"type": kind, "any": 1}, [{"type": kind, "any": 1}])
@@ -135,18 +136,13 @@ def test_the_table(old, new):
     ("step", "key", "severity"),
     [
         ({"type": "Resize", "img_scale": (9, 8), "unknown": 1}, "p.unknown", "dropped"),
-        (
-            {"type": "Resize", "img_scale": [(9, 8), (7, 6)], "keep_ratio": False},
-            "p.img_scale",
-            "approximated",
-        ),
         ({"type": "Mosaic", "skip_filter": False}, "p.skip_filter", "approximated"),
         ({"type": "LoadImageFromFile", "channel_order": "rgb"}, "p.channel_order", "info"),
         ({"type": "LoadAnnotations", "with_label": False}, "p.with_label", "info"),
         ({"type": "MyOwn", "a": 1}, "p", "info"),
         ({"type": "Rotate", "level": 5, "scale": 2}, "p.scale", "dropped"),
-        ({"type": "Translate", "level": 5}, "p", "approximated"),
-        ({"type": "Albu", "transforms": [], "update_pad_shape": True}, "p.update_pad_shape", "dropped"),
+        ({"type": "Translate", "level": 5}, "p", "info"),
+        ({"type": "Albu", "transforms": [], "update_pad_shape": True}, "p.update_pad_shape", "info"),
     ],
 )
 def test_what_changes_is_noted(step, key, severity):
@@ -160,10 +156,37 @@ def test_steps_of_the_user_pass_unchanged():
 
 def test_magnitudes():
     (shear,) = convert({"type": "Shear", "level": 5, "direction": "vertical", "prob": 0.4})[0]
-    assert shear["type"] == "ShearY"
-    assert math.tan(math.radians(shear["max_mag"])) == pytest.approx(0.15)
+    assert (shear["type"], shear["magnitude"]) == ("deeplake_mmdet.ShearY", pytest.approx(0.15))
     (rotate,) = convert({"type": "Rotate", "level": 5, "random_negative_prob": 0.2})[0]
-    assert (rotate["max_mag"], rotate["level"], rotate["reversal_prob"]) == (15.0, 10, 0.8)
+    assert (rotate["magnitude"], rotate["negative_prob"]) == (15.0, 0.2)
+    (translate,) = convert({"type": "Translate", "level": 2.5, "max_translate_offset": 111, "min_size": 3})[0]
+    assert (translate["magnitude"], translate["min_size"]) == (27, 3)
+    for level in range(11):
+        (contrast,) = convert({"type": "ContrastTransform", "level": level})[0]
+        assert contrast["magnitude"] == pytest.approx(0.1 + 0.18 * level)
+
+
+def kept(*between, train=True):
+    steps = [{"type": "Pad", "size_divisor": 32}, *between]
+    notes = Notebook()
+    done = convert_pipeline([*steps, {"type": "Collect", "keys": ["img"]}], "p", notes, train=train)
+    return [step["type"] for step in done.steps[:-1]], done.facts, [n for n in notes if n.severity != "info"]
+
+
+def test_padding_stays_where_steps_or_the_normalisation_come_behind_it():
+    albu = {"type": "Albu", "transforms": []}
+    assert kept(albu, NORM)[0] == ["Pad", "Albu"]
+    assert kept(NORM)[0] == ["Pad"]
+    assert kept({"type": "RandomFlip", "flip_ratio": 0.5})[0] == ["Pad", "RandomFlip"]
+    for _, facts, notes in (kept(albu, NORM), kept(NORM)):
+        assert (facts.divisor, notes) == (None, [])
+    # Nothing behind it: the model pads.
+    kinds, facts, notes = kept()
+    assert (kinds, facts.divisor, notes) == ([], 32, [])
+    # A test pipeline's img_shape must not be that of the padding: masks are cut by it.
+    kinds, facts, notes = kept(NORM, train=False)
+    assert (kinds, facts.divisor) == ([], 32)
+    assert ["Normalize" in str(note) or "padded" in str(note) for note in notes] == [True]
 
 
 def test_facts():

@@ -189,7 +189,9 @@ def kinds_of_steps(steps: list[Raw], split: str) -> list[tuple[int, str]]:
     place = "before"
     for number, step in enumerate(steps):
         place = "after" if step["type"] == "Normalize" else place
-        to_multiple = step["type"] == "Pad" and "size_divisor" in step
+        behind = [item["type"] for item in steps[number + 1 :] if item["type"] not in skipped]
+        # The model does that in 3.x, but not before a step of the pipeline.
+        to_multiple = step["type"] == "Pad" and "size_divisor" in step and not (split == "train" and behind)
         if not (step["type"] in skipped or to_multiple):
             pads = normalises and step["type"] == "Pad"
             found.append((number, f"Pad {place} Normalize" if pads else kind_of_step(step)))

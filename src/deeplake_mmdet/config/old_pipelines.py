@@ -124,6 +124,7 @@ def _old_step(step: Mapping[str, Any]) -> Step:
         if kind == name and "prob" in old:
             old[now] = old.pop("prob")
     swapped = _SWAPPED.get(str(kind), "")
-    if isinstance(old.get(swapped), (list, tuple)) and old.get("crop_type") != "absolute_range":
+    same = ("absolute_range", "relative_range")
+    if isinstance(old.get(swapped), (list, tuple)) and old.get("crop_type") not in same:
         old[swapped] = type(old[swapped])(reversed(old[swapped]))
     return old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from deeplake_mmdet.config.references import Reference, left_over, references
 from deeplake_mmdet.config.stock_bases import Parts, read_parts
 from deeplake_mmdet.config.versions import speaks_new
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
-from deeplake_mmdet.legacy import as_legacy, kind_of, merge
+from deeplake_mmdet.legacy import kind_of, merge
 
 __all__ = ["read_config"]
 
@@ -98,11 +99,12 @@ def _read_by_parts(file: Path) -> Config:
     if parts.missing:
         # A file that says nothing of one version only is for that of its base: 2.x.
         if kind_of(content) == "2.x" or not speaks_new(content):
-            content = _normalised(parts, merge(as_legacy(parts.stock), content) if parts.stock else content)
+            content = _normalised(parts, merge(parts.as_old(), content))
             print_log(
-                f"{file}: its base is taken from the installed MMDetection 3.x; what it does not set, e.g. "
-                "the intervals of validation and checkpoints, is as there",
+                f"{file}: its base is taken from the installed MMDetection 3.x, with intervals, rates, "
+                "schedules and batch sizes of 2.28.2; what else it does not set is as there",
                 "current",
+                logging.WARNING,
             )
         else:
             content = merge(parts.stock, content)

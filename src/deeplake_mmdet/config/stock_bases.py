@@ -22,7 +22,7 @@ from deeplake_mmdet.config.reference_check import check_references
 from deeplake_mmdet.config.references import references, rewritten
 from deeplake_mmdet.config.versions import is_for_new
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import as_legacy, merge
+from deeplake_mmdet.legacy import as_legacy, merge, old_values
 
 __all__ = ["Parts", "read_parts"]
 
@@ -37,13 +37,20 @@ class Parts:
         content: Its own content with that of the bases that are there.
         stock: The 3.x content of the missing bases, as far as ``content`` does not have it already.
         missing: The 3.x content of all missing bases.
+        values: What MMDetection 2.28.2's files in their place said otherwise, as far as it is known and
+            ``content`` does not have it already.
         origins: For each base, how it is written and where it was looked for and found.
     """
 
     content: Content = field(default_factory=dict)
     stock: Content = field(default_factory=dict)
     missing: Content = field(default_factory=dict)
+    values: Content = field(default_factory=dict)
     origins: list[str] = field(default_factory=list)
+
+    def as_old(self) -> Content:
+        """The missing bases as MMDetection 2.28.2's files said it; empty if none is missing."""
+        return merge(as_legacy(self.stock), self.values) if self.stock else {}
 
 
 def read_parts(file: Path, top: Path) -> Parts:
@@ -73,7 +80,7 @@ def read_parts(file: Path, top: Path) -> Parts:
     if is_for_new([*parts.content, *set_here], asked):
         known, extra = merge(parts.stock, parts.content), {}
     else:
-        known = merge(as_legacy(parts.stock), parts.content) if parts.stock else parts.content
+        known = merge(parts.as_old(), parts.content)
         extra = {name: value for name, value in old_variables(parts.missing).items() if name not in known}
     whole = {**extra, **known}
     lines = {item: named(file, item.line, top) for item in used}
@@ -86,7 +93,7 @@ def read_parts(file: Path, top: Path) -> Parts:
         raise
     # The variables of a missing base are no content of this file: only what it makes of them is.
     parts.content = {name: value for name, value in content.items() if name not in extra or name in set_here}
-    parts.stock = {}
+    parts.stock, parts.values = {}, {}
     return parts
 
 
@@ -96,6 +103,7 @@ def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
         inner = read_parts(path, top)
         parts.content = merge(parts.content, inner.content)
         parts.stock, parts.missing = merge(parts.stock, inner.stock), merge(parts.missing, inner.missing)
+        parts.values = merge(parts.values, inner.values)
         parts.origins += [*inner.origins, f"_base_ {base!r} ({path})"]
         return
     if path is None:
@@ -104,6 +112,7 @@ def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
     else:
         taken = stock_file(file, base, path)
         found = Config.fromfile(str(taken)).to_dict()
+        parts.values = merge(parts.values, old_values(base) or old_values(str(path)))
         parts.origins.append(f"_base_ {base!r} (no file {path}; taken from MMDetection 3.x's {taken})")
     parts.stock, parts.missing = merge(parts.stock, found), merge(parts.missing, found)
 

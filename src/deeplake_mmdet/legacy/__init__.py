@@ -7,6 +7,7 @@ from deeplake_mmdet.legacy.detect import is_legacy, kind_of
 from deeplake_mmdet.legacy.model import convert_model_dict
 from deeplake_mmdet.legacy.names import counterpart, similar
 from deeplake_mmdet.legacy.notes import Note
+from deeplake_mmdet.legacy.old_values import old_values
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "is_legacy",
     "kind_of",
     "merge",
+    "old_values",
     "similar",
 ]

@@ -9,7 +9,7 @@ from deeplake_mmdet.legacy.files import backend_args
 from deeplake_mmdet.legacy.keys import SPLIT_KEYS
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 
-__all__ = ["LAKE", "Dataset", "convert_dataset", "is_lake", "leaf_of"]
+__all__ = ["LAKE", "STOCK", "Dataset", "convert_dataset", "is_lake", "leaf_of"]
 
 LAKE = "deeplake_mmdet.DeepLakeDataset"
 Dataset = dict[str, Any]
@@ -17,7 +17,7 @@ Dataset = dict[str, Any]
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset")
 _XML = ("VOCDataset", "XMLDataset", "WIDERFaceDataset")
 _UNFILTERED = ("OpenImagesDataset", "OpenImagesChallengeDataset")
-_STOCK = (
+STOCK = (
     *("CocoDataset", "CocoPanopticDataset", "CityscapesDataset", "DeepFashionDataset", "Objects365V1Dataset"),
     *("Objects365V2Dataset", "LVISDataset", "LVISV05Dataset", "LVISV1Dataset", *_XML, *_UNFILTERED),
 )
@@ -144,7 +144,7 @@ class _Converter:
             return _concat([self._files(kind, part, f"{key}[{i}]", whole) for i, part in enumerate(parts)])
         settings = Settings(node, key, self.notes)
         take = settings.take
-        if kind not in _STOCK:
+        if kind not in STOCK:
             self.notes.info(
                 key, f"{kind!r} is passed on", "make sure that it is registered and written for 3.x"
             )
@@ -154,8 +154,11 @@ class _Converter:
         if (root := dataset.get("data_root")) and str(dataset.get("ann_file", "")).startswith(str(root)):
             del dataset["data_root"]  # the paths have it already
         image, seg = take("img_prefix"), take("seg_prefix")
-        prefix = {"sub_data_root" if kind == "VOCDataset" else "img": image, "seg": seg}
-        if prefix := {name: value for name, value in prefix.items() if value}:
+        folder = "sub_data_root" if kind in ("VOCDataset", "XMLDataset") else "img"
+        # 2.x's default was no prefix; stock 3.x datasets ask for one.
+        prefix = {folder: image or ""} if image is not None or kind in STOCK else {}
+        prefix |= {"seg": seg} if seg else {}
+        if prefix:
             dataset["data_prefix"] = prefix
         if (classes := take("classes")) is not None:
             dataset["metainfo"] = {"classes": _classes(classes)}

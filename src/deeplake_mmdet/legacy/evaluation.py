@@ -8,7 +8,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.data import Data
-from deeplake_mmdet.legacy.datasets import is_lake
+from deeplake_mmdet.legacy.datasets import STOCK, is_lake
 from deeplake_mmdet.legacy.keys import metrics_format, nearest
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 
@@ -36,6 +36,8 @@ _OF_DATASET = {
     "OpenImagesDataset": "OpenImagesMetric",
     "OpenImagesChallengeDataset": "OpenImagesMetric",
 }
+_COCO_FILES = (*_COCO, "PQ", "pq", "cityscapes")
+_FILES = {"CocoMetric": _COCO_FILES, "LVISMetric": _COCO, "OpenImagesMetric": ("mAP",)}
 _IGNORED = ("logger", "tmpdir", "priority", "test_fn", "nproc", "file_client_args")
 _RENAMED = {"iou_thr": "iou_thrs", "jsonfile_prefix": "outfile_prefix"}
 
@@ -106,7 +108,10 @@ def convert_evaluation(cfg: Mapping[str, Any], data: Data, by_epoch: bool, notes
 
 
 def _note_unused(options: Mapping[str, Any], made: list[Metric], notes: Notebook) -> None:
+    voc = any(str(metric["type"]).endswith("VOCMetric") for metric in made)
     for name, value in options.items():
+        if name == "scale_ranges" and voc:
+            continue  # noted with its reason
         if value is not None and not any(_RENAMED.get(name, name) in metric for metric in made):
             kinds = " and ".join(str(metric["type"]) for metric in made)
             notes.dropped(f"evaluation.{name}", "dropped", f"{kinds} has no such option", old=value)
@@ -140,7 +145,7 @@ def _lake_metric(style: str, metrics: list[str], options: Mapping[str, Any], not
             "metric": (chosen or [usual])[0],
             "eval_mode": "area",
         }
-        return {**metric, **_voc_options(options)}
+        return {**metric, **_voc_options(options, notes)}
     values: Any = chosen or [usual]
     metric = {"type": "deeplake_mmdet.CocoMetric", "metric": values[0] if len(values) == 1 else values}
     if options.get("jsonfile_prefix"):
@@ -149,12 +154,15 @@ def _lake_metric(style: str, metrics: list[str], options: Mapping[str, Any], not
     return {**metric, **{name: options[name] for name in kept if options.get(name) is not None}}
 
 
-def _voc_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    found = {
-        name: options[name]
-        for name in ("proposal_nums", "scale_ranges", "collect_device")
-        if options.get(name)
-    }
+def _voc_options(options: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
+    found = {name: options[name] for name in ("proposal_nums", "collect_device") if options.get(name)}
+    if ranges := options.get("scale_ranges"):
+        notes.dropped(
+            "evaluation.scale_ranges",
+            "dropped",
+            "2.x's VOCDataset never read it, others failed with it; all sizes are scored together",
+            old=ranges,
+        )
     if (threshold := options.get("iou_thr", options.get("iou_thrs"))) is not None:
         found["iou_thrs"] = threshold
     return found
@@ -165,9 +173,16 @@ def _file_metrics(
 ) -> list[Metric]:
     kind = str(source.get("type", "")).removeprefix("mmdet.")
     name = _OF_DATASET.get(kind, "CocoMetric")
-    if name == "VOCMetric":
-        metric: Metric = {"type": name, "metric": (metrics or ["mAP"])[0], "eval_mode": "11points"}
-        return [{**metric, **_voc_options(options)}]
+    own = kind not in STOCK  # derived from 2.x's CustomDataset, if it says mAP or recall
+    if name == "VOCMetric" or (own and metrics and set(metrics) <= set(_VOC)):
+        return [_voc_metric(kind, source, metrics, options, notes)]
+    if unknown := [metric for metric in metrics if metric not in _FILES[name]]:
+        raise ConfigError(
+            f"Unknown metric {unknown[0]!r}",
+            where="config key 'evaluation.metric'",
+            advice=f"{name} has {', '.join(_FILES[name])}"
+            + ("; a metric of your own goes into val_evaluator of the converted config" if own else ""),
+        )
     if name == "OpenImagesMetric":
         threshold = options.get("iou_thr", 0.5)
         found: Metric = {"type": name, "iou_thrs": threshold, "ioa_thrs": options.get("ioa_thr", 0.5)}
@@ -207,6 +222,29 @@ def _file_metrics(
             }
         )
     return made
+
+
+def _voc_metric(
+    kind: str, source: Mapping[str, Any], metrics: list[str], options: Mapping[str, Any], notes: Notebook
+) -> Metric:
+    """2.x took eleven points for its ``VOCDataset`` of 2007 alone, and the area under the curve elsewhere."""
+    chosen = (metrics or ["mAP"])[0]
+    if len(metrics) > 1:
+        notes.dropped("evaluation.metric", f"becomes {chosen}", "2.x took one at a time here", old=metrics)
+    root = f"{source.get('data_root') or ''}{_path(source, 'img_prefix') or ''}"
+    points = kind == "VOCDataset" and "VOC2007" in root
+    if kind != "VOCDataset":
+        notes.approximated(
+            "evaluation.metric",
+            "boxes are measured one pixel wider",
+            f"the VOCMetric of 3.x always does, 2.x did for VOCDataset alone, not for {kind}",
+        )
+    return {
+        "type": "VOCMetric",
+        "metric": chosen,
+        "eval_mode": "11points" if points else "area",
+        **_voc_options(options, notes),
+    }
 
 
 def _path(source: Mapping[str, Any], name: str) -> str | None:

@@ -29,6 +29,8 @@ class Facts:
         panoptic: Whether they come with the boxes out of panoptic maps.
         seg_scale: By how much semantic maps are scaled down.
         proposals: Whether proposals are loaded.
+        seen: The types of the steps so far.
+        ahead: Those of the steps that are still to come.
     """
 
     train: bool
@@ -46,3 +48,4 @@ class Facts:
     seg_scale: float | None = None
     proposals: bool = False
     seen: list[str] = field(default_factory=list)
+    ahead: tuple[str, ...] = ()

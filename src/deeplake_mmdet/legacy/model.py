@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.early_models import Around, early_names, early_ssd
 from deeplake_mmdet.legacy.facts import Facts
 from deeplake_mmdet.legacy.names import counterpart
 from deeplake_mmdet.legacy.notes import Note, Notebook
+from deeplake_mmdet.legacy.onto_base import merge
 from deeplake_mmdet.legacy.transformers import convert_detr, convert_mask_head
 
 __all__ = ["convert_model", "convert_model_dict", "preprocessor_of"]
@@ -25,8 +27,11 @@ def convert_model(cfg: Mapping[str, Any], facts: Mapping[str, list[Facts]], note
         why = "the file has no model; this is what belongs into the one that it is for"
         notes.info("model", "no data_preprocessor is made", why, new=preprocessor_of(facts, notes))
         return None
-    model = dict(_walk(cfg["model"], "model", notes))
-    model = _old_places(cfg, model, notes)
+    head = cfg["model"].get("rpn_head")
+    guided = isinstance(head, Mapping) and head.get("type") == "GARPNHead"
+    around = Around(guided, stock="data_preprocessor" in cfg["model"])
+    model = early_ssd(dict(_walk(cfg["model"], "model", notes, around)), "model", notes)
+    model = _old_places(cfg, model, notes, around)
     model = _detector(model, facts.get("train", []), notes)
     found = preprocessor_of(facts, notes)
     model = _yolox(model, found, notes)
@@ -126,17 +131,19 @@ def _leaves_raw(facts: list[Facts]) -> bool:
     return bool(facts) and not stock and not any(item.normalize for item in facts)
 
 
-def _old_places(cfg: Mapping[str, Any], model: Part, notes: Notebook) -> Part:
+def _old_places(cfg: Mapping[str, Any], model: Part, notes: Notebook, around: Around) -> Part:
     """``train_cfg`` and ``test_cfg`` beside the model, and ``pretrained``."""
     for name in ("train_cfg", "test_cfg"):
         outside = cfg.get(name)
         if isinstance(outside, Mapping) and not set(outside) <= set(_LOOP_KEYS):
-            if model.get(name):
+            inside = model.get(name)
+            if inside and not around.stock:
                 raise ConfigError(
                     f"{name} stands both in the model and beside it",
                     where=f"config keys '{name}', 'model.{name}'",
                 )
-            model[name] = _walk(outside, name, notes)
+            # A 3.x base has it inside, where a child of the 2.x one could say it beside.
+            model[name] = merge(inside or {}, _walk(outside, name, notes, around))
             notes.info(name, f"moves to model.{name}", "3.x calls the training loop so")
     if pretrained := model.pop("pretrained", None):
         backbone = dict(model.get("backbone") or {})
@@ -145,13 +152,14 @@ def _old_places(cfg: Mapping[str, Any], model: Part, notes: Notebook) -> Part:
     return model
 
 
-def _walk(node: Any, key: str, notes: Notebook) -> Any:
+def _walk(node: Any, key: str, notes: Notebook, around: Around) -> Any:
     """Renames that do not depend on where they stand."""
     if isinstance(node, (list, tuple)):
-        return type(node)(_walk(item, f"{key}[{number}]", notes) for number, item in enumerate(node))
+        return type(node)(_walk(item, f"{key}[{number}]", notes, around) for number, item in enumerate(node))
     if not isinstance(node, Mapping):
         return node
-    new: Part = {name: _walk(value, f"{key}.{name}", notes) for name, value in node.items()}
+    new: Part = {name: _walk(value, f"{key}.{name}", notes, around) for name, value in node.items()}
+    new = early_names(new, key, notes, around)
     if isinstance(teacher := new.get("teacher_config"), str) and (name := counterpart(teacher)):
         new["teacher_config"] = f"configs/{name}"
         notes.info(f"{key}.teacher_config", "names the 3.x file", old=teacher, new=new["teacher_config"])
@@ -197,7 +205,10 @@ def _leave_out(node: Part, name: str, key: str, why: str, notes: Notebook) -> No
 def _assigner(assigner: Part) -> Part:
     """Costs by name -> a list of costs."""
     if "match_costs" in assigner:
-        return {**assigner, "type": "HungarianAssigner"}
+        return {
+            **{name: value for name, value in assigner.items() if name not in _COSTS},
+            "type": "HungarianAssigner",
+        }
     usual: dict[str, Part] = {"cls_cost": {"type": "ClassificationCost", "weight": 1.0}}
     if assigner["type"] == "HungarianAssigner":
         usual["reg_cost"] = {"type": "BBoxL1Cost", "weight": 1.0}

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from deeplake_mmdet.legacy.old_models import as_old_model
+from deeplake_mmdet.legacy.sizes import as_old_steps
+
 __all__ = ["as_legacy", "merge"]
 
 Part = dict[str, Any]
@@ -41,9 +44,12 @@ def merge(base: Any, child: Any) -> Any:
 def as_legacy(base: Mapping[str, Any]) -> Part:
     """Write a stock 3.x config as 2.x: everything that a 2.x child may want to change.
 
-    The model and the pipelines stay as they are: those of 3.x are passed on by the conversion.
+    Models and pipelines stay as they are, but for settings that 3.x moved and sizes whose order it changed:
+    the conversion passes on those of 3.x.
     """
-    old: Part = {key: deepcopy(base[key]) for key in ("model", *_KEPT) if base.get(key) is not None}
+    old: Part = {key: deepcopy(base[key]) for key in _KEPT if base.get(key) is not None}
+    if base.get("model") is not None:
+        old["model"] = as_old_model(base["model"])
     old["data"] = _data(base)
     loop = base.get("train_cfg") or {}
     if "max_epochs" in loop:
@@ -85,9 +91,9 @@ def _dataset(dataset: Mapping[str, Any]) -> Part:
     if dataset.get("type") == "ConcatDataset":
         parts = [_dataset(part) for part in dataset.get("datasets", [])]
         return {"type": "ConcatDataset", "datasets": parts}
-    old = {
-        key: value for key, value in dataset.items() if key in ("type", "times", "oversample_thr", "pipeline")
-    }
+    old = {key: value for key, value in dataset.items() if key in ("type", "times", "oversample_thr")}
+    if isinstance(dataset.get("pipeline"), (list, tuple)):
+        old["pipeline"] = as_old_steps(dataset["pipeline"])
     if dataset.get("type") in _WRAPPERS:
         return {**old, "dataset": _dataset(dataset.get("dataset") or {})}
     root = str(dataset.get("data_root") or "")
@@ -101,6 +107,7 @@ def _dataset(dataset: Mapping[str, Any]) -> Part:
     old["filter_empty_gt"] = filters.get("filter_empty_gt")
     old["proposal_file"] = dataset.get("proposal_file")
     known = {"data_root", "ann_file", "data_prefix", "metainfo", "filter_cfg", "test_mode", "backend_args"}
+    known.add("pipeline")
     old |= {key: value for key, value in dataset.items() if key not in known}
     return {key: deepcopy(value) for key, value in old.items() if value is not None}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from deeplake_mmdet.legacy.facts import Facts, Step
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.transforms import convert_step
+from deeplake_mmdet.legacy.transforms import convert_step, kinds_of
 
 __all__ = ["Pipeline", "convert_pipeline"]
 
@@ -73,8 +73,11 @@ def convert_pipeline(
     body: list[Step] = []
     tail: list[Step] | None = None
     tta: _Augmented | None = None
-    for number, step in enumerate(_flat(steps)):
+    flat = _flat(steps)
+    outside = () if whole else ("MultiImageMixDataset",)  # whose own steps come behind these
+    for number, step in enumerate(flat):
         place = f"{key}[{number}]"
+        facts.ahead = (*kinds_of(flat[number + 1 :]), *outside)
         kind = str(step.get("type", "")).removeprefix("mmdet.")
         if kind == "Collect":
             tail = [_pack(step, place, notes, train, extra_meta)]

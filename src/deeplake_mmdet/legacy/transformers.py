@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.onto_base import merge
 from deeplake_mmdet.legacy.transformer_layers import CROSS_FIRST, SELF_FIRST, convert_stack
 
 __all__ = ["convert_detr", "convert_mask_head"]
 
 Part = dict[str, Any]
+
+_MOVED = ("encoder", "decoder", "positional_encoding")
 
 
 def convert_detr(model: Part, notes: Notebook) -> Part:
@@ -26,16 +29,17 @@ def convert_detr(model: Part, notes: Notebook) -> Part:
         transformer.take("decoder", {}), transformer.at("decoder"), notes, decoder_order=SELF_FIRST
     )
     width = encoder.get("layer_cfg", {}).get("self_attn_cfg", {}).get("embed_dims", 256)
-    detector: Part = {**model, "num_queries": _queries(head, transformer, deformable)}
+    detector: Part = {**model}
+    two_stage = bool(head.take("as_two_stage", False)) if deformable else False
+    detector["num_queries"] = _queries(head, transformer, deformable, two_stage)
     if deformable:
-        for name, default in (("with_box_refine", False), ("as_two_stage", False)):
-            detector[name] = head.take(name, default)
+        detector |= {"with_box_refine": head.take("with_box_refine", False), "as_two_stage": two_stage}
         detector["num_feature_levels"] = transformer.take("num_feature_levels", 4)
         if (channels := head.take("in_channels")) is not None:
             notes.info(head.at("in_channels"), "left out", "the neck's channels count", old=channels)
         decoder.setdefault("post_norm_cfg", None)  # 3.x would put a norm there
     else:
-        detector["neck"] = {
+        mapper = {
             "type": "ChannelMapper",
             "in_channels": [head.take("in_channels", 2048)],
             "kernel_size": 1,
@@ -44,21 +48,27 @@ def convert_detr(model: Part, notes: Notebook) -> Part:
             "norm_cfg": None,
             "num_outs": 1,
         }
+        own = model.get("neck") or {}
+        # One of its own stood before the projection; the child of a 3.x base may change this one.
+        detector["neck"] = [own, mapper] if own.get("type") else merge(mapper, own)
         decoder.setdefault("return_intermediate", True)
     detector |= {"encoder": encoder, "decoder": decoder}
     detector["positional_encoding"] = _positions(
         head.take("positional_encoding"), head.at("positional_encoding"), notes
     )
+    for name in ("num_queries", "with_box_refine", "as_two_stage", "num_feature_levels", *_MOVED):
+        if name in model:  # said as 3.x says it, by the child of a 3.x base
+            detector[name] = merge(detector.get(name), model[name])
     detector["bbox_head"] = head.rest() if deformable else {**head.rest(), "embed_dims": width}
     transformer.drop("init_cfg", "the 3.x detector initialises itself")
     transformer.drop_rest("the 3.x detector has no such setting")
     return detector
 
 
-def _queries(head: Settings, transformer: Settings, deformable: bool) -> int:
+def _queries(head: Settings, transformer: Settings, deformable: bool, two_stage: bool) -> int:
     queries = head.take("num_query", 300 if deformable else 100)
-    proposals = transformer.take("two_stage_num_proposals")
-    if proposals is None:
+    proposals = transformer.take("two_stage_num_proposals", 300)
+    if not two_stage:
         return int(queries)
     if proposals != queries:
         why = "the proposals of the first stage are the queries of the second"

@@ -5,19 +5,21 @@ What a step hands to the model's preprocessor instead (normalisation, padding) i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deeplake_mmdet.legacy.facts import Facts, Step
 from deeplake_mmdet.legacy.files import backend_args
-from deeplake_mmdet.legacy.magnitudes import enhance, rotate, shear, translate
+from deeplake_mmdet.legacy.magnitudes import enhance, equalize, rotate, shear, translate
 from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.padding import AFTER_PADDING, normalize, pad, pad_others
+from deeplake_mmdet.legacy.sizes import random_crop, sized
 
-__all__ = ["convert_step"]
+__all__ = ["convert_step", "kinds_of"]
 
 _KEYS = ("img", "gt_bboxes", "gt_labels", "gt_masks", "gt_semantic_seg", "proposals", "gt_bboxes_ignore")
-# Steps that do the same before and after padding to a multiple.
-_AFTER_PADDING = ("Pad", "Normalize", "SegRescale", "PackDetInputs")
+# Arguments that only 3.x has: of a base that is there in its 3.x form.
+_NEW_LOADING = ("box_type", "reduce_zero_label", "ignore_index", "imdecode_backend", "backend_args")
 _FORMATTING = (
     "DefaultFormatBundle",
     "ImageToTensor",
@@ -45,7 +47,7 @@ def convert_step(step: Mapping[str, Any], key: str, facts: Facts, notes: Noteboo
     facts.seen.append(kind)
     if kind in _FORMATTING:
         return _formatting(kind, settings, facts)
-    if facts.divisor and kind not in _AFTER_PADDING:
+    if facts.divisor and kind not in AFTER_PADDING:
         notes.approximated(
             key, "comes before the padding", "3.x pads in the model, when the pipeline is over", old=kind
         )
@@ -63,11 +65,6 @@ def convert_step(step: Mapping[str, Any], key: str, facts: Facts, notes: Noteboo
     return steps
 
 
-def swapped(pair: Any) -> Any:
-    """(height, width) <-> (width, height)."""
-    return (pair[1], pair[0]) if isinstance(pair, (list, tuple)) and len(pair) == 2 else pair
-
-
 def _same(settings: Settings) -> Step:
     arguments = backend_args(settings)
     return {**settings.rest(), **arguments}
@@ -78,7 +75,7 @@ def _formatting(kind: str, settings: Settings, facts: Facts) -> list[Step]:
     if kind == "DefaultFormatBundle" and (pad := settings.take("pad_val")):
         pad = pad if isinstance(pad, Mapping) else {"img": pad}
         facts.pad_value = facts.pad_value or pad.get("img") or None
-        _pad_others(pad, facts)
+        pad_others(pad, facts)
     settings.drop("img_to_float", "the model makes floats of all images", harmless=(None, True))
     fields = [field["key"] for field in settings.take("fields", ()) if isinstance(field, Mapping)]
     for name in (*settings.take("keys", ()), *fields):
@@ -86,12 +83,6 @@ def _formatting(kind: str, settings: Settings, facts: Facts) -> list[Step]:
             settings.notes.dropped(settings.at("keys"), "dropped", "PackDetInputs has its own keys", old=name)
     settings.drop_rest(f"PackDetInputs does the work of {kind}")
     return []
-
-
-def _pad_others(value: Mapping[str, Any], facts: Facts) -> None:
-    facts.mask_pad = value.get("masks") or facts.mask_pad
-    if value.get("seg", 255) != 255:
-        facts.seg_pad = value["seg"]
 
 
 def _load_image(settings: Settings, facts: Facts) -> list[Step]:
@@ -132,12 +123,12 @@ def _load_annotations(settings: Settings, facts: Facts) -> list[Step]:
     for name in ("denorm_bbox", "normed_bbox"):
         if (value := settings.take(name)) is not None:
             settings.notes.info(settings.at(name), "left out", "OpenImagesDataset does it in 3.x", old=value)
-    return [step]
+    return [{**step, **settings.move(*_NEW_LOADING)}]
 
 
 def _load_panoptic(settings: Settings, facts: Facts) -> list[Step]:
     step: Step = {"type": "LoadPanopticAnnotations", **backend_args(settings)}
-    step |= settings.move("with_bbox", "with_label", "with_mask", "with_seg", "backend_args")
+    step |= settings.move("with_bbox", "with_label", "with_mask", "with_seg", *_NEW_LOADING)
     facts.panoptic = True
     facts.masks = bool(step.get("with_mask", True))
     facts.seg = bool(step.get("with_seg", True))
@@ -173,14 +164,9 @@ def _resize(settings: Settings, _: Facts) -> list[Step]:
         scales = [tuple(item) for item in scale]
         if mode == "value":
             return [{"type": "RandomChoiceResize", "scales": scales, **arguments}]
-        if not arguments["keep_ratio"]:
-            settings.notes.approximated(
-                settings.at("img_scale"),
-                "width and height are drawn, each between its two bounds",
-                "2.x drew the long and the short side; the same where all scales have the same orientation",
-                old=scales,
-            )
-        return [{"type": "RandomResize", "scale": scales, **arguments}]
+        # 2.x drew the long and the short side, 3.x draws the first and the second.
+        sides = [(max(pair), min(pair)) for pair in scales]
+        return [{"type": "RandomResize", "scale": sides, **arguments}]
     if scale is None:
         factor = take("scale_factor")
         return [] if factor in (None, 1, 1.0) else [{"type": "Resize", "scale_factor": factor, **arguments}]
@@ -201,96 +187,6 @@ def _probability(value: Any) -> Any:
     return [float(item) for item in value] if isinstance(value, (list, tuple)) else float(value or 0)
 
 
-def _normalize(settings: Settings, facts: Facts) -> list[Step]:
-    if facts.pad_value:
-        settings.notes.approximated(
-            settings.key,
-            "images are padded with the mean, to a multiple of size_divisor",
-            "2.x padded before it normalised; 3.x pads in the model, after it",
-            old=facts.pad_value,
-        )
-        facts.pad_value = None
-    facts.normalize = {
-        "mean": list(settings.take("mean", [0, 0, 0])),
-        "std": list(settings.take("std", [1, 1, 1])),
-        "to_rgb": bool(settings.take("to_rgb", True)),
-    }
-    return []
-
-
-def _pad(settings: Settings, facts: Facts) -> list[Step]:
-    size, divisor, square = (
-        settings.take("size"),
-        settings.take("size_divisor"),
-        settings.take("pad_to_square", False),
-    )
-    value = settings.take("pad_val")
-    value = value if isinstance(value, Mapping) else ({} if value is None else {"img": value})
-    image = value.get("img", 0)
-    uniform = image[0] if isinstance(image, (list, tuple)) and len(set(image)) == 1 else image
-    if divisor is not None and not square:
-        facts.divisor = divisor
-        _pad_others(value, facts)
-        if uniform:
-            facts.pad_value = uniform
-        return []
-    if size is not None and facts.normalize and facts.train:
-        facts.fixed_pad = (int(size[0]), int(size[1]))  # the preprocessor pads after normalising, as 2.x did
-        _pad_others(value, facts)
-        if uniform:
-            facts.pad_value = uniform
-        return []
-    step: Step = {"type": "Pad", **({"pad_to_square": True} if square else {"size": swapped(size)})}
-    if square and divisor is not None:
-        step["size_divisor"] = divisor
-    if facts.normalize:
-        mean = facts.normalize["mean"][:: -1 if facts.normalize["to_rgb"] else 1]
-        step["pad_val"] = {**value, "img": tuple(mean)}
-        settings.notes.approximated(
-            settings.key,
-            "pads with the mean before normalising",
-            "2.x padded normalised images with 0; means are rounded to whole numbers here",
-            new=step["pad_val"],
-        )
-    elif value:
-        step["pad_val"] = dict(value)
-    return [step]
-
-
-def _sized(kind: str, *names: str) -> Callable[[Settings, Facts], list[Step]]:
-    """Arguments that were (height, width) and are (width, height); filters went to FilterAnnotations."""
-
-    def make(settings: Settings, _: Facts) -> list[Step]:
-        skip = settings.take("skip_filter", True)
-        for name in ("min_bbox_size", "min_area_ratio", "max_aspect_ratio"):
-            if not skip:
-                settings.drop(name, "FilterAnnotations filters by size only")
-            elif (value := settings.take(name)) is not None:
-                settings.notes.info(settings.at(name), "left out", "skip_filter made it idle", old=value)
-        settings.drop("dynamic_scale", "3.x resizes whole batches in the preprocessor")
-        step: Step = {"type": kind, **_same(settings)}
-        for name in names:
-            if name in step:
-                step[name] = swapped(step[name])
-        if skip:
-            return [step]
-        settings.notes.approximated(
-            settings.at("skip_filter"),
-            "boxes are filtered by a FilterAnnotations step",
-            "it filters by size only",
-        )
-        return [step, {"type": "FilterAnnotations", "min_gt_bbox_wh": (1, 1), "keep_empty": False}]
-
-    return make
-
-
-def _random_crop(settings: Settings, _: Facts) -> list[Step]:
-    step: Step = {"type": "RandomCrop", **settings.rest()}
-    if step.get("crop_type", "absolute") != "absolute_range":  # a range for both sides alike
-        step["crop_size"] = swapped(step.get("crop_size"))
-    return [step]
-
-
 def _random_shift(settings: Settings, _: Facts) -> list[Step]:
     step: Step = {"type": "RandomShift", "prob": settings.take("shift_ratio", settings.take("prob", 0.5))}
     return [{**step, **settings.move("max_shift_px", "filter_thr_px")}]
@@ -303,7 +199,9 @@ def _seg_rescale(settings: Settings, facts: Facts) -> list[Step]:
 
 
 def _albu(settings: Settings, _: Facts) -> list[Step]:
-    settings.drop("update_pad_shape", "3.x keeps no pad_shape in the pipeline", harmless=(None, False))
+    if (update := settings.take("update_pad_shape")) is not None:
+        why = "3.x takes the padded shape from the image"
+        settings.notes.info(settings.at("update_pad_shape"), "left out", why, old=update)
     step: Step = {
         "type": "Albu",
         **settings.move("transforms", "bbox_params", "keymap", "skip_img_without_anno"),
@@ -324,30 +222,31 @@ def _albu(settings: Settings, _: Facts) -> list[Step]:
 
 
 def _auto_augment(settings: Settings, facts: Facts) -> list[Step]:
-    policies = settings.take("policies", [])
-    return [
-        {
-            "type": "RandomChoice",
-            "transforms": [
-                [
-                    new
-                    for number, step in enumerate(policy)
-                    for new in convert_step(
-                        step, f"{settings.key}.policies[{choice}][{number}]", facts, settings.notes
-                    )
-                ]
-                for choice, policy in enumerate(policies)
-            ],
-        }
+    policies = [
+        _inner(policy, f"{settings.key}.policies[{choice}]", facts, settings.notes)
+        for choice, policy in enumerate(settings.take("policies", []))
     ]
+    return [{"type": "RandomChoice", "transforms": policies}]
 
 
 def _compose(settings: Settings, facts: Facts) -> list[Step]:
-    return [
-        new
-        for number, step in enumerate(settings.take("transforms", []))
-        for new in convert_step(step, f"{settings.key}.transforms[{number}]", facts, settings.notes)
-    ]
+    return _inner(settings.take("transforms", []), f"{settings.key}.transforms", facts, settings.notes)
+
+
+def _inner(steps: Sequence[Mapping[str, Any]], key: str, facts: Facts, notes: Notebook) -> list[Step]:
+    """Convert the steps that a step holds."""
+    found: list[Step] = []
+    outer = facts.ahead
+    for number, step in enumerate(steps):
+        facts.ahead = (*kinds_of(steps[number + 1 :]), *outer)
+        found += convert_step(step, f"{key}[{number}]", facts, notes)
+    facts.ahead = outer
+    return found
+
+
+def kinds_of(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The types of steps."""
+    return tuple(str(step.get("type", "")).removeprefix("mmdet.") for step in steps)
 
 
 _SAME = (
@@ -375,13 +274,13 @@ _TABLE: dict[str, Callable[[Settings, Facts], list[Step]]] = {
     "LoadProposals": _load_proposals,
     "Resize": _resize,
     "RandomFlip": _random_flip,
-    "Normalize": _normalize,
-    "Pad": _pad,
-    "Mosaic": _sized("Mosaic", "img_scale"),
-    "MixUp": _sized("MixUp", "img_scale"),
-    "RandomAffine": _sized("RandomAffine", "border"),
-    "RandomCenterCropPad": _sized("RandomCenterCropPad", "crop_size"),
-    "RandomCrop": _random_crop,
+    "Normalize": normalize,
+    "Pad": pad,
+    "Mosaic": sized("Mosaic"),
+    "MixUp": sized("MixUp"),
+    "RandomAffine": sized("RandomAffine"),
+    "RandomCenterCropPad": sized("RandomCenterCropPad"),
+    "RandomCrop": random_crop,
     "RandomShift": _random_shift,
     "SegRescale": _seg_rescale,
     "Albu": _albu,
@@ -390,7 +289,7 @@ _TABLE: dict[str, Callable[[Settings, Facts], list[Step]]] = {
     "BrightnessTransform": enhance("Brightness"),
     "ContrastTransform": enhance("Contrast"),
     "ColorTransform": enhance("Color"),
-    "EqualizeTransform": enhance("Equalize"),
+    "EqualizeTransform": equalize,
     "Shear": shear,
     "Rotate": rotate,
     "Translate": translate,

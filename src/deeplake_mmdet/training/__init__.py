@@ -8,6 +8,7 @@ from deeplake_mmdet.training.checkpoints import CheckpointHook
 from deeplake_mmdet.training.class_check import ClassCheckHook
 from deeplake_mmdet.training.detector import test_detector, train_detector
 from deeplake_mmdet.training.loops import EpochTrainLoop, IterTrainLoop
+from deeplake_mmdet.training.policy_schedulers import PolicyLR, PolicyMomentum
 from deeplake_mmdet.training.progress import ProgressHook
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import test, train
@@ -23,6 +24,8 @@ __all__ = [
     "EpochTrainLoop",
     "IterTrainLoop",
     "LakeVisualizationHook",
+    "PolicyLR",
+    "PolicyMomentum",
     "ProgressHook",
     "Run",
     "RunStateHook",
