@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from deeplake_mmdet.lake import Inspection
+    from deeplake_mmdet.lake import Inspection, LakeView
 
 __all__ = ["render"]
 
@@ -33,6 +33,7 @@ def render(found: Inspection) -> Iterator[Table | Text]:
             yield Text(note, style="yellow")
         yield _classes(found)
         yield _sizes(found)
+        yield _left_out(found.view)
     yield _versions(found)
 
 
@@ -63,6 +64,16 @@ def _sizes(found: Inspection) -> Text:
         + f", {found.turned_images()} turned by their EXIF orientation"
         * bool(found.turned_images())
     )
+
+
+def _left_out(view: LakeView) -> Text:
+    from deeplake_mmdet.lake import clean_boxes
+
+    done = clean_boxes(view)
+    shown = Text(f"For a detector: {done}")
+    if (doubt := done.doubt()) is not None:
+        shown.append(f"\nWarning: {doubt}", style="bold yellow")
+    return shown
 
 
 def _versions(found: Inspection) -> Table:
