@@ -87,7 +87,7 @@ def test_the_warning_is_in_the_runs_log(tmp_path: Path) -> None:
     from deeplake_mmdet.demo.lakes import write_demo_lake
 
     lake = str(tmp_path / "lake")
-    write_demo_lake(lake, count=2, seed=0)
+    write_demo_lake(lake, count=4, seed=0)
     wrong: dict[str, Any] = {"train_dataloader.dataset.box_format": "ltwh_fractional"}
     cfg: Config = demo_config(
         lake, lake, CLASS_NAMES, str(tmp_path / "run"), epochs=1, scale=(96, 64), num_workers=0
