@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImageError
 from deeplake_mmdet.lake.boxes import BoxFormat, to_xyxy
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
+from deeplake_mmdet.terminal import console
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import EXIF_MODES, Frame, choose_frame
 from deeplake_mmdet.transfer.image_notes import ImageNotes
@@ -113,7 +113,7 @@ def run_import(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console(stderr=True, soft_wrap=False),
         disable=not progress,
     )
     with writer, bar:
