@@ -181,6 +181,38 @@ def test_pixels_that_do_not_fit_their_boxes_or_image_are_named(view_with, shape,
         view.segmentations(1)
 
 
+@pytest.mark.parametrize(("compression", "flat"), [("lz4", True), (None, False)])
+def test_sequences_of_masks_come_back_as_run_lengths(view_with, compression, flat):
+    from deeplake import types
+
+    pixels = np.random.default_rng(0).random((2, 24, 32)) < 0.5
+    kind = types.Sequence(types.BinaryMask(sample_compression=compression))
+    view = view_with(kind, [list(pixels if flat else pixels[..., None])] * 2)
+    for row in range(2):
+        decoded = [coco_mask.decode(mask) for mask in view.segmentations(row)]
+        assert (np.stack(decoded) == pixels).all()
+    assert view_with(kind, [[], []], 0).segmentations(0) == []
+
+
+@pytest.mark.parametrize(
+    ("shapes", "what"),
+    [
+        ([(24, 32)], r"2 boxes.*\(24, 32, 1\)"),
+        ([(24, 32)] * 3, r"2 boxes.*\(24, 32, 3\)"),
+        ([(24, 32), (12, 16)], r"shapes \(12, 16\), \(24, 32\)"),
+        ([(32, 24)] * 2, r"\(32, 24\), its image \(24, 32\)"),
+        ([(24, 32, 2)] * 2, r"shapes \(24, 32, 2\)"),
+        ([], "2 boxes"),
+    ],
+)
+def test_sequences_of_masks_that_do_not_fit_are_named(view_with, shapes, what):
+    from deeplake import types
+
+    view = view_with(types.Sequence(types.BinaryMask()), [[np.zeros(shape, bool) for shape in shapes]])
+    with pytest.raises(AnnotationError, match=rf"{what}.*column 'segmentations', row 0"):
+        view.segmentations(0)
+
+
 @pytest.mark.parametrize("shape", [(0, 0, 0), (24, 32, 0), (32, 24, 0)])
 def test_no_pixels_for_no_boxes(view_with, shape):
     from deeplake import types

@@ -45,8 +45,8 @@ class CocoMetric(LakeMetric):
     As in stock ``CocoMetric`` with an annotation file, boxes that training leaves out have to be found:
     those smaller than a pixel, of area 0, or outside their image, and for ``proposal_fast`` those of classes
     that are not selected. Different from it on purpose: only images that were evaluated count, not all of the
-    file (as with ``indices``); ``proposal_fast`` leaves ``difficult`` boxes out, of which COCO knows nothing. And
-    what an import has refused (boxes without width or height) or counted as changed (an area that was 0)
+    file (as with ``indices``); ``proposal_fast`` leaves ``difficult`` boxes out, of which COCO knows nothing.
+    And what an import has refused (boxes without width or height) or counted as changed (an area that was 0)
     is in the lake as the import's summary says, so it counts in that way.
 
     Args:

@@ -26,7 +26,7 @@ def settle_masks(fields: Mapping[str, Any], size: tuple[int, int]) -> tuple[dict
     given = fields.get("segmentations")
     if given is None:
         return dict(fields), []
-    ids = fields.get("annotation_ids")
+    ids = fields.get("annotation_source_ids", fields.get("annotation_ids"))  # those of the file first
     masks, changes = [], []
     for place, value in enumerate(given):
         reading = read_segmentation(value, size)
