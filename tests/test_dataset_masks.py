@@ -81,3 +81,43 @@ def test_masks_are_fetched_only_if_the_pipeline_asks_for_them(make: Make) -> Non
     assert DeepLakeDataset(path, pipeline=PIPELINE)[0]
     with pytest.raises(AnnotationError, match=r"2 boxes.*\(48, 64, 1\).*'masks', row 0"):
         DeepLakeDataset(path, pipeline=with_masks())[0]
+
+
+BAD_CELLS = {
+    "a flat list": json.dumps([[1, 2, 20, 3, 12, 17], None]),
+    "points": json.dumps([[[[1, 2], [20, 3], [12, 17]]], None]),
+    "far away": json.dumps([[[1, 2, 20, 3, 1e300, 17]], None]),
+    "not a number": json.dumps([[[1, 2, 20, 3, float("nan"), 17]], None]),
+    "a list of run lengths": json.dumps([[{"size": [48, 64], "counts": [48 * 64]}], None]),
+    "another size": json.dumps([{"size": [64, 48], "counts": [48 * 64]}, None]),
+    "too few pixels": json.dumps([{"size": [48, 64], "counts": [10]}, None]),
+    "corrupt": json.dumps([{"size": [48, 64], "counts": "abc"}, None]),
+    "text": json.dumps(["[[1, 2, 20, 3, 12, 17]]", None]),
+    "too few": json.dumps([None]),
+    "no JSON": "[",
+}
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_mask_cell_that_does_not_fit_stops_with_its_row(make: Make, on_error: str) -> None:
+    good = json.dumps([[[1, 2, 20, 3, 12, 17]], None])
+    cells = [good, *BAD_CELLS.values()]
+    path = mask_lake(make, "text", cells, name="segmentations")
+    for poly2mask in (True, False):
+        dataset = DeepLakeDataset(path, pipeline=with_masks(poly2mask=poly2mask), on_error=on_error)
+        assert dataset[0]
+        for row in range(1, len(cells)):
+            with pytest.raises(AnnotationError, match=rf"column 'segmentations', row {row}\."):
+                dataset[row]
+        assert dataset.skipped_rows["at_first_sight"] == []
+
+
+def test_a_mask_cell_that_does_not_fit_stops_workers_by_its_name(make: Make) -> None:
+    from torch.utils.data import DataLoader
+
+    path = mask_lake(make, "text", [BAD_CELLS["far away"]] * 2, name="segmentations")
+    dataset = DeepLakeDataset(path, pipeline=with_masks())
+    dataset.full_init()
+    loader = DataLoader(dataset, num_workers=1, multiprocessing_context="spawn", collate_fn=list)
+    with pytest.raises(AnnotationError, match=r"a million pixels.*'segmentations', row 0"):
+        next(iter(loader))

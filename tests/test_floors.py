@@ -14,18 +14,8 @@ import deeplake_mmdet
 ROOT = Path(deeplake_mmdet.__file__).parent
 FLOORS = (
     *("cli", "demo", "training", "report", "config", "legacy", "evaluation", "loading", "dataset", "backend"),
-    *(
-        "pipeline_steps",
-        "determinism",
-        "decoding",
-        "resizing",
-        "flipping",
-        "twins",
-        "levels",
-        "transfer",
-        "formats",
-    ),
-    *("lake", "models", "ops", "registry", "environment", "errors"),
+    *("pipeline_steps", "determinism", "decoding", "resizing", "flipping", "twins", "levels"),
+    *("transfer", "formats", "lake", "models", "ops", "registry", "terminal", "environment", "errors"),
 )
 # A room that is one file may have neighbours, private to it.
 NEIGHBOURS = {"dataset_infos": "dataset"}

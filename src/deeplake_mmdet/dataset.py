@@ -18,6 +18,7 @@ from deeplake_mmdet.dataset_infos import (
     HeadStart,
     Sightings,
     clean_data_infos,
+    is_usable_mask,
     log_choices,
     with_cache,
 )
@@ -45,8 +46,9 @@ class DeepLakeDataset(BaseDetDataset):
     Works wherever a config names ``CocoDataset``: pipelines, wrappers, samplers and hooks stay stock. Boxes
     reach the pipeline as MMDetection's (left, top, right, bottom) in pixels of the stored image, cleaned as
     ``CocoDataset`` does it: boxes flagged ``ignore``, without area, narrower or lower than one pixel, outside
-    the image, or of a class that is not selected are left out and counted in the log; crowds and difficult
-    boxes get ``ignore_flag=1``. Label i means ``metainfo['classes'][i]``, whatever the lake's own order.
+    the image, or of a class that is not selected are left out and counted in the log, with a warning if these
+    are many and an error if hardly any is left to train on; crowds and difficult boxes get ``ignore_flag=1``.
+    Label i means ``metainfo['classes'][i]``, whatever the lake's own order.
 
     Images that cannot be decoded stop everything, with their rows named (``on_error='raise'``), or are
     skipped (``on_error='skip'``): those that Deep Lake's ``SHAPE()`` shows are no samples at all. One that
@@ -168,7 +170,9 @@ class DeepLakeDataset(BaseDetDataset):
         self._check_masks(view)
         view = with_cache(view, self._cache)
         self._sightings = Sightings(len(view.table))
-        infos = clean_data_infos(view, self._bbox_min_size(), self._extra_entries(view))
+        infos = clean_data_infos(
+            view, self._bbox_min_size(), self._extra_entries(view), training=not self.test_mode
+        )
         self._drop_rows(view, len(infos))
         return infos
 
@@ -370,7 +374,7 @@ class DeepLakeDataset(BaseDetDataset):
         masks = self.data_list.segmentations_of(idx, delivered_masks(info["img_path"]))
         for instance, mask in zip(info["instances"], masks, strict=True):
             instance["mask"] = [] if mask is None else mask
-            flawed += not instance["ignore_flag"] and not _is_usable(instance["mask"], poly2mask)
+            flawed += not instance["ignore_flag"] and not is_usable_mask(instance["mask"], poly2mask)
         if not flawed:
             return
         row = int(self.data_list.rows[idx])
@@ -383,12 +387,3 @@ class DeepLakeDataset(BaseDetDataset):
                 "current",
                 logging.WARNING,
             )
-
-
-def _is_usable(mask: Any, poly2mask: bool) -> bool:
-    """Whether stock ``LoadAnnotations`` takes a segmentation; it ignores the others' objects."""
-    if isinstance(mask, list):
-        return any(len(part) >= 6 and len(part) % 2 == 0 for part in mask)
-    if not poly2mask or not isinstance(mask, dict):
-        return False
-    return isinstance(mask.get("counts"), list | str) and mask.get("size") is not None

@@ -20,6 +20,7 @@ from deeplake_mmdet.lake import (
     CacheSettings,
     ChunkCache,
     LakeView,
+    clean_boxes,
     explain_roles,
     human_bytes,
     is_local,
@@ -31,6 +32,7 @@ __all__ = [
     "HeadStart",
     "Sightings",
     "clean_data_infos",
+    "is_usable_mask",
     "log_choices",
     "with_cache",
 ]
@@ -185,49 +187,28 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
             print_log(f"{view.source.url}: {note}", "current", logging.WARNING)
 
 
-def clean_data_infos(view: LakeView, bbox_min_size: float | None, extra: Mapping[str, Any]) -> DataInfos:
-    """Clean all boxes as ``CocoDataset.parse_data_info`` does, and log what was left out.
+def clean_data_infos(
+    view: LakeView, bbox_min_size: float | None, extra: Mapping[str, Any], *, training: bool
+) -> DataInfos:
+    """Clean all boxes as ``CocoDataset.parse_data_info`` does, log what was left out, and warn if it is much.
 
     Args:
         view: The lake. Rows whose image size is unknown, 0 x 0, are left out.
         bbox_min_size: Boxes narrower or lower than this many pixels are to be ignored in training.
         extra: Entries added to every data-info.
+        training: Whether the boxes are to be trained on.
+
+    Raises:
+        AnnotationError: They are to be trained on, and nothing, or next to nothing, is left of them.
     """
-    table, labels = view.table, view.labels
-    known = np.flatnonzero(table.widths)
-    keep, ignored = np.ones(len(labels), bool), np.zeros(len(labels), bool)
-    left: dict[str, int] = {}
-    for block in table.blocks():  # of all boxes at once, temporary arrays would fill gigabytes
-        span, widths, heights = block.boxes, table.widths[block.rows], table.heights[block.rows]
-        x, y, width, height = block.xywh.T
-        inside_w = np.minimum(x + width, widths) - np.maximum(x, 0)
-        inside_h = np.minimum(y + height, heights) - np.maximum(y, 0)
-        tiny = (width < 1) | (height < 1)
-        reasons = {
-            "of images that cannot be decoded": widths == 0,
-            "flagged ignore": np.zeros(len(x), bool) if table.ignore is None else table.ignore[span],
-            "outside the image": (width > 0) & (height > 0) & ((inside_w <= 0) | (inside_h <= 0)),
-            "without area or smaller than a pixel": (
-                tiny if table.areas is None else tiny | (table.areas[span] <= 0)
-            ),
-            "of other classes": labels[span] < 0,
-        }
-        for reason, hit in reasons.items():
-            left[reason] = left.get(reason, 0) + int((keep[span] & hit).sum())
-            keep[span] &= ~hit
-        for flags in (table.iscrowd, table.difficult):
-            if flags is not None:
-                ignored[span] |= flags[span]
-        if bbox_min_size is not None:
-            ignored[span] |= (width < bbox_min_size) | (height < bbox_min_size)
-    counts = [f"{count} {reason}" for reason, count in left.items() if count]
-    left_out = f"; left out: {', '.join(counts)}" if counts else ""
-    print_log(
-        f"{view.source}: {len(known)} images, {int(keep.sum())} of {len(keep)} boxes, "
-        f"{int((keep & ignored).sum())} of them ignored in training{left_out}",
-        "current",
-    )
-    return DataInfos(view, known, keep, ignored, extra)
+    done = clean_boxes(view, bbox_min_size)
+    print_log(f"{view.source}: {done}", "current")
+    doubt = done.doubt()
+    if doubt is not None:
+        if training and done.is_hopeless:
+            raise doubt
+        print_log(str(doubt), "current", logging.WARNING)
+    return DataInfos(view, np.flatnonzero(view.table.widths), done.keep, done.ignored, extra)
 
 
 def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
@@ -269,3 +250,12 @@ def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
             "current",
         )
     return view.with_cache(cache)
+
+
+def is_usable_mask(mask: Any, poly2mask: bool) -> bool:
+    """Whether stock ``LoadAnnotations`` takes a segmentation; it ignores the others' objects."""
+    if isinstance(mask, list):
+        return any(len(part) >= 6 and len(part) % 2 == 0 for part in mask)
+    if not poly2mask or not isinstance(mask, dict):
+        return False
+    return isinstance(mask.get("counts"), list | str) and mask.get("size") is not None

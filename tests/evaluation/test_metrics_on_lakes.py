@@ -300,6 +300,19 @@ def test_truth_without_a_mask_is_told(tmp_path):
     assert "coco/bbox_mAP" in evaluate(CocoMetric("bbox"), samples)
 
 
+@pytest.mark.parametrize(
+    "mask", [[[1, 2, 3, 1e300, 5, 6]], {"size": [SIDE, SIDE], "counts": "abc"}, [1, 2, 3]]
+)
+def test_truth_with_a_mask_that_would_crash_is_told(tmp_path, mask):
+    truth, results = random_data_set(0, masks=True)
+    truth["annotations"][0]["segmentation"] = mask
+    row = [image["id"] for image in truth["images"]].index(truth["annotations"][0]["image_id"])
+    view = make_view(tmp_path / "lake", truth)
+    samples = samples_of_results(view, results, dense=True)
+    with pytest.raises(AnnotationError, match=rf"mask of object \d+ cannot be used.*row {row}"):
+        evaluate(CocoMetric("segm"), samples)
+
+
 @pytest.mark.parametrize("metric", ["bbox", "segm", "proposal", "proposal_fast"])
 def test_nothing_found_scores_zero(masked, metric):
     masks = {"masks": torch.zeros(0, SIDE, SIDE, dtype=torch.bool)}

@@ -255,21 +255,18 @@ def test_a_semantic_mask_is_refused_with_the_reason():
         ("gt_bboxes", "boundingbox", True),
         ("gt_labels", "classlabel", True),
         ("gt_masks", "polygon", True),
-        ("gt_masks", "binarymask", False),
+        ("gt_masks", "binarymask", True),
     ],
 )
-def test_sequences_serve_as_boxes_labels_and_polygons_only(role, kind, serves):
+def test_sequences_serve_as_boxes_labels_and_masks_only(role, kind, serves):
     others = {name: facts for name, facts in columns(**OURS).items() if facts.kind != kind}
     many = others | {"many": ColumnFacts("many", kind, is_sequence=True)}
     if serves:
         assert getattr(assign_roles(many), role) == "many"
         assert getattr(assign_roles(many, {role: "many"}), role) == "many"
         return
-    if role == "gt_masks":
-        assert assign_roles(many).gt_masks is None
-    else:
-        with pytest.raises(ColumnError, match=f"no column for '{role}'"):
-            assign_roles(many)
+    with pytest.raises(ColumnError, match=f"no column for '{role}'"):
+        assign_roles(many)
     with pytest.raises(ColumnError, match=f"sequences of {kind}"):
         assign_roles(many | columns(spare=kind), {role: "many"})
 

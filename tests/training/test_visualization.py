@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import deeplake_mmdet
+from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.errors import ConfigError
 
 
@@ -51,6 +52,20 @@ def test_the_truth_is_drawn_in_its_place_under_test_time_augmentation(ready, tmp
 def test_pictures_of_one_lake_are_named_after_its_rows(ready, tmp_path):
     cfg, checkpoint = copy.deepcopy(ready[0]), ready[1]
     cfg.test_dataloader.dataset = cfg.test_dataloader.dataset.datasets[0]
+    assert sorted(pictures(cfg, checkpoint, tmp_path)) == [f"{row:08d}.jpg" for row in range(3)]
+
+
+def test_names_are_no_formulas(ready, tmp_path):
+    import deeplake
+
+    cfg, checkpoint = copy.deepcopy(ready[0]), ready[1]
+    cfg.test_dataloader.dataset = cfg.test_dataloader.dataset.datasets[0]
+    deeplake.copy(cfg.test_dataloader.dataset.path, str(tmp_path / "lake"))
+    lake = deeplake.open(str(tmp_path / "lake"))
+    names = ["$\\frac{$", "$x_{1}^$", *(f"[bold] {number}" for number in range(len(CLASS_NAMES) - 2))]
+    lake["labels"].metadata["class_names"] = names
+    lake.commit("names that look like formulas")
+    cfg.test_dataloader.dataset.update(path=str(tmp_path / "lake"), metainfo={"classes": names})
     assert sorted(pictures(cfg, checkpoint, tmp_path)) == [f"{row:08d}.jpg" for row in range(3)]
 
 

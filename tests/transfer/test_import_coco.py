@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
 
 from deeplake_mmdet.errors import AnnotationError, ImportRefusedError, SourceNotFoundError
 from deeplake_mmdet.transfer import import_coco
@@ -40,14 +41,21 @@ def test_nuts_comes_back_whole(shared_data, tmp_path):
 
 number = st.floats(-1e4, 1e4, allow_nan=False)
 side = st.floats(2**-20, 1e4)
-polygon = st.lists(number, min_size=6, max_size=12)
+polygon = st.lists(st.tuples(number, number), min_size=3, max_size=6).map(
+    lambda points: [value for point in points for value in point]
+)
+runs = st.lists(st.integers(0, 150), max_size=5).map(lambda counts: [*counts, 24 * 32 - sum(counts)])
+
+
+def compressed(counts):
+    return coco_mask.frPyObjects({"size": [24, 32], "counts": counts}, 24, 32)["counts"].decode()
+
+
 shape = st.one_of(
     st.none(),
     st.lists(polygon, max_size=3),
-    st.fixed_dictionaries(
-        {"size": st.just([24, 32]), "counts": st.text(st.characters(min_codepoint=48, max_codepoint=111))}
-    ),
-    st.fixed_dictionaries({"size": st.just([24, 32]), "counts": st.lists(st.integers(0, 768), max_size=5)}),
+    st.fixed_dictionaries({"size": st.just([24, 32]), "counts": runs.map(compressed)}),
+    st.fixed_dictionaries({"size": st.just([24, 32]), "counts": runs}),
 )
 annotation = st.fixed_dictionaries(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from deeplake_mmdet import __version__
 from deeplake_mmdet.cli import bench, cache, convert, demo, eval, import_, inspect, run, test, train
 from deeplake_mmdet.errors import DeepLakeMMDetError
+from deeplake_mmdet.terminal import readable
 
 __all__ = ["build_parser", "main"]
 
@@ -37,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         after wrong usage, 130 after Ctrl-C.
     """
     args = build_parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal's encoding lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # OpenMP's threads spin long while they wait and take the cores from the data loader's workers: on two
     # busy cores a training step took up to ten times as long. Not to spin at all takes 1.6 times as long on
     # idle ones. So they spin shortly. Read by GNU OpenMP when torch is imported.
@@ -46,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DeepLakeMMDetError as error:
         if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
             raise
-        print(f"deeplake-mmdet: error: {error}", file=sys.stderr)
+        print(f"deeplake-mmdet: error: {readable(error, lines=True)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("deeplake-mmdet: interrupted", file=sys.stderr)

@@ -29,10 +29,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure, and print a table, some figures and the limit."""
-    from rich.console import Console
-    from rich.table import Table
-
     from deeplake_mmdet.config import parse_options
+    from deeplake_mmdet.terminal import console, plain, table
     from deeplake_mmdet.training import bench
 
     report = bench(
@@ -44,13 +42,14 @@ def run(args: argparse.Namespace) -> None:
         step_ms=args.step_ms,
         cfg_options=parse_options(args.cfg_options),
     )
-    table = Table("stage", "")
+    made = table("stage", "")
     for heading in ("seconds", "share", "ms/image", "CPU ms/image"):
-        table.add_column(heading, justify="right")
+        made.add_column(heading, justify="right")
     for row in report.rows():
-        table.add_row(*row)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+        made.add_row(*map(plain, row))
+    screen = console()
+    screen.print(made)
     for line in report.facts():
-        console.print(line)
-    console.print(f"\n[bold]{report.sentence()}[/bold]")
+        screen.print(plain(line))
+    screen.print()
+    screen.print(plain(report.sentence(), "bold"))

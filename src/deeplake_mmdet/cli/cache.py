@@ -31,14 +31,15 @@ def run(args: argparse.Namespace) -> None:
         human_bytes,
         remove_chunks,
     )
+    from deeplake_mmdet.terminal import readable
 
     folder = Path(args.folder).expanduser() if args.folder else cache_folder()
     if args.action == "clear":
         freed = remove_chunks(folder) + (0 if args.folder else clear_cache())
-        print(f"{human_bytes(freed)} freed in {folder}")
+        print(f"{human_bytes(freed)} freed in {readable(folder)}")
         return
     tables = [] if args.folder else cached_tables()
     chunks = cached_chunks(folder)
-    print(f"{folder}")
+    print(readable(folder))
     print(f"  annotation tables: {len(tables)}, {human_bytes(sum(size for _, size in tables))}")
     print(f"  chunks of images: {len(chunks)}, {human_bytes(sum(size for _, size in chunks))}")

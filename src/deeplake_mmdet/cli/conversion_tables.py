@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from deeplake_mmdet.terminal import plain, table
+
 if TYPE_CHECKING:
     from deeplake_mmdet.config import Conversion
     from deeplake_mmdet.legacy.notes import Severity
@@ -25,7 +27,7 @@ _WIDEST_KEY = 36  # columns that a key may take before it is broken
 def render(done: Conversion, *, compared: bool) -> Iterator[Table | Text]:
     """What was written, the notes, and the differences from a stock config if they were asked for."""
     if done.out is not None:
-        yield Text(f"Wrote {done.out}", style="bold")
+        yield plain(f"Wrote {done.out}", "bold")
     if not done.legacy:
         yield Text("Nothing to convert: this is a config for MMDetection 3.x. Its bases were merged in.")
     elif not done.notes:
@@ -41,43 +43,39 @@ def render(done: Conversion, *, compared: bool) -> Iterator[Table | Text]:
 def _notes(done: Conversion) -> Table:
     counts = Counter(note.severity for note in done.notes)
     title = ", ".join(f"{counts[kind]} {kind}" for kind in _ORDER if counts[kind])
-    table = Table("", "setting", "what happened", "why", title=f"Notes: {title}", title_justify="left")
-    table.columns[0].no_wrap = True
-    _wrap_anywhere(table, 1, [note.key for note in done.notes])
+    made = table("", "setting", "what happened", "why", title=f"Notes: {title}")
+    made.columns[0].no_wrap = True
+    _wrap_anywhere(made, 1, [note.key for note in done.notes])
     for note in sorted(done.notes, key=lambda note: _ORDER.index(note.severity)):
         what = note.what
         if note.old is not None:
             new = "" if note.new is None else f" -> {_short(repr(note.new))}"
             what += f" ({_short(repr(note.old))}{new})"
-        table.add_row(Text(note.severity, _STYLES[note.severity]), Text(note.key), Text(what), Text(note.why))
-    return table
+        made.add_row(plain(note.severity, _STYLES[note.severity]), *map(plain, (note.key, what, note.why)))
+    return made
 
 
 def _differences(done: Conversion) -> Table | Text:
     if not done.differences:
-        return Text(f"Equal to MMDetection's {done.stock}.")
-    table = Table(
-        "setting", "here", "there", title=f"Beside MMDetection's {done.stock}", title_justify="left"
-    )
+        return plain(f"Equal to MMDetection's {done.stock}.")
+    made = table("setting", "here", "there", title=f"Beside MMDetection's {done.stock}")
     parts = [item.key.partition(".") for item in done.differences]
-    _wrap_anywhere(table, 0, [rest for _, _, rest in parts])
+    _wrap_anywhere(made, 0, [rest for _, _, rest in parts])
     above = None
     for item, (top, _, rest) in zip(done.differences, parts, strict=True):
         if rest and top != above:
-            table.add_section()
-            table.add_row(Text(top, "bold"))
+            made.add_section()
+            made.add_row(plain(top, "bold"))
         above = top
-        table.add_row(
-            Text(rest or top), *(Text(_short(text) or "not set") for text in (item.ours, item.theirs))
+        made.add_row(
+            plain(rest or top), *(plain(_short(text) or "not set") for text in (item.ours, item.theirs))
         )
-    return table
+    return made
 
 
-def _wrap_anywhere(table: Table, number: int, keys: list[str]) -> None:
-    """Dotted paths and lists hold no spaces to break lines at: the default would cut them off."""
-    for column in table.columns:
-        column.overflow = "fold"
-    table.columns[number].min_width = min(_WIDEST_KEY, max(map(len, keys)))
+def _wrap_anywhere(made: Table, number: int, keys: list[str]) -> None:
+    """Dotted paths hold no spaces to break lines at."""
+    made.columns[number].min_width = min(_WIDEST_KEY, max(map(len, keys)))
 
 
 def _short(text: str) -> str:

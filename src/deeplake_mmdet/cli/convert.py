@@ -32,9 +32,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert, print the config unless it goes to a file, and the notes to stderr."""
-    from rich.console import Console
-
     from deeplake_mmdet.cli.conversion_tables import render
+    from deeplake_mmdet.terminal import console
 
     # What others say while they are imported, and the log, must not get into a config on stdout.
     with nullcontext() if args.out else redirect_stdout(sys.stderr):
@@ -43,6 +42,6 @@ def run(args: argparse.Namespace) -> None:
         done = convert(args.config, args.out, report=args.report, diff=args.diff, overwrite=args.overwrite)
     if done.out is None:
         print(done.text, end="")
-    console = Console(stderr=done.out is None)
+    screen = console(stderr=done.out is None)
     for part in render(done, compared=args.diff):
-        console.print(part)
+        screen.print(part)

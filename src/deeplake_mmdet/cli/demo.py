@@ -27,10 +27,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the demo and say where everything is and what to type next."""
-    from rich.console import Console
-
     from deeplake_mmdet.demo import demo
     from deeplake_mmdet.report import class_table
+    from deeplake_mmdet.terminal import console
 
     made = demo(
         args.work_dir,
@@ -39,16 +38,16 @@ def run(args: argparse.Namespace) -> None:
         epochs=args.epochs,
         seed=args.seed,
     )
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(class_table(made.run.class_scores, title="Held-out images"))
-    console.print(f"mAP50 {made.run.metrics['coco/bbox_mAP_50']:.3f} after {made.seconds / 60:.1f} minutes\n")
-    console.print(f"Training curve   {made.curve}")
-    console.print(f"Predictions      {made.predictions}")
-    console.print(f"Checkpoint       {made.checkpoint}")
-    console.print("\nNext:")
+    screen = console()
+    screen.print(class_table(made.run.class_scores, title="Held-out images"))
+    screen.print(f"mAP50 {made.run.metrics['coco/bbox_mAP_50']:.3f} after {made.seconds / 60:.1f} minutes\n")
+    screen.print(f"Training curve   {made.curve}")
+    screen.print(f"Predictions      {made.predictions}")
+    screen.print(f"Checkpoint       {made.checkpoint}")
+    screen.print("\nNext:")
     command, config, checkpoint = (
         os.path.relpath(path) for path in (sys.argv[0], made.config, made.checkpoint)
     )
-    console.print(f"  {command} inspect {args.work_dir}/lakes/train")
-    console.print(f"  {command} test {config} {checkpoint}")
-    console.print(f"  {command} import coco ANNOTATIONS.json LAKE --images FOLDER")
+    screen.print(f"  {command} inspect {args.work_dir}/lakes/train")
+    screen.print(f"  {command} test {config} {checkpoint}")
+    screen.print(f"  {command} import coco ANNOTATIONS.json LAKE --images FOLDER")

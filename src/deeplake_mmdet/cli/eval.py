@@ -35,10 +35,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, whole and by class."""
-    from rich.console import Console
-
     from deeplake_mmdet.evaluation import evaluate_predictions
     from deeplake_mmdet.report import class_table
+    from deeplake_mmdet.terminal import console, plain
 
     options = {"analysis": args.analysis} if args.analysis else {}
     result = evaluate_predictions(
@@ -49,8 +48,8 @@ def run(args: argparse.Namespace) -> None:
         **source_options(args),
         **options,
     )
-    console = Console()
+    screen = console()
     if result.class_scores:
-        console.print(class_table(result.class_scores))
+        screen.print(class_table(result.class_scores))
     for key, value in result.metrics.items():
-        console.print(f"{key} {value:.4f}", highlight=False)
+        screen.print(plain(f"{key} {value:.4f}"))

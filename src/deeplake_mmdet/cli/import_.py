@@ -69,7 +69,7 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(summary: Any) -> int:
-    from rich.console import Console
+    from deeplake_mmdet.terminal import console
 
-    Console().print(summary.render(), highlight=False)
+    console().print(summary.render())
     return int(summary.is_mostly_refused)

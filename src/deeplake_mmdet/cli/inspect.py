@@ -36,11 +36,10 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the inspection as tables."""
-    from rich.console import Console
-
     from deeplake_mmdet.cli.inspection_tables import render
     from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.lake import inspect
+    from deeplake_mmdet.terminal import console
 
     found = inspect(
         args.lake,
@@ -49,8 +48,8 @@ def run(args: argparse.Namespace) -> None:
         classes=args.classes,
         credentials={"endpoint_url": args.endpoint_url} if args.endpoint_url else None,
     )
-    console = Console()
+    screen = console()
     for part in render(found):
-        console.print(part)
+        screen.print(part)
     if found.problem is not None:
         raise found.problem

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from deeplake_mmdet.terminal import plain, readable, table
+
 if TYPE_CHECKING:
-    from deeplake_mmdet.lake import Inspection
+    from deeplake_mmdet.lake import Inspection, LakeView
 
 __all__ = ["render"]
 
@@ -18,21 +20,24 @@ __all__ = ["render"]
 def render(found: Inspection) -> Iterator[Table | Text]:
     """Head, columns, classes and versions; classes only if the lake can be trained on."""
     source = found.source
-    head = Text(f"{source.url}\n", style="bold")
-    head.append(f"{found.rows} rows, branch {source.branch}, version {source.version}", style="not bold")
+    head = plain(source.url, "bold")
+    head.append(
+        f"\n{found.rows} rows, branch {readable(source.branch)}, version {source.version}", style="not bold"
+    )
     for query in source.queries:
-        head.append(f"\nquery {query}", style="not bold")
+        head.append(f"\nquery {readable(query)}", style="not bold")
     if len(found.branches) > 1:
-        head.append(f"\nbranches {', '.join(found.branches)}", style="not bold")
+        head.append(f"\nbranches {readable(', '.join(found.branches))}", style="not bold")
     if found.tags:
-        head.append(f"\ntags and saved views {', '.join(found.tags)}", style="not bold")
+        head.append(f"\ntags and saved views {readable(', '.join(found.tags))}", style="not bold")
     yield head
     yield _columns(found)
     if found.view is not None:
         for note in found.view.notes.values():
-            yield Text(note, style="yellow")
+            yield plain(note, "yellow")
         yield _classes(found)
         yield _sizes(found)
+        yield _left_out(found.view)
     yield _versions(found)
 
 
@@ -40,24 +45,24 @@ def _columns(found: Inspection) -> Table:
     roles = {}
     if found.roles is not None:
         roles = {column: role for role, column in asdict(found.roles).items() if column}
-    table = Table("column", "type", "role", title="Columns", title_justify="left")
+    made = table("column", "type", "role", title="Columns")
     for name, column in found.columns.items():
-        table.add_row(name, column.description, roles.get(name, ""))
-    return table
+        made.add_row(plain(name), plain(column.description), roles.get(name, ""))
+    return made
 
 
 def _classes(found: Inspection) -> Table:
-    table = Table("class", title="Classes", title_justify="left")
-    table.add_column("boxes", justify="right")
-    table.add_column("images", justify="right")
+    made = table("class", title="Classes")
+    made.add_column("boxes", justify="right")
+    made.add_column("images", justify="right")
     for name, boxes, images in found.class_counts():
-        table.add_row(name, str(boxes), str(images))
-    return table
+        made.add_row(plain(name), str(boxes), str(images))
+    return made
 
 
 def _sizes(found: Inspection) -> Text:
     smallest, largest, empty = found.size_range()
-    return Text(
+    return plain(
         f"Images {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} pixels (width x height), "
         f"{empty} without boxes"
         + f", {found.turned_images()} turned by their EXIF orientation"
@@ -65,11 +70,19 @@ def _sizes(found: Inspection) -> Text:
     )
 
 
+def _left_out(view: LakeView) -> Text:
+    from deeplake_mmdet.lake import clean_boxes
+
+    done = clean_boxes(view)
+    shown = plain(f"For a detector: {done}")
+    if (doubt := done.doubt()) is not None:
+        shown.append(f"\nWarning: {readable(doubt)}", style="bold yellow")
+    return shown
+
+
 def _versions(found: Inspection) -> Table:
-    table = Table(
-        "version", "time", "message", title=f"Versions (newest first, {found.version_count} in all)"
-    )
-    table.title_justify = "left"
+    title = f"Versions (newest first, {found.version_count} in all)"
+    made = table("version", "time", "message", title=title)
     for version, time, message in found.versions:
-        table.add_row(version, time, message)
-    return table
+        made.add_row(version, time, plain(message))
+    return made

@@ -39,10 +39,10 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Evaluate and print the scores, whole and by class."""
     from mmengine.dist import is_main_process
-    from rich.console import Console
 
     from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.report import class_table
+    from deeplake_mmdet.terminal import console, plain
     from deeplake_mmdet.training import test
 
     result = test(
@@ -59,10 +59,10 @@ def run(args: argparse.Namespace) -> None:
     )
     if not is_main_process():
         return
-    console = Console()
+    screen = console()
     if result.class_scores:
-        console.print(class_table(result.class_scores))
+        screen.print(class_table(result.class_scores))
     for key, value in result.metrics.items():
         if not key.startswith(("time", "data_time")):
-            console.print(f"{key} {value:.4f}", highlight=False)
-    console.print(f"Run folder: {result.work_dir}", highlight=False)
+            screen.print(plain(f"{key} {value:.4f}"))
+    screen.print(plain(f"Run folder: {result.work_dir}"))

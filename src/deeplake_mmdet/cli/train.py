@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     from deeplake_mmdet.config import parse_options
+    from deeplake_mmdet.terminal import readable
     from deeplake_mmdet.training import train
 
     result = train(
@@ -51,9 +52,9 @@ def run(args: argparse.Namespace) -> None:
     if not is_main_process():
         return
     checkpoint = result.best_checkpoint or result.last_checkpoint
-    print(f"\nRun folder: {result.work_dir}")
+    print(f"\nRun folder: {readable(result.work_dir)}")
     for key, value in result.metrics.items():
         if key.endswith(("mAP", "mAP_50")):
-            print(f"  {key} {value:.3f}")
+            print(f"  {readable(key)} {value:.3f}")
     if checkpoint:
-        print(f"Next: deeplake-mmdet test {args.config} {checkpoint}")
+        print(f"Next: deeplake-mmdet test {readable(args.config)} {readable(checkpoint)}")

@@ -57,29 +57,28 @@ def demo(
     Returns:
         Where everything is. Progress is printed on the way.
     """
-    from rich.console import Console
-
     from deeplake_mmdet.demo.config import STOCK_CONFIG, demo_config
     from deeplake_mmdet.demo.drawing import CLASS_NAMES
     from deeplake_mmdet.demo.lakes import write_demo_lake
     from deeplake_mmdet.demo.pictures import predicted_items
     from deeplake_mmdet.report import prediction_mosaic, training_curve
+    from deeplake_mmdet.terminal import console
     from deeplake_mmdet.training import test, train
 
     started = time.monotonic()
-    console = Console(highlight=False)
+    screen = console()
     folder = Path(work_dir).absolute()
     lakes = {"train": folder / "lakes" / "train", "val": folder / "lakes" / "val"}
     for number, (name, count) in enumerate((("train", train_images), ("val", val_images))):
         boxes = write_demo_lake(lakes[name], count, seed=2 * seed + number)
-        console.print(f"Lake {lakes[name]}: {count} images, {boxes} boxes, {len(CLASS_NAMES)} classes")
+        screen.print(f"Lake {lakes[name]}: {count} images, {boxes} boxes, {len(CLASS_NAMES)} classes")
 
     cfg = demo_config(
         str(lakes["train"]), str(lakes["val"]), CLASS_NAMES, str(folder), epochs=epochs, seed=seed
     )
     config = folder / "demo_config.py"
     cfg.dump(str(config))
-    console.print(f"Training MMDetection's {STOCK_CONFIG} from random weights")
+    screen.print(f"Training MMDetection's {STOCK_CONFIG} from random weights")
     with warnings.catch_warnings():
         # Of stock code about itself; they would tear the progress bar.
         warnings.simplefilter("ignore")

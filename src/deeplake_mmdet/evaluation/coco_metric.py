@@ -42,6 +42,13 @@ class CocoMetric(LakeMetric):
     finding nor missing them counts, each takes one prediction. Objects flagged ``ignore`` count like any
     other, because pycocotools overwrites that flag; ``use_ignore_flags=True`` ignores them too.
 
+    As in stock ``CocoMetric`` with an annotation file, boxes that training leaves out have to be found:
+    those smaller than a pixel, of area 0, or outside their image, and for ``proposal_fast`` those of classes
+    that are not selected. Different from it on purpose: only images that were evaluated count, not all of the
+    file (as with ``indices``); ``proposal_fast`` leaves ``difficult`` boxes out, of which COCO knows nothing.
+    And what an import has refused (boxes without width or height) or counted as changed (an area that was 0)
+    is in the lake as the import's summary says, so it counts in that way.
+
     Args:
         metric: ``'bbox'``, ``'segm'``, ``'proposal'`` (average recall, classes aside), ``'proposal_fast'``
             (the same by a simpler count, boxes that are ignored left out), or a list of them.
@@ -197,7 +204,7 @@ class CocoMetric(LakeMetric):
         return scores
 
     def _fast_recalls(self, scope: Scope, predictions: Instances) -> dict[str, float]:
-        truth = scope.truth(use_ignore=True)
+        truth = scope.truth(use_ignore=True, all_classes=True)
         recalls = box_recalls(truth, predictions, self.proposal_nums, self.iou_thrs).mean(axis=1)
         found = {
             f"AR@{limit}": float(value) for limit, value in zip(self.proposal_nums, recalls, strict=True)

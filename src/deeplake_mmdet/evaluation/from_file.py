@@ -22,6 +22,7 @@ from deeplake_mmdet.evaluation.truth import image_ids, stored_category_ids
 from deeplake_mmdet.evaluation.voc_metric import VOCMetric
 from deeplake_mmdet.formats import Id, IdIndex, read_id, stated
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, name_difference, open_view
+from deeplake_mmdet.lake.segmentation import segmentation_fault
 
 __all__ = ["Evaluated", "evaluate_predictions"]
 
@@ -316,6 +317,10 @@ def _masks(entries: Entries, places: list[int], view: LakeView, row: int, where:
         segmentation = entries[place].get("segmentation")
         if isinstance(segmentation, Mapping):
             segmentation = {"size": [height, width], **segmentation}
+            if isinstance(segmentation.get("counts"), np.ndarray):
+                segmentation["counts"] = segmentation["counts"].tolist()
+        if (fault := segmentation_fault(segmentation, (height, width))) is not None:
+            raise _refuse(f"The mask cannot be used: {fault}", place, where)
         try:
             masks.append(compress(segmentation, height, width))
         except (ValueError, KeyError, TypeError) as error:

@@ -51,7 +51,9 @@ class Scope:
         """The label under which the (first) lake stores each class, shape (K,)."""
         return _stored_labels(next(iter(self.views.values())))
 
-    def truth(self, *, with_masks: bool = False, use_ignore: bool = False) -> Instances:
+    def truth(
+        self, *, with_masks: bool = False, use_ignore: bool = False, all_classes: bool = False
+    ) -> Instances:
         """Ground truth of all images.
 
         Areas are the lake's where it has them, else those of the masks, else those of the boxes.
@@ -60,6 +62,8 @@ class Scope:
             with_masks: Whether masks are needed.
             use_ignore: Ignore objects flagged ``ignore``. pycocotools does not: it overwrites the flag by
                 ``iscrowd``.
+            all_classes: Take objects of classes that are not selected, too; labels are then those that the
+                lake stores. So MMDetection counts fast proposals.
 
         Raises:
             ColumnError: Masks are needed and a lake has none.
@@ -69,7 +73,7 @@ class Scope:
         for number, (key, view) in enumerate(self.views.items()):
             rows = np.array([found.row for found in self.found if found.key == key], np.int64)
             first = sum(found.key in list(self.views)[:number] for found in self.found)
-            parts.append(_truth_of(view, rows, first, with_masks, use_ignore))
+            parts.append(_truth_of(view, rows, first, with_masks, use_ignore, all_classes))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def predictions(self, *, with_masks: bool = False) -> Instances:
@@ -166,7 +170,12 @@ def _stored_labels(view: LakeView) -> NDArray[np.int64]:
 
 
 def _truth_of(
-    view: LakeView, rows: NDArray[np.int64], first: int, with_masks: bool, use_ignore: bool
+    view: LakeView,
+    rows: NDArray[np.int64],
+    first: int,
+    with_masks: bool,
+    use_ignore: bool,
+    all_classes: bool,
 ) -> Instances:
     table = view.table
     offsets = np.asarray(table.offsets)
@@ -174,7 +183,7 @@ def _truth_of(
     places = np.repeat(offsets[rows], counts) + spans(counts)
     images = np.repeat(np.arange(first, first + len(rows)), counts)
     xywh = _all((table.xywh(row) for row in rows[counts > 0].tolist()), np.float64).reshape(-1, 4)
-    labels = np.asarray(view.labels[places], np.int64)
+    labels = np.asarray((table if all_classes else view).labels[places], np.int64)
     keep = np.flatnonzero(labels >= 0)
 
     def flags(values: Any) -> NDArray[np.bool_]:

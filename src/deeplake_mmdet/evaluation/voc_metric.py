@@ -25,7 +25,14 @@ class VOCMetric(LakeMetric):
     """Pascal VOC average precision or recall; needs nothing from the val pipeline.
 
     Samples find their truth as with `CocoMetric`. Difficult objects, crowds and objects flagged ``ignore``
-    count neither way. Values are not rounded.
+    count neither way: for ``'mAP'`` predictions on them are left out, for ``'recall'`` the objects. Values
+    are not rounded.
+
+    As in stock ``VOCMetric`` on an ``XMLDataset``, boxes that training leaves out have to be found (those
+    smaller than a pixel or outside their image), and objects of classes that are not selected do not count.
+    Stock ``VOCMetric`` with ``CocoDataset`` differs: there boxes that it has left out, and those flagged
+    ``ignore``, are no truth at all, so that finding them is an error. Boxes without width or height, which an
+    import refuses, do not count.
 
     Args:
         iou_thrs: IoU threshold, or several.

@@ -8,6 +8,7 @@ from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes, read_
 from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.class_names import ClassNames, class_list, read_class_names
+from deeplake_mmdet.lake.cleaning import Cleaning, clean_boxes
 from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.faults import is_local
@@ -36,6 +37,7 @@ __all__ = [
     "CacheStatistics",
     "ChunkCache",
     "ClassNames",
+    "Cleaning",
     "CredentialRef",
     "ImageRecord",
     "Inspection",
@@ -48,6 +50,7 @@ __all__ = [
     "cached_chunks",
     "cached_tables",
     "class_list",
+    "clean_boxes",
     "clear_cache",
     "explain_roles",
     "find_view",

@@ -86,7 +86,7 @@ RULES = {
         ("text", "polygon", "binarymask"),
         ("segmentations", "masks", "gt_masks", "mask", "polygons", "segmentation"),
         by_kind=True,
-        sequences=("polygon",),
+        sequences=("polygon", "binarymask"),
         means="masks",
     ),
     "iscrowd": Rule(

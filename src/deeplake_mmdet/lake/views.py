@@ -267,7 +267,7 @@ class LakeView:
         Raises:
             ConfigError: The lake has no mask column.
         """
-        return read_mask_cells(self.handle, self._mask_column, rows)
+        return read_mask_cells(self.handle, self._mask_column, rows, self.table.offsets)
 
     def segmentations(self, row: int, cell: Any = UNREAD) -> list[Any]:
         """COCO segmentations of a row, one per box in the lake's order (see `segmentations_of`).

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.report.palette import class_colour, ink_on
+from deeplake_mmdet.terminal import readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -164,6 +165,7 @@ def prediction_mosaic(
             advice="pass the images to show",
         )
     columns = min(columns, len(items))
+    class_names = [readable(name) for name in class_names]  # a line break would end the drawing
     rows = -(-len(items) // columns)
     pair = 2 * tile[0] + _GAP
     width = 2 * _MARGIN + columns * pair + (columns - 1) * _PAIR_GAP

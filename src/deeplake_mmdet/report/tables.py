@@ -38,18 +38,16 @@ def class_table(scores: Iterable[ClassScore], title: str | None = None) -> Table
         A table for ``rich.console.Console.print``. The row 'all' sums the objects and averages the APs that
         are defined, as COCO's mAP does.
     """
-    from rich.markup import escape
-    from rich.table import Table
+    from deeplake_mmdet.terminal import plain, table
 
     results = list(scores)
-    table = Table(title=title)
-    table.add_column("class")
+    made = table("class", title=title)
     for heading in ("objects", "AP", "AP50"):
-        table.add_column(heading, justify="right")
+        made.add_column(heading, justify="right")
     for row in results:
-        table.add_row(escape(row.name), f"{row.objects:,}", _shown(row.ap), _shown(row.ap50))
-    table.add_section()
+        made.add_row(plain(row.name), f"{row.objects:,}", _shown(row.ap), _shown(row.ap50))
+    made.add_section()
     objects = sum(row.objects for row in results)
     overall = (_mean(row.ap for row in results), _mean(row.ap50 for row in results))
-    table.add_row("all", f"{objects:,}", _shown(overall[0]), _shown(overall[1]), style="bold")
-    return table
+    made.add_row("all", f"{objects:,}", _shown(overall[0]), _shown(overall[1]), style="bold")
+    return made

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from deeplake_mmdet.registry import HOOKS
+from deeplake_mmdet.terminal import console, plain
 
 __all__ = ["ProgressHook"]
 
@@ -23,7 +24,6 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Move the log to its file and start the bar."""
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         runner.logger.setLevel(logging.INFO)
@@ -31,11 +31,11 @@ class ProgressHook(Hook):
             to_file = isinstance(handler, logging.FileHandler)
             handler.setLevel(logging.INFO if to_file else logging.WARNING)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(highlight=False),
+            console=console(soft_wrap=False),
         )
         self._task = self._bar.add_task("Training", total=runner.max_iters, completed=runner.iter)
         self._bar.start()
@@ -57,7 +57,7 @@ class ProgressHook(Hook):
             for key, value in (metrics or {}).items()
             if key.endswith(("mAP", "mAP_50"))
         )
-        self._bar.print(f"Epoch {runner.epoch}: {scores}")
+        self._bar.print(plain(f"Epoch {runner.epoch}: {scores}"))
 
     def after_train(self, runner: Any) -> None:
         """Finish the bar."""

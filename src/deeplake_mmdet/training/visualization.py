@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import mmcv
 import torch
 from mmdet.engine.hooks import DetVisualizationHook
@@ -76,16 +77,17 @@ class LakeVisualizationHook(DetVisualizationHook):
             if sample.get("flip") is not None and "gt_instances" in sample:
                 sample = sample.clone()
                 sample.gt_instances = _truth(find_view(key), row)
-            self._visualizer.add_datasample(
-                name if self.show else "test_img",
-                mmcv.imfrombytes(get(sample.img_path), channel_order="rgb"),
-                data_sample=sample,
-                show=self.show,
-                wait_time=self.wait_time,
-                pred_score_thr=self.score_thr,
-                out_file=str(folder / name),
-                step=self._test_index,
-            )
+            with matplotlib.rc_context({"text.parse_math": False}):  # a class may be called '$a$'
+                self._visualizer.add_datasample(
+                    name if self.show else "test_img",
+                    mmcv.imfrombytes(get(sample.img_path), channel_order="rgb"),
+                    data_sample=sample,
+                    show=self.show,
+                    wait_time=self.wait_time,
+                    pred_score_thr=self.score_thr,
+                    out_file=str(folder / name),
+                    step=self._test_index,
+                )
 
 
 def _truth(view: LakeView, row: int) -> InstanceData:

@@ -48,7 +48,8 @@ def import_coco(
     where MMDetection would leave the object out: that of the mask, else that of the box. Numbers and flags
     that are written as text count as what they say, also ``iscrowd: "0"``, which to MMDetection is a crowd.
     What is taken otherwise than the file says is counted in `ImportSummary.changes`; what cannot be taken is
-    refused one by one (see also `load_coco`).
+    refused one by one (see also `load_coco`). A segmentation of another form is converted where its meaning
+    is certain; the object of one that cannot be used stays without a mask (see `read_segmentation`).
 
     Args:
         annotations: The JSON file.

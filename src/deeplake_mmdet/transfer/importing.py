@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImageError
 from deeplake_mmdet.lake.boxes import BoxFormat, to_xyxy
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
+from deeplake_mmdet.terminal import console
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import EXIF_MODES, Frame, choose_frame
 from deeplake_mmdet.transfer.image_notes import ImageNotes
 from deeplake_mmdet.transfer.images import ReadImage, convert_to_png, read_ahead, read_image
+from deeplake_mmdet.transfer.masks import settle_masks
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["PlannedImage", "check_exif", "run_import"]
@@ -112,19 +113,21 @@ def run_import(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console(stderr=True, soft_wrap=False),
         disable=not progress,
     )
     with writer, bar:
         task = bar.add_task("", total=total)
         for planned, result in read_ahead(plan, read, workers):
             if isinstance(result, _Taken):
-                writer.append(_record(planned, result))
+                width, height = result.frame.size
+                fields, masks = settle_masks(planned.fields, (height, width))
+                writer.append(_record(fields, result))
                 notes.add(result.image, result.frame, len(result.data))
                 for reason, detail in _changes(result):
                     summary.changes.add(Finding("image", str(planned.path), reason, detail))
                 counts += np.bincount(planned.fields["labels"], minlength=len(counts))
-                _count(planned, summary)
+                _count(planned, masks, summary)
             else:
                 file = planned.file if planned.fault else str(planned.path)
                 summary.refusals.add(Finding("image", file, *result))
@@ -166,11 +169,11 @@ def _mask_sizes(fields: Mapping[str, Any]) -> set[tuple[int, int]]:
     return {(width, height) for height, width in pairs if isinstance(height, int) and isinstance(width, int)}
 
 
-def _record(planned: PlannedImage, taken: _Taken) -> ImageRecord:
+def _record(fields: Mapping[str, Any], taken: _Taken) -> ImageRecord:
     width, height = taken.frame.size
     # Pixels that were converted are turned already, and their PNG has no EXIF orientation.
     turned_by = taken.image.orientation if taken.frame.turned and not taken.is_converted else 0
-    return ImageRecord(taken.data, width, height, exif_turned=turned_by, **planned.fields)
+    return ImageRecord(taken.data, width, height, exif_turned=turned_by, **fields)
 
 
 def _changes(taken: _Taken) -> Iterator[tuple[str, str]]:
@@ -180,7 +183,7 @@ def _changes(taken: _Taken) -> Iterator[tuple[str, str]]:
         yield f"{taken.image.kind.upper()} converted to PNG without loss", sizes
 
 
-def _count(planned: PlannedImage, summary: ImportSummary) -> None:
+def _count(planned: PlannedImage, masks: Iterable[tuple[str, str, str]], summary: ImportSummary) -> None:
     boxes = len(planned.fields["boxes"])
     summary.images += 1
     summary.boxes += boxes
@@ -189,7 +192,7 @@ def _count(planned: PlannedImage, summary: ImportSummary) -> None:
     file = planned.file or str(planned.path)
     for reason, detail in planned.refused:
         summary.refusals.add(Finding("box", file, reason, detail))
-    for kind, reason, detail in planned.changes:
+    for kind, reason, detail in (*planned.changes, *masks):
         summary.changes.add(Finding(kind, file, reason, detail))
 
 

@@ -8,9 +8,10 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Column, Table
-from rich.text import Text
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from deeplake_mmdet.terminal import console, plain, table
 
 __all__ = ["Finding", "Findings", "ImportSummary"]
 
@@ -64,14 +65,14 @@ class Findings:
 
     def table(self) -> Table:
         """The first few of each reason, and how many there are, as a rich table."""
-        table = Table(*(Column(name, overflow="fold") for name in ("what", "reason", "file", "details")))
+        made = table("what", "reason", "file", "details")
         for (kind, reason), count in self.counts.items():
             shown = [f for f in self.kept if (f.kind, f.reason) == (kind, reason)][:_SHOWN_PER_REASON]
             for finding in shown:
-                table.add_row(*map(Text, (kind, reason, finding.file, finding.detail)))
+                made.add_row(*map(plain, (kind, reason, finding.file, finding.detail)))
             if count > len(shown):
-                table.add_row(kind, Text(reason), f"and {count - len(shown)} more", "")
-        return table
+                made.add_row(kind, plain(reason), f"and {count - len(shown)} more", "")
+        return made
 
 
 @dataclass
@@ -136,31 +137,31 @@ class ImportSummary:
         head = (
             f"Imported {self.images} images with {self.boxes} boxes into {self.lake} ({self.seconds:.1f} s)"
         )
-        parts: list[RenderableType] = [Text(head)]
+        parts: list[RenderableType] = [plain(head)]
         if self.is_mostly_refused:
             total = self.images + self.refused_images
             line = f"Most images were refused: {self.refused_images} of {total}. The reasons are below"
-            parts.append(Text(line, style="bold red"))
+            parts.append(plain(line, "bold red"))
         if self.empty_images:
             lost = f" ({self.emptied_images} because every box was refused)" * bool(self.emptied_images)
-            parts.append(Text(f"{self.empty_images} of these images have no boxes{lost}"))
-        classes = Table("class", "boxes")
+            parts.append(plain(f"{self.empty_images} of these images have no boxes{lost}"))
+        classes = table("class", "boxes")
         for name, count in self.class_counts.items():
-            classes.add_row(Text(name), str(count))
+            classes.add_row(plain(name), str(count))
         parts.append(classes)
         if self.refusals.counts:
-            parts += [Text(self._refusal_line()), self.refusals.table()]
+            parts += [plain(self._refusal_line()), self.refusals.table()]
         if self.changes.counts:
-            parts += [Text(self._change_line()), self.changes.table()]
-        parts += [Text(f"Note: {note}") for note in self.notes]
-        parts.append(Text(f"Next: {self.next_command}"))
+            parts += [plain(self._change_line()), self.changes.table()]
+        parts += [plain(f"Note: {note}") for note in self.notes]
+        parts.append(plain(f"Next: {self.next_command}"))
         return Group(*parts)
 
     def __str__(self) -> str:
         """The summary as plain text."""
-        console = Console(file=io.StringIO(), width=160, color_system=None)
-        with console.capture() as capture:
-            console.print(self.render())
+        paper = console(file=io.StringIO(), width=160, color_system=None)
+        with paper.capture() as capture:
+            paper.print(self.render())
         return capture.get()
 
     def _refusal_line(self) -> str:
