@@ -17,6 +17,7 @@ from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.labels import source_category_ids
 from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.opened import is_opened
+from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.own_classes import name_difference, own_classes
 from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
@@ -24,7 +25,7 @@ from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
 from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
-from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view, open_view, open_view_of
+from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 
 __all__ = [

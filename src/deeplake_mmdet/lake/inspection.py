@@ -13,9 +13,10 @@ from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import handle_of, list_versions, resolve
+from deeplake_mmdet.lake.opening import open_view
 from deeplake_mmdet.lake.roles import Roles, assign_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source
-from deeplake_mmdet.lake.views import LakeView, open_view
+from deeplake_mmdet.lake.views import LakeView
 
 __all__ = ["Inspection", "inspect"]
 
