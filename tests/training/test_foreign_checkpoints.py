@@ -138,16 +138,20 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_all_shapes_that_mmengine_loads_score_alike(ready, tmp_path, shape):
-    cfg, _, checkpoint, _ = ready
-    cfg = copy.deepcopy(cfg)
+@pytest.fixture(scope="module")
+def averaging(ready, tmp_path_factory):
+    """A config that averages weights, and the scores of its checkpoint."""
+    cfg = copy.deepcopy(ready[0])
     # It loads the weights as well, and would test with its own initial ones if it did not find them.
     cfg.custom_hooks = [{"type": "EMAHook", "ema_type": "ExpMomentumEMA", "momentum": 0.01}]
-    expected = deeplake_mmdet.test(cfg, checkpoint, work_dir=tmp_path / "a")
-    other = changed(checkpoint, tmp_path / "other.pth", SHAPES[shape])
-    found = deeplake_mmdet.test(cfg, other, work_dir=tmp_path / "b")
-    np.testing.assert_equal(scores(found), scores(expected))
+    return cfg, scores(deeplake_mmdet.test(cfg, ready[2], work_dir=tmp_path_factory.mktemp("averaging")))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_shapes_that_mmengine_loads_score_alike(ready, averaging, tmp_path, shape):
+    cfg, expected = averaging
+    other = changed(ready[2], tmp_path / "other.pth", SHAPES[shape])
+    np.testing.assert_equal(scores(deeplake_mmdet.test(cfg, other, work_dir=tmp_path)), expected)
 
 
 def test_weights_under_another_name_are_told(ready, tmp_path):
