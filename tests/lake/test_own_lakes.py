@@ -382,3 +382,14 @@ def test_every_odd_lake_can_be_inspected(own):
         found = inspect(own(schema, classes, **cells))
         assert isinstance(found.problem, DeepLakeMMDetError)
         assert found.rows == 3
+
+
+def test_texts_that_do_not_occur_may_be_selected_beside_those_that_do(own):
+    url = own({"labels": "text"}, classes=None, labels=['["a","b"]', "[]", '["b"]'])
+    options = {"tensors": {"gt_labels": "labels"}}
+    view = open_view(Source(url), classes=["rare", "b", "a"], **options)
+    assert view.classes == ("rare", "b", "a")
+    assert [view.labels[view.table.span(row)].tolist() for row in range(3)] == [[2, 1], [], [1]]
+    assert "'rare'" in view.notes["classes"]
+    with pytest.raises(DeepLakeMMDetError, match=r"no class 'c', 'd'.*classes: a, b"):
+        open_view(Source(url), classes=["c", "d"], **options)

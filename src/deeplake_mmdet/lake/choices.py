@@ -95,8 +95,9 @@ def classes_of(
         else:
             return Classes(lake, _selected(given, lake, column.name), source)
     if column.kind == "text" and not note and (texts := text_classes(handle, column)):
-        lake = ClassNames(texts)
-        return Classes(lake, _selected(given, lake, column.name), f"the texts of column {column.name!r}")
+        lake, absent = _with_absent(texts, given)
+        selected = _selected(given, lake, column.name)
+        return Classes(lake, selected, f"the texts of column {column.name!r}", absent)
     if _is_empty(given):
         raise AnnotationError(
             "The lake does not name its classes",
@@ -105,6 +106,21 @@ def classes_of(
         )
     lake = read_class_names(given, _GIVEN, advice=_GIVEN_ADVICE, error=ConfigError)
     return Classes(lake, lake.names, "metainfo.classes", note)
+
+
+def _with_absent(texts: tuple[str, ...], given: Any) -> tuple[ClassNames, str]:
+    """The names that occur, then those that were given and do not, if some do; and a note on these.
+
+    Texts tell only which classes occur, and a rare one may be missing in a lake of a few images.
+    """
+    if _is_empty(given):
+        return ClassNames(texts), ""
+    names = class_list(given, _GIVEN, advice=_GIVEN_ADVICE, error=ConfigError)
+    absent = tuple(name for name in names if name not in texts)
+    if not absent or len(absent) == len(names):
+        return ClassNames(texts), ""
+    listed = ", ".join(map(repr, absent))
+    return ClassNames((*texts, *absent)), f"No object of the lake is of class {listed}, which metainfo names"
 
 
 def _is_empty(value: Any) -> bool:
