@@ -99,3 +99,15 @@ def test_the_warning_is_in_the_runs_log(tmp_path: Path) -> None:
     line = next(line for line in logs.splitlines() if "boxes of the selected classes are left out" in line)
     assert "WARNING" in line
     assert "box_format='" in line
+
+
+def test_a_few_boxes_that_all_fall_away_are_not_trained_on(tmp_path: Path, make: Make) -> None:
+    from deeplake_mmdet import train
+    from deeplake_mmdet.demo.config import demo_config
+    from deeplake_mmdet.lake import Source, open_view
+
+    lake = make(schema(areas=types.Array("float64", 1)), rows(1, areas=[np.zeros(2)]))
+    names = open_view(Source(lake)).classes
+    cfg = demo_config(lake, lake, names, str(tmp_path / "run"), epochs=1, scale=(96, 64), num_workers=0)
+    with pytest.raises(AnnotationError, match=r"2 of 2 boxes.*tensors=dict\(area=False\)"):
+        train(cfg)

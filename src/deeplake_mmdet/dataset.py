@@ -145,6 +145,12 @@ class DeepLakeDataset(BaseDetDataset):
         return view
 
     @property
+    def has_objects(self) -> bool:
+        """Whether any box of the lake takes part in training."""
+        self.full_init()
+        return bool(self.data_list.has_objects)
+
+    @property
     def cache_statistics(self) -> CacheStatistics | None:
         """What the cache has done so far, workers of this process included; None if there is no cache."""
         return None if self.view.cache is None else self.view.cache.statistics()

@@ -70,6 +70,11 @@ class DataInfos(Sequence[dict[str, Any]]):
     def _all_kept(self) -> bool:
         return bool(self.keep.all())
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether any box of the lake takes part in training."""
+        return bool((self.keep & ~self.ignored).any())
+
     def select(self, chosen: Any) -> DataInfos:
         """The same for some entries, given as anything that indexes a NumPy array."""
         return DataInfos(self.view, self.rows[chosen], self.keep, self.ignored, self.extra)

@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook, Hook
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import LakeMetric
+from deeplake_mmdet.lake import clean_boxes
 from deeplake_mmdet.training.mask_check import check_predicts_masks
 from deeplake_mmdet.training.skipped import lakes_inside
 
@@ -17,7 +18,7 @@ __all__ = ["EvaluationCheckHook", "MetaHook"]
 
 
 class EvaluationCheckHook(Hook):
-    """Stops before the first iteration if validation could only fail, after an epoch of training."""
+    """Stops before the first iteration if there is nothing to train on, or validation could only fail."""
 
     priority = "VERY_HIGH"
 
@@ -25,9 +26,10 @@ class EvaluationCheckHook(Hook):
         """Compare lakes, model, metrics and ``save_best``.
 
         Raises:
-            DeepLakeMMDetError: A lake or the model cannot give what a metric needs, or no metric gives what
-                ``save_best`` goes by.
+            DeepLakeMMDetError: All boxes of the training lakes fall away; a lake or the model cannot give
+                what a metric needs; no metric gives what ``save_best`` goes by.
         """
+        _check_objects(runner)
         if not hasattr(runner._val_loop, "evaluator"):  # none, or not built
             return
         metrics = runner._val_loop.evaluator.metrics
@@ -51,6 +53,16 @@ class EvaluationCheckHook(Hook):
                     "'evaluation.save_best'",
                     advice=(f"perhaps {near[0]!r} is meant; " if near else "") + f"known: {', '.join(known)}",
                 )
+
+
+def _check_objects(runner: Any) -> None:
+    loader = getattr(runner._train_loop, "dataloader", None)
+    lakes = list(lakes_inside(loader.dataset)) if loader is not None else []
+    if any(lake.has_objects for lake in lakes):
+        return
+    for lake in lakes:  # one without any box, of background only, gives no doubt
+        if (doubt := clean_boxes(lake.view).doubt()) is not None:
+            raise doubt
 
 
 class MetaHook(Hook):
