@@ -49,9 +49,9 @@ class OddCoco:
             "categories": [entry for _, entry in categories],
         }
         if self.rng.random() < self.share / 10:
-            data[self.pick("images", "annotations", "categories")] = self.pick(None, {}, [], MISSING)
+            data[self.pick("images", "annotations")] = self.pick(None, {}, [], MISSING)
         if self.rng.random() < self.share / 20:
-            return self.pick([], data["annotations"], None, 3)
+            return _without_missing(self.pick([], data["categories"], None, 3))
         return _without_missing(data)
 
     def images(self) -> list[tuple[Kind | None, Any]]:

@@ -91,7 +91,6 @@ class OddVoc:
             ["", y, x + w, y + h],
             ["6,5", y, x + w, y + h],
             [" 6 ", f"\n{y}", x + w, y + h],
-            [200, 200, 220, 220],
             ["inf"] * 4,
         )
         box = "".join(
