@@ -23,6 +23,8 @@ class OddCoco:
         self.rng = rng
         # Most files have few oddities: with many, nothing is left to compare.
         self.share = float(rng.choice([0.0, 0.03, 0.15, 0.5]))
+        # Stock loads the masks of an image only if all of its objects have one.
+        self.masks = float(rng.choice([0.0, 0.5, 1.0]))
 
     def pick(self, *values: Any) -> Any:
         """One of the values."""
@@ -170,7 +172,7 @@ class OddCoco:
                 self.pick(0, 0, 0, 0, 1), "0", "1", None, MISSING, True, False, 0.0, 2, [], "yes"
             ),
             "ignore": self.odd(MISSING, 0, 1, "1", None),
-            "segmentation": self.segmentation(polygon) if self.rng.random() < 0.4 else MISSING,
+            "segmentation": self.segmentation(polygon) if self.rng.random() < self.masks else MISSING,
         }
 
     def segmentation(self, polygon: list[float]) -> Any:
