@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.backend import delivered, delivered_image, delivered_masks, delivered_upright
 from deeplake_mmdet.dataset_infos import (
+    OF_FILES,
     DataInfos,
     HeadStart,
     Sightings,
@@ -68,10 +69,12 @@ class DeepLakeDataset(BaseDetDataset):
         branch: Branch name.
         tag: Tag name.
         view: Saved view: a tag on a query, or a view's id in an older lake (v3).
+        version: Name of a branch or a tag, or id of a commit, whichever there is; alone.
         query: TQL on the pinned version or view, e.g. ``'SELECT * WHERE width > 500'``.
         tensors: Role to column name (``img``, ``gt_bboxes``, ``gt_labels``, ``gt_masks``, ...); inferred
             from the schema where not given. False leaves an extra role out, as in ``dict(area=False)``.
         box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
+            ``'legacy'``: as it declares, else ``'ltwh'``, or ``'ccwh_fractional'`` of a mean below 1.
         on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
         apply_exif: True turns all images by their EXIF orientation, False none, whatever the lake recorded.
             For lakes of other makers whose boxes and masks mean the turned images. Telling the sizes of those
@@ -83,8 +86,8 @@ class DeepLakeDataset(BaseDetDataset):
         filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
             ``CocoDataset`` and ``XMLDataset``.
         kwargs: ``pipeline``, ``test_mode``, ``indices``, ``return_classes`` and the rest of
-            ``BaseDetDataset``. ``ann_file``, ``data_root`` and ``data_prefix`` are accepted and ignored, so
-            that a stock config needs no other change.
+            ``BaseDetDataset``. ``ann_file``, ``data_root`` and the like are accepted and ignored, so that a
+            stock config needs no other change.
 
     Raises:
         DeepLakeMMDetError: Before training, of the kind that fits; see ``deeplake_mmdet.errors``.
@@ -99,6 +102,7 @@ class DeepLakeDataset(BaseDetDataset):
         branch: str | None = None,
         tag: str | None = None,
         view: str | None = None,
+        version: str | None = None,
         query: str | None = None,
         tensors: Mapping[str, str] | None = None,
         box_format: str | None = None,
@@ -114,7 +118,7 @@ class DeepLakeDataset(BaseDetDataset):
                 advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
             )
         self._credentials = CredentialRef(credentials)
-        self._source = Source(path, commit=commit, branch=branch, tag=tag, view=view, query=query)
+        self._source = Source(path, commit, branch, tag, query, view, version)
         self._tensors = dict(tensors or {})
         self._box_format = box_format
         self._skip = on_error == "skip"
@@ -127,7 +131,7 @@ class DeepLakeDataset(BaseDetDataset):
                     where=f"dataset key {key!r}",
                     advice="remove it: everything comes out of the lake",
                 )
-        ignored = [key for key in ("ann_file", "data_root", "data_prefix") if kwargs.pop(key, None)]
+        ignored = [key for key in OF_FILES if kwargs.pop(key, None)]
         if ignored:
             print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
         self._begun: dict[int, list[HeadStart]] = {}

@@ -28,6 +28,7 @@ from deeplake_mmdet.lake import (
 )
 
 __all__ = [
+    "OF_FILES",
     "DataInfos",
     "HeadStart",
     "Sightings",
@@ -36,6 +37,12 @@ __all__ = [
     "log_choices",
     "with_cache",
 ]
+
+# What stock datasets of files are given, and a lake makes pointless.
+OF_FILES = (
+    *("ann_file", "data_root", "data_prefix"),
+    *("label_file", "meta_file", "hierarchy_file", "image_level_ann_file"),
+)
 
 
 class DataInfos(Sequence[dict[str, Any]]):

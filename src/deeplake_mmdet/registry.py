@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import EVALUATOR as ROOT_EVALUATOR
 from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
@@ -20,6 +21,7 @@ from mmengine.registry import Registry
 __all__ = [
     "DATASETS",
     "DATA_SAMPLERS",
+    "EVALUATORS",
     "FUNCTIONS",
     "HOOKS",
     "LOOPS",
@@ -40,6 +42,9 @@ DATA_SAMPLERS = Registry(
     parent=ROOT_DATA_SAMPLERS,
     scope="deeplake_mmdet",
     locations=["deeplake_mmdet.loading"],
+)
+EVALUATORS = Registry(
+    "evaluator", parent=ROOT_EVALUATOR, scope="deeplake_mmdet", locations=["deeplake_mmdet.evaluation"]
 )
 FUNCTIONS = Registry(
     "function", parent=ROOT_FUNCTIONS, scope="deeplake_mmdet", locations=["deeplake_mmdet.loading"]

@@ -144,13 +144,23 @@ def test_a_child_process_gets_the_secrets_as_it_is_started(method):
     assert in_child(method, answer, ref) == (SECRET, {"aws_secret_access_key": SECRET})
 
 
-def test_another_process_does_not_know_a_handle_out_of_a_pickle():
-    pickled = pickle.dumps(CredentialRef(put_away({"token": SECRET})))
-    found = in_child("spawn", answer_from_pickle, pickled)
-    assert "put away by another process" in found
-    assert "ACTIVELOOP_TOKEN" in found
+def test_another_process_takes_its_environment_for_a_handle_out_of_a_pickle(monkeypatch):
+    monkeypatch.setenv("ACTIVELOOP_TOKEN", "of the environment")
+    pickled = pickle.dumps(CredentialRef(put_away({"token": SECRET, "aws_secret_access_key": SECRET})))
+    assert in_child("spawn", answer_from_pickle, pickled) == ("of the environment", {})
 
 
-def test_an_unknown_handle_is_refused():
-    with pytest.raises(CredentialError, match="another process"):
-        CredentialRef("deeplake-credentials-0123456789abcdef").resolve()
+def test_an_unknown_handle_stands_for_the_environment_and_is_told_once(monkeypatch, caplog):
+    monkeypatch.delenv("ACTIVELOOP_TOKEN", raising=False)
+    monkeypatch.setenv("DEEPLAKE_API_KEY", "of the environment")
+    ref = CredentialRef("deeplake-credentials-0123456789abcdef")
+    assert [ref.resolve() for _ in range(3)] == [("of the environment", {})] * 3
+    told = [record.getMessage() for record in caplog.records if "another process" in record.getMessage()]
+    assert len(told) == 1
+    assert "ACTIVELOOP_TOKEN" in told[0]
+
+
+def test_env_names_the_environments_storage_credentials():
+    handle = put_away({"token": SECRET, "creds": "ENV"})
+    assert CredentialRef(handle).resolve() == (SECRET, {})
+    assert CredentialRef({"creds": "ENV", "token": None}).settings is None

@@ -13,7 +13,7 @@ from deeplake_mmdet.config.loaders import use_fast_loaders
 from deeplake_mmdet.config.old_config import Config, mkdir_or_exist
 from deeplake_mmdet.config.options import parse_options
 from deeplake_mmdet.config.reading import read_config
-from deeplake_mmdet.config.secrets import extract_secrets, redact
+from deeplake_mmdet.config.secrets import drop_useless_handles, extract_secrets, redact
 
 __all__ = [
     "Config",
@@ -22,6 +22,7 @@ __all__ = [
     "convert",
     "convert_config",
     "dataset_leaves",
+    "drop_useless_handles",
     "extract_secrets",
     "fast_loader",
     "is_lake",

@@ -10,9 +10,10 @@ from mmengine.config import Config
 
 from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.legacy import convert_config, log_notes
+from deeplake_mmdet.config.mixing_check import check_pipelines
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
-from deeplake_mmdet.legacy import is_legacy
+from deeplake_mmdet.legacy import is_legacy, old_keys
 
 __all__ = ["adopt_config"]
 
@@ -39,11 +40,14 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
             credentials are no mapping.
         CredentialError: The config gives a user name and password.
     """
-    options, legacy = dict(cfg_options or {}), is_legacy(cfg)
+    options = dict(cfg_options or {})
+    mixed = bool(old_keys(cfg))
+    legacy = mixed or is_legacy(cfg)
     early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
     if early:
         cfg = copy.deepcopy(cfg)
         cfg.merge_from_dict(early)
+        legacy = legacy or bool(old_keys(cfg))
     text = cfg.text
     check_toolbox(cfg)
     if legacy:
@@ -54,6 +58,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
             cfg.merge_from_dict(late)
     content, secrets = extract_secrets(cfg.to_dict())
     check_data_paths(content, legacy=legacy)
+    check_pipelines(content, legacy=legacy)
     if secrets or not text:
         text = Config(content).pretty_text
     return Config(content, cfg_text=text, filename=cfg.filename)

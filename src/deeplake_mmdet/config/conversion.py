@@ -13,6 +13,8 @@ from mmengine.config import Config
 
 from deeplake_mmdet.config.comparison import Difference, differences, stock_counterpart
 from deeplake_mmdet.config.data_paths import check_data_paths
+from deeplake_mmdet.config.mixed import settled
+from deeplake_mmdet.config.mixing_check import check_pipelines
 from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
@@ -85,11 +87,14 @@ def convert(
     loaded = read_config(source)
     content, _ = extract_secrets(loaded.to_dict())
     check_toolbox(content)
-    legacy = is_legacy(content)
-    if legacy:
-        check_old_shape(content)
-    content, notes = convert_config_dict(content)
+    content, notes = settled(content, source)
+    legacy = bool(notes) or is_legacy(content)
+    if not notes:
+        if legacy:
+            check_old_shape(content)
+        content, notes = convert_config_dict(content)
     check_data_paths(content, legacy=legacy)
+    check_pipelines(content, legacy=legacy)
     removed: list[str] = []
     content = _without_handles(content, "", removed)
     notes += [

@@ -24,11 +24,15 @@ def use_lake_metrics(cfg: Config) -> None:
     """Replace stock metrics of splits that read a lake, in place, and log it.
 
     A stock ``CocoMetric`` wants an annotation file, which a lake has not, and a stock ``VOCMetric`` wants the
-    val pipeline to load annotations. Ours give the same numbers.
+    val pipeline to load annotations. Ours give the same numbers. So does our `SeparateEvaluator` in place of
+    the stock ``MultiDatasetsEvaluator``, where all of its metrics are ours.
     """
     for split in ("val", "test"):
         loader, evaluator = cfg.get(f"{split}_dataloader"), cfg.get(f"{split}_evaluator")
         if not loader or not evaluator or not _reads_lake(loader.get("dataset", {})):
+            continue
+        if isinstance(evaluator, Mapping) and "metrics" in evaluator:
+            cfg[f"{split}_evaluator"] = _of_several(evaluator, f"{split}_evaluator")
             continue
         found = [evaluator] if isinstance(evaluator, Mapping) else list(evaluator)
         new = [_replaced(metric) for metric in found]
@@ -38,6 +42,18 @@ def use_lake_metrics(cfg: Config) -> None:
             )
             print_log(f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth", "current")
             cfg[f"{split}_evaluator"] = new[0] if isinstance(evaluator, Mapping) else new
+
+
+def _of_several(evaluator: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An evaluator that is a config of its own, with metrics in it."""
+    found = evaluator["metrics"]
+    metrics = [_replaced(metric) for metric in ([found] if isinstance(found, Mapping) else found)]
+    new = {**evaluator, "metrics": metrics}
+    ours = all(str(metric.get("type")).startswith("deeplake_mmdet.") for metric in metrics)
+    if _is(evaluator, "mmdet", "MultiDatasetsEvaluator") and ours:
+        new["type"] = _ours("SeparateEvaluator")
+        print_log(f"{key}: each lake is scored by itself, by {_ours('SeparateEvaluator')}", "current")
+    return new
 
 
 def _replaced(metric: Any) -> Any:

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.data_paths import check_data_paths
+from deeplake_mmdet.config.mixed import settled
 from deeplake_mmdet.config.old_credentials import joined
 from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.secrets import extract_secrets
@@ -20,7 +21,8 @@ def convert_config(cfg: Config) -> tuple[Config, list[Note]]:
     Literal credentials are replaced by handles first, as `load_config` does it.
 
     Args:
-        cfg: A config; not changed. One for 3.x comes back as a copy, without notes.
+        cfg: A config; not changed. One for 3.x comes back as a copy, without notes; of one that says some
+            things as 2.x did, these are converted.
 
     Returns:
         The 3.x config, and notes on everything that was changed, approximated or left out.
@@ -31,11 +33,13 @@ def convert_config(cfg: Config) -> tuple[Config, list[Note]]:
             lake is.
         CredentialError: The config gives a user name and password.
     """
-    if not is_legacy(cfg):
-        return cfg.copy(), []
     content, _ = extract_secrets(joined(cfg.to_dict()))
-    check_old_shape(content)
-    content, notes = convert_config_dict(content)
+    content, mixed = settled(content, cfg.filename)
+    if not mixed and not is_legacy(cfg):
+        return cfg.copy(), []
+    if not mixed:
+        check_old_shape(content)
+    content, notes = (content, mixed) if mixed else convert_config_dict(content)
     check_data_paths(content)
     # With a file's name alone, Config would read the file's text, and the secrets in it.
     return Config(content, cfg_text=Config(content).pretty_text, filename=cfg.filename), notes

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake import is_handle, put_away
+from deeplake_mmdet.lake import ENVIRONMENT, is_handle, is_local, put_away
 
-__all__ = ["extract_secrets", "redact"]
+__all__ = ["drop_useless_handles", "extract_secrets", "redact"]
 
 _CREDENTIAL_KEYS = ("credentials", "deeplake_credentials")
 _NAMES = ("username", "password", "token", "creds")
@@ -42,6 +43,23 @@ def extract_secrets(content: Mapping[str, Any]) -> tuple[dict[str, Any], set[str
         if not (isinstance(value, str) and value in secrets)
     }
     return cleaned, secrets
+
+
+def drop_useless_handles(node: Any) -> None:
+    """Take the handles of lakes on this machine, which need no credentials, out of a 3.x config, in place.
+
+    In the config that a run leaves behind, a handle means nothing any more.
+    """
+    if isinstance(node, (list, tuple)):
+        for part in node:
+            drop_useless_handles(part)
+    elif isinstance(node, MutableMapping):
+        path = node.get("path")
+        local = isinstance(path, (str, Path)) and str(path) and is_local(str(path))
+        if local and is_handle(node.get("credentials")):
+            del node["credentials"]
+        for value in node.values():
+            drop_useless_handles(value)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -79,6 +97,8 @@ def _put_away(value: Any, secrets: set[str]) -> Any:
                 advice=f"perhaps {near[0]!r} is meant",
             )
     creds = value.get("creds") or {}
+    if creds == ENVIRONMENT:
+        value, creds = {**value, "creds": None}, {}
     flat = {**value, **(creds if isinstance(creds, Mapping) else {"creds": creds})}
     literal = {
         key: text for key, text in flat.items() if key not in _PUBLIC and isinstance(text, str) and text

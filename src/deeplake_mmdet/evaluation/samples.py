@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,11 @@ _HIGHEST_SCORE = 1 + 1e-6
 _FAR = 1e15
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
     """Predictions on one image; small to keep and to ship between processes.
+
+    No tuple: MMDetection's ``MultiDatasetsEvaluator`` would take it apart.
 
     Attributes:
         key: View key of the lake.

@@ -9,7 +9,7 @@ from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.cleaning import Cleaning, clean_boxes
-from deeplake_mmdet.lake.credentials import CredentialRef, is_handle, put_away
+from deeplake_mmdet.lake.credentials import ENVIRONMENT, CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.faults import is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
@@ -29,6 +29,7 @@ from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 
 __all__ = [
+    "ENVIRONMENT",
     "SCHEME",
     "SOURCE_KEYS",
     "UNREAD",

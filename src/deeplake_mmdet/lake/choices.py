@@ -14,6 +14,7 @@ from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.handles import lake_metadata
 from deeplake_mmdet.lake.labels import CATEGORY_IDS, category_ids_of, text_classes
 from deeplake_mmdet.lake.source import ResolvedSource
+from deeplake_mmdet.lake.undeclared import LEGACY
 
 __all__ = ["Classes", "classes_of", "selected_classes", "stored_format"]
 
@@ -25,11 +26,14 @@ _ADVICE = (
 )
 
 
-def stored_format(column: ColumnFacts, given: str | None) -> BoxFormat:
-    """The given box format, or the column's own. Raises BoxFormatError if there is neither."""
-    if given:
+def stored_format(column: ColumnFacts, given: str | None) -> BoxFormat | None:
+    """The given box format, or the column's own; None if ``'legacy'`` is given, and the column has none.
+
+    Raises BoxFormatError if there is neither.
+    """
+    if given and given != LEGACY:
         return BoxFormat.parse(given)
-    if column.box_format is None:
+    if column.box_format is None and given != LEGACY:
         raise BoxFormatError(
             f"Column {column.name!r} does not say how its boxes are stored",
             where=f"column {column.name!r} of type {column}",

@@ -6,6 +6,7 @@ resolves credentials again from its environment, or receives them through the pi
 
 from __future__ import annotations
 
+import logging
 import multiprocessing.context
 import os
 import secrets
@@ -14,13 +15,17 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError, CredentialError
 
-__all__ = ["CredentialRef", "is_handle", "put_away"]
+__all__ = ["ENVIRONMENT", "CredentialRef", "is_handle", "put_away"]
+
+ENVIRONMENT = "ENV"  # as Deep Lake 3 called the storage credentials of the environment
 
 _HANDLE_PREFIX = "deeplake-credentials-"
 _PUBLIC_KEYS = {"endpoint_url", "aws_region", "region"}
 _KNOWN_KEYS = {"username", "password", "token", "creds"} | _PUBLIC_KEYS
 
 _store: dict[str, dict[str, Any]] = {}
+_told: set[str] = set()
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def put_away(credentials: Mapping[str, Any]) -> str:
@@ -58,11 +63,14 @@ def is_handle(value: object) -> bool:
 
 def _storage_keys(given: Mapping[str, Any]) -> Mapping[str, Any]:
     creds = given.get("creds") or {}
+    if creds == ENVIRONMENT:
+        return {}
     if not isinstance(creds, Mapping):
         raise ConfigError(
             f"'creds' must be a mapping, got {type(creds).__name__}",
             where="credentials key 'creds'",
-            advice="write creds=dict(aws_access_key_id=..., aws_secret_access_key=...)",
+            advice="write creds=dict(aws_access_key_id=..., aws_secret_access_key=...), or creds='ENV' for "
+            "those of the environment",
         )
     return creds
 
@@ -113,20 +121,22 @@ class CredentialRef:
     def resolve(self) -> tuple[str | None, dict[str, Any]]:
         """The token (or None) and the storage options, as Deep Lake's ``open`` takes them.
 
-        Raises:
-            CredentialError: The handle is unknown in this process.
+        A handle of another process, as in the config in a run's folder, stands for the environment's; the log
+        says so once.
         """
         token = os.environ.get("ACTIVELOOP_TOKEN") or os.environ.get("DEEPLAKE_API_KEY") or None
         if self._handle is None:
             return token, dict(self._public)
         kept = _store.get(self._handle)
         if kept is None:
-            raise CredentialError(
-                "These credentials were put away by another process",
-                where="dataset key 'credentials'",
-                advice="set ACTIVELOOP_TOKEN or the AWS variables for every process, or load the original "
-                "config again with deeplake_mmdet.load_config",
-            )
+            if self._handle not in _told:
+                _told.add(self._handle)
+                _log.warning(
+                    "The credentials %s were put away by another process: those of the environment are used "
+                    "(ACTIVELOOP_TOKEN, the AWS variables)",
+                    self._handle,
+                )
+            return token, {}
         return kept["token"] or token, dict(kept["creds"])
 
     def __eq__(self, other: object) -> bool:

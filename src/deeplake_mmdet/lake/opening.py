@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.choices import classes_of, stored_format
 from deeplake_mmdet.lake.columns import describe_columns
 from deeplake_mmdet.lake.credentials import CredentialRef
@@ -15,7 +16,9 @@ from deeplake_mmdet.lake.labels import label_coding
 from deeplake_mmdet.lake.opened import source_of
 from deeplake_mmdet.lake.roles import inferred_roles
 from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.table import AnnotationTable
 from deeplake_mmdet.lake.table_store import table_of
+from deeplake_mmdet.lake.undeclared import table_of_undeclared
 from deeplake_mmdet.lake.unused import notes_on, short_tensors
 from deeplake_mmdet.lake.views import LakeView, registered
 
@@ -38,7 +41,8 @@ def open_view(
         source: What the user named, or what that was pinned to before.
         credentials: See `CredentialRef`. All views of the same pinned lake use those given last.
         tensors: Role to column name, may be partial; False switches an extra role off. See `assign_roles`.
-        box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``.
+        box_format: Overrides the lake's own declaration, e.g. ``'ltwh'`` or ``'ccwh_fractional'``;
+            ``'legacy'`` is for lakes that declare none, see `table_of_undeclared`.
         classes: Class names to select, in this order; all of the lake's otherwise. Of a lake that does not
             name its classes, the names by stored label; in any form of `read_class_names`.
         apply_exif: Turn images by their EXIF orientation, all or none; sizes, boxes and masks mean the turned
@@ -64,22 +68,35 @@ def open_view(
     chosen = classes_of(labels, classes, resolved, handle, ref)
     left_out = short_tensors(resolved, roles, tensors, ref) if resolved.format == "v3" else {}
     roles = roles.without(left_out)
-    table = table_of(
-        resolved,
-        handle,
-        roles,
-        stored,
-        label_coding(labels, chosen.lake, chosen.source),
-        inferred=inferred_roles(roles, tensors),
-        allow_bad_images=allow_bad_images,
-        apply_exif=apply_exif,
-    )
+    coding, inferred = label_coding(labels, chosen.lake, chosen.source), inferred_roles(roles, tensors)
+    options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
+
+    def table_in(boxes: BoxFormat) -> AnnotationTable:
+        return table_of(resolved, handle, roles, boxes, coding, inferred=inferred, **options)
+
+    undeclared = ""
+    if stored is None:
+        table, undeclared = table_of_undeclared(table_in, columns[roles.gt_bboxes])
+    else:
+        table = table_in(stored)
     left_out = {**left_out, **table.left_out}
     roles = roles.without(left_out)
+    notes = notes_on(columns, roles, tensors, left_out, chosen)
+    if undeclared:
+        notes = {**notes, "gt_bboxes": f"{undeclared} {notes.get('gt_bboxes', '')}".strip()}
     view = LakeView(
-        *(resolved, ref, columns, roles, table, chosen.lake.names, chosen.selected, apply_exif),
+        *(
+            resolved,
+            ref,
+            columns,
+            roles.without(left_out),
+            table,
+            chosen.lake.names,
+            chosen.selected,
+            apply_exif,
+        ),
         left_out=left_out,
-        notes=notes_on(columns, roles, tensors, left_out, chosen),
+        notes=notes,
         numbers=chosen.lake.numbers,
     )
     return registered(view)

@@ -12,7 +12,7 @@ from deeplake_mmdet.lake.source import ResolvedSource, Source
 
 __all__ = ["SOURCE_KEYS", "settings_of"]
 
-SOURCE_KEYS = ("path", "commit", "branch", "tag", "view", "query", "credentials")
+SOURCE_KEYS = ("path", "commit", "branch", "tag", "view", "version", "query", "credentials")
 
 
 def settings_of(opened: Any) -> tuple[dict[str, Any], ResolvedSource]:

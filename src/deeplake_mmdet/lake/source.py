@@ -7,6 +7,7 @@ import json
 import multiprocessing.context
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,11 @@ class Source:
         view: Saved view: in a v4 lake the name of a tag, usually one on a query; in a v3 lake the view's id.
         tag: Name of a tag (v4). Another word for ``view``.
         query: TQL applied last, e.g. ``"SELECT * WHERE width > 500"``.
+        version: Name of a branch, or of a tag (v4), or the id of a commit, whichever the lake has.
 
     Raises:
-        ConfigError: ``path`` is empty, not text or holds an ``@``; ``view`` and ``tag`` are both given; the
-            query names another lake.
+        ConfigError: ``path`` is empty, not text or holds an ``@``; ``view`` and ``tag`` are both given, or
+            ``version`` beside another choice of a version; the query names another lake.
         CredentialError: The address holds a user name or a secret.
     """
 
@@ -53,9 +55,10 @@ class Source:
     tag: str | None = None
     query: str | None = None
     view: str | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("commit", "branch", "tag", "query", "view"):
+        for key in ("commit", "branch", "tag", "query", "view", "version"):
             value = getattr(self, key)
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"{key!r} must be text, got {value!r}", where=f"dataset key {key!r}")
@@ -82,6 +85,13 @@ class Source:
                 where=f"dataset keys 'view'={self.view!r} and 'tag'={self.tag!r}",
                 advice="keep one of them",
             )
+        others = [key for key in ("commit", "branch", "tag", "view") if getattr(self, key)]
+        if self.version and others:
+            raise ConfigError(
+                "A version is chosen twice",
+                where=f"dataset keys 'version'={self.version!r} and {others[0]!r}",
+                advice="keep one of them; in a 2.x config 'version' is what stands behind an '@' in the path",
+            )
         if match := _SAVED_VIEW.fullmatch(self.path):
             if (self.view or match["view"]) != match["view"]:
                 raise ConfigError(
@@ -94,6 +104,18 @@ class Source:
 
     def _set(self, key: str, value: str | None) -> None:
         object.__setattr__(self, key, value)
+
+    def with_version_among(self, branches: Iterable[str], tags: Iterable[str] = ()) -> Source:
+        """The same with ``version`` told apart: a branch if there is one of its name, or a tag, or a commit.
+
+        Args:
+            branches: Names of the lake's branches.
+            tags: Names of its tags.
+        """
+        if self.version is None:
+            return self
+        kind = "branch" if self.version in branches else "tag" if self.version in tags else "commit"
+        return replace(self, version=None, **{kind: self.version})
 
 
 @dataclass(frozen=True)
@@ -256,5 +278,6 @@ def _checked(url: str) -> str:
     raise ConfigError(
         "A version cannot be chosen by an '@' in the path: Deep Lake ignores a saved view's query there",
         where=f"dataset key 'path'={url!r}",
-        advice=f"write path={lake!r} and branch={name!r}, tag={name!r} or commit={name!r}",
+        advice=f"write path={lake!r} and branch={name!r}, tag={name!r} or commit={name!r}, or "
+        f"version={name!r} for whichever there is",
     )

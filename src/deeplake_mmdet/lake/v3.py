@@ -102,6 +102,7 @@ def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Any
             advice="use view=, branch= or commit=",
         )
     commits = read_commits(source.path, credentials)
+    source = source.with_version_among(commits.branches)
     if source.view:
         return _pin_view(source, commits, credentials)
     commit = _chosen(source, commits)

@@ -51,6 +51,9 @@ def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
         SourceNotFoundError: There is no such version, branch or tag.
         ConfigError: Commit or branch contradict the tag.
     """
+    if source.version:
+        names = guard(f"lake {source.path}", lambda: (base.branches.names(), base.tags.names()))
+        source = source.with_version_among(*map(list, names))
     queries: tuple[str, ...] = ()
     version = source.commit
     name = source.tag or source.view

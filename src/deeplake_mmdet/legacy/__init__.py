@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deeplake_mmdet.legacy.convert import convert_config_dict
 from deeplake_mmdet.legacy.detect import is_legacy, kind_of
+from deeplake_mmdet.legacy.mixed import SAID_BY, convert_mixed, old_keys
 from deeplake_mmdet.legacy.model import convert_model_dict
 from deeplake_mmdet.legacy.names import counterpart, similar
 from deeplake_mmdet.legacy.notes import Note
@@ -11,14 +12,17 @@ from deeplake_mmdet.legacy.old_values import old_values
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
 
 __all__ = [
+    "SAID_BY",
     "Note",
     "as_legacy",
     "convert_config_dict",
+    "convert_mixed",
     "convert_model_dict",
     "counterpart",
     "is_legacy",
     "kind_of",
     "merge",
+    "old_keys",
     "old_values",
     "similar",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from deeplake_mmdet.legacy.data import convert_data
+from deeplake_mmdet.legacy.data import Data, convert_data
 from deeplake_mmdet.legacy.detect import kind_of
 from deeplake_mmdet.legacy.evaluation import convert_evaluation
 from deeplake_mmdet.legacy.keys import check_keys
@@ -40,7 +40,7 @@ _CONVERTED = (
     ),
     *("resume_from", "auto_resume", "seed", "deterministic", "diff_seed", "gpu_ids", "device", "work_dir"),
     *("find_unused_parameters", "auto_scale_lr", "custom_imports", "train_cfg", "test_cfg"),
-    *("deeplake_dataloader_type", "deeplake_metrics_format"),
+    *("deeplake_dataloader_type", "deeplake_metrics_format", "fast_loader", "resume_anyway"),
 )
 
 
@@ -67,6 +67,7 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     notes = Notebook()
     loop = loop_of(content, notes)
     data = convert_data(content, notes)
+    apart = _leave_out_test(data, notes)
     evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
     model = convert_model(content, data.facts, notes)
     new: dict[str, Any] = {}
@@ -78,6 +79,8 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
         new["tta_pipeline"] = data.tta
         new["tta_model"] = {"type": "DetTTAModel", "tta_cfg": _tta(model)}
     validates = "val" in data.loaders
+    if "train" in data.loaders and not validates and content.get("evaluation"):
+        notes.dropped("evaluation", "training does not validate", "there is no data.val")
     if "train" in data.loaders:
         interval = evaluation.loop if validates else {}
         new["train_cfg"] = convert_loop(content, loop, interval, notes)
@@ -87,11 +90,28 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
         new["val_cfg"] = {"type": "ValLoop"}
     if "test" in data.loaders:
         new["test_cfg"] = {"type": "TestLoop"}
+    if apart:
+        new |= dict.fromkeys(("test_dataloader", "test_evaluator", "test_cfg"))
     new |= convert_hooks(content, loop, evaluation.checkpoint if validates else {}, notes)
     new |= convert_environment(content, data.seed, notes)
     new |= _loader_mode(content, notes)
     _note_variables(content, notes)
     return new, list(notes)
+
+
+def _leave_out_test(data: Data, notes: Notebook) -> bool:
+    """Leave data.test out, which training does not read, if it normalises images in another way."""
+    norms = {
+        split: [item.normalize for item in facts if item.normalize is not None]
+        for split, facts in data.facts.items()
+    }
+    used = [norm for split in ("train", "val") for norm in norms.get(split, [])]
+    if "train" not in norms or not used or all(norm == used[0] for norm in norms.get("test", [])):
+        return False
+    why = "it normalises images in another way than training, and 3.x normalises in the model"
+    notes.dropped("data.test", "left out: test by a config of its own, without data.train", why)
+    data.loaders.pop("test"), data.facts.pop("test")
+    return True
 
 
 def _tta(model: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -104,8 +124,11 @@ def _tta(model: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _loader_mode(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
     kind = cfg.get("deeplake_dataloader_type")
-    if not kind:
-        return {}
+    own = {name: cfg[name] for name in ("fast_loader", "resume_anyway") if name in cfg}
+    if kind and "fast_loader" in own:
+        notes.info("deeplake_dataloader_type", "left out", "fast_loader says how to load", old=kind)
+    if not kind or "fast_loader" in own:
+        return own
     mode = {"python": "processes", "auto": "auto"}.get(str(kind).lower(), "threads")
     notes.info(
         "deeplake_dataloader_type",
@@ -114,7 +137,7 @@ def _loader_mode(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
         old=kind,
         new=mode,
     )
-    return {"fast_loader": mode}
+    return {**own, "fast_loader": mode}
 
 
 def _note_variables(cfg: Mapping[str, Any], notes: Notebook) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy.datasets import convert_dataset, is_lake, leaf_of
+from deeplake_mmdet.legacy.datasets import balanced, convert_dataset, leaf_of
 from deeplake_mmdet.legacy.facts import Facts, Step
+from deeplake_mmdet.legacy.lakes import is_lake
 from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.parts import Part, scored_parts
 from deeplake_mmdet.legacy.pipeline import convert_pipeline
 
 __all__ = ["Data", "convert_data"]
@@ -28,14 +30,14 @@ class Data:
     Attributes:
         loaders: By split; without those that the config does not have.
         facts: What each split's pipeline says, innermost dataset first.
-        sources: The innermost 2.x dataset of each split, and whether it is a lake.
+        parts: The 2.x datasets of val and test that are scored each by itself; usually one.
         tta: The pipeline with test-time augmentation, if there was any.
         seed: That of a ``deeplake_dataloader``.
     """
 
     loaders: dict[str, dict[str, Any]] = field(default_factory=dict)
     facts: dict[str, list[Facts]] = field(default_factory=dict)
-    sources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
     tta: list[Step] | None = None
     seed: int | None = None
 
@@ -89,6 +91,10 @@ class _Split:
                 "instances",
                 *(("image_level_labels",) if leaf.get("image_level_ann_file") else ()),
             )
+        if not self.train:
+            parts = scored_parts(node, f"data.{self.split}", self.notes)
+            self.found.parts[self.split] = parts
+            node = [part.node for part in parts] if len(parts) > 1 else parts[0].node
         dataset = convert_dataset(
             node,
             f"data.{self.split}",
@@ -98,8 +104,10 @@ class _Split:
             pipeline=self._pipeline,
         )
         self.found.facts[self.split] = self.facts
-        self.found.sources[self.split] = leaf
-        self.found.loaders[self.split] = {**self._loader(node, leaf), "dataset": dataset}
+        loader = self._loader(node, leaf)
+        if (loader["sampler"] or {}).get("type") == "ClassAwareSampler":
+            dataset = balanced(dataset)
+        self.found.loaders[self.split] = {**loader, "dataset": dataset}
 
     def _pipeline(self, steps: Sequence[Mapping[str, Any]], key: str, whole: bool, lake: bool) -> list[Step]:
         done = convert_pipeline(

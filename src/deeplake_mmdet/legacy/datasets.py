@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.files import backend_args
 from deeplake_mmdet.legacy.keys import SPLIT_KEYS
+from deeplake_mmdet.legacy.lakes import is_lake, lake_settings, names_data
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 
-__all__ = ["LAKE", "STOCK", "Dataset", "convert_dataset", "is_lake", "leaf_of"]
+__all__ = [
+    "STOCK",
+    "Dataset",
+    "balanced",
+    "convert_dataset",
+    "file_lists",
+    "inward",
+    "is_coco",
+    "is_concat",
+    "leaf_of",
+    "of_one_file",
+]
 
-LAKE = "deeplake_mmdet.DeepLakeDataset"
 Dataset = dict[str, Any]
 
+_CONCAT = "deeplake_mmdet.ConcatDataset"
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset")
 _XML = ("VOCDataset", "XMLDataset", "WIDERFaceDataset")
 _UNFILTERED = ("OpenImagesDataset", "OpenImagesChallengeDataset")
@@ -21,23 +34,13 @@ STOCK = (
     *("CocoDataset", "CocoPanopticDataset", "CityscapesDataset", "DeepFashionDataset", "Objects365V1Dataset"),
     *("Objects365V2Dataset", "LVISDataset", "LVISV05Dataset", "LVISV1Dataset", *_XML, *_UNFILTERED),
 )
-_IN_LAKE = (
-    "ann_file",
-    "img_prefix",
-    "seg_prefix",
-    "proposal_file",
-    "data_root",
-    "ins_ann_file",
-    "file_client_args",
-)
-
-
-def is_lake(node: Any) -> bool:
-    """Whether a 2.x dataset, or one that it wraps, reads a lake."""
-    if isinstance(node, Mapping):
-        here = any(node.get(key) for key in SPLIT_KEYS if key != "deeplake_dataloader")
-        return here or is_lake(node.get("dataset")) or is_lake(node.get("datasets"))
-    return isinstance(node, (list, tuple)) and any(map(is_lake, node))
+# What MMDetection 2.x read of its own wrappers, and what the same ones of 3.x take besides.
+_READ = {
+    "RepeatDataset": ("times", "lazy_init"),
+    "ClassBalancedDataset": ("oversample_thr", "lazy_init"),
+    "ConcatDataset": ("lazy_init", "ignore_keys"),
+}
+_LISTS = ("ann_file", "img_prefix", "seg_prefix", "proposal_file")
 
 
 def leaf_of(node: Any) -> Mapping[str, Any]:
@@ -76,75 +79,108 @@ class _Converter:
         settings = Settings(node, key, self.notes)
         settings.take("type")
         name = "datasets" if "datasets" in node else "dataset"
-        inner = settings.take(name, {})
-        inward = settings.move(*SPLIT_KEYS)
-        if kind != "MultiImageMixDataset":
-            inward |= settings.move("pipeline")
-        if inward:
-            self.notes.info(
-                key,
-                f"{', '.join(inward)} go to the dataset inside {kind}",
-                "the old integration ignored wrappers; an epoch passes over the data as the wrapper says",
+        inner = settings.take(name)
+        if kind in STOCK:
+            raise ConfigError(
+                f"{kind} wraps no dataset",
+                where=f"config key '{key}.{name}'",
+                advice=f"write its keys into {key}, or give {key} the type of a wrapper: RepeatDataset",
             )
-            inner = (
-                [{**part, **inward} for part in inner]
-                if isinstance(inner, (list, tuple))
-                else {**inner, **inward}
-            )
+        if kind not in _WRAPPERS and kind:
+            return self._own_wrapper(kind, name, inner, settings, whole)
         if kind == "ConcatDataset":
-            settings.drop("separate_eval", "3.x scores concatenated datasets together", harmless=(True,))
-            return {**self.convert(list(inner), f"{key}.{name}", whole), **settings.rest()}
-        wrapped: Dataset = {"type": kind or "RepeatDataset"}
+            inner = [inner] if isinstance(inner, Mapping) else list(inner or ())
+            settings.take("separate_eval")  # see `scored_parts`
+        if not inner:
+            return self._without_data(kind, node, key, whole)
+        given = settings.move(*inward(node))
+        inner = self._with(inner, given, kind, key)
         if kind == "MultiImageMixDataset":
-            wrapped["dataset"] = self.convert(inner, f"{key}.{name}", whole=False)
-            wrapped["pipeline"] = self.pipeline(
-                settings.take("pipeline", []), f"{key}.pipeline", whole, False
-            )
+            mixed: Dataset = {"type": kind, "dataset": self.convert(inner, f"{key}.{name}", whole=False)}
+            steps = settings.take("pipeline", [])
+            mixed["pipeline"] = self.pipeline(steps, f"{key}.pipeline", whole, False)
             settings.drop("dynamic_scale", "3.x resizes whole batches in the preprocessor")
             settings.drop("skip_type_keys", "YOLOXModeSwitchHook sets it")
-            return {**wrapped, **settings.rest()}
+            return {**mixed, **settings.rest()}
+        wrapped: Dataset = {} if kind == "ConcatDataset" else {"type": kind or "RepeatDataset"}
+        wrapped |= settings.move(*_READ.get(kind or "RepeatDataset", ()))
         settings.drop("filter_empty_gt", "the dataset inside filters", harmless=(None, True))
-        return {**wrapped, **settings.rest(), "dataset": self.convert(inner, f"{key}.{name}", whole)}
+        for other in settings.rest():
+            why = f"2.x did not read it from a {kind or 'RepeatDataset'}: it belongs into {key}.{name}"
+            self.notes.dropped(f"{key}.{other}", "dropped", why, old=node[other])
+        found = self.convert(inner, f"{key}.{name}", whole)
+        if kind == "ConcatDataset":
+            return {**found, **wrapped}
+        if kind == "ClassBalancedDataset":
+            found = balanced(found)
+        return {**wrapped, "dataset": found}
+
+    def _own_wrapper(self, kind: str, name: str, inner: Any, settings: Settings, whole: bool) -> Dataset:
+        """A wrapper that is not MMDetection's: it keeps what it is given."""
+        self.notes.info(
+            settings.key, f"{kind!r} is passed on", "make sure that it is registered and written for 3.x"
+        )
+        given = settings.move(*SPLIT_KEYS)
+        inner = self._with(inner, given, kind, settings.key)
+        steps = settings.take("pipeline")
+        wrapped: Dataset = {"type": kind, **settings.rest()}
+        inside = whole and steps is None
+        where = settings.at(name)
+        if name == "datasets" and isinstance(inner, (list, tuple)):
+            wrapped[name] = [self.convert(part, f"{where}[{n}]", inside) for n, part in enumerate(inner)]
+        else:
+            wrapped[name] = self.convert(inner, where, inside)
+        if steps is not None:
+            wrapped["pipeline"] = self.pipeline(steps, settings.at("pipeline"), whole, False)
+        return wrapped
+
+    def _with(self, inner: Any, given: Mapping[str, Any], kind: str, key: str) -> Any:
+        """What a wrapper holds, with what stands on the wrapper."""
+        if not given:
+            return inner
+        several = isinstance(inner, (list, tuple))
+        self.notes.info(
+            key,
+            f"{', '.join(given)} go to the dataset inside {kind or 'it'}",
+            "the old integration ignored wrappers; an epoch passes over the data as the wrapper says",
+        )
+        if several and names_data(given):
+            if len(inner) > 1:
+                self.notes.info(key, f"the lake is read once, in place of {len(inner)} datasets")
+            return {**leaf_of(inner), **given}
+        return [{**part, **given} for part in inner] if several else {**inner, **given}
+
+    def _without_data(self, kind: str, node: Mapping[str, Any], key: str, whole: bool) -> Dataset:
+        rest = {name: value for name, value in node.items() if name not in ("type", "dataset", "datasets")}
+        if is_lake(rest):
+            self.notes.info(key, f"{kind} left out", "it wraps nothing; the lake is read as it is")
+            return self.convert(rest, key, whole)
+        name = "datasets" if kind == "ConcatDataset" else "dataset"
+        raise ConfigError(
+            f"{kind} without {name}",
+            where=f"config key '{key}'",
+            advice=f"write {name}=[dict(type=...), ...]"
+            if kind == "ConcatDataset"
+            else f"write {name}=dict(type=...)",
+        )
 
     def _lake(self, settings: Settings, whole: bool) -> Dataset:
-        take = settings.take
-        take("type"), take("deeplake_dataloader"), take("samples_per_gpu"), take("workers_per_gpu")
-        dataset: Dataset = {"type": LAKE}
-        commit = take("deeplake_commit_id") or take("deeplake_commit")
-        take("deeplake_commit")
-        found = {
-            "path": take("deeplake_path"),
-            "credentials": _credentials(take("deeplake_credentials")),
-            "commit": commit,
-            "view": take("deeplake_view_id"),
-            "tag": take("deeplake_tag_id"),
-            "query": take("deeplake_query"),
-            "tensors": dict(take("deeplake_tensors") or {}),
-        }
-        dataset |= {name: value for name, value in found.items() if value not in (None, "", {})}
-        if (classes := take("classes")) is not None:
-            dataset["metainfo"] = {"classes": _classes(classes)}
+        dataset: Dataset = lake_settings(settings)
         dataset |= self._filter(settings, "", lake=True)
-        if files := [name for name in _IN_LAKE if take(name)]:
-            self.notes.info(settings.key, f"{', '.join(files)} left out", "everything comes out of the lake")
         dataset["pipeline"] = self._steps(settings, whole, lake=True)
-        take("test_mode")
+        settings.take("test_mode"), settings.take("separate_eval")
         settings.drop_rest("DeepLakeDataset has no such argument")
         return dataset
 
     def _files(self, kind: str, node: Mapping[str, Any], key: str, whole: bool) -> Dataset:
-        lists = {
-            name: node[name]
-            for name in ("ann_file", "img_prefix", "seg_prefix")
-            if isinstance(node.get(name), (list, tuple))
-        }
-        if lists:
-            count = max(map(len, lists.values()))
-            parts = [{**node, **{name: values[i] for name, values in lists.items()}} for i in range(count)]
+        if lists := file_lists(node):
+            parts = of_one_file(node, lists)
             return _concat([self._files(kind, part, f"{key}[{i}]", whole) for i, part in enumerate(parts)])
         settings = Settings(node, key, self.notes)
         take = settings.take
-        if kind not in STOCK:
+        if not kind:
+            self.notes.dropped(key, "nothing is read", "it names neither a type nor a deeplake_path")
+        elif kind not in STOCK:
             self.notes.info(
                 key, f"{kind!r} is passed on", "make sure that it is registered and written for 3.x"
             )
@@ -170,12 +206,18 @@ class _Converter:
             "samples_per_gpu",
             "workers_per_gpu",
             "deeplake_dataloader",
+            "separate_eval",
         ):
             take(name)  # for the metric and the loader
         dataset["pipeline"] = self._steps(settings, whole, lake=False)
         return {**dataset, **settings.rest()}
 
     def _filter(self, settings: Settings, kind: str, *, lake: bool) -> Dataset:
+        given = settings.take("filter_cfg") if lake else None
+        if given is not None and self.train:
+            for name in ("filter_empty_gt", "min_size"):
+                settings.drop(name, "filter_cfg says what is left out")
+            return {"filter_cfg": dict(given)}
         empty, least = settings.take("filter_empty_gt", True), settings.take("min_size")
         if not self.train:
             return {"test_mode": True}  # 2.x filtered no test data either
@@ -231,6 +273,70 @@ def convert_dataset(
     return _Converter(train, fallback, pipeline, notes).convert(node, key)
 
 
+def is_concat(node: Any) -> bool:
+    """Whether a 2.x dataset is a ``ConcatDataset`` that lists datasets."""
+    kind = str(node.get("type", "")).removeprefix("mmdet.") if isinstance(node, Mapping) else ""
+    return kind == "ConcatDataset" and isinstance(node.get("datasets"), (list, tuple))
+
+
+def is_coco(dataset: Mapping[str, Any]) -> bool:
+    """Whether a 2.x dataset is MMDetection's ``CocoDataset``, or one that it derives from it."""
+    kind = str(dataset.get("type", "")).removeprefix("mmdet.")
+    return kind in STOCK and kind not in (*_XML, *_UNFILTERED)
+
+
+def inward(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands on one of MMDetection's wrappers and is meant for the dataset inside.
+
+    2.x's wrappers read nothing but their own settings. A lake's keys are for the lake, as is all that stands
+    beside them; the pipeline also for files, if these have none.
+    """
+    kind = str(node.get("type", "")).removeprefix("mmdet.")
+    own = ("type", "dataset", "datasets", "separate_eval", "filter_empty_gt", *_READ.get(kind, ("times",)))
+    inner = node.get("datasets", node.get("dataset"))
+    here = any(node.get(key) for key in SPLIT_KEYS if key != "deeplake_dataloader")
+    found = {
+        name: value
+        for name, value in node.items()
+        if name in SPLIT_KEYS or (here and name not in (*own, "pipeline"))
+    }
+    if kind == "MultiImageMixDataset":
+        return {name: value for name, value in found.items() if name in SPLIT_KEYS}
+    steps = node.get("pipeline")
+    if steps is not None and (is_lake(node) or leaf_of(inner).get("pipeline") is None):
+        found["pipeline"] = steps
+    return found
+
+
+def file_lists(node: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """The keys of a 2.x dataset of files that hold lists; empty if it reads one file."""
+    if not isinstance(node.get("ann_file"), (list, tuple)):
+        return {}
+    return {name: node[name] for name in _LISTS if isinstance(node.get(name), (list, tuple))}
+
+
+def of_one_file(node: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """A 2.x dataset for each of several files.
+
+    Raises:
+        ConfigError: The lists differ in length.
+    """
+    count = len(lists["ann_file"])
+    if wrong := [name for name, values in lists.items() if len(values) < count]:
+        raise ConfigError(
+            f"There are {count} files of annotations and {len(lists[wrong[0]])} values of {wrong[0]!r}",
+            where=f"config key {wrong[0]!r} of a dataset",
+            advice="give one for each ann_file, or one for all of them",
+        )
+    rest = {name: value for name, value in node.items() if name != "separate_eval"}
+    return [{**rest, **{name: values[i] for name, values in lists.items()}} for i in range(count)]
+
+
+def balanced(dataset: Dataset) -> Dataset:
+    """A converted dataset that can tell its samples' classes, which 3.x's ``ConcatDataset`` cannot."""
+    return {**dataset, "type": _CONCAT} if dataset.get("type") == "ConcatDataset" else dataset
+
+
 def _concat(parts: list[Dataset]) -> Dataset:
     concat: Dataset = {"type": "ConcatDataset", "datasets": parts}
     if any(part.get("type") == "VOCDataset" for part in parts):
@@ -240,10 +346,3 @@ def _concat(parts: list[Dataset]) -> Dataset:
 
 def _classes(classes: Any) -> Any:
     return tuple(classes) if isinstance(classes, (list, tuple)) else classes
-
-
-def _credentials(value: Any) -> Any:
-    """As given, but for a mapping that says nothing."""
-    if isinstance(value, Mapping) and not any(value.values()):
-        return None
-    return dict(value) if isinstance(value, Mapping) else value

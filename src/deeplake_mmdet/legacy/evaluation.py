@@ -8,9 +8,10 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.data import Data
-from deeplake_mmdet.legacy.datasets import STOCK, is_lake
+from deeplake_mmdet.legacy.datasets import STOCK
 from deeplake_mmdet.legacy.keys import metrics_format, nearest
 from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.parts import Part
 
 __all__ = ["Evaluation", "convert_evaluation"]
 
@@ -18,6 +19,7 @@ Metric = dict[str, Any]
 
 _COCO = ("bbox", "segm", "proposal", "proposal_fast")
 _VOC = ("mAP", "recall")
+_OF_MAPS = ("PQ", "pq", "cityscapes")  # which no lake has
 _PREFIX = {
     "CocoMetric": "coco",
     "VOCMetric": "pascal_voc",
@@ -47,12 +49,12 @@ class Evaluation:
     """A converted ``evaluation``.
 
     Attributes:
-        evaluators: By split, ``val`` and ``test``.
+        evaluators: By split, ``val`` and ``test``: a metric, a list of them, or what scores several datasets.
         loop: Entries for the training loop: ``val_interval``, ``val_begin``, ``dynamic_intervals``.
         checkpoint: Entries for the checkpoint hook: ``save_best`` and the like.
     """
 
-    evaluators: dict[str, Metric | list[Metric]] = field(default_factory=dict)
+    evaluators: dict[str, Any] = field(default_factory=dict)
     loop: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
 
@@ -94,17 +96,48 @@ def convert_evaluation(cfg: Mapping[str, Any], data: Data, by_epoch: bool, notes
     for split in ("val", "test"):
         if split not in data.loaders:
             continue
-        source = data.sources[split]
-        if is_lake(source):
-            made: list[Metric] = [_lake_metric(style, metrics, options, notes)]
-        else:
-            made = _file_metrics(source, metrics, options, notes)
-        if made:
+        by_part: list[list[Metric]] = []
+        for part in data.parts[split]:
+            if part.is_lake:
+                by_part.append([_lake_metric(style, metrics, options, notes)])
+            else:
+                by_part.append(_file_metrics(part.source, metrics, options, notes))
+            _note_unused(options, by_part[-1], notes)
+        made = by_part[0]
+        if len(by_part) > 1:
+            found.evaluators[split] = _separate(split, data.parts[split], by_part, notes)
+        elif made:
             found.evaluators[split] = made[0] if len(made) == 1 else made
-            _note_unused(options, made, notes)
     if isinstance(best := found.checkpoint.get("save_best"), str):
-        found.checkpoint["save_best"] = _best_key(best, found.evaluators.get("val"))
+        found.checkpoint["save_best"] = _best_key(best, found.evaluators.get("val"), notes)
     return found
+
+
+def _separate(split: str, parts: list[Part], made: list[list[Metric]], notes: Notebook) -> dict[str, Any]:
+    """What scores each dataset of a list by itself."""
+    key = f"data.{split}"
+    if len({part.is_lake for part in parts}) > 1:
+        raise ConfigError(
+            "Lakes and files of annotations stand in one list, and no metric scores both",
+            where=f"config key '{key}'",
+            advice="import the files into a lake: deeplake-mmdet import",
+        )
+    for metric in made[0][1:]:
+        why = "3.x scores a list of datasets by one metric each"
+        notes.dropped("evaluation.metric", f"{metric['type']} is left out for {key}", why)
+    prefixes = [part.prefix for part in parts]
+    notes.info(
+        key,
+        f"each of {len(parts)} datasets is scored by itself",
+        "as MMDetection 2.x did; for lakes separate_eval=False on a ConcatDataset scores them together",
+        old=f"{prefixes[0]}_<score>, ...",
+        new=f"{prefixes[0]}/<metric>/<score>, ...",
+    )
+    metrics = [metrics[0] for metrics in made]
+    for metric, prefix in zip(metrics, prefixes, strict=True):
+        if file := metric.get("outfile_prefix"):
+            metric["outfile_prefix"] = f"{file}.{prefix}"
+    return {"type": "MultiDatasetsEvaluator", "metrics": metrics, "dataset_prefixes": prefixes}
 
 
 def _note_unused(options: Mapping[str, Any], made: list[Metric], notes: Notebook) -> None:
@@ -124,7 +157,7 @@ def _names(metric: Any) -> list[str]:
 def _lake_metric(style: str, metrics: list[str], options: Mapping[str, Any], notes: Notebook) -> Metric:
     known, others, usual = (_COCO, _VOC, "bbox") if style == "COCO" else (_VOC, _COCO, "mAP")
     for name in metrics:
-        if name not in known and name not in others:
+        if name not in (*known, *others, *_OF_MAPS):
             near = nearest(name, known)
             raise ConfigError(
                 f"Unknown metric {name!r}",
@@ -261,9 +294,20 @@ def _present(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _best_key(best: str, evaluator: Any) -> str:
+def _best_key(best: str, evaluator: Any, notes: Notebook) -> str:
     if best == "auto" or "/" in best or not evaluator:
         return best
+    if isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator:
+        prefixes = evaluator["dataset_prefixes"]
+        prefix = next((one for one in prefixes if best.startswith(f"{one}_")), None)
+        if prefix is None:
+            prefix = prefixes[0]
+            why = "the datasets are scored each by itself: 2.x found no score of that name"
+            notes.approximated("evaluation.save_best", f"becomes that of dataset {prefix}", why, old=best)
+        else:
+            best = best.removeprefix(f"{prefix}_")
+        number = prefixes.index(prefix)
+        return f"{prefix}/{_best_key(best, evaluator['metrics'][number], notes)}"
     metrics = evaluator if isinstance(evaluator, list) else [evaluator]
     kinds = [str(metric["type"]).removeprefix("deeplake_mmdet.") for metric in metrics]
     chosen = kinds[-1] if best not in ("PQ", "SQ", "RQ") else kinds[0]

@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from deeplake_mmdet.legacy.old_models import as_old_model
+from deeplake_mmdet.legacy.old_wrappers import as_one_dataset, with_old_wrappers
 from deeplake_mmdet.legacy.sizes import as_old_steps
 
 __all__ = ["as_legacy", "merge"]
@@ -41,11 +42,15 @@ def merge(base: Any, child: Any) -> Any:
     return merged
 
 
-def as_legacy(base: Mapping[str, Any]) -> Part:
+def as_legacy(base: Mapping[str, Any], *, of_2x: bool = True) -> Part:
     """Write a stock 3.x config as 2.x: everything that a 2.x child may want to change.
 
     Models and pipelines stay as they are, but for settings that 3.x moved and sizes whose order it changed:
     the conversion passes on those of 3.x.
+
+    Args:
+        base: The config; not changed.
+        of_2x: Whether it takes the place of one of 2.x, whose datasets had other wrappers.
     """
     old: Part = {key: deepcopy(base[key]) for key in _KEPT if base.get(key) is not None}
     if base.get("model") is not None:
@@ -68,7 +73,8 @@ def as_legacy(base: Mapping[str, Any]) -> Part:
                 old["evaluation"][key] = old["checkpoint_config"].pop(key)
     if "logger" in hooks:
         old["log_config"] = {"interval": hooks["logger"].get("interval", 50)}
-    return {key: value for key, value in old.items() if value not in ({}, None)}
+    old = {key: value for key, value in old.items() if value not in ({}, None)}
+    return with_old_wrappers(old) if of_2x else old
 
 
 def _data(base: Mapping[str, Any]) -> Part:
@@ -90,6 +96,8 @@ def _data(base: Mapping[str, Any]) -> Part:
 def _dataset(dataset: Mapping[str, Any]) -> Part:
     if dataset.get("type") == "ConcatDataset":
         parts = [_dataset(part) for part in dataset.get("datasets", [])]
+        if one := as_one_dataset(parts):
+            return one
         return {"type": "ConcatDataset", "datasets": parts}
     old = {key: value for key, value in dataset.items() if key in ("type", "times", "oversample_thr")}
     if isinstance(dataset.get("pipeline"), (list, tuple)):

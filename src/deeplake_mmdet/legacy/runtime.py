@@ -241,7 +241,9 @@ def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Noteboo
     if chosen is not None or cfg.get("deterministic"):
         found["randomness"] = {"seed": chosen, "deterministic": bool(cfg.get("deterministic", False))}
         found["randomness"]["diff_rank_seed"] = bool(cfg.get("diff_seed", False))
-    if cfg.get("device") not in (None, "cuda"):
+    if cfg.get("device") == "cpu":
+        found["device"] = "cpu"  # which our runs take; MMEngine's would not
+    elif cfg.get("device") not in (None, "cuda"):
         why = "3.x takes a GPU if there is one; CUDA_VISIBLE_DEVICES chooses it, -1 means none"
         notes.dropped("device", "dropped", why, old=cfg["device"])
     if cfg.get("gpu_ids") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deeplake_mmdet.loading.collate import packed_collate
+from deeplake_mmdet.loading.concatenation import ConcatDataset
 from deeplake_mmdet.loading.feed import Feed
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
 from deeplake_mmdet.loading.report import LoaderReport, Recorder
@@ -12,6 +13,7 @@ from deeplake_mmdet.loading.workers import init_worker
 
 __all__ = [
     "Batch",
+    "ConcatDataset",
     "Feed",
     "LakeBatchSampler",
     "LakeSampler",

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.config import adopt_config, extract_secrets, read_config, redact
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import is_legacy
+from deeplake_mmdet.legacy import is_legacy, old_keys
 from deeplake_mmdet.training.building import give_preprocessor, plain
 from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
@@ -147,9 +147,10 @@ def _with_given(raw: Config, given: tuple[Given, Given], validate: bool) -> Conf
     content = copy.deepcopy(raw.to_dict())
     train, val = given
     also = None
-    if is_legacy(content):
+    if not old_keys(content) and is_legacy(content):
         if not validate:
             (content.get("data") or {}).pop("val", None)
+            content.pop("evaluation", None)
         tests = "test" in (content.get("data") or {})
         for one in given if validate else (train,):
             one.mark(content)

@@ -15,9 +15,12 @@ from deeplake_mmdet.lake import SOURCE_KEYS, settings_of
 
 __all__ = ["Given"]
 
-_OLD_SOURCE_KEYS = tuple(
-    f"deeplake_{name}"
-    for name in ("path", "credentials", "commit_id", "commit", "view_id", "tag_id", "query")
+_OLD_SOURCE_KEYS = (
+    tuple(
+        f"deeplake_{name}"
+        for name in ("path", "credentials", "commit_id", "commit", "view_id", "tag_id", "query")
+    )
+    + SOURCE_KEYS
 )
 _TYPE = "deeplake_mmdet.DeepLakeDataset"
 # What a dataset of files and one of a lake have in common.

@@ -9,12 +9,12 @@ from typing import Any
 from mmengine.hooks import CheckpointHook, Hook
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.evaluation import LakeMetric
+from deeplake_mmdet.evaluation import LakeMetric, SeparateEvaluator
 from deeplake_mmdet.lake import clean_boxes
 from deeplake_mmdet.training.mask_check import check_predicts_masks
 from deeplake_mmdet.training.skipped import lakes_inside
 
-__all__ = ["EvaluationCheckHook", "MetaHook"]
+__all__ = ["EvaluationCheckHook", "MetaHook", "SeparateEvaluationHook"]
 
 
 class EvaluationCheckHook(Hook):
@@ -32,7 +32,8 @@ class EvaluationCheckHook(Hook):
         _check_objects(runner)
         if not hasattr(runner._val_loop, "evaluator"):  # none, or not built
             return
-        metrics = runner._val_loop.evaluator.metrics
+        evaluator = runner._val_loop.evaluator
+        metrics = evaluator.metrics
         for metric in metrics:
             for lake in lakes_inside(runner._val_loop.dataloader.dataset):
                 if isinstance(metric, LakeMetric):
@@ -42,6 +43,11 @@ class EvaluationCheckHook(Hook):
         keys = [_keys_of(metric) for metric in metrics]
         if None in keys:
             return
+        if prefixes := getattr(evaluator, "dataset_prefixes", None):  # each metric is of one dataset
+            keys = [
+                {f"{prefix}/{key}" for key in part or ()}
+                for prefix, part in zip(prefixes, keys, strict=False)
+            ]
         known = sorted(key for part in keys if part for key in part)
         for best in _save_best(runner):
             # Scores of classes are not among the known ones.
@@ -63,6 +69,31 @@ def _check_objects(runner: Any) -> None:
     for lake in lakes:  # one without any box, of background only, gives no doubt
         if (doubt := clean_boxes(lake.view).doubt()) is not None:
             raise doubt
+
+
+class SeparateEvaluationHook(Hook):
+    """Tells a `SeparateEvaluator` which rows each of the concatenated datasets has."""
+
+    def before_val_epoch(self, runner: Any) -> None:
+        """Tell that of validation."""
+        self._bind(runner.val_loop)
+
+    def before_test_epoch(self, runner: Any) -> None:
+        """Tell that of the test."""
+        self._bind(runner.test_loop)
+
+    def _bind(self, loop: Any) -> None:
+        if not isinstance(loop.evaluator, SeparateEvaluator):
+            return
+        dataset = loop.dataloader.dataset
+        while not hasattr(dataset, "datasets") and (inner := getattr(dataset, "dataset", None)) is not None:
+            dataset = inner
+        loop.evaluator.bind(
+            [
+                [(lake.view.key, lake.data_list.rows) for lake in lakes_inside(part)]
+                for part in getattr(dataset, "datasets", [dataset])
+            ]
+        )
 
 
 class MetaHook(Hook):

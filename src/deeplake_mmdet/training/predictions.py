@@ -27,6 +27,9 @@ def keep_predictions(cfg: Config, file: str | Path) -> None:
     """
     dump = {"type": "deeplake_mmdet.DumpPredictions", "file": str(check_target(file).absolute())}
     found = cfg.get("test_evaluator") or []
+    if isinstance(found, Mapping) and "dataset_prefixes" in found:  # one metric for each dataset
+        cfg.test_evaluator = {**found, "also": [*found.get("also", ()), dump]}
+        return
     cfg.test_evaluator = [*([found] if isinstance(found, Mapping) else found), dump]
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
-from deeplake_mmdet.config import adopt_config, read_config, use_fast_loaders, use_lake_metrics
+from deeplake_mmdet.config import (
+    adopt_config,
+    drop_useless_handles,
+    read_config,
+    use_fast_loaders,
+    use_lake_metrics,
+)
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.checkpoint_files import check_order
 from deeplake_mmdet.training.keeping import keep_run_state
@@ -49,6 +57,7 @@ def prepare_config(
     # folder; without one MMEngine takes the run's own.
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
+    drop_useless_handles(cfg._cfg_dict)
     use_lake_metrics(cfg)
     use_fast_loaders(cfg)
     keep_run_state(cfg)
@@ -80,12 +89,8 @@ def prepare_test_config(
         DeepLakeMMDetError: The config cannot be used, or has nothing to test on.
     """
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher)
-    if not cfg.get("test_dataloader"):
-        raise ConfigError(
-            "The config has nothing to test on",
-            where="config key 'test_dataloader'",
-            advice="write test_dataloader = val_dataloader, and the same for test_cfg and test_evaluator",
-        )
+    _use_validation(cfg)
+    _check_names_data(cfg, "test")
     cfg.resume = False
     if out is not None:
         keep_predictions(cfg, out)
@@ -97,10 +102,10 @@ def prepare_test_config(
 
 
 def check_trains(cfg: Config) -> None:
-    """Refuse a prepared config that says nothing of the data to train on.
+    """Refuse a prepared config that says nothing of the data to train on, or to validate on.
 
     Raises:
-        ConfigError: It has no ``train_dataloader``.
+        ConfigError: It has no ``train_dataloader``, or a dataset without a type.
     """
     if not cfg.get("train_dataloader"):
         raise ConfigError(
@@ -108,6 +113,69 @@ def check_trains(cfg: Config) -> None:
             where="config key 'train_dataloader', in a 2.x config 'data.train'",
             advice="set data.train.deeplake_path, or pass ds_train to train_detector",
         )
+    _check_names_data(cfg, "train")
+    _check_names_data(cfg, "val")
+
+
+def _use_validation(cfg: Config) -> None:
+    """Let a config without test data test on its validation data, as far as it says nothing else.
+
+    Raises:
+        ConfigError: It has neither, or refuses to.
+    """
+    if cfg.get("test_dataloader"):
+        return
+    if not cfg.get("val_dataloader") or "test_dataloader" in cfg:
+        raise ConfigError(
+            "The config has nothing to test on",
+            where="config key 'test_dataloader', in a 2.x config 'data.test'",
+            advice="give it one; in a 2.x config data.test or data.val. A data.test that normalises images "
+            "in another way than training needs a config of its own, without data.train",
+        )
+    print_log("The config has no test data: its validation data are tested on", "current")
+    cfg.test_dataloader = copy.deepcopy(cfg.val_dataloader)
+    if not cfg.get("test_evaluator"):
+        cfg.test_evaluator = copy.deepcopy(cfg.get("val_evaluator"))
+    if not cfg.get("test_cfg"):
+        kind = str((cfg.get("val_cfg") or {}).get("type", "ValLoop"))
+        own = {key: value for key, value in (cfg.get("val_cfg") or {}).items() if key == "fp16"}
+        if kind.rpartition(".")[2] != "ValLoop":
+            print_log(f"val_cfg is a {kind}: the test runs in MMEngine's TestLoop", "current")
+        cfg.test_cfg = {"type": "TestLoop", **own}
+
+
+def _check_names_data(cfg: Config, split: str) -> None:
+    """Refuse a split's datasets that have no type, or, lakes, no pipeline."""
+    for dataset, pipelines in _leaves((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+        where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
+        if not dataset.get("type"):
+            given = {"train": "ds_train", "val": "ds_val"}.get(split)
+            raise ConfigError(
+                f"The {split} data are not named",
+                where=where,
+                advice=f"set data.{split}.deeplake_path, or type and ann_file"
+                + (f", or pass {given} to train_detector" if given else ""),
+            )
+        if str(dataset["type"]).rpartition(".")[2] == "DeepLakeDataset" and not any(pipelines):
+            raise ConfigError(
+                f"The {split} data have no pipeline",
+                where=where,
+                advice="give the dataset its pipeline=[...]",
+            )
+
+
+def _leaves(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
+    """The innermost datasets, with their pipelines and those of their wrappers."""
+    if isinstance(node, (list, tuple)):
+        for part in node:
+            yield from _leaves(part, above)
+    elif isinstance(node, Mapping):
+        pipelines = (*above, node.get("pipeline"))
+        inner = [node[key] for key in ("dataset", "datasets") if node.get(key)]
+        if not inner:
+            yield node, pipelines
+        for part in inner:
+            yield from _leaves(part, pipelines)
 
 
 def _use_launcher(cfg: Config, launcher: str | None) -> None:

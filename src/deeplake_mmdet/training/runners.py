@@ -18,7 +18,7 @@ from deeplake_mmdet.ops import log_ops_in_use
 from deeplake_mmdet.training.checkpoint_files import check_load_from
 from deeplake_mmdet.training.class_check import ClassCheckHook
 from deeplake_mmdet.training.class_order import settle_classes
-from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook
+from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook, SeparateEvaluationHook
 from deeplake_mmdet.training.launch import join, on_cpu
 from deeplake_mmdet.training.statistics_hook import StatisticsHook
 from deeplake_mmdet.training.weights_hook import CheckpointCheckHook
@@ -81,6 +81,7 @@ def make_runner(
     runner.register_hook(ClassCheckHook())
     if not only_test:
         runner.register_hook(EvaluationCheckHook())
+    runner.register_hook(SeparateEvaluationHook())
     if meta:
         runner.register_hook(MetaHook(meta))
     if is_asked_for():
@@ -104,7 +105,9 @@ class _Given:
         """Several processes on the CPU have no synchronised batch norm."""
         if model_wrapper_cfg is not None and on_cpu():
             model = revert_sync_batchnorm(model)
-        return super().wrap_model(model_wrapper_cfg, model)  # type: ignore[misc]
+        wrapped = super().wrap_model(model_wrapper_cfg, model)  # type: ignore[misc]
+        # Of old scripts: MMEngine takes a GPU if there is one. Batches follow the model.
+        return wrapped.to("cpu") if self.cfg.get("device") == "cpu" else wrapped  # type: ignore[attr-defined]
 
     def _init_model_weights(self) -> None:
         # Some detectors draw new weights each time they are asked to, whatever they have loaded since.

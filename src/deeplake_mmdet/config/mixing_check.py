@@ -1,0 +1,75 @@
+"""Steps of a pipeline that need what no dataset gives: told before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deeplake_mmdet.config.kinds import is_lake
+from deeplake_mmdet.errors import ConfigError
+
+__all__ = ["check_pipelines"]
+
+_MIXING = ("Mosaic", "MixUp", "CopyPaste")
+_WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "Feed")
+
+
+def check_pipelines(content: Mapping[str, Any], *, legacy: bool = True) -> None:
+    """Check the pipelines of a 3.x config's datasets.
+
+    Args:
+        content: The config's content.
+        legacy: Whether the user wrote a 2.x config: then messages name its keys.
+
+    Raises:
+        ConfigError: A step mixes several images outside of a ``MultiImageMixDataset``, or loads proposals,
+            which a lake has not.
+    """
+    for split in ("train", "val", "test"):
+        loader = content.get(f"{split}_dataloader")
+        node = loader.get("dataset") if isinstance(loader, Mapping) else None
+        where = f"data.{split}" if legacy else f"{split}_dataloader.dataset"
+        for path, dataset in _unmixed(node, where):
+            for kind in _kinds(dataset.get("pipeline")):
+                _check(kind, dataset, path)
+
+
+def _check(kind: str, dataset: Mapping[str, Any], path: str) -> None:
+    where = f"config key '{path}.pipeline'"
+    if kind in _MIXING:
+        raise ConfigError(
+            f"{kind} mixes several images, and a dataset gives its pipeline one at a time",
+            where=where,
+            advice=f"put {kind} and what follows into the pipeline of a dict(type='MultiImageMixDataset', "
+            "dataset=dict(..., pipeline=[loading]), pipeline=[...])",
+        )
+    if kind == "LoadProposals" and is_lake(dataset):
+        raise ConfigError(
+            "LoadProposals finds none: a lake holds no proposals",
+            where=where,
+            advice="use a detector that proposes regions by itself (Faster R-CNN, not Fast R-CNN)",
+        )
+
+
+def _unmixed(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The innermost datasets, but for those inside a wrapper that may do anything with their samples."""
+    if isinstance(node, (list, tuple)):
+        for number, part in enumerate(node):
+            yield from _unmixed(part, f"{path}[{number}]")
+    elif isinstance(node, Mapping):
+        inner = [key for key in ("dataset", "datasets") if node.get(key)]
+        if not inner:
+            yield path, node
+        elif str(node.get("type")).rpartition(".")[2] in _WRAPPERS:
+            for key in inner:
+                yield from _unmixed(node[key], f"{path}.{key}")
+
+
+def _kinds(steps: Any) -> Iterator[str]:
+    """The types of the steps that are MMDetection's or MMCV's."""
+    for step in steps if isinstance(steps, (list, tuple)) else ():
+        if isinstance(step, Mapping):
+            scope, _, kind = str(step.get("type")).rpartition(".")
+            if scope.partition(".")[0] in ("", "mmdet", "mmcv"):
+                yield kind
+            yield from _kinds(step.get("transforms"))

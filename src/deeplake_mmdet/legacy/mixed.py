@@ -1,0 +1,132 @@
+"""Configs that say some things as MMDetection 2.x did and others as 3.x does.
+
+The usual one is a child of a 3.x base by someone who knows 2.x: MMEngine ignores its ``optimizer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.convert import convert_config_dict
+from deeplake_mmdet.legacy.notes import Note
+from deeplake_mmdet.legacy.onto_base import as_legacy, merge
+
+__all__ = ["SAID_BY", "convert_mixed", "old_keys"]
+
+# Keys of 3.x, and by which of 2.x the same is said.
+SAID_BY: dict[str, tuple[str, ...]] = {
+    "train_dataloader": ("data",),
+    "val_dataloader": ("data",),
+    "test_dataloader": ("data",),
+    "optim_wrapper": ("optimizer", "optimizer_config", "fp16"),
+    "param_scheduler": ("lr_config", "momentum_config", "runner", "total_epochs"),
+    "train_cfg": ("runner", "total_epochs", "evaluation"),
+    "val_evaluator": ("evaluation", "data"),
+    "test_evaluator": ("evaluation", "data"),
+    "default_hooks": ("checkpoint_config", "log_config", "evaluation"),
+    "model": ("data",),
+}
+# What these mean is nothing that 3.x would do with a variable of that name.
+_TELLING = {
+    "data": ("samples_per_gpu", "workers_per_gpu", "train", "val", "test"),
+    "optimizer": ("type", "lr"),
+    "optimizer_config": ("grad_clip", "type"),
+    "lr_config": ("policy", "warmup", "step"),
+    "momentum_config": ("policy",),
+    "runner": ("max_epochs", "max_iters"),
+    "evaluation": ("interval", "metric", "save_best", "start"),
+    "checkpoint_config": ("interval",),
+    "log_config": ("interval", "hooks"),
+}
+_OLD = (
+    *(*_TELLING, "total_epochs", "fp16", "workflow", "resume_from", "auto_resume", "dist_params", "seed"),
+    *("deterministic", "diff_seed", "gpu_ids", "device", "cudnn_benchmark", "mp_start_method"),
+    *("opencv_num_threads", "omp_num_threads", "deeplake_dataloader_type", "deeplake_metrics_format"),
+)
+_NEW = tuple(key for key in SAID_BY if key != "model")
+_PIPELINES = ("train_pipeline", "test_pipeline")
+_WHOLE = ("dataset", "pipeline")  # whose paths belong together
+
+
+def old_keys(content: Mapping[str, Any]) -> list[str]:
+    """The keys of 2.x in a config that has keys of 3.x too; empty if it is of one version.
+
+    Args:
+        content: The config's content, with its bases merged in.
+    """
+    if not any(content.get(key) for key in _NEW if key != "train_cfg") and not _is_loop(content):
+        return []
+    found = [
+        key
+        for key, telling in _TELLING.items()
+        if isinstance(content.get(key), Mapping) and any(name in content[key] for name in telling)
+    ]
+    total = content.get("total_epochs")
+    if isinstance(total, int) and (content.get("train_cfg") or {}).get("max_epochs") not in (None, total):
+        found.append("total_epochs")
+    return found
+
+
+def convert_mixed(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note]]:
+    """Convert what a config says as 2.x did, and leave what it says as 3.x does.
+
+    What 2.x's keys change, they change as they would in the child of a 2.x config.
+
+    Args:
+        content: A config with `old_keys`; not changed.
+
+    Returns:
+        A 3.x config's content, and notes on what the keys of 2.x became.
+
+    Raises:
+        ConfigError: They cannot be converted together.
+    """
+    keys = old_keys(content)
+    old = {key: content[key] for key in _OLD if key in content}
+    if "total_epochs" in keys and "runner" not in old:  # the base's would count
+        old["runner"] = {"max_epochs": old["total_epochs"]}
+    new = {key: deepcopy(value) for key, value in content.items() if key not in _OLD}
+    before = as_legacy(new, of_2x=False)
+    pipelines = {key: new[key] for key in _PIPELINES if key in new}
+    try:
+        plain, known = convert_config_dict({"data": {}, **before})
+        changed, notes = convert_config_dict(merge({"data": {}, **before, **pipelines}, old))
+    except ConfigError as error:
+        raise ConfigError(
+            f"Keys of MMDetection 2.x stand beside those of 3.x, and cannot be converted: {error.what}",
+            where=f"2.x keys {', '.join(keys)}" + (f"; {error.where}" if error.where else ""),
+            advice=error.advice or "write them as 3.x has them",
+        ) from error
+    told = {repr(note) for note in known}
+    first = Note(
+        ", ".join(keys),
+        "converted",
+        "they are keys of MMDetection 2.x in a config of 3.x, which would ignore them",
+    )
+    own = [note for note in notes if repr(note) not in told and "variables of the file" not in note.why]
+    return _overlaid(new, plain, changed), [first, *own]
+
+
+def _is_loop(content: Mapping[str, Any]) -> bool:
+    loop = content.get("train_cfg")
+    return isinstance(loop, Mapping) and any(name in loop for name in ("max_epochs", "max_iters"))
+
+
+def _overlaid(base: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The base, with what differs between two conversions."""
+    found = dict(base)
+    for key in before:
+        if key not in after:
+            found.pop(key, None)
+    for key, value in after.items():
+        if key not in base:
+            found[key] = value
+        elif key not in before or before[key] != value:
+            parts: list[Any] = [base[key], before.get(key), value]
+            inside = all(isinstance(part, Mapping) for part in parts) and key not in _WHOLE
+            same = inside and before[key].get("type") == value.get("type")
+            found[key] = _overlaid(*parts) if same else value
+    return found
