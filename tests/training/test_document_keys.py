@@ -148,6 +148,8 @@ def test_the_documents_credentials(lake, monkeypatch):
     node["deeplake_credentials"] = dict.fromkeys(("username", "password", "token", "creds"))
     assert len(read(content).dataset) == 6
     node["deeplake_credentials"] = {"token": "canary-1234", "creds": {"aws_region": "eu"}}
+    assert "credentials" not in innermost(prepare_config(Config(content)).train_dataloader.dataset)
+    node["deeplake_path"] = "s3://bucket/lake"  # which may need them
     cfg = prepare_config(Config(content))
     handle = innermost(cfg.train_dataloader.dataset).credentials
     assert CredentialRef(handle).resolve() == ("canary-1234", {"aws_region": "eu"})
