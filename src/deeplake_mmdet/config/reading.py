@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.base_variables import preprocessor_of_data
-from deeplake_mmdet.config.bases import all_files, missing_base
+from deeplake_mmdet.config.bases import all_files, computes_bases, missing_base
 from deeplake_mmdet.config.places import failure, place_of
 from deeplake_mmdet.config.references import Reference, left_over, references
 from deeplake_mmdet.config.stock_bases import Parts, read_parts
@@ -29,6 +29,7 @@ def read_config(path: str | Path, **options: Any) -> Config:
     Args:
         path: The file.
         options: For mmengine's ``Config.fromfile``; they have no effect on a file whose bases are missing.
+            Modules of ``custom_imports`` are not imported; see `import_custom_modules`.
 
     Raises:
         SourceNotFoundError: There is no such file.
@@ -37,10 +38,11 @@ def read_config(path: str | Path, **options: Any) -> Config:
     file = Path(path).expanduser()
     if not file.is_file():
         raise SourceNotFoundError("There is no such config file", where=str(file))
+    options["import_custom_modules"] = False
     if options.get("lazy_import") is None and _is_plain(file):
         options["lazy_import"] = False
     try:
-        if missing_base(file.resolve()):
+        if missing_base(file.resolve()) or any(map(computes_bases, all_files(file.resolve()))):
             return _read_by_parts(file)
         return _read_whole(file, options)
     except DeepLakeMMDetError:
@@ -83,9 +85,9 @@ def _is_plain(file: Path) -> bool:
         return False
     names = {
         part.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for part in node.targets
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign))
+        for part in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(part, ast.Name)
     }
     return "read_base" not in text and not names.isdisjoint(

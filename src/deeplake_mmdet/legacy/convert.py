@@ -13,6 +13,7 @@ from deeplake_mmdet.legacy.keys import check_keys
 from deeplake_mmdet.legacy.model import convert_model
 from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.optimizer import convert_optimizer
+from deeplake_mmdet.legacy.packages import modern_types
 from deeplake_mmdet.legacy.runtime import convert_environment, convert_hooks, convert_loop, loop_of
 from deeplake_mmdet.legacy.schedule import convert_schedule
 from deeplake_mmdet.legacy.shapes import check_shapes
@@ -65,6 +66,7 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     check_shapes(content)
     check_keys(content)
     notes = Notebook()
+    content = modern_types(content, notes)
     loop = loop_of(content, notes)
     data = convert_data(content, notes)
     apart = _leave_out_test(data, notes)

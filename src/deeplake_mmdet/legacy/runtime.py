@@ -8,6 +8,7 @@ from typing import Any
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.files import backend_args
 from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.packages import convert_imports
 from deeplake_mmdet.legacy.schedule import Loop
 
 __all__ = ["convert_environment", "convert_hooks", "convert_loop", "loop_of"]
@@ -251,9 +252,7 @@ def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Noteboo
     for name in ("find_unused_parameters", "auto_scale_lr", "work_dir"):
         if cfg.get(name) is not None:
             found[name] = cfg[name]
-    if imports := cfg.get("custom_imports"):
-        found["custom_imports"] = _imports(imports)
-    return found
+    return found | convert_imports(cfg, notes)
 
 
 def _resume(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,15 +261,6 @@ def _resume(cfg: Mapping[str, Any]) -> dict[str, Any]:
     if cfg.get("auto_resume"):
         return {"load_from": None, "resume": True}
     return {"load_from": cfg.get("load_from"), "resume": False}
-
-
-def _imports(imports: Mapping[str, Any]) -> dict[str, Any]:
-    names = imports.get("imports", [])
-    names = [names] if isinstance(names, str) else list(names)
-    moved = [
-        f"mmpretrain{name.removeprefix('mmcls')}" if name.split(".")[0] == "mmcls" else name for name in names
-    ]
-    return {**imports, "imports": moved}
 
 
 _HOOKS = (
