@@ -18,9 +18,9 @@ from deeplake_mmdet.config.references import Reference, left_over, references
 from deeplake_mmdet.config.stock_bases import Parts, read_parts
 from deeplake_mmdet.config.versions import speaks_new
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
-from deeplake_mmdet.legacy import kind_of, merge
+from deeplake_mmdet.legacy import Note, kind_of, merge
 
-__all__ = ["read_config"]
+__all__ = ["read_config", "read_with_notes"]
 
 
 def read_config(path: str | Path, **options: Any) -> Config:
@@ -35,6 +35,14 @@ def read_config(path: str | Path, **options: Any) -> Config:
         SourceNotFoundError: There is no such file.
         ConfigError: It cannot be loaded, a base of it exists nowhere, or no base has a variable that it uses.
     """
+    return read_with_notes(path, **options)[0]
+
+
+def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note]]:
+    """The same, with notes on what was taken from elsewhere.
+
+    Arguments and errors as for `read_config`.
+    """
     file = Path(path).expanduser()
     if not file.is_file():
         raise SourceNotFoundError("There is no such config file", where=str(file))
@@ -44,7 +52,7 @@ def read_config(path: str | Path, **options: Any) -> Config:
     try:
         if missing_base(file.resolve()) or any(map(computes_bases, all_files(file.resolve()))):
             return _read_by_parts(file)
-        return _read_whole(file, options)
+        return _read_whole(file, options), []
     except DeepLakeMMDetError:
         raise
     except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
@@ -62,8 +70,8 @@ def _read_whole(file: Path, options: dict[str, Any]) -> Config:
         if "Duplicate key" in str(error):
             raise
         # A variable that no base has, or the made-up name that stood in a variable's place.
-        return _read_by_parts(file)
-    return _read_by_parts(file) if left_over(repr(cfg.to_dict()), used) else cfg
+        return _read_by_parts(file)[0]
+    return _read_by_parts(file)[0] if left_over(repr(cfg.to_dict()), used) else cfg
 
 
 def _references(part: Path) -> list[Reference]:
@@ -95,7 +103,7 @@ def _is_plain(file: Path) -> bool:
     )
 
 
-def _read_by_parts(file: Path) -> Config:
+def _read_by_parts(file: Path) -> tuple[Config, list[Note]]:
     parts = read_parts(file.resolve(), file)
     content = parts.content
     if parts.missing:
@@ -110,7 +118,7 @@ def _read_by_parts(file: Path) -> Config:
             )
         else:
             content = merge(parts.stock, content)
-    return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file))
+    return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file)), parts.notes
 
 
 def _normalised(parts: Parts, content: dict[str, Any]) -> dict[str, Any]:
