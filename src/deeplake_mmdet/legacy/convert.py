@@ -10,6 +10,7 @@ from deeplake_mmdet.legacy.data import Data, convert_data
 from deeplake_mmdet.legacy.detect import kind_of
 from deeplake_mmdet.legacy.evaluation import convert_evaluation
 from deeplake_mmdet.legacy.keys import check_keys
+from deeplake_mmdet.legacy.lake_masks import keep_stored_masks
 from deeplake_mmdet.legacy.model import convert_model
 from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.optimizer import convert_optimizer
@@ -70,6 +71,7 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     loop = loop_of(content, notes)
     data = convert_data(content, notes)
     apart = _leave_out_test(data, notes)
+    keep_stored_masks(data.loaders, notes)
     evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
     model = convert_model(content, data.facts, notes)
     new: dict[str, Any] = {}
