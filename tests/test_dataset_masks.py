@@ -45,6 +45,8 @@ def test_binary_masks_reach_the_pipeline(make: Make) -> None:
     assert (sample.gt_instances.masks.masks == pixels.transpose(2, 0, 1)).all()
     with pytest.raises(ConfigError, match=r"poly2mask=False.*'masks' of type binarymask.*poly2mask=True"):
         DeepLakeDataset(path, pipeline=with_masks(poly2mask=False))
+    kept = DeepLakeDataset(path, pipeline=with_masks(poly2mask=False), masks_as_stored=True)
+    assert (kept[0]["data_samples"].gt_instances.masks.masks == pixels.transpose(2, 0, 1)).all()
 
 
 @pytest.mark.parametrize("poly2mask", [True, False])

@@ -81,6 +81,7 @@ class DeepLakeDataset(BaseDetDataset):
             fetches all once, unless ``tensors`` names columns of ``width`` and ``height``.
         cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
             ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
+        masks_as_stored: Let ``poly2mask=False`` mean bitmaps where the lake stores pixels, not an error.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
             name its classes it tells the names by stored label, as a list or as a mapping from label to name.
         filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
@@ -109,6 +110,7 @@ class DeepLakeDataset(BaseDetDataset):
         on_error: str = "raise",
         apply_exif: bool | None = None,
         cache: str | int | Mapping[str, Any] | None = None,
+        masks_as_stored: bool = False,
         **kwargs: Any,
     ) -> None:
         if on_error not in ("raise", "skip"):
@@ -124,6 +126,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._skip = on_error == "skip"
         self._apply_exif = None if apply_exif is None else bool(apply_exif)
         self._cache = read_cache_settings(cache)
+        self._masks_as_stored = masks_as_stored
         for key in ("proposal_file", "backend_args"):
             if kwargs.get(key):
                 raise ConfigError(
@@ -370,13 +373,16 @@ class DeepLakeDataset(BaseDetDataset):
                 advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
                 "or use LoadAnnotations(with_mask=False)",
             )
+        if column.kind == "binarymask" and self._masks_as_stored:
+            for step in loaders:
+                step.poly2mask = True
         if column.kind == "binarymask" and not all(step.poly2mask for step in loaders):
             raise ConfigError(
                 "The pipeline asks for polygons (poly2mask=False), but this lake's masks are pixels, which "
                 "do not become polygons without loss",
                 where=f"LoadAnnotations of the pipeline, column {column.name!r} of type {column}",
-                advice="use LoadAnnotations(with_mask=True, poly2mask=True), or name a column of polygons in "
-                "tensors=dict(gt_masks=...)",
+                advice="use LoadAnnotations(with_mask=True, poly2mask=True), name a column of polygons in "
+                "tensors=dict(gt_masks=...), or say masks_as_stored=True",
             )
 
     def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:

@@ -72,3 +72,29 @@ def test_a_config_that_does_not_load_is_told_in_one_line(example, capsys):
     err = capsys.readouterr().err
     assert "old.py, line 1" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "99", "100", "160"])
+def test_no_note_is_cut_off(example, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    base = "_base_ = '../mmdetection/configs/swin/mask_rcnn_swin-t-p4-w7_fpn_ms-crop-3x_coco.py'\n"
+    Path("child.py").write_text(
+        base + "runner = dict(max_epochs=20, some_setting_that_nobody_knows='seldom')\n"
+    )
+    assert main(["convert", "child.py", "-o", "child3.py", "--report", "notes.txt"]) == 0
+    shown = "".join(sign for sign in capsys.readouterr().out if sign.isalnum())
+    report = Path("notes.txt").read_text()
+    for text in ("some_setting_that_nobody_knows", "mask-rcnn_swin-t-p4-w7_fpn_ms-crop-3x_coco.py", "seldom"):
+        assert "".join(filter(str.isalnum, text)) in shown or int(columns) >= 100  # broken within a column
+        assert text in report
+    assert "mask-rcnn_swin-t-p4-w7_fpn_ms-crop-3x_coco.py" in Path("child3.py").read_text()  # in its head
+
+
+def test_a_base_of_3x_is_in_the_report(example):
+    base = "_base_ = '../mmdetection/configs/yolo/yolov3_d53_mstrain-416_273e_coco.py'\n"
+    Path("child.py").write_text(base + "optimizer = dict(lr=5e-5)\n")
+    assert main(["convert", "child.py", "-o", "child3.py", "--report", "notes.json"]) == 0
+    notes = json.loads(Path("notes.json").read_text())["notes"]
+    (taken,) = [note for note in notes if "is taken from" in note["what"]]
+    assert (taken["key"], taken["severity"]) == ("_base_", "approximated")
+    assert any("2.28.2" in note["what"] and "evaluation" in note["what"] for note in notes)

@@ -108,6 +108,72 @@ def test_optimizers(changes, expected):
     assert convert(**changes)[0]["optim_wrapper"] == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "length", "loop", "severity"),
+    [
+        ("EpochBasedRunnerAmp", {"max_epochs": 36}, "EpochBasedTrainLoop", "info"),
+        ("IterBasedRunnerAmp", {"max_iters": 90}, "IterBasedTrainLoop", "info"),
+        ("MyEpochBasedRunner", {"max_epochs": 36}, "EpochBasedTrainLoop", "approximated"),
+        ("DynamicIterBasedRunner", {"max_iters": 90}, "IterBasedTrainLoop", "approximated"),
+    ],
+)
+def test_runners_of_forks_are_noted(kind, length, loop, severity):
+    cfg, notes = convert(runner={"type": kind, **length}, lr_config={"policy": "fixed"})
+    assert cfg["train_cfg"]["type"] == loop
+    assert [note.severity for note in notes if note.key == "runner.type"] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"use_fp16": True}, {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}),
+        ({"use_fp16": False}, {"type": "OptimWrapper"}),
+        ({"update_interval": 4}, {"type": "OptimWrapper", "accumulative_counts": 4}),
+        (
+            {"use_fp16": True, "update_interval": 2, "grad_clip": {"max_norm": 1}},
+            {
+                "type": "AmpOptimWrapper",
+                "loss_scale": "dynamic",
+                "accumulative_counts": 2,
+                "clip_grad": {"max_norm": 1},
+            },
+        ),
+    ],
+)
+def test_the_optimizer_hook_of_forks_with_apex(changes, expected):
+    hook = {"type": "DistOptimizerHook", "grad_clip": None, "coalesce": True, "bucket_size_mb": -1}
+    runner = {"type": "EpochBasedRunnerAmp", "max_epochs": 36}
+    cfg, notes = convert(optimizer_config={**hook, **changes}, fp16=None, runner=runner)
+    assert cfg["optim_wrapper"] == {**expected, "optimizer": BASE["optimizer"]}
+    noted = any(note.key == "optimizer_config.use_fp16" for note in notes)
+    assert noted is bool(changes.get("use_fp16"))
+
+
+def test_an_optimizer_hook_of_the_users_own_is_noted():
+    cfg, notes = convert(optimizer_config={"type": "MyOptimizerHook", "cumulative_iters": 3, "mine": 1})
+    assert cfg["optim_wrapper"]["accumulative_counts"] == 3
+    found = {note.key: note.severity for note in notes}
+    assert found["optimizer_config.type"] == "approximated"
+    assert found["optimizer_config.mine"] == "dropped"
+
+
+def test_loggers_and_what_each_run_does_may_stand_in_custom_hooks():
+    cfg, notes = convert(
+        custom_hooks=[
+            {"type": "TensorboardLoggerHook"},
+            {"type": "DistSamplerSeedHook"},
+            {"type": "MyHook"},
+            {"type": "TextLoggerHook"},
+        ]
+    )
+    assert cfg["visualizer"]["vis_backends"] == [
+        {"type": "LocalVisBackend"},
+        {"type": "TensorboardVisBackend"},
+    ]
+    assert cfg["custom_hooks"] == [{"type": "MyHook"}]
+    assert {"custom_hooks[1]", "custom_hooks[2]"} <= {note.key for note in notes}
+
+
 def test_several_optimizers_are_refused():
     with pytest.raises(ConfigError, match="Several optimizers"):
         convert(optimizer={"a": {"type": "SGD"}, "b": {"type": "SGD"}})

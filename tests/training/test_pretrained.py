@@ -6,6 +6,7 @@ import http.server
 import socket
 import threading
 import time
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -62,7 +63,9 @@ def refused(checkpoint, deadline=5.0):
 
 def test_what_can_be_known_without_the_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", None)  # nobody may ask
-    assert "torchvision, which is not installed" in refused("torchvision://resnet50")
+    text = refused("torchvision://resnet50")
+    assert "torchvision, which is not installed" in text
+    assert "pip install torchvision" in text
     assert "there is no such file" in refused("nowhere/weights.pth")
     assert "knows no weights of this name" in refused("open-mmlab://darknet99")
 
@@ -125,6 +128,21 @@ def test_both_doors_check_and_a_local_file_is_the_way_on(lake, tmp_path, monkeyp
     train_detector(trained, cfg, validate=False)
     for old, new in zip(model.backbone.parameters(), trained.backbone.parameters(), strict=True):
         assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [("torchvision://resnet18", "pip install torchvision"), ("open-mmlab://no_such_weights", "FILE.pth")],
+)
+def test_weights_that_a_backbone_names_in_the_old_way_are_looked_for(address, advice):
+    if address.startswith("torchvision") and find_spec("torchvision"):
+        pytest.skip("torchvision is installed")
+    old = {"model": {"type": "FCOS", "backbone": {"type": "ResNet", "depth": 18, "pretrained": address}}}
+    with pytest.raises(SourceNotFoundError) as caught:
+        check_pretrained(Config(old))
+    assert caught.value.where == "config key 'model.backbone.pretrained'"
+    assert advice in caught.value.advice
+    assert "model.backbone.pretrained='FILE.pth'" in caught.value.advice
 
 
 def test_a_detector_with_weights_needs_none(lake, tmp_path, monkeypatch):

@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> None:
     if done.out is None:
         print(done.text, end="")
     screen = console(stderr=done.out is None)
-    for part in render(done, compared=args.diff):
+    for part in render(done, compared=args.diff, width=screen.width):
         screen.print(part)

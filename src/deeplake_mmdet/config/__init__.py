@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deeplake_mmdet.config.adopt import adopt_config
 from deeplake_mmdet.config.conversion import Conversion, convert
+from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.evaluators import use_lake_metrics
 from deeplake_mmdet.config.fast_loader import fast_loader
 from deeplake_mmdet.config.kinds import dataset_leaves, is_lake
@@ -25,6 +26,7 @@ __all__ = [
     "drop_useless_handles",
     "extract_secrets",
     "fast_loader",
+    "import_custom_modules",
     "is_lake",
     "load_config",
     "log_notes",

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
@@ -38,6 +39,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     Raises:
         ConfigError: It cannot be converted, is for another toolbox, its data are not where it says, or
             credentials are no mapping.
+        InstallError: A module of ``custom_imports`` is not there or fails.
         CredentialError: The config gives a user name and password.
     """
     options = dict(cfg_options or {})
@@ -57,6 +59,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
         if late := {key: value for key, value in options.items() if key not in early}:
             cfg.merge_from_dict(late)
     content, secrets = extract_secrets(cfg.to_dict())
+    import_custom_modules(content)
     check_data_paths(content, legacy=legacy)
     check_pipelines(content, legacy=legacy)
     if secrets or not text:

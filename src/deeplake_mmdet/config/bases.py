@@ -6,14 +6,15 @@ import ast
 from importlib.util import find_spec
 from pathlib import Path
 
+from deeplake_mmdet.config.computed_bases import computed_bases, literal_bases, predefined
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import counterpart, similar
 
 __all__ = [
     "all_files",
     "bases_of",
+    "computes_bases",
     "installed_configs",
-    "is_base_line",
     "missing_base",
     "place_of_base",
     "stock_file",
@@ -38,22 +39,31 @@ def all_files(file: Path) -> list[Path]:
 
 
 def bases_of(file: Path) -> list[str]:
-    """The paths of ``_base_`` as they are written; none if it is no literal or the file has no syntax."""
+    """The paths of ``_base_``, as they are written or as the file computes them; none if it has no syntax.
+
+    Raises:
+        ConfigError: They cannot be computed.
+    """
+    tree = _tree(file)
+    if tree is None:
+        return []
+    bases = literal_bases(tree)
+    return computed_bases(file, tree) if bases is None else bases
+
+
+def computes_bases(file: Path) -> bool:
+    """Whether MMEngine, which takes ``_base_`` as it is written, would not find the file's bases."""
+    tree = _tree(file)
+    return tree is not None and literal_bases(tree) is None
+
+
+def _tree(file: Path) -> ast.Module | None:
     if file.suffix != ".py":
-        return []
+        return None
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        found = [
-            ast.literal_eval(node.value)
-            for node in tree.body
-            if isinstance(node, ast.Assign) and is_base_line(node)
-        ]
-    except (SyntaxError, ValueError, UnicodeDecodeError):
-        return []
-    bases = found[0] if found else []
-    if isinstance(bases, str):
-        return [bases]
-    return [str(base) for base in bases] if isinstance(bases, (list, tuple)) else []
+        return ast.parse(predefined(file.read_text(encoding="utf-8"), file, variables=True))
+    except (SyntaxError, ValueError, OSError):
+        return None
 
 
 def missing_base(file: Path, above: tuple[Path, ...] = ()) -> bool:
@@ -74,13 +84,6 @@ def missing_base(file: Path, above: tuple[Path, ...] = ()) -> bool:
         if path is not None and (not path.is_file() or missing_base(path, chain)):
             return True
     return False
-
-
-def is_base_line(node: ast.stmt) -> bool:
-    """Whether a statement sets ``_base_``."""
-    return isinstance(node, ast.Assign) and any(
-        isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets
-    )
 
 
 def place_of_base(file: Path, base: str) -> Path | None:

@@ -16,7 +16,7 @@ from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.mixed import settled
 from deeplake_mmdet.config.mixing_check import check_pipelines
 from deeplake_mmdet.config.old_shape import check_old_shape
-from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.config.reading import read_with_notes
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.config.writing import config_text
@@ -38,7 +38,7 @@ class Conversion:
         legacy: Whether it was for MMDetection 2.x; otherwise nothing was changed.
         content: The 3.x config, free of secrets and handles.
         text: The same as a Python file.
-        notes: Everything that was changed, approximated or left out.
+        notes: Everything that was changed, approximated, left out or taken from elsewhere.
         out: Where the text was written; None if it was not.
         stock: MMDetection's own 3.x config of the same name, None if there is none or it was not asked for.
         differences: In what the content differs from that.
@@ -84,7 +84,7 @@ def convert(
     targets = [_target(place, overwrite) for place in (out, report)]
     if targets[0] is not None and targets[0].suffix != ".py":
         raise ConfigError("A converted config is a .py file", where=str(targets[0]), advice="name it so")
-    loaded = read_config(source)
+    loaded, taken = read_with_notes(source)
     content, _ = extract_secrets(loaded.to_dict())
     check_toolbox(content)
     content, notes = settled(content, source)
@@ -93,6 +93,11 @@ def convert(
         if legacy:
             check_old_shape(content)
         content, notes = convert_config_dict(content)
+    legacy = is_legacy(content)
+    if legacy:
+        check_old_shape(content)
+    content, notes = convert_config_dict(content)
+    notes = [*taken, *notes]
     check_data_paths(content, legacy=legacy)
     check_pipelines(content, legacy=legacy)
     removed: list[str] = []
@@ -200,9 +205,11 @@ def _report(done: Conversion, as_json: bool) -> str:
         }
         return json.dumps(facts, indent=2, default=repr) + "\n"
     lines = [f"{done.source} -> {done.out or 'not written'}", ""]
-    lines += [str(note) for note in done.notes] or [
-        "Nothing to convert: this is a config for MMDetection 3.x."
-    ]
+    if not done.legacy:
+        lines.append("Nothing to convert: this is a config for MMDetection 3.x. Its bases were merged in.")
+    elif not done.notes:
+        lines.append("Everything means the same; there are no notes.")
+    lines += [str(note) for note in done.notes]
     if done.stock:
         lines += ["", f"Differences from MMDetection's {done.stock}:"]
         lines += [

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config as _Config
 from mmengine.utils import mkdir_or_exist
 
+from deeplake_mmdet.config.custom_imports import import_custom_modules as import_modules_of
 from deeplake_mmdet.config.old_credentials import joined, taken_apart
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
@@ -54,7 +55,6 @@ class Config(_Config):
         loaded = read_config(
             filename,
             use_predefined_variables=use_predefined_variables,
-            import_custom_modules=import_custom_modules,
             use_environment_variables=use_environment_variables,
             lazy_import=lazy_import,
             format_python_code=format_python_code,
@@ -63,6 +63,8 @@ class Config(_Config):
         if kind_of(content) == "2.x":
             content = taken_apart(content)
         check_toolbox(content)
+        if import_custom_modules:
+            import_modules_of(content)
         if not content.get("work_dir"):
             content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
         text = _Config(content).pretty_text if secrets else loaded.text

@@ -12,15 +12,15 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.base_variables import preprocessor_of_data
-from deeplake_mmdet.config.bases import all_files, missing_base
+from deeplake_mmdet.config.bases import all_files, computes_bases, missing_base
 from deeplake_mmdet.config.places import failure, place_of
 from deeplake_mmdet.config.references import Reference, left_over, references
 from deeplake_mmdet.config.stock_bases import Parts, read_parts
 from deeplake_mmdet.config.versions import speaks_new
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
-from deeplake_mmdet.legacy import kind_of, merge
+from deeplake_mmdet.legacy import Note, kind_of, merge
 
-__all__ = ["read_config"]
+__all__ = ["read_config", "read_with_notes"]
 
 
 def read_config(path: str | Path, **options: Any) -> Config:
@@ -29,20 +29,30 @@ def read_config(path: str | Path, **options: Any) -> Config:
     Args:
         path: The file.
         options: For mmengine's ``Config.fromfile``; they have no effect on a file whose bases are missing.
+            Modules of ``custom_imports`` are not imported; see `import_custom_modules`.
 
     Raises:
         SourceNotFoundError: There is no such file.
         ConfigError: It cannot be loaded, a base of it exists nowhere, or no base has a variable that it uses.
     """
+    return read_with_notes(path, **options)[0]
+
+
+def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note]]:
+    """The same, with notes on what was taken from elsewhere.
+
+    Arguments and errors as for `read_config`.
+    """
     file = Path(path).expanduser()
     if not file.is_file():
         raise SourceNotFoundError("There is no such config file", where=str(file))
+    options["import_custom_modules"] = False
     if options.get("lazy_import") is None and _is_plain(file):
         options["lazy_import"] = False
     try:
-        if missing_base(file.resolve()):
+        if missing_base(file.resolve()) or any(map(computes_bases, all_files(file.resolve()))):
             return _read_by_parts(file)
-        return _read_whole(file, options)
+        return _read_whole(file, options), []
     except DeepLakeMMDetError:
         raise
     except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
@@ -60,8 +70,8 @@ def _read_whole(file: Path, options: dict[str, Any]) -> Config:
         if "Duplicate key" in str(error):
             raise
         # A variable that no base has, or the made-up name that stood in a variable's place.
-        return _read_by_parts(file)
-    return _read_by_parts(file) if left_over(repr(cfg.to_dict()), used) else cfg
+        return _read_by_parts(file)[0]
+    return _read_by_parts(file)[0] if left_over(repr(cfg.to_dict()), used) else cfg
 
 
 def _references(part: Path) -> list[Reference]:
@@ -83,9 +93,9 @@ def _is_plain(file: Path) -> bool:
         return False
     names = {
         part.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for part in node.targets
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign))
+        for part in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(part, ast.Name)
     }
     return "read_base" not in text and not names.isdisjoint(
@@ -93,7 +103,7 @@ def _is_plain(file: Path) -> bool:
     )
 
 
-def _read_by_parts(file: Path) -> Config:
+def _read_by_parts(file: Path) -> tuple[Config, list[Note]]:
     parts = read_parts(file.resolve(), file)
     content = parts.content
     if parts.missing:
@@ -108,7 +118,7 @@ def _read_by_parts(file: Path) -> Config:
             )
         else:
             content = merge(parts.stock, content)
-    return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file))
+    return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file)), parts.notes
 
 
 def _normalised(parts: Parts, content: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import tempfile
 import traceback
 from collections.abc import Mapping
@@ -15,14 +14,15 @@ from typing import Any
 from mmengine.config import Config
 
 from deeplake_mmdet.config.base_variables import old_variables
-from deeplake_mmdet.config.bases import bases_of, is_base_line, place_of_base, stock_file
+from deeplake_mmdet.config.bases import bases_of, installed_configs, place_of_base, stock_file
+from deeplake_mmdet.config.computed_bases import OWN_LIST, predefined, without_bases
 from deeplake_mmdet.config.handover import base_file
 from deeplake_mmdet.config.places import failure, named
 from deeplake_mmdet.config.reference_check import check_references
 from deeplake_mmdet.config.references import references, rewritten
 from deeplake_mmdet.config.versions import is_for_new
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import as_legacy, merge, old_values
+from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values
 
 __all__ = ["Parts", "read_parts"]
 
@@ -40,6 +40,7 @@ class Parts:
         values: What MMDetection 2.28.2's files in their place said otherwise, as far as it is known and
             ``content`` does not have it already.
         origins: For each base, how it is written and where it was looked for and found.
+        notes: On what was taken from elsewhere.
     """
 
     content: Content = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Parts:
     missing: Content = field(default_factory=dict)
     values: Content = field(default_factory=dict)
     origins: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def as_old(self) -> Content:
         """The missing bases as MMDetection 2.28.2's files said it; empty if none is missing."""
@@ -64,7 +66,7 @@ def read_parts(file: Path, top: Path) -> Parts:
         ConfigError: A base exists nowhere, the file uses a variable that no base has, or it fails.
     """
     if file.suffix != ".py":
-        return Parts(Config.fromfile(str(file)).to_dict())
+        return Parts(Config.fromfile(str(file), import_custom_modules=False).to_dict())
     parts = Parts()
     for base in bases_of(file):
         _add_base(parts, file, base, top)
@@ -104,37 +106,53 @@ def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
         parts.content = merge(parts.content, inner.content)
         parts.stock, parts.missing = merge(parts.stock, inner.stock), merge(parts.missing, inner.missing)
         parts.values = merge(parts.values, inner.values)
+        parts.notes += inner.notes
         parts.origins += [*inner.origins, f"_base_ {base!r} ({path})"]
         return
     if path is None:
-        found = Config.fromstring(f"_base_ = {base!r}\n", ".py").to_dict()
+        found = _of_package(base)
         parts.origins.append(f"_base_ {base!r}")
     else:
         taken = stock_file(file, base, path)
-        found = Config.fromfile(str(taken)).to_dict()
-        parts.values = merge(parts.values, old_values(base) or old_values(str(path)))
+        found = Config.fromfile(str(taken), import_custom_modules=False).to_dict()
+        values = old_values(base) or old_values(str(path))
+        parts.values = merge(parts.values, values)
+        parts.notes += _taken_notes(base, taken, values)
         parts.origins.append(f"_base_ {base!r} (no file {path}; taken from MMDetection 3.x's {taken})")
     parts.stock, parts.missing = merge(parts.stock, found), merge(parts.missing, found)
 
 
+def _taken_notes(base: str, taken: Path, values: Content) -> list[Note]:
+    root = installed_configs()
+    name = str(taken.relative_to(root)) if root is not None and taken.is_relative_to(root) else str(taken)
+    what = f"{base!r} is taken from the installed MMDetection 3.x, {name}"
+    why = "the file is not here; what the config does not set itself is as 3.x has it"
+    notes = [Note("_base_", what, why, "approximated")]
+    if values:
+        what = f"{base!r} has the values of MMDetection 2.28.2, not of 3.x, for {', '.join(_leaves(values))}"
+        notes.append(Note("_base_", what, "2.x trained with them; those that the config sets count before"))
+    return notes
+
+
+def _leaves(content: Mapping[str, Any], above: str = "") -> list[str]:
+    found: list[str] = []
+    for key, value in content.items():
+        inside = isinstance(value, Mapping) and value
+        found += _leaves(value, f"{above}{key}.") if inside else [f"{above}{key}"]
+    return found
+
+
+def _of_package(base: str) -> Content:
+    """The content of ``package::path``."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.py"
+        config.write_text(f"_base_ = {base!r}\n", encoding="utf-8")
+        return dict(Config.fromfile(str(config), import_custom_modules=False).to_dict())
+
+
 def _own_text(file: Path) -> str:
     """A file's text without ``_base_``, and with what MMEngine puts in for the file's own name."""
-    text = file.read_text(encoding="utf-8")
-    lines = text.split("\n")  # as Python counts them
-    for node in ast.parse(text).body:
-        if is_base_line(node):
-            first, last = node.lineno - 1, node.end_lineno or node.lineno
-            lines[first:last] = [""] * (last - first)
-    text = "\n".join(lines)
-    names = {
-        "fileDirname": file.parent.as_posix(),
-        "fileBasename": file.name,
-        "fileBasenameNoExtension": file.stem,
-        "fileExtname": file.suffix,
-    }
-    for name, value in names.items():
-        text = re.sub(r"\{\{\s*" + name + r"\s*\}\}", value.replace("\\", r"\\"), text)
-    return text
+    return without_bases(predefined(file.read_text(encoding="utf-8"), file))
 
 
 def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> Content:
@@ -150,11 +168,12 @@ def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> C
             text += "\n_base_ = './base.py'\n"  # at the end: lines keep their numbers
         config.write_text(text, encoding="utf-8")
         try:
-            return dict(Config.fromfile(str(config), lazy_import=False).to_dict())
+            read = Config.fromfile(str(config), lazy_import=False, import_custom_modules=False).to_dict()
         except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(config)]
             raise failure(error, named(file, lines[-1] if lines else None, top)) from error
+    return {name: value for name, value in read.items() if name != OWN_LIST}
 
 
 def _is_base_name(node: ast.AST) -> bool:

@@ -10,6 +10,7 @@ from deeplake_mmdet.legacy.names import counterpart, similar
 from deeplake_mmdet.legacy.notes import Note
 from deeplake_mmdet.legacy.old_values import old_values
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
+from deeplake_mmdet.legacy.packages import modern_module
 
 __all__ = [
     "SAID_BY",
@@ -22,6 +23,7 @@ __all__ = [
     "is_legacy",
     "kind_of",
     "merge",
+    "modern_module",
     "old_keys",
     "old_values",
     "similar",

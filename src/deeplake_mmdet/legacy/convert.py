@@ -10,9 +10,11 @@ from deeplake_mmdet.legacy.data import Data, convert_data
 from deeplake_mmdet.legacy.detect import kind_of
 from deeplake_mmdet.legacy.evaluation import convert_evaluation
 from deeplake_mmdet.legacy.keys import check_keys
+from deeplake_mmdet.legacy.lake_masks import keep_stored_masks
 from deeplake_mmdet.legacy.model import convert_model
 from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.optimizer import convert_optimizer
+from deeplake_mmdet.legacy.packages import modern_types
 from deeplake_mmdet.legacy.runtime import convert_environment, convert_hooks, convert_loop, loop_of
 from deeplake_mmdet.legacy.schedule import convert_schedule
 from deeplake_mmdet.legacy.shapes import check_shapes
@@ -65,9 +67,11 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     check_shapes(content)
     check_keys(content)
     notes = Notebook()
+    content = modern_types(content, notes)
     loop = loop_of(content, notes)
     data = convert_data(content, notes)
     apart = _leave_out_test(data, notes)
+    keep_stored_masks(data.loaders, notes)
     evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
     model = convert_model(content, data.facts, notes)
     new: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from deeplake_mmdet.legacy.facts import Facts
 from deeplake_mmdet.legacy.names import counterpart
 from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.onto_base import merge
+from deeplake_mmdet.legacy.packages import modern_types
 from deeplake_mmdet.legacy.transformers import convert_detr, convert_mask_head
 
 __all__ = ["convert_model", "convert_model_dict", "preprocessor_of"]
@@ -58,7 +59,7 @@ def convert_model_dict(
         return dict(model), []
     notes = Notebook()
     beside = {"train_cfg": train_cfg, "test_cfg": test_cfg}
-    converted = dict(convert_model({"model": model, **beside}, {}, notes) or {})
+    converted = dict(convert_model({"model": modern_types(model, notes, "model"), **beside}, {}, notes) or {})
     converted.pop("data_preprocessor", None)
     return converted, list(notes)
 
@@ -165,9 +166,7 @@ def _walk(node: Any, key: str, notes: Notebook, around: Around) -> Any:
         notes.info(f"{key}.teacher_config", "names the 3.x file", old=teacher, new=new["teacher_config"])
     kind = new.get("type")
     if isinstance(kind, str):
-        if kind.startswith("mmcls."):
-            new["type"] = f"mmpretrain.{kind.removeprefix('mmcls.')}"
-        elif kind in ("HungarianAssigner", "MaskHungarianAssigner"):
+        if kind in ("HungarianAssigner", "MaskHungarianAssigner"):
             new = _assigner(new)
         elif kind in ("CenterNetHead", "CTResNetNeck"):
             for old, now in (("in_channel", "in_channels"), ("feat_channel", "feat_channels")):

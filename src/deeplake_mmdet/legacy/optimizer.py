@@ -38,7 +38,8 @@ def convert_optimizer(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]
     kind = settings.take("type")
     wrapper |= _precision(cfg, settings, kind, notes)
     if kind not in _PLAIN:
-        notes.dropped("optimizer_config.type", "dropped", "3.x has no optimizer hooks", old=kind)
+        why = "3.x has no optimizer hooks: what one of the user's own or of a fork did otherwise is lost"
+        notes.approximated("optimizer_config.type", f"becomes {wrapper['type']}", why, old=kind)
     if paramwise:
         wrapper["paramwise_cfg"] = paramwise
     if constructor and constructor != "DefaultOptimizerConstructor":
@@ -63,12 +64,17 @@ def convert_optimizer(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]
 
 def _precision(cfg: Mapping[str, Any], hook: Settings, kind: Any, notes: Notebook) -> dict[str, Any]:
     settings = Settings(cfg.get("fp16"), "fp16", notes)
-    wanted = cfg.get("fp16") is not None or kind in _MIXED or hook.take("use_fp16")
-    if not wanted:
+    apex = hook.take("use_fp16") and cfg.get("fp16") is None and kind not in _MIXED
+    if not apex and cfg.get("fp16") is None and kind not in _MIXED:
         return {}
-    scale = settings.take("loss_scale", hook.take("loss_scale", 512.0))
+    # apex chose its scale while it trained, MMCV's hook took 512.
+    scale = settings.take("loss_scale", hook.take("loss_scale", "dynamic" if apex else 512.0))
     settings.drop_rest("AmpOptimWrapper knows loss_scale only")
-    notes.info("fp16", "becomes AmpOptimWrapper", "it needs a GPU", old=scale)
+    if apex:
+        why = "apex is torch's own mixed precision now; it needs a GPU"
+        notes.info("optimizer_config.use_fp16", "becomes AmpOptimWrapper", why, old=True, new=scale)
+    else:
+        notes.info("fp16", "becomes AmpOptimWrapper", "it needs a GPU", old=scale)
     if isinstance(scale, (int, float)) and not isinstance(scale, bool):
         scale = float(scale)
     return {"type": "AmpOptimWrapper", "loss_scale": scale}

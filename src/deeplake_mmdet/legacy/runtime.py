@@ -8,6 +8,7 @@ from typing import Any
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.files import backend_args
 from deeplake_mmdet.legacy.notes import Notebook, Settings
+from deeplake_mmdet.legacy.packages import convert_imports
 from deeplake_mmdet.legacy.schedule import Loop
 
 __all__ = ["convert_environment", "convert_hooks", "convert_loop", "loop_of"]
@@ -25,6 +26,9 @@ _BACKENDS = {
     "NeptuneLoggerHook": ("NeptuneVisBackend", {"init_kwargs": "init_kwargs"}),
     "DvcliveLoggerHook": ("DVCLiveVisBackend", {"init_kwargs": "init_kwargs"}),
 }
+_TEXT_LOGS = ("TextLoggerHook", "PaviLoggerHook")
+# What MMEngine does in each run, as far as it is needed.
+_ALWAYS = ("DistSamplerSeedHook", "IterTimerHook", "ParamSchedulerHook")
 _EMA = ("ExpMomentumEMAHook", "LinearMomentumEMAHook", "EMAHook")
 
 
@@ -37,7 +41,7 @@ def loop_of(cfg: Mapping[str, Any], notes: Notebook) -> Loop:
     settings = Settings(cfg.get("runner"), "runner", notes)
     kind = settings.take("type", "EpochBasedRunner")
     epochs, iters = settings.take("max_epochs"), settings.take("max_iters")
-    kind = str(kind).removeprefix("Deeplake").removeprefix("DeepLake")
+    kind = _stock_runner(str(kind).removeprefix("Deeplake").removeprefix("DeepLake"), settings)
     if kind not in _RUNNERS:
         raise ConfigError(
             f"Unknown runner {kind!r}",
@@ -64,6 +68,23 @@ def loop_of(cfg: Mapping[str, Any], notes: Notebook) -> Loop:
     return Loop(False, int(iters))
 
 
+def _stock_runner(kind: str, settings: Settings) -> str:
+    """MMCV's runner that one of a fork stands for."""
+    if kind in _RUNNERS:
+        return kind
+    for stock in ("EpochBasedRunner", "IterBasedRunner"):
+        what = f"becomes the training loop of {stock}"
+        if kind == f"{stock}Amp":
+            why = "it only kept the state of apex in checkpoints: optimizer_config says whether apex was used"
+            settings.notes.info(settings.at("type"), what, why, old=kind)
+            return stock
+        if stock.removesuffix("Runner") in kind:
+            why = "a runner of the user's own or of a fork: what else it did is lost"
+            settings.notes.approximated(settings.at("type"), what, why, old=kind)
+            return stock
+    return kind
+
+
 def convert_loop(
     cfg: Mapping[str, Any], loop: Loop, evaluation: Mapping[str, Any], notes: Notebook
 ) -> dict[str, Any]:
@@ -84,7 +105,10 @@ def convert_hooks(
     """``default_hooks``, ``custom_hooks``, ``visualizer`` and ``log_processor``."""
     log = Settings(cfg.get("log_config"), "log_config", notes)
     interval = log.take("interval", 50)
-    backends = _backends(log.take("hooks") or (), interval, loop, notes)
+    loggers = {f"log_config.hooks[{number}]": hook for number, hook in enumerate(log.take("hooks") or ())}
+    custom = {f"custom_hooks[{number}]": hook for number, hook in enumerate(cfg.get("custom_hooks") or ())}
+    also = {key: hook for key, hook in custom.items() if hook.get("type") in (*_BACKENDS, *_TEXT_LOGS)}
+    backends = _backends({**loggers, **also}, interval, loop, notes)
     log.drop_rest("3.x has no such setting of the log")
     found: dict[str, Any] = {
         "default_hooks": {
@@ -98,11 +122,7 @@ def convert_hooks(
         "visualizer": {"type": "DetLocalVisualizer", "vis_backends": backends, "name": "visualizer"},
         "log_processor": {"type": "LogProcessor", "window_size": 50, "by_epoch": loop.by_epoch},
     }
-    hooks = [
-        new
-        for number, hook in enumerate(cfg.get("custom_hooks") or ())
-        for new in _custom_hook(hook, f"custom_hooks[{number}]", notes)
-    ]
+    hooks = [new for key, hook in custom.items() if key not in also for new in _custom_hook(hook, key, notes)]
     if hooks:
         found["custom_hooks"] = hooks
     return found
@@ -127,17 +147,17 @@ def _checkpoint(
     return {**hook, **{name: value for name, value in best.items() if value is not None}}
 
 
-def _backends(hooks: Any, interval: Any, loop: Loop, notes: Notebook) -> list[dict[str, Any]]:
+def _backends(hooks: Mapping[str, Any], interval: Any, loop: Loop, notes: Notebook) -> list[dict[str, Any]]:
     backends: list[dict[str, Any]] = [{"type": "LocalVisBackend"}]
-    for number, hook in enumerate(hooks):
-        settings = Settings(hook, f"log_config.hooks[{number}]", notes)
+    for key, hook in hooks.items():
+        settings = Settings(hook, key, notes)
         kind = settings.take("type")
         settings.drop("interval", "all loggers follow log_config.interval", harmless=(None, interval))
         why = "all loggers count as the training loop does"
         settings.drop("by_epoch", why, harmless=(None, loop.by_epoch))
         for name in ("ignore_last", "reset_flag", "priority"):
             settings.drop(name, "3.x has one logger, with its own order")
-        if kind in ("TextLoggerHook", "PaviLoggerHook", None):
+        if kind in (*_TEXT_LOGS, None):
             if kind == "PaviLoggerHook":
                 notes.dropped(settings.key, "dropped", "3.x knows no Pavi", old=kind)
             settings.drop_rest("the text log of 3.x has no such setting")
@@ -165,7 +185,10 @@ def _custom_hook(hook: Mapping[str, Any], key: str, notes: Notebook) -> list[dic
         return [{"type": kind, **settings.rest()}]
     if kind in _EMA and "ema_type" not in settings:
         return [_ema(kind, settings)]
-    if kind in ("SyncRandomSizeHook",):
+    if kind in _ALWAYS:
+        notes.info(key, "left out", f"each run of 3.x has the {kind}", old=hook)
+        return []
+    if kind == "SyncRandomSizeHook":
         notes.approximated(
             key, "dropped", "use BatchSyncRandomResize in model.data_preprocessor.batch_augments", old=hook
         )
@@ -251,9 +274,7 @@ def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Noteboo
     for name in ("find_unused_parameters", "auto_scale_lr", "work_dir"):
         if cfg.get(name) is not None:
             found[name] = cfg[name]
-    if imports := cfg.get("custom_imports"):
-        found["custom_imports"] = _imports(imports)
-    return found
+    return found | convert_imports(cfg, notes)
 
 
 def _resume(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,15 +283,6 @@ def _resume(cfg: Mapping[str, Any]) -> dict[str, Any]:
     if cfg.get("auto_resume"):
         return {"load_from": None, "resume": True}
     return {"load_from": cfg.get("load_from"), "resume": False}
-
-
-def _imports(imports: Mapping[str, Any]) -> dict[str, Any]:
-    names = imports.get("imports", [])
-    names = [names] if isinstance(names, str) else list(names)
-    moved = [
-        f"mmpretrain{name.removeprefix('mmcls')}" if name.split(".")[0] == "mmcls" else name for name in names
-    ]
-    return {**imports, "imports": moved}
 
 
 _HOOKS = (

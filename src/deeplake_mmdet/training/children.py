@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 
+from deeplake_mmdet.config import import_custom_modules
 from deeplake_mmdet.lake import SCHEME, CredentialRef, KeptSource, is_handle
 from deeplake_mmdet.training.launch import launch
 
@@ -47,8 +47,7 @@ def _call(
 ) -> Any:
     del things  # unpickling them was enough
     cfg = Config(content[0], cfg_text=content[1], filename=content[2])
-    if cfg.get("custom_imports"):
-        import_modules_from_strings(**cfg.custom_imports)
+    import_custom_modules(cfg)
     model = None if packed is None else torch.load(io.BytesIO(packed), weights_only=False)
     return function(cfg, model, **options)
 

@@ -18,6 +18,7 @@ from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpo
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.launch import count_processes, running_launcher
+from deeplake_mmdet.training.parts_check import check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run
@@ -69,6 +70,7 @@ def train_detector(
     raw = _raw(cfg)
     prepared = prepare_config(_with_given(raw, given, validate), launcher=launcher)
     check_trains(prepared)
+    without_amp_on_cpu(prepared)
     if validate:
         _check_validation(prepared)
     else:
@@ -78,6 +80,7 @@ def train_detector(
     meta = None if meta is None else _clean(meta, raw)
     give_preprocessor(model, prepared)
     _compare_classes(model, prepared)
+    check_parts(prepared, training=True, model=False)
     check_pretrained(prepared, model)
     options: dict[str, Any] = {"timestamp": timestamp, "meta": meta}
     if not distributed or running_launcher():
@@ -128,6 +131,7 @@ def test_detector(
     )  # fmt: skip
     prepared.load_from = None if checkpoint is None else str(usable_checkpoint(checkpoint))
     prepared.allow_partial = bool(allow_partial or prepared.get("allow_partial", False))
+    check_parts(prepared, training=False, model=False)
     give_preprocessor(model, prepared)
     model = augmented(model, prepared) if tta else model
     if not distributed or running_launcher():

@@ -22,6 +22,7 @@ _DEADLINE = 10.0  # seconds in which a server must begin to answer
 _HTTP = ("http://", "https://")
 _TORCHVISION = ("torchvision://", "modelzoo://")
 _OPENMMLAB = ("open-mmlab://", "openmmlab://")
+_NO_TORCHVISION = "its address is known to torchvision, which is not installed"
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ def check_pretrained(cfg: Config, model: Any = None, *, deadline: float = _DEADL
         return
     keys = list(dict.fromkeys(weights.key for weights in failed))
     ways = []
+    if any(problem == _NO_TORCHVISION for problem in failed.values()):
+        ways.append("pip install torchvision")
     if inits := [key for key in keys if key != "load_from"]:
-        ways.append(
-            f"name a local file, {inits[0]}=dict(type='Pretrained', checkpoint='FILE.pth'), "
-            f"or start from random weights, {inits[0]}=None"
-        )
+        old = inits[0].endswith(".pretrained")
+        file = "'FILE.pth'" if old else "dict(type='Pretrained', checkpoint='FILE.pth')"
+        ways.append(f"name a local file, {inits[0]}={file}, or start from random weights, {inits[0]}=None")
     if "load_from" in keys:
         ways.append("name a file that exists in load_from, or set it to None")
     what = "; ".join(dict.fromkeys(f"{weights.address!r}: {problem}" for weights, problem in failed.items()))
@@ -76,6 +78,8 @@ def _of_config(node: Any, key: str) -> Iterator[_Weights]:
         if "checkpoint" in node and _is_pretrained(node):
             yield _Weights(key, str(node["checkpoint"]))
             return
+        if isinstance(node.get("pretrained"), str):  # what 2.x's backbones took, 3.x's take still
+            yield _Weights(f"{key}.pretrained", node["pretrained"])
         for name, value in node.items():
             yield from _of_config(value, f"{key}.{name}")
     elif isinstance(node, (list, tuple)):
@@ -101,7 +105,7 @@ def _is_pretrained(node: Mapping[str, Any]) -> bool:
 def _problem(address: str) -> str | None:
     """None: at hand. Empty: a server has to be asked. Else what is wrong."""
     if address.startswith(_TORCHVISION) and find_spec("torchvision") is None:
-        return "its address is known to torchvision, which is not installed"
+        return _NO_TORCHVISION
     if "://" not in address:
         return None if Path(address).expanduser().is_file() else "there is no such file"
     url = _url(address)

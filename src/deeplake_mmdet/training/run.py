@@ -13,6 +13,7 @@ from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpo
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.keeping import choose_checkpoint
 from deeplake_mmdet.training.launch import count_processes
+from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run, finished
@@ -52,7 +53,9 @@ def train(
     """
     started = _launcher(launcher, processes)
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=started)
+    without_amp_on_cpu(cfg)
     if amp:
+        check_amp()
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.loss_scale = "dynamic"
     if auto_scale_lr:
@@ -67,6 +70,7 @@ def train(
         cfg.resume = True
         cfg.load_from = None if resume is True else str(usable_checkpoint(resume))
     check_trains(cfg)
+    check_parts(cfg, training=True)
     check_pretrained(cfg)
     return _start(run_training, cfg, processes)
 
@@ -111,6 +115,7 @@ def test(
     )  # fmt: skip
     cfg.load_from = str(usable_checkpoint(checkpoint))
     cfg.allow_partial = bool(allow_partial or cfg.get("allow_partial", False))
+    check_parts(cfg, training=False)
     if tta and cfg.get("model"):
         cfg.model = augmented(cfg.model, cfg)
     return _start(run_test, cfg, processes)

@@ -11,6 +11,7 @@ from mmengine.runner import BaseLoop
 from deeplake_mmdet.errors import ConfigError, SourceFormatError
 from deeplake_mmdet.registry import HOOKS
 from deeplake_mmdet.training.checkpoint_files import model_in, weights_named
+from deeplake_mmdet.training.old_checkpoints import adopt_old_checkpoint
 from deeplake_mmdet.training.weights import Fit, bare_model, fit_of, without_module
 
 __all__ = ["CheckpointCheckHook"]
@@ -66,6 +67,7 @@ class CheckpointCheckHook(Hook):
         model = bare_model(runner.model)
         fit = fit_of(model, content["state_dict"])
         if runner._resume:
+            adopt_old_checkpoint(runner, checkpoint)
             self._check_resume(runner, fit, checkpoint, where)
         elif fit.missing or fit.mismatched:
             self._check(runner, fit, checkpoint, where, training=isinstance(runner._train_loop, BaseLoop))

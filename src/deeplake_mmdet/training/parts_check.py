@@ -1,0 +1,231 @@
+"""Parts of a config that cannot be built: told before training, all with their keys."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from mmdet import registry as detection
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope, Registry, root
+
+from deeplake_mmdet.errors import ConfigError, InstallError
+from deeplake_mmdet.training.launch import on_cpu
+
+__all__ = ["check_amp", "check_parts", "without_amp_on_cpu"]
+
+_TRAINING = (
+    *("train_dataloader", "val_dataloader", "val_evaluator", "optim_wrapper", "param_scheduler"),
+    *("train_cfg", "val_cfg", "default_hooks", "custom_hooks", "visualizer", "log_processor"),
+)
+_TESTING = (
+    *("test_dataloader", "test_evaluator", "test_cfg", "default_hooks", "custom_hooks", "visualizer"),
+    "log_processor",
+)
+# Keys of stock parts under which a 'type' is no registry's: a function of mmcv's ops or a kind of connection.
+_OTHER = ("nms", "nms_cfg", "dqs_cfg", "roi_layer", "metainfo", "backend_args")
+_OTHER_ENDS = ("_nms", "_trans")
+_STOCK = ("mmdet", "mmengine", "mmcv", "torch", "deeplake_mmdet")
+# What a part needs: the packages that have it, one of which must be there, and how to install it.
+_PACKAGES = {
+    "Albu": (("albumentations",), "albumentations"),
+    "InstaBoost": (("instaboostfast",), "instaboostfast"),
+    "Corrupt": (("imagecorruptions",), "imagecorruptions"),
+    "TensorboardVisBackend": (("tensorboard", "tensorboardX"), "tensorboard"),
+    "WandbVisBackend": (("wandb",), "wandb"),
+    "MLflowVisBackend": (("mlflow",), "mlflow"),
+    "ClearMLVisBackend": (("clearml",), "clearml"),
+    "NeptuneVisBackend": (("neptune",), "neptune"),
+    "DVCLiveVisBackend": (("dvclive",), "dvclive"),
+    "AimVisBackend": (("aim",), "aim"),
+    "LVISDataset": (("lvis",), "lvis"),
+    "LVISV05Dataset": (("lvis",), "lvis"),
+    "LVISV1Dataset": (("lvis",), "lvis"),
+    "LVISMetric": (("lvis",), "lvis"),
+    "LVISFixedAPMetric": (("lvis",), "lvis"),
+    "CityScapesMetric": (("cityscapesscripts",), "cityscapesscripts"),
+    "CocoPanopticMetric": (("panopticapi",), "git+https://github.com/cocodataset/panopticapi.git"),
+    "LoadPanopticAnnotations": (("panopticapi",), "git+https://github.com/cocodataset/panopticapi.git"),
+    "TIMMBackbone": (("timm",), "timm"),
+}
+_SCOPES = ("mmpretrain",)
+
+
+def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
+    """Refuse what no run could build.
+
+    Args:
+        cfg: From `prepare_config`; its ``custom_imports`` have been imported.
+        training: Whether it is to train; else only what a test builds is looked at.
+        model: Whether its ``model`` is to be built.
+
+    Raises:
+        InstallError: A part needs a package that is not installed; all such parts are named.
+        ConfigError: A ``type`` is registered by nobody, there is no optimizer, or the preprocessor's channels
+            cannot be normalised.
+    """
+    register_all_modules(init_default_scope=False)
+    keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))
+    parts = [part for key in keys for part in _parts(cfg.get(key), key)]
+    _check_packages(parts)
+    _check_types(parts)
+    if training:
+        _check_optimizer(cfg)
+    if model:
+        _check_channels(cfg)
+
+
+def check_amp() -> None:
+    """Refuse mixed precision that was asked for where there is no GPU.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if on_cpu():
+        raise ConfigError("Mixed precision needs a GPU", where="argument amp", advice="leave it out")
+
+
+def without_amp_on_cpu(cfg: Config) -> None:
+    """Train with full precision where there is no GPU, as MMDetection 2.x did; in place, with a warning."""
+    wrapper = cfg.get("optim_wrapper")
+    if isinstance(wrapper, Mapping) and _name(wrapper) == "AmpOptimWrapper" and on_cpu():
+        cfg.optim_wrapper.type = "OptimWrapper"
+        for key in ("loss_scale", "dtype", "use_fsdp"):
+            cfg.optim_wrapper.pop(key, None)
+        print_log(
+            "optim_wrapper (2.x: fp16): mixed precision needs a GPU; this run trains with full precision",
+            "current",
+            logging.WARNING,
+        )
+
+
+def _parts(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All dicts with a ``type`` that a registry is to know, with their keys.
+
+    What the user's own classes and Albumentations do with the dicts that they are given is their business.
+    """
+    if isinstance(node, Mapping):
+        if isinstance(kind := node.get("type"), str):
+            yield key, node
+            found = _registered(kind)
+            if _name(node) == "Albu" or (found is not None and not _is_stock(found)):
+                return
+        for name, value in node.items():
+            if name not in _OTHER and not str(name).endswith(_OTHER_ENDS):
+                yield from _parts(value, f"{key}.{name}")
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _parts(value, f"{key}[{number}]")
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    kind = node.get("type")
+    return str(kind if isinstance(kind, str) else getattr(kind, "__name__", "")).rpartition(".")[2]
+
+
+def _check_packages(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
+    lacking: dict[str, list[str]] = {}
+    for key, part in parts:
+        scope, dot, _ = str(part["type"]).partition(".")
+        packages, install = _PACKAGES.get(_name(part), ((), ""))
+        if dot and scope in _SCOPES:
+            packages, install = (scope,), f"onedl-{scope}"
+        if packages and not any(map(find_spec, packages)):
+            lacking.setdefault(install, []).append(f"{key} ({_name(part)})")
+    if lacking:
+        raise InstallError(
+            f"The config uses what is not installed: {', '.join(lacking)}",
+            where=f"config key {', '.join(where for keys in lacking.values() for where in keys)}",
+            advice=f"pip install {' '.join(lacking)}; or take these parts out of the config",
+        )
+
+
+def _check_types(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
+    unknown = [(key, part["type"]) for key, part in parts if _registered(part["type"]) is None]
+    if not unknown:
+        return
+    near = {name: _similar(name) for _, name in unknown}
+    hints = [f"{name!r} is perhaps {' or '.join(map(repr, found))}" for name, found in near.items() if found]
+    raise ConfigError(
+        f"Nobody has registered {', '.join(map(repr, near))}, which the config names as a type",
+        where=f"config key {', '.join(f'{key}.type' for key, _ in unknown)}",
+        advice="name the module that registers it in custom_imports=dict(imports=['my_package.my_module']), "
+        "or take it out" + (f"; {'; '.join(hints)}" if hints else ""),
+    )
+
+
+def _registered(name: str) -> Any:
+    """What a type stands for; None if nobody has registered it."""
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        for registry in _registries():
+            try:
+                if (found := registry.get(name)) is not None:
+                    return found
+            except Exception:  # a scope that does not exist, or a module that fails while it is imported
+                continue
+    return None
+
+
+def _is_stock(found: Any) -> bool:
+    return str(getattr(found, "__module__", "")).partition(".")[0] in _STOCK
+
+
+def _similar(name: str) -> list[str]:
+    known = {
+        entry
+        for registry in _registries()
+        for part in (registry, *registry.children.values())
+        for entry in part.module_dict
+    }
+    return difflib.get_close_matches(name, sorted(known), n=2, cutoff=0.8)
+
+
+@cache
+def _registries() -> list[Registry]:
+    """MMDetection's, which ask MMEngine's too, and those that only MMEngine has."""
+    return [
+        found
+        for module in (detection, root)
+        for name in dir(module)
+        if isinstance(found := getattr(module, name), Registry)
+    ]
+
+
+def _check_optimizer(cfg: Config) -> None:
+    wrapper = cfg.get("optim_wrapper")
+    if isinstance(wrapper, Mapping) and (wrapper.get("optimizer") or wrapper.get("constructor")):
+        if not wrapper.get("optimizer") or wrapper["optimizer"].get("type"):
+            return
+        what, where = "The optimizer has no type", "config key 'optim_wrapper.optimizer.type'"
+    else:
+        what, where = "The config names no optimizer", "config key 'optim_wrapper.optimizer'"
+    raise ConfigError(
+        what,
+        where=f"{where}, in a 2.x config 'optimizer'",
+        advice="write e.g. optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001)",
+    )
+
+
+def _check_channels(cfg: Config) -> None:
+    model = cfg.get("model") or {}
+    found = model.get("data_preprocessor") or cfg.get("data_preprocessor") or {}
+    if _name(found) not in ("DetDataPreprocessor", "ImgDataPreprocessor", ""):
+        return
+    mean, std = found.get("mean"), found.get("std")
+    if mean is None and std is None:
+        return
+    counts = [len(values) if isinstance(values, (list, tuple)) else 0 for values in (mean, std)]
+    if counts[0] == counts[1] and counts[0] in (1, 3):
+        return
+    raise ConfigError(
+        f"Images of these channels cannot be normalised: mean has {counts[0]} values, std {counts[1]}",
+        where="config keys 'model.data_preprocessor.mean' and 'std', in a 2.x config the Normalize step",
+        advice="DetDataPreprocessor of MMDetection 3.x takes 1 or 3 of each; for other channels register a "
+        "preprocessor of your own and name it in model.data_preprocessor",
+    )
