@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from deeplake_mmdet.cli import script_in_child
-from deeplake_mmdet.cli.old_names import OLD_NAMES, old_names
+from deeplake_mmdet.cli.old_scripts import old_names, way_on
 from deeplake_mmdet.errors import SourceNotFoundError
 
 __all__ = ["add_parser", "run_script"]
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
             raise
         error.__traceback__ = _of_script(error, str(Path(args.script).absolute()))
         sys.excepthook(type(error), error, error.__traceback__)
-        if isinstance(error, ImportError) and (hint := _hint(error)):
+        if (hint := way_on(error)) is not None:
             print(f"deeplake-mmdet: {hint}", file=sys.stderr)
         raise SystemExit(1) from None
 
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> None:
 def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
     """Run an old script as ``python SCRIPT ARGS`` does.
 
-    While it runs, ``mmcv.Config``, ``mmcv.mkdir_or_exist``, other old names of ``mmcv``, ``mmcv.utils``,
-    ``mmcv.runner`` and ``mmdet``, and the module ``deeplake.integrations.mmdet`` stand for their equals here.
+    While it runs, the old names of mmcv 1.x, MMDetection 2.x and Deep Lake 3 stand for their equals here:
+    `cli/old_scripts/names.py` lists them all.
 
     Args:
         script: The Python file.
@@ -93,16 +93,6 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
         sys.modules["__main__"], sys.argv, sys.path[:] = before
         os.environ.pop(script_in_child.SCRIPT, None)
     return vars(main)
-
-
-def _hint(error: ImportError) -> str | None:
-    """What there is instead of an old name that is not supplied."""
-    module = error.name or ""
-    if module in OLD_NAMES:
-        return f"of {module}'s old names these are supplied: {', '.join(sorted(OLD_NAMES[module]))}"
-    if module.partition(".")[0] in ("mmcv", "mmdet"):
-        return f"MMDetection 3.x has no {module}; old names are supplied of {', '.join(OLD_NAMES)}"
-    return None
 
 
 def _is_guarded(source: bytes) -> bool:

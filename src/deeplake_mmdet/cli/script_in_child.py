@@ -9,7 +9,7 @@ import runpy
 SCRIPT = "DEEPLAKE_MMDET_OLD_SCRIPT"
 
 if __name__ == "__mp_main__":  # so multiprocessing calls it
-    from deeplake_mmdet.cli.old_names import old_names
+    from deeplake_mmdet.cli.old_scripts import old_names
 
     # For as long as this process lives: functions of the script may import later.
     _names = old_names()

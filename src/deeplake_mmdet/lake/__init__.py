@@ -15,6 +15,7 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.labels import source_category_ids
 from deeplake_mmdet.lake.lifecycle import rest, resting
+from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opened import is_opened
 from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
@@ -41,6 +42,7 @@ __all__ = [
     "KeptSource",
     "LakeView",
     "LakeWriter",
+    "OldLake",
     "ResolvedSource",
     "Source",
     "cache_folder",
@@ -57,6 +59,7 @@ __all__ = [
     "is_local",
     "is_opened",
     "is_same_contents",
+    "load_old",
     "new_counters",
     "open_view",
     "open_view_of",

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.keeping import choose_checkpoint
+from deeplake_mmdet.training.latest import LatestHook
 from deeplake_mmdet.training.launch import count_processes
 from deeplake_mmdet.training.prepare import check_trains, existing, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
@@ -121,6 +122,8 @@ def run_training(
     """
     choose_checkpoint(cfg)
     runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
+    if model is not None:  # of the old interface, whose guide names these files
+        runner.register_hook(LatestHook())
     try:
         runner.train()
     finally:
