@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from deeplake_mmdet.cli import script_in_child
-from deeplake_mmdet.cli.old_scripts import old_names, way_on
+from deeplake_mmdet.cli.old_scripts import old_names, supply, way_on
 from deeplake_mmdet.errors import SourceNotFoundError
 
 __all__ = ["add_parser", "run_script"]
@@ -40,7 +40,8 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the script; its exit code and its tracebacks are this command's."""
     try:
-        run_script(args.script, args.args)
+        supply()  # for good: threads and exit handlers of the script outlive it
+        _execute(args.script, args.args)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -70,6 +71,17 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
         SourceNotFoundError: There is no such file.
         BaseException: Whatever the script raises.
     """
+    before = sys.modules["__main__"], sys.argv, sys.path[:]
+    try:
+        with old_names():
+            return _execute(script, args)
+    finally:
+        sys.modules["__main__"], sys.argv, sys.path[:] = before
+        os.environ.pop(script_in_child.SCRIPT, None)
+
+
+def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
+    """Run a script, and leave this process as the script's own; its global variables."""
     path = Path(script)
     if not path.is_file():
         raise SourceNotFoundError(
@@ -82,16 +94,10 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
     # A script without guard would be run again by each process that it starts.
     main.__spec__ = ModuleSpec(_CHILD_OF_GUARDED if _is_guarded(source) else _NOTHING, None)
     vars(main)["__builtins__"] = builtins
-    before = sys.modules["__main__"], sys.argv, sys.path[:]
     sys.modules["__main__"], sys.argv = main, [str(script), *args]
     sys.path.insert(0, str(path.resolve().parent))
     os.environ[script_in_child.SCRIPT] = str(path.resolve())
-    try:
-        with old_names():
-            exec(code, vars(main))
-    finally:
-        sys.modules["__main__"], sys.argv, sys.path[:] = before
-        os.environ.pop(script_in_child.SCRIPT, None)
+    exec(code, vars(main))
     return vars(main)
 
 

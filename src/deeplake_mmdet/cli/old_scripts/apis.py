@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mmengine.utils import ProgressBar
 
 from deeplake_mmdet import training
 from deeplake_mmdet.cli.old_scripts.datasets import OldDataset
-from deeplake_mmdet.cli.old_scripts.drawing import drawn, show
+from deeplake_mmdet.cli.old_scripts.drawing import drawn, present
 from deeplake_mmdet.cli.old_scripts.models import unwrapped
 from deeplake_mmdet.cli.old_scripts.results import to_old
 from deeplake_mmdet.config import adopt_config, read_config
@@ -28,10 +29,13 @@ __all__ = [
     "init_detector",
     "init_random_seed",
     "multi_gpu_test",
+    "show_result",
     "show_result_pyplot",
     "single_gpu_test",
     "train_detector",
 ]
+
+_by_chance: set[int] = set()
 
 
 def init_random_seed(seed: int | None = None, device: str = "cuda") -> int:
@@ -42,7 +46,11 @@ def init_random_seed(seed: int | None = None, device: str = "cuda") -> int:
         device: Not used.
     """
     del device
-    return int(sync_random_seed()) if seed is None else seed
+    if seed is not None:
+        return seed
+    drawn_seed = int(sync_random_seed())
+    _by_chance.add(drawn_seed)
+    return drawn_seed
 
 
 def train_detector(
@@ -81,6 +89,8 @@ def train_detector(
     cfg = copy.deepcopy(cfg)
     if first is not None and is_legacy(cfg):
         cfg.data.train = first.cfg if isinstance(first, OldDataset) else plain(first)
+    if cfg.get("seed") in _by_chance and (cfg.get("resume_from") or cfg.get("auto_resume")):
+        cfg.seed = None  # nobody chose it: the checkpoint's is the run's, as its order goes on
     kept = dict(meta or {})
     if isinstance(cfg.get("checkpoint_config"), Mapping):
         kept = {**(cfg.checkpoint_config.pop("meta", None) or {}), **kept}
@@ -182,6 +192,7 @@ def init_detector(
     # With a palette named, MMDetection does not open the dataset to ask for one.
     model = stock(cfg, path, palette="random" if palette == "none" else palette, device=device)
     model.CLASSES = model.dataset_meta.get("classes")
+    model.show_result = partial(show_result, model)
     return model
 
 
@@ -234,7 +245,42 @@ def show_result_pyplot(
     """
     del palette, kwargs
     picture = drawn(model, img, result, score_thr)
-    show(picture, None if out_file else title, wait_time, out_file)
+    present(picture, None if out_file else title, wait_time, out_file)
+    return picture
+
+
+def show_result(
+    model: Any,
+    img: Any,
+    result: Any,
+    score_thr: float = 0.3,
+    *args: Any,
+    win_name: str = "",
+    show: bool = False,
+    wait_time: float = 0,
+    out_file: str | Path | None = None,
+    **kwargs: Any,
+) -> Any:
+    """2.x's ``model.show_result``: draw what was found.
+
+    Args:
+        model: The detector.
+        img: As for `show_result_pyplot`.
+        result: Likewise.
+        score_thr: Likewise.
+        args: Not used (colours and widths).
+        win_name: Title of the window.
+        show: Whether to show it.
+        wait_time: As for `show_result_pyplot`.
+        out_file: Likewise.
+        kwargs: Not used.
+
+    Returns:
+        The drawing, BGR.
+    """
+    del args, kwargs
+    picture = drawn(model, img, result, score_thr)
+    present(picture, (win_name or "result") if show and not out_file else None, wait_time, out_file)
     return picture
 
 
@@ -246,6 +292,7 @@ def _tested(
     score_thr: float = 0.3,
 ) -> list[Any]:
     from mmdet.structures.mask import encode_mask_results
+    from mmengine.fileio import get
 
     detector, dataset = unwrapped(model), loader.dataset
     if isinstance(dataset, OldDataset):
@@ -262,14 +309,13 @@ def _tested(
         for sample in samples:
             if shown or out_dir is not None:
                 path = None if out_dir is None else Path(out_dir) / Path(sample.img_path).name
-                from mmengine.fileio import get
-
                 picture = drawn(detector, get(sample.img_path), to_old(sample, len(classes)), score_thr)
-                show(picture, "result" if shown else None, 0, path)
+                present(picture, "result" if shown else None, 0, path)
             if isinstance(getattr(sample.get("pred_instances"), "masks", None), torch.Tensor):
                 sample.pred_instances.masks = encode_mask_results(sample.pred_instances.masks)
             results.append(to_old(sample.cpu(), len(classes)))
             bar.update()
+    print()  # the bar stands on a line of its own
     return results
 
 

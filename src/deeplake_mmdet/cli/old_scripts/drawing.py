@@ -10,7 +10,7 @@ import numpy as np
 
 from deeplake_mmdet.cli.old_scripts.results import instances_of
 
-__all__ = ["drawn", "show"]
+__all__ = ["drawn", "present"]
 
 
 def drawn(model: Any, img: Any, result: Any, score_thr: float) -> Any:
@@ -40,7 +40,7 @@ def drawn(model: Any, img: Any, result: Any, score_thr: float) -> Any:
     return np.ascontiguousarray(visualizer.get_image()[..., ::-1])
 
 
-def show(picture: Any, title: str | None, wait: float, file: str | Path | None) -> None:
+def present(picture: Any, title: str | None, wait: float, file: str | Path | None) -> None:
     """Write a picture to a file, or show it in a window; without a screen nothing is shown.
 
     Args:

@@ -115,6 +115,8 @@ GONE = {
     **dict.fromkeys(("EvalHook", "DistEvalHook"), "train_detector(..., validate=True) evaluates"),
     **dict.fromkeys(("DataContainer", "collate", "scatter"), _BATCHES),
     **dict.fromkeys(("Compose", "LoadImage", "to_tensor", "DefaultFormatBundle", "Collect"), _PIPELINE),
+    "dataset": "open a lake by deeplake.load(path)",
+    **dict.fromkeys(("ingest_coco", "ingest_yolo"), "make a lake by deeplake-mmdet import"),
     "CustomDataset": "derive from mmdet.datasets.BaseDetDataset, whose load_data_list() takes the place of "
     "load_annotations(); or import the data into a lake: deeplake-mmdet import",
     **dict.fromkeys(

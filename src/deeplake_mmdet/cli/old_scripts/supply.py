@@ -18,26 +18,36 @@ from typing import Any
 
 from deeplake_mmdet.cli.old_scripts.names import OLD_NAMES, OTHERS_MEANING, target_of
 
-__all__ = ["old_names"]
+__all__ = ["old_names", "supply"]
 
 _REPLACED = "deeplake.integrations.mmdet"
 
 
 @contextmanager
 def old_names() -> Iterator[None]:
-    """Supply the names while the block runs; nothing is imported before it is asked for."""
+    """Supply the names while the block runs."""
+    take_back = supply()
+    try:
+        yield
+    finally:
+        take_back()
+
+
+def supply() -> Callable[[], None]:
+    """Supply the names; nothing is imported before it is asked for. Returns what takes them back."""
     finder = _Finder()
     given = [_supply(sys.modules[name]) for name in OLD_NAMES if name in sys.modules and name != _REPLACED]
     hidden = sys.modules.pop(_REPLACED, None)
     sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
+
+    def take_all_back() -> None:
         sys.meta_path.remove(finder)
         for take_back in (*given, *finder.given):
             take_back()
         if hidden is not None:
             sys.modules[_REPLACED] = hidden
+
+    return take_all_back
 
 
 class _Finder(MetaPathFinder):
