@@ -226,7 +226,7 @@ class OldRows:
         if isinstance(self._index, int):
             raise IndexError("this is one row: name a column, e.g. ds[0].images")
         numbers = _numbers(self._index, len(self._lake))
-        return OldRows(self._lake, numbers[key])
+        return OldRows(self._lake, _pick(numbers, _checked(key, len(numbers))))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -312,7 +312,7 @@ class OldTensor:
         if isinstance(self._index, int):
             return self.numpy()[index]
         numbers = _numbers(self._index, len(self._lake))
-        return OldTensor(self._lake, self.key, numbers[_checked(index, len(numbers))])
+        return OldTensor(self._lake, self.key, _pick(numbers, _checked(index, len(numbers))))
 
     def __iter__(self) -> Iterator[OldTensor]:
         return (self[number] for number in range(len(self)))
@@ -344,14 +344,9 @@ def _checked(index: Any, length: int) -> Any:
 
 
 def _numbers(index: Any, length: int) -> Any:
-    return range(*index.indices(length)) if isinstance(index, slice) else _Numbers(index)
+    return range(*index.indices(length)) if isinstance(index, slice) else index
 
 
-class _Numbers(list[int]):
-    """Row numbers that can be chosen from by a list."""
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, list):
-            return _Numbers(list.__getitem__(self, number) for number in index)
-        found = list.__getitem__(self, index)
-        return _Numbers(found) if isinstance(index, slice) else found
+def _pick(numbers: Any, index: Any) -> Any:
+    """Some of several row numbers, or one of them."""
+    return [numbers[number] for number in index] if isinstance(index, list) else numbers[index]
