@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import deeplake_mmdet
-from deeplake_mmdet.cli.old_names import OLD_NAMES, old_names
+from deeplake_mmdet.cli.old_scripts import OLD_NAMES, OTHERS_MEANING, old_names
 from deeplake_mmdet.cli.run import run_script
 from deeplake_mmdet.errors import SourceNotFoundError
 
@@ -65,20 +65,32 @@ def test_every_old_name_can_be_had_and_is_gone_again(module):
             assert getattr(old, name) is not None
         with pytest.raises(AttributeError, match="no_such_name"):
             _ = old.no_such_name
-    if module in ("mmcv.runner", "deeplake.integrations.mmdet"):  # made by us
+        ours = "deeplake-mmdet run" in str(old.__spec__.origin)
+    assert ours == (module in MADE)
+    if ours:
         assert sys.modules.get(module) is not old
-        assert not hasattr(importlib.import_module(module.rpartition(".")[0]), module.rpartition(".")[2])
+        parent, _, name = module.rpartition(".")
+        assert not hasattr(importlib.import_module(parent), name)
     else:
-        assert [name for name in OLD_NAMES[module] if hasattr(old, name)] == []
+        left = {(module, name) for name in OLD_NAMES[module] if hasattr(old, name)}
+        assert left == {pair for pair in OTHERS_MEANING if pair[0] == module}
 
 
-def test_names_that_a_package_has_are_its_own():
+MADE = {
+    *("mmcv.runner", "mmcv.parallel", "deeplake.integrations.mmdet", "mmdet.core", "mmdet.apis.train"),
+    *("mmdet.apis.test", "mmdet.datasets.builder", "mmdet.models.builder"),
+}
+
+
+def test_names_that_a_package_has_are_its_own_but_for_those_that_know_no_old_config():
     import mmcv
     import mmdet.apis
 
-    before = mmcv.imread, mmdet.apis.init_detector
+    before = mmcv.imread, mmdet.apis.DetInferencer, mmdet.apis.init_detector
     with old_names():
-        assert (mmcv.imread, mmdet.apis.init_detector) == before
+        assert (mmcv.imread, mmdet.apis.DetInferencer) == before[:2]
+        assert mmdet.apis.init_detector is not before[2]
+    assert (mmcv.imread, mmdet.apis.DetInferencer, mmdet.apis.init_detector) == before
 
 
 def test_nothing_heavy_is_imported_before_it_is_asked_for(write, tmp_path):
@@ -126,15 +138,52 @@ def test_exit_codes_and_tracebacks_are_pythons(write, tmp_path, text):
     assert run.stderr == plain.stderr
 
 
-def test_a_name_that_is_not_supplied_is_told_with_those_that_are(write, tmp_path):
-    script = write("from mmcv.runner import EpochBasedRunner\n")
-    run = ours(script, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("text", "python", "hint"),
+    [
+        (
+            "from mmcv.runner import EpochBasedRunner\n",
+            "cannot import name 'EpochBasedRunner'",
+            ("mmcv.runner has no 'EpochBasedRunner'", "train_detector(model, cfg)", "load_checkpoint"),
+        ),
+        (
+            "from mmdet.datasets import build_datasets\n",
+            "cannot import name 'build_datasets'",
+            ("mmdet.datasets has no 'build_datasets'", "perhaps 'build_dataset' is meant"),
+        ),
+        (
+            "from mmdet.datasets import CustomDataset\n",
+            "cannot import name 'CustomDataset'",
+            ("mmdet.datasets has no 'CustomDataset'", "BaseDetDataset"),
+        ),
+        (
+            "from mmdet.utils import build_dataset\n",
+            "cannot import name 'build_dataset'",
+            ("it is supplied by mmdet.datasets",),
+        ),
+        (
+            "import mmcv\nmmcv.imshow_det_bboxez\n",
+            "module 'mmcv' has no attribute 'imshow_det_bboxez'",
+            ("mmcv has no 'imshow_det_bboxez'",),
+        ),
+        (
+            "from mmcv.runner.hooks import Hook\n",
+            "No module named 'mmcv.runner.hooks'",
+            ("no module mmcv.runner.hooks", "of mmcv.runner these are supplied", "Hook"),
+        ),
+        (
+            "import mmdet.dataset\n",
+            "No module named 'mmdet.dataset'",
+            ("no module mmdet.dataset", "perhaps mmdet.datasets is meant"),
+        ),
+    ],
+)
+def test_a_name_that_is_not_supplied_is_told_with_the_way_on(write, tmp_path, text, python, hint):
+    run = ours(write(text), cwd=tmp_path)
     assert run.returncode == 1
-    assert "cannot import name 'EpochBasedRunner'" in run.stderr
-    assert "load_checkpoint" in run.stderr.splitlines()[-1]
-    run = ours(write("from mmcv.parallel import MMDataParallel\n"), cwd=tmp_path)
-    assert "No module named 'mmcv.parallel'" in run.stderr
-    assert "mmcv.runner" in run.stderr.splitlines()[-1]
+    assert python in run.stderr
+    for words in hint:
+        assert words in run.stderr.splitlines()[-1]
 
 
 def test_wrong_usage(tmp_path):

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from deeplake_mmdet.cli import script_in_child
-from deeplake_mmdet.cli.old_names import OLD_NAMES, old_names
+from deeplake_mmdet.cli.old_scripts import old_names, supply, way_on
 from deeplake_mmdet.errors import SourceNotFoundError
 
 __all__ = ["add_parser", "run_script"]
@@ -40,7 +40,8 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the script; its exit code and its tracebacks are this command's."""
     try:
-        run_script(args.script, args.args)
+        supply()  # for good: threads and exit handlers of the script outlive it
+        _execute(args.script, args.args)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
             raise
         error.__traceback__ = _of_script(error, str(Path(args.script).absolute()))
         sys.excepthook(type(error), error, error.__traceback__)
-        if isinstance(error, ImportError) and (hint := _hint(error)):
+        if (hint := way_on(error)) is not None:
             print(f"deeplake-mmdet: {hint}", file=sys.stderr)
         raise SystemExit(1) from None
 
@@ -56,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
 def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
     """Run an old script as ``python SCRIPT ARGS`` does.
 
-    While it runs, ``mmcv.Config``, ``mmcv.mkdir_or_exist``, other old names of ``mmcv``, ``mmcv.utils``,
-    ``mmcv.runner`` and ``mmdet``, and the module ``deeplake.integrations.mmdet`` stand for their equals here.
+    While it runs, the old names of mmcv 1.x, MMDetection 2.x and Deep Lake 3 stand for their equals here:
+    `cli/old_scripts/names.py` lists them all.
 
     Args:
         script: The Python file.
@@ -70,6 +71,17 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
         SourceNotFoundError: There is no such file.
         BaseException: Whatever the script raises.
     """
+    before = sys.modules["__main__"], sys.argv, sys.path[:]
+    try:
+        with old_names():
+            return _execute(script, args)
+    finally:
+        sys.modules["__main__"], sys.argv, sys.path[:] = before
+        os.environ.pop(script_in_child.SCRIPT, None)
+
+
+def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
+    """Run a script, and leave this process as the script's own; its global variables."""
     path = Path(script)
     if not path.is_file():
         raise SourceNotFoundError(
@@ -82,27 +94,11 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
     # A script without guard would be run again by each process that it starts.
     main.__spec__ = ModuleSpec(_CHILD_OF_GUARDED if _is_guarded(source) else _NOTHING, None)
     vars(main)["__builtins__"] = builtins
-    before = sys.modules["__main__"], sys.argv, sys.path[:]
     sys.modules["__main__"], sys.argv = main, [str(script), *args]
     sys.path.insert(0, str(path.resolve().parent))
     os.environ[script_in_child.SCRIPT] = str(path.resolve())
-    try:
-        with old_names():
-            exec(code, vars(main))
-    finally:
-        sys.modules["__main__"], sys.argv, sys.path[:] = before
-        os.environ.pop(script_in_child.SCRIPT, None)
+    exec(code, vars(main))
     return vars(main)
-
-
-def _hint(error: ImportError) -> str | None:
-    """What there is instead of an old name that is not supplied."""
-    module = error.name or ""
-    if module in OLD_NAMES:
-        return f"of {module}'s old names these are supplied: {', '.join(sorted(OLD_NAMES[module]))}"
-    if module.partition(".")[0] in ("mmcv", "mmdet"):
-        return f"MMDetection 3.x has no {module}; old names are supplied of {', '.join(OLD_NAMES)}"
-    return None
 
 
 def _is_guarded(source: bytes) -> bool:

@@ -9,9 +9,8 @@ import runpy
 SCRIPT = "DEEPLAKE_MMDET_OLD_SCRIPT"
 
 if __name__ == "__mp_main__":  # so multiprocessing calls it
-    from deeplake_mmdet.cli.old_names import old_names
+    from deeplake_mmdet.cli.old_scripts import supply
 
     # For as long as this process lives: functions of the script may import later.
-    _names = old_names()
-    _names.__enter__()
+    supply()
     globals().update(runpy.run_path(os.environ[SCRIPT], run_name="__mp_main__"))

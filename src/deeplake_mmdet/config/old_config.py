@@ -10,6 +10,7 @@ from mmengine.utils import mkdir_or_exist
 
 from deeplake_mmdet.config.custom_imports import import_custom_modules as import_modules_of
 from deeplake_mmdet.config.old_credentials import joined, taken_apart
+from deeplake_mmdet.config.old_runtime import completed, test_as_val
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
@@ -39,7 +40,8 @@ class Config(_Config):
 
         Literal credentials become handles, which a script can set anew, e.g.
         ``cfg.data.train.deeplake_credentials.token = ...``; top-level variables that repeat them are removed.
-        ``work_dir`` is ``./work_dirs/<config name>`` if the file does not set it.
+        ``work_dir`` is ``./work_dirs/<config name>`` if the file does not set it. A 2.x config has the keys
+        of 2.x's ``default_runtime.py``, and ``data.test`` is ``data.val`` where only that reads a lake.
 
         Args:
             filename: The file; a missing base of it is taken from the installed MMDetection.
@@ -60,15 +62,19 @@ class Config(_Config):
             format_python_code=format_python_code,
         )
         content, secrets = extract_secrets(loaded.to_dict())
-        if kind_of(content) == "2.x":
-            content = taken_apart(content)
+        old = kind_of(content) == "2.x"
+        if old:
+            content = completed(taken_apart(content))
         check_toolbox(content)
         if import_custom_modules:
             import_modules_of(content)
         if not content.get("work_dir"):
             content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
         text = _Config(content).pretty_text if secrets else loaded.text
-        return Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
+        cfg = Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
+        if old:
+            test_as_val(cfg)
+        return cfg
 
     @property
     def pretty_text(self) -> str:

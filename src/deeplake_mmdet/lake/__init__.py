@@ -16,6 +16,7 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.labels import source_category_ids
 from deeplake_mmdet.lake.lifecycle import rest, resting
+from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opened import is_opened
 from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.own_classes import name_difference, own_classes
@@ -46,6 +47,7 @@ __all__ = [
     "KeptSource",
     "LakeView",
     "LakeWriter",
+    "OldLake",
     "ResolvedSource",
     "Source",
     "cache_folder",
@@ -63,6 +65,7 @@ __all__ = [
     "is_local",
     "is_opened",
     "is_same_contents",
+    "load_old",
     "name_difference",
     "new_counters",
     "open_view",

@@ -7,6 +7,7 @@ from typing import Any
 from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.lake.handles import resolve
 from deeplake_mmdet.lake.kept import keep
+from deeplake_mmdet.lake.old_lake import OldLake
 from deeplake_mmdet.lake.opened import source_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source
 
@@ -19,7 +20,7 @@ def settings_of(opened: Any) -> tuple[dict[str, Any], ResolvedSource]:
     """Pin an opened dataset or view, and write down what opens it again.
 
     Args:
-        opened: ``deeplake.Dataset``, ``ReadOnlyDataset`` or ``DatasetView``.
+        opened: ``deeplake.Dataset``, ``ReadOnlyDataset``, ``DatasetView`` or `OldLake`.
 
     Returns:
         Settings of a `DeepLakeDataset` among ``SOURCE_KEYS``, free of secrets: path, branch, commit and query
@@ -28,6 +29,8 @@ def settings_of(opened: Any) -> tuple[dict[str, Any], ResolvedSource]:
     Raises:
         DeepLakeMMDetError: As `source_of`.
     """
+    if isinstance(opened, OldLake):
+        return opened.settings, opened.resolved
     resolved, credentials = source_of(opened)
     settings = _facts(resolved)
     try:

@@ -12,6 +12,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.keeping import choose_checkpoint
+from deeplake_mmdet.training.latest import LatestHook
 from deeplake_mmdet.training.launch import count_processes
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
@@ -134,6 +135,8 @@ def run_training(
     """
     choose_checkpoint(cfg)
     runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
+    if model is not None:  # of the old interface, whose guide names these files
+        runner.register_hook(LatestHook())
     try:
         runner.train()
     finally:

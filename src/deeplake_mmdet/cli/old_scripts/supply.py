@@ -1,8 +1,8 @@
-"""The names that old scripts import, supplied for one process only.
+"""Supplying the old names, for one process only.
 
-This and ``ops`` are the only places that touch what other packages own. Nothing is replaced: a name that a
-package has itself is the package's; ``deeplake.integrations.mmdet`` alone, which cannot be imported beside
-MMDetection 3.x, is ours as a whole.
+This and ``ops`` are the only places that touch what other packages own. A name that a package has itself is
+the package's, but for those of ``OTHERS_MEANING``; ``deeplake.integrations.mmdet``, which cannot be imported
+beside MMDetection 3.x, is ours as a whole.
 """
 
 from __future__ import annotations
@@ -16,61 +16,38 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["OLD_NAMES", "old_names"]
+from deeplake_mmdet.cli.old_scripts.names import OLD_NAMES, OTHERS_MEANING, target_of
 
-_OURS = "deeplake_mmdet"
-_CONFIG = {
-    "Config": _OURS,
-    "ConfigDict": "mmengine.config",
-    "DictAction": "mmengine.config",
-    "mkdir_or_exist": _OURS,
-}
-_UTILS = (
-    *("check_file_exist", "check_prerequisites", "concat_list", "deprecated_api_warning", "digit_version"),
-    *("get_git_hash", "has_method", "import_modules_from_strings", "is_filepath", "is_list_of", "is_seq_of"),
-    *("is_str", "is_tuple_of", "iter_cast", "list_cast", "scandir", "slice_list", "symlink", "tuple_cast"),
-    *("ProgressBar", "Timer", "check_time", "track_iter_progress", "track_parallel_progress"),
-    *("track_progress",),
-)
-_FILES = ("FileClient", "dict_from_file", "dump", "list_from_file", "load")
-_MMCV = _CONFIG | dict.fromkeys(_UTILS, "mmengine.utils") | dict.fromkeys(_FILES, "mmengine.fileio")
-_RUNNER = {
-    **dict.fromkeys(("load_checkpoint", "load_state_dict", "save_checkpoint"), "mmengine.runner"),
-    **dict.fromkeys(("CheckpointLoader", "get_priority", "set_random_seed"), "mmengine.runner"),
-    **dict.fromkeys(("get_dist_info", "init_dist", "master_only"), "mmengine.dist"),
-    **dict.fromkeys(("BaseModule", "ModuleDict", "ModuleList", "Sequential"), "mmengine.model"),
-    "HOOKS": "mmengine.registry",
-    "Hook": "mmengine.hooks",
-}
-#: Old module -> its old names -> the module that has them now.
-OLD_NAMES: dict[str, dict[str, str]] = {
-    "mmcv": _MMCV,
-    "mmcv.utils": _MMCV
-    | dict.fromkeys(("Registry", "build_from_cfg"), "mmengine.registry")
-    | {"print_log": "mmengine.logging"},
-    "mmcv.runner": _RUNNER,
-    "mmdet.models": {"build_detector": _OURS},
-    "mmdet.apis": {"set_random_seed": "mmengine.runner"},
-    "deeplake.integrations.mmdet": {"build_detector": _OURS, "train_detector": _OURS},
-}
+__all__ = ["old_names", "supply"]
+
 _REPLACED = "deeplake.integrations.mmdet"
 
 
 @contextmanager
 def old_names() -> Iterator[None]:
-    """Supply the names while the block runs; nothing is imported before it is asked for."""
+    """Supply the names while the block runs."""
+    take_back = supply()
+    try:
+        yield
+    finally:
+        take_back()
+
+
+def supply() -> Callable[[], None]:
+    """Supply the names; nothing is imported before it is asked for. Returns what takes them back."""
     finder = _Finder()
     given = [_supply(sys.modules[name]) for name in OLD_NAMES if name in sys.modules and name != _REPLACED]
     hidden = sys.modules.pop(_REPLACED, None)
     sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
+
+    def take_all_back() -> None:
         sys.meta_path.remove(finder)
         for take_back in (*given, *finder.given):
             take_back()
         if hidden is not None:
             sys.modules[_REPLACED] = hidden
+
+    return take_all_back
 
 
 class _Finder(MetaPathFinder):
@@ -128,15 +105,20 @@ def _supply(module: ModuleType) -> Callable[[], None]:
     """Let a module answer for its old names too; returns what takes them back."""
     names, space = OLD_NAMES[module.__name__], vars(module)
     before = space.get("__getattr__")
+    hidden = {
+        name: space.pop(name) for name in names if (module.__name__, name) in OTHERS_MEANING and name in space
+    }
 
     def answer(name: str) -> Any:
         if name in names:
-            return getattr(import_module(names[name]), name)
+            place, other = target_of(module.__name__, name)
+            return getattr(import_module(place), other)
         if before is not None:
             return before(name)
-        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}", name=name, obj=module)
 
     def take_back() -> None:
+        space.update(hidden)
         if before is None:
             space.pop("__getattr__", None)
         else:
