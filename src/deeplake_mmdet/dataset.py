@@ -14,13 +14,13 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.backend import delivered, delivered_image, delivered_masks, delivered_upright
 from deeplake_mmdet.dataset_infos import (
-    OF_FILES,
     DataInfos,
     HeadStart,
     Sightings,
     clean_data_infos,
     is_usable_mask,
     log_choices,
+    take_out_files,
     with_cache,
 )
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
@@ -127,16 +127,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._apply_exif = None if apply_exif is None else bool(apply_exif)
         self._cache = read_cache_settings(cache)
         self._masks_as_stored = masks_as_stored
-        for key in ("proposal_file", "backend_args"):
-            if kwargs.get(key):
-                raise ConfigError(
-                    f"DeepLakeDataset cannot use {key!r}",
-                    where=f"dataset key {key!r}",
-                    advice="remove it: everything comes out of the lake",
-                )
-        ignored = [key for key in OF_FILES if kwargs.pop(key, None)]
-        if ignored:
-            print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
+        take_out_files(kwargs)
         self._begun: dict[int, list[HeadStart]] = {}
         self._walked: Any = None
         self._mask_loaders: list[LoadAnnotations] = []

@@ -28,18 +28,18 @@ from deeplake_mmdet.lake import (
 )
 
 __all__ = [
-    "OF_FILES",
     "DataInfos",
     "HeadStart",
     "Sightings",
     "clean_data_infos",
     "is_usable_mask",
     "log_choices",
+    "take_out_files",
     "with_cache",
 ]
 
 # What stock datasets of files are given, and a lake makes pointless.
-OF_FILES = (
+_OF_FILES = (
     *("ann_file", "data_root", "data_prefix"),
     *("label_file", "meta_file", "hierarchy_file", "image_level_ann_file"),
 )
@@ -271,3 +271,20 @@ def is_usable_mask(mask: Any, poly2mask: bool) -> bool:
     if not poly2mask or not isinstance(mask, dict):
         return False
     return isinstance(mask.get("counts"), list | str) and mask.get("size") is not None
+
+
+def take_out_files(arguments: dict[str, Any]) -> None:
+    """Take what names files out of a dataset's arguments, in place, and log it.
+
+    Raises:
+        ConfigError: One of them would change what is read, and cannot.
+    """
+    for key in ("proposal_file", "backend_args"):
+        if arguments.get(key):
+            raise ConfigError(
+                f"DeepLakeDataset cannot use {key!r}",
+                where=f"dataset key {key!r}",
+                advice="remove it: everything comes out of the lake",
+            )
+    if ignored := [key for key in _OF_FILES if arguments.pop(key, None)]:
+        print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")

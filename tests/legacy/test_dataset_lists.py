@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
@@ -206,6 +207,15 @@ def test_every_argument_of_a_lake_may_be_given():
         assert [note for note in notes if "no such argument" in note and "data.train" in note] == [
             "[dropped] data.train.prepared: dropped ('40GB'): DeepLakeDataset has no such argument"
         ]
+
+
+def test_no_argument_of_the_dataset_is_unknown():
+    from deeplake_mmdet import DeepLakeDataset
+
+    given = {name for name in inspect.signature(DeepLakeDataset).parameters if name != "kwargs"}
+    for name in given - {"path"}:
+        found, notes = convert(train={"deeplake_path": "a", "pipeline": TRAIN, name: {"probe": 1}})
+        assert found["train_dataloader"]["dataset"][name] == {"probe": 1}, notes
 
 
 def test_boxes_are_taken_as_before_where_nothing_is_said():

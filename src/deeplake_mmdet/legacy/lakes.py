@@ -25,7 +25,7 @@ _DOCUMENTED = {
 }
 _OTHERS = (
     *("branch", "version", "box_format", "on_error", "apply_exif", "cache", "indices", "return_classes"),
-    *("caption_prompt", "lazy_init", "max_refetch"),
+    *("caption_prompt", "lazy_init", "max_refetch", "masks_as_stored"),
 )
 _SAY_WHICH = ("path", "query")
 # What names files of a stock dataset.
