@@ -93,10 +93,6 @@ def convert(
         if legacy:
             check_old_shape(content)
         content, notes = convert_config_dict(content)
-    legacy = is_legacy(content)
-    if legacy:
-        check_old_shape(content)
-    content, notes = convert_config_dict(content)
     notes = [*taken, *notes]
     check_data_paths(content, legacy=legacy)
     check_pipelines(content, legacy=legacy)
