@@ -17,6 +17,7 @@ from deeplake_mmdet.dataset_infos import (
     DataInfos,
     HeadStart,
     Sightings,
+    check_mask_column,
     clean_data_infos,
     is_usable_mask,
     log_choices,
@@ -354,27 +355,7 @@ class DeepLakeDataset(BaseDetDataset):
         """Stop before training if the pipeline wants masks that the lake cannot give."""
         if not (loaders := self.mask_loaders):
             return
-        column = view.columns.get(view.roles.gt_masks or "")
-        if column is None:
-            note = view.notes.get("gt_masks")
-            raise ConfigError(
-                "The pipeline asks for masks (with_mask=True), but this lake has no mask column, or several "
-                "equally good ones" + (f". {note}" if note else ""),
-                where=f"lake {view.source.url}, columns {', '.join(view.columns)}",
-                advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
-                "or use LoadAnnotations(with_mask=False)",
-            )
-        if column.kind == "binarymask" and self._masks_as_stored:
-            for step in loaders:
-                step.poly2mask = True
-        if column.kind == "binarymask" and not all(step.poly2mask for step in loaders):
-            raise ConfigError(
-                "The pipeline asks for polygons (poly2mask=False), but this lake's masks are pixels, which "
-                "do not become polygons without loss",
-                where=f"LoadAnnotations of the pipeline, column {column.name!r} of type {column}",
-                advice="use LoadAnnotations(with_mask=True, poly2mask=True), name a column of polygons in "
-                "tensors=dict(gt_masks=...), or say masks_as_stored=True",
-            )
+        check_mask_column(view, loaders, as_stored=self._masks_as_stored)
 
     def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
         flawed = 0

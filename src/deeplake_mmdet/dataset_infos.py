@@ -31,6 +31,7 @@ __all__ = [
     "DataInfos",
     "HeadStart",
     "Sightings",
+    "check_mask_column",
     "clean_data_infos",
     "is_usable_mask",
     "log_choices",
@@ -197,6 +198,40 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
     for role, note in view.notes.items():
         if role != "gt_masks":  # matters where masks are asked for, and is told there
             print_log(f"{view.source.url}: {note}", "current", logging.WARNING)
+
+
+def check_mask_column(view: LakeView, loaders: Sequence[Any], *, as_stored: bool) -> None:
+    """Refuse a lake that has no masks of the kind that a pipeline's steps load.
+
+    Args:
+        view: The lake.
+        loaders: Steps that load masks; changed to load bitmaps if those are stored and ``as_stored``.
+        as_stored: Whether steps that ask for polygons take pixels.
+
+    Raises:
+        ConfigError: It has no masks, or pixels where polygons are asked for.
+    """
+    column = view.columns.get(view.roles.gt_masks or "")
+    if column is None:
+        note = view.notes.get("gt_masks")
+        raise ConfigError(
+            "The pipeline asks for masks (with_mask=True), but this lake has no mask column, or several "
+            "equally good ones" + (f". {note}" if note else ""),
+            where=f"lake {view.source.url}, columns {', '.join(view.columns)}",
+            advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
+            "or use LoadAnnotations(with_mask=False)",
+        )
+    if column.kind == "binarymask" and as_stored:
+        for step in loaders:
+            step.poly2mask = True
+    if column.kind == "binarymask" and not all(step.poly2mask for step in loaders):
+        raise ConfigError(
+            "The pipeline asks for polygons (poly2mask=False), but this lake's masks are pixels, which "
+            "do not become polygons without loss",
+            where=f"LoadAnnotations of the pipeline, column {column.name!r} of type {column}",
+            advice="use LoadAnnotations(with_mask=True, poly2mask=True), name a column of polygons in "
+            "tensors=dict(gt_masks=...), or say masks_as_stored=True",
+        )
 
 
 def clean_data_infos(

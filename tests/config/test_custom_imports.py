@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deeplake_mmdet import Config, convert, load_config
-from deeplake_mmdet.errors import ConfigError, InstallError
+from deeplake_mmdet.errors import ConfigError
 
 DATA = "data = dict(train=dict(type='CocoDataset', ann_file='a.json', img_prefix='d/', pipeline=[]))\n"
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_imported_is_one_error(write, read, name, module, what, a
     if module is not None:
         write(module, f"{name}.py")
     path = write(f"custom_imports = dict(imports=['{name}'], allow_failed_imports=False)\n" + DATA)
-    with pytest.raises(InstallError) as caught:
+    with pytest.raises(ConfigError) as caught:
         read(path)
     assert what in caught.value.what
     assert "custom_imports.imports" in caught.value.where

@@ -39,7 +39,6 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     Raises:
         ConfigError: It cannot be converted, is for another toolbox, its data are not where it says, or
             credentials are no mapping.
-        InstallError: A module of ``custom_imports`` is not there or fails.
         CredentialError: The config gives a user name and password.
     """
     options = dict(cfg_options or {})
@@ -59,7 +58,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
         if late := {key: value for key, value in options.items() if key not in early}:
             cfg.merge_from_dict(late)
     content, secrets = extract_secrets(cfg.to_dict())
-    import_custom_modules(content)
+    import_custom_modules(content, cfg.filename)
     check_data_paths(content, legacy=legacy)
     check_pipelines(content, legacy=legacy)
     if secrets or not text:

@@ -28,10 +28,9 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
     Raises:
         SourceNotFoundError: There is no such file.
-        ConfigError: The file is no config, one that cannot be converted or one of another toolbox;
-            credentials are no mapping; or a lake stands where a file of annotations is expected, or a file
-            where a lake is.
-        InstallError: A module of ``custom_imports`` is not there or fails.
+        ConfigError: The file is no config, one that cannot be converted or one of another toolbox; a module
+            of ``custom_imports`` cannot be imported; credentials are no mapping; or a lake stands where a
+            file of annotations is expected, or a file where a lake is.
         CredentialError: The config gives a user name and password.
     """
     return adopt_config(read_config(path), cfg_options)

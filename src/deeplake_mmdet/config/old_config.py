@@ -67,7 +67,7 @@ class Config(_Config):
             content = completed(taken_apart(content))
         check_toolbox(content)
         if import_custom_modules:
-            import_modules_of(content)
+            import_modules_of(content, filename)
         if not content.get("work_dir"):
             content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
         text = _Config(content).pretty_text if secrets else loaded.text
