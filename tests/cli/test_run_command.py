@@ -240,3 +240,26 @@ def test_a_script_without_guard_is_not_run_again_by_its_processes(write, tmp_pat
     text += "p.start()\np.join()\nprint(p.exitcode)\n"
     run = ours(write(text), cwd=tmp_path)
     assert run.stdout.split() == ["once", "0"], run.stderr
+
+
+LATER = """
+import atexit, threading, time
+import mmcv, mmcv.utils
+
+def later():
+    time.sleep(0.5)
+    from mmcv import Config
+    import __main__
+    print('thread', Config.__name__, __main__.__file__)
+
+threading.Thread(target=later).start()
+atexit.register(lambda: print('exit', mmcv.utils.DictAction.__name__))
+raise SystemExit(3)
+"""
+
+
+def test_what_outlives_the_script_finds_the_names_still_and_the_exit_is_clean(write, tmp_path):
+    script = write(LATER)
+    run = ours(script, cwd=tmp_path)
+    assert run.stdout.splitlines() == [f"thread Config {script}", "exit DictAction"]
+    assert (run.returncode, run.stderr) == (3, "")

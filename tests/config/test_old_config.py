@@ -191,3 +191,24 @@ def test_folders_are_made(tmp_path):
     mkdir_or_exist(str(tmp_path / "a" / "b"))
     mkdir_or_exist(str(tmp_path / "a" / "b"))
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_what_every_2x_config_had_is_there_when_a_script_asks_for_it(tmp_path):
+    path = tmp_path / "child.py"
+    path.write_text(
+        "model = dict(type='YOLOV3')\noptimizer = dict(type='SGD', lr=0.1)\n"
+        "data = dict(train=dict(deeplake_path='a'), val=dict(deeplake_path='b'),"
+        " test=dict(type='CocoDataset', ann_file='c.json'))\n"
+    )
+    cfg = Config.fromfile(path)
+    before = cfg.to_dict()
+    assert len(cfg.workflow) == 1
+    assert (cfg.load_from, cfg.resume_from, cfg.log_level) == (None, None, "INFO")
+    assert cfg.dist_params == {"backend": "nccl"}
+    cfg.checkpoint_config.meta = {"epoch": 1}
+    assert cfg.checkpoint_config.meta == {"epoch": 1}
+    cfg.data.val.deeplake_path = "other"
+    assert cfg.data.test.deeplake_path == "other"
+    assert Config.fromfile(path).to_dict() == before
+    with pytest.raises(AttributeError, match="no_such_key"):
+        _ = cfg.no_such_key

@@ -10,7 +10,7 @@ from mmengine.utils import mkdir_or_exist
 
 from deeplake_mmdet.config.custom_imports import import_custom_modules as import_modules_of
 from deeplake_mmdet.config.old_credentials import joined, taken_apart
-from deeplake_mmdet.config.old_runtime import completed, test_as_val
+from deeplake_mmdet.config.old_runtime import add_usual
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
@@ -25,6 +25,8 @@ class Config(_Config):
     `fromfile` leaves a 2.x config in its own shape, so that a script can go on to change
     ``cfg.data.train.deeplake_path``; `train_detector` converts it. What is written out (``dump``,
     ``pretty_text``, ``repr``) never holds literal credentials, not even those that the script sets later.
+    Attributes that 2.x's ``default_runtime.py`` gave every config, such as ``workflow``, are there when they
+    are asked for, and ``data.test`` is ``data.val`` where only that reads a lake.
     """
 
     @staticmethod
@@ -40,8 +42,7 @@ class Config(_Config):
 
         Literal credentials become handles, which a script can set anew, e.g.
         ``cfg.data.train.deeplake_credentials.token = ...``; top-level variables that repeat them are removed.
-        ``work_dir`` is ``./work_dirs/<config name>`` if the file does not set it. A 2.x config has the keys
-        of 2.x's ``default_runtime.py``, and ``data.test`` is ``data.val`` where only that reads a lake.
+        ``work_dir`` is ``./work_dirs/<config name>`` if the file does not set it.
 
         Args:
             filename: The file; a missing base of it is taken from the installed MMDetection.
@@ -62,19 +63,20 @@ class Config(_Config):
             format_python_code=format_python_code,
         )
         content, secrets = extract_secrets(loaded.to_dict())
-        old = kind_of(content) == "2.x"
-        if old:
-            content = completed(taken_apart(content))
+        if kind_of(content) == "2.x":
+            content = taken_apart(content)
         check_toolbox(content)
         if import_custom_modules:
             import_modules_of(content, filename)
         if not content.get("work_dir"):
             content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
         text = _Config(content).pretty_text if secrets else loaded.text
-        cfg = Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
-        if old:
-            test_as_val(cfg)
-        return cfg
+        return Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            add_usual(self._cfg_dict, name)
+        return super().__getattr__(name)
 
     @property
     def pretty_text(self) -> str:
