@@ -7,12 +7,13 @@ import urllib.parse
 from typing import Any
 
 import numpy as np
+from odd_draws import OddDraws
 from odd_images import BROKEN, ODD, PLAIN, Kind
 
 MISSING = object()
 
 
-class OddCoco:
+class OddCoco(OddDraws):
     """Makes one file after the other from a generator of random numbers.
 
     Args:
@@ -20,19 +21,9 @@ class OddCoco:
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        # Most files have few oddities: with many, nothing is left to compare.
-        self.share = float(rng.choice([0.0, 0.03, 0.15, 0.5]))
+        super().__init__(rng)
         # Stock loads the masks of an image only if all of its objects have one.
         self.masks = float(rng.choice([0.0, 0.5, 1.0]))
-
-    def pick(self, *values: Any) -> Any:
-        """One of the values."""
-        return values[int(self.rng.integers(len(values)))]
-
-    def odd(self, right: Any, *wrong: Any) -> Any:
-        """The right value, or now and then a wrong one."""
-        return self.pick(*wrong) if self.rng.random() < self.share else right
 
     def file(self) -> Any:
         """A whole file, as what JSON holds."""

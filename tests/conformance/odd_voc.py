@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
 
-import numpy as np
+from odd_draws import OddDraws
 from odd_images import BROKEN, ODD, PLAIN, Kind
 
 
-class OddVoc:
+class OddVoc(OddDraws):
     """Makes one folder of annotations after the other beside one folder of images.
 
     Args:
         rng: What everything is drawn from.
     """
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.share = float(rng.choice([0.0, 0.03, 0.15, 0.5]))
-
-    def pick(self, *values: Any) -> Any:
-        """One of the values."""
-        return values[int(self.rng.integers(len(values)))]
-
-    def odd(self, right: Any, *wrong: Any) -> Any:
-        """The right value, or now and then a wrong one."""
-        return self.pick(*wrong) if self.rng.random() < self.share else right
 
     def write(self, root: Path) -> int:
         """Write ``Annotations`` and ``ImageSets`` of one data set; how many objects they have."""
