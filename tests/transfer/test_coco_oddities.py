@@ -170,7 +170,7 @@ def test_a_missing_box_is_that_around_the_polygons():
         None,
         [],
         [[1, 2, 3, 4]],
-        [[1, 2, "3", 4, 5, 6]],
+        [[1, 2, "x", 4, 5, 6]],
         [[1] * 7],
         [[1, 1] * 3],
         {"counts": "0"},

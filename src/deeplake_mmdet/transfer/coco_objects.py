@@ -7,11 +7,11 @@ from typing import Any
 
 from deeplake_mmdet.formats.coco_file import CocoAnnotation
 from deeplake_mmdet.formats.coco_values import is_number, read_box, stated
+from deeplake_mmdet.formats.segmentation import read_segmentation
 
 __all__ = ["settle_area", "settle_box"]
 
-# Beyond it no image reaches, and pycocotools' arrays would.
-_FARTHEST = 2.0**16
+_FARTHEST = 2**16  # pixels; beyond it no image reaches
 
 
 def settle_box(annotation: CocoAnnotation) -> tuple[list[int | float] | None, str | None]:
@@ -22,8 +22,8 @@ def settle_box(annotation: CocoAnnotation) -> tuple[list[int | float] | None, st
     box, reason = read_box(annotation.bbox)
     if box is not None or reason != "box is missing":
         return box, reason
-    polygons = _polygons(annotation.segmentation)
-    if polygons is None:
+    polygons = read_segmentation(annotation.segmentation, None).mask
+    if not polygons or not isinstance(polygons, list):
         return None, reason
     xs = [x for polygon in polygons for x in polygon[::2]]
     ys = [y for polygon in polygons for y in polygon[1::2]]
@@ -71,52 +71,19 @@ def _mask_area(segmentation: Any, size: tuple[int, int] | None) -> float:
     """Square pixels of polygons or run lengths, overlaps counted once; 0 where they are not sound."""
     from pycocotools import mask
 
-    if isinstance(segmentation, dict):
-        return _run_length_area(segmentation, size)
-    polygons = _polygons(segmentation)
-    if polygons is None:
+    shape = None if size is None else (size[1], size[0])
+    found = read_segmentation(segmentation, shape).mask
+    if not found:
         return 0.0
-    flat = [number for polygon in polygons for number in polygon]
-    if not all(-_FARTHEST < number < _FARTHEST for number in flat):
-        return 0.0
-    width, height = size or (
-        math.ceil(max(x for polygon in polygons for x in polygon[::2])) + 1,
-        math.ceil(max(y for polygon in polygons for y in polygon[1::2])) + 1,
+    if isinstance(found, dict):
+        counts = found["counts"]
+        if isinstance(counts, list):
+            return float(sum(counts[1::2]))
+        return float(mask.area({"size": found["size"], "counts": counts.encode()}))
+    height, width = shape or (
+        math.ceil(max(y for polygon in found for y in polygon[1::2])) + 1,
+        math.ceil(max(x for polygon in found for x in polygon[::2])) + 1,
     )
     if not (0 < width <= _FARTHEST and 0 < height <= _FARTHEST):
         return 0.0
-    return float(mask.area(mask.merge(mask.frPyObjects(polygons, height, width))))
-
-
-def _polygons(value: Any) -> list[list[int | float]] | None:
-    if not isinstance(value, list) or not value:
-        return None
-    for polygon in value:
-        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-            return None
-        if not all(map(is_number, polygon)):
-            return None
-    return value
-
-
-def _run_length_area(value: dict[str, Any], size: tuple[int, int] | None) -> float:
-    counts, told = value.get("counts"), value.get("size")
-    if not isinstance(told, list) or len(told) != 2 or not all(type(n) is int and n > 0 for n in told):
-        return 0.0
-    if size is not None and told != [size[1], size[0]]:
-        return 0.0
-    pixels = told[0] * told[1]
-    if isinstance(counts, str):
-        # The last character ends its number, else pycocotools would read beyond the text.
-        if not counts or not all("0" <= c <= "o" for c in counts) or (ord(counts[-1]) - 48) & 32:
-            return 0.0
-        from pycocotools import mask
-
-        if max(told) >= 2**31:
-            return 0.0
-        area = float(mask.area({"size": told, "counts": counts.encode()}))
-    elif isinstance(counts, list) and all(type(n) is int and n >= 0 for n in counts):
-        area = float(sum(counts[1::2]))
-    else:
-        return 0.0
-    return area if 0 < area <= pixels else 0.0
+    return float(mask.area(mask.merge(mask.frPyObjects(found, height, width))))
