@@ -90,11 +90,11 @@ def test_a_png_among_jpegs_is_a_sample_like_any_other(tmp_path: Path) -> None:
 
 
 def test_masks_that_cannot_serve_are_named_where_masks_are_asked_for(tmp_path: Path) -> None:
-    kind = {"masks": types.Sequence(types.BinaryMask(sample_compression="lz4"))}
-    masks = [[np.ones((48, 64, 1), bool)] * 2]
+    kind = {"masks": types.SegmentMask(sample_compression="lz4")}
+    masks = [np.ones((48, 64), np.uint8)]
     path = made(tmp_path / "lake", ["a", "b"], kind, masks=masks)
     steps = [PIPELINE[0], {"type": "LoadAnnotations", "with_bbox": True, "with_mask": True}, PIPELINE[2]]
-    with pytest.raises(ConfigError, match="'masks' is of type sequences of binarymask"):
+    with pytest.raises(ConfigError, match="'masks' is of type segmentmask"):
         DeepLakeDataset(path, pipeline=steps).full_init()
 
 

@@ -113,7 +113,7 @@ def test_the_tables_of_a_conversion() -> None:
     done = SimpleNamespace(
         out="runs/[bold]/new.py", legacy=True, notes=notes, differences=differences, stock="[stock].py"
     )
-    text = "".join(printed(part, 2000) for part in render(done, compared=True))  # type: ignore[arg-type]
+    text = "".join(printed(part, 2000) for part in render(done, compared=True, width=2000))  # type: ignore[arg-type]
     assert_all(text, ["runs/[bold]/new.py", "[stock].py", *HOSTILE])
 
 

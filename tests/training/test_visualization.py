@@ -66,6 +66,7 @@ def test_names_are_no_formulas(ready, tmp_path):
     lake["labels"].metadata["class_names"] = names
     lake.commit("names that look like formulas")
     cfg.test_dataloader.dataset.update(path=str(tmp_path / "lake"), metainfo={"classes": names})
+    cfg.train_dataloader.dataset.metainfo = {"classes": names}  # what the checkpoint's labels mean
     assert sorted(pictures(cfg, checkpoint, tmp_path)) == [f"{row:08d}.jpg" for row in range(3)]
 
 
