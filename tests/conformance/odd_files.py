@@ -87,7 +87,7 @@ def check_coco(rng: np.random.Generator, images: Path, work: Path) -> str:
         info = stock.get_data_info(index)
         name = unquote(info["img_path"].replace("\\", "/")).removeprefix(f"{images}/")
         if Path(name).name in apart or name not in infos:
-            assert Path(name).name in apart, name
+            assert Path(name).name.casefold() in {other.casefold() for other in apart}, name
             continue
         assert objects(infos[name]) == objects(info), name
         if dataset.view.roles.gt_masks is not None and info["instances"]:
