@@ -131,7 +131,10 @@ def test_it_can_be_switched_off(off: Any) -> None:
     cfg = config(fast_loader=off)
     before = cfg.to_dict()
     use_fast_loaders(cfg)
-    assert cfg.to_dict() == before
+    after = cfg.to_dict()
+    for split in ("train", "val", "test"):  # what torch leaves to wait for ever
+        assert after[f"{split}_dataloader"].pop("timeout") > 0
+    assert after == before
 
 
 @pytest.mark.parametrize("bad", ["c++", 3, {"mod": "threads"}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,19 @@ class KillWorker:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         if int(Path(results["img_path"]).stem) == self.row and get_worker_info() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
+        return results
+
+
+@TRANSFORMS.register_module()
+class Hang:
+    """A worker that gets stuck where it makes a sample of some row."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        if int(Path(results["img_path"]).stem) == self.row and get_worker_info() is not None:
+            time.sleep(600)
         return results
 
 

@@ -15,6 +15,7 @@ import pytest
 from counting import Diary, passes, recording_config, rows_of
 
 from deeplake_mmdet import train
+from deeplake_mmdet.config import use_fast_loaders
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ProcessError
 from deeplake_mmdet.training.checkpoints import newest_checkpoint
@@ -65,6 +66,31 @@ def test_a_dead_worker_is_one_clear_error(lake, tmp_path, iterations):
     assert passes(rows_of(tmp_path / "run" / "iter_9.pth"), ROWS) == ALL
 
 
+@pytest.mark.parametrize("fast", ["processes", "off"])
+def test_a_worker_that_sends_nothing_is_given_up(lake, tmp_path, fast):
+    cfg = recording_config(lake, tmp_path / "run", mode=fast)
+    steps = cfg.train_dataloader.dataset.pipeline
+    cfg.train_dataloader.dataset.pipeline = [*steps[:-1], {"type": "Hang", "row": 7}, steps[-1]]
+    cfg.train_dataloader.timeout = 3
+    start = time.monotonic()
+    with pytest.raises(ProcessError, match="no batch for 3 s") as caught:
+        train(cfg)
+    assert "--resume" in str(caught.value)
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("fast", ["processes", "off"])
+def test_every_loader_with_workers_has_a_timeout(lake, tmp_path, monkeypatch, fast):
+    monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "7")
+    cfg = recording_config(lake, tmp_path / "run", mode=fast)
+    cfg.val_dataloader.num_workers = 1
+    cfg.train_dataloader.num_workers = 0
+    cfg.train_dataloader.timeout = 5  # which torch refuses without workers
+    use_fast_loaders(cfg)
+    assert cfg.val_dataloader.timeout >= 4 * 7
+    assert "timeout" not in cfg.train_dataloader
+
+
 @pytest.mark.parametrize("mode", ["threads", "processes"])
 def test_ctrl_c_ends_a_run_that_can_be_resumed(lake, tmp_path, mode):
     cfg = recording_config(lake, tmp_path / "run", mode=mode)
@@ -81,6 +107,7 @@ import sys
 sys.path.insert(0, {folder!r})
 from counting import recording_config
 from deeplake_mmdet import train
+from deeplake_mmdet.config import use_fast_loaders
 train(recording_config({lake!r}, {run!r}, mode="processes", **{{"train_cfg.max_epochs": 1000}}))
 """
 

@@ -11,15 +11,16 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.config.kinds import is_lake
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake import is_local
+from deeplake_mmdet.lake import deadline_seconds, is_local
 
-__all__ = ["MODES", "fast_loader"]
+__all__ = ["MODES", "fast_loader", "with_timeout"]
 
 MODES = ("auto", "threads", "processes")
 _FEED = "Feed"
 _SAMPLERS = ("DefaultSampler", "InfiniteSampler")
 _BATCH_SAMPLERS = ("AspectRatioBatchSampler", "BatchSampler")
 _OF_PROCESSES = ("prefetch_factor", "multiprocessing_context", "timeout")  # of worker processes only
+_READS = 5  # that a batch may need: images come in one, and what is damaged is read up to three times more
 _STATEFUL = {
     "CachedMosaic": "Mosaic in a MultiImageMixDataset",
     "CachedMixUp": "MixUp in a MultiImageMixDataset",
@@ -110,6 +111,19 @@ def fast_loader(
     loader.pop("drop_last", None)
     if _has_cuda():
         loader.setdefault("pin_memory", True)
+    return with_timeout(loader)  # type: ignore[no-any-return]
+
+
+def with_timeout(loader: Any) -> Any:
+    """Have a loader, changed in place, give up workers that send no batch; a ``timeout`` of its own stays.
+
+    After five times what one read may take (``DEEPLAKE_MMDET_DEADLINE``), so that a read that fails is told
+    by the worker first.
+    """
+    if not loader.get("num_workers"):
+        loader.pop("timeout", None)  # torch refuses it where there are none
+    elif not loader.get("timeout"):
+        loader["timeout"] = _READS * deadline_seconds()
     return loader
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config.fast_loader import MODES, fast_loader
+from deeplake_mmdet.config.fast_loader import MODES, fast_loader, with_timeout
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["use_fast_loaders"]
@@ -20,18 +20,21 @@ _OFF = ("off", False)
 def use_fast_loaders(cfg: Config) -> None:
     """Replace the loaders of all splits that read a lake by `fast_loader` ones, in place, and log it.
 
+    Those that stay as they are get a ``timeout``, as torch's own wait for their workers for ever.
+
     The config's key ``fast_loader`` chooses: a mode, a dict of `fast_loader`'s options, or ``'off'``.
 
     Raises:
         ConfigError: That key says something else, or `fast_loader` refuses.
     """
     options = _options(cfg)
-    if options is None:
-        return
     for split in ("train", "val", "test"):
         key = f"{split}_dataloader"
         loader = cfg.get(key)
         if not isinstance(loader, Mapping):
+            continue
+        if options is None:
+            with_timeout(loader)
             continue
         given = dict(options)
         if split != "train":
@@ -39,7 +42,9 @@ def use_fast_loaders(cfg: Config) -> None:
         new = fast_loader(loader, **given)
         if new.get("pin_memory") and (preprocessor := cfg.get("model", {}).get("data_preprocessor")):
             preprocessor.setdefault("non_blocking", True)  # pinned memory is of no use without
-        if new != loader:
+        if new == loader:
+            with_timeout(loader)
+        else:
             feed, sampler = new["dataset"], new["sampler"]
             way = (
                 f"{feed['threads']} threads" if feed["threads"] else f"{new['num_workers']} worker processes"

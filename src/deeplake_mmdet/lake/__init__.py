@@ -11,7 +11,7 @@ from deeplake_mmdet.lake.class_names import ClassNames, class_list, read_class_n
 from deeplake_mmdet.lake.cleaning import Cleaning, clean_boxes
 from deeplake_mmdet.lake.credentials import ENVIRONMENT, CredentialRef, is_handle, put_away
 from deeplake_mmdet.lake.exif import read_orientation
-from deeplake_mmdet.lake.faults import is_local
+from deeplake_mmdet.lake.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.kept import SCHEME, KeptSource
 from deeplake_mmdet.lake.labels import source_category_ids
@@ -56,6 +56,7 @@ __all__ = [
     "class_list",
     "clean_boxes",
     "clear_cache",
+    "deadline_seconds",
     "explain_roles",
     "find_view",
     "human_bytes",

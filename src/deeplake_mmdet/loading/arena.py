@@ -1,5 +1,8 @@
 """Shared memory of a worker process, into which the images of a batch are laid out as they are made.
 
+It is no file of /dev/shm, which containers keep small (64 MB by Docker's default) and where torch's own
+loaders hang once it is full: `os.memfd_create` is bounded by the memory of the machine or container alone.
+
 A segment is used again when the training process has let go of all of its batch, and nobody in the worker
 has kept an image: new shared memory costs the clearing and the mapping of every page, on both sides. Its
 first byte says whether it is in use; the worker sets it and the training process clears it
@@ -10,18 +13,39 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 import os
 import sys
+import tempfile
 import threading
-from typing import Any
+from multiprocessing.reduction import DupFd
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-__all__ = ["HEADER", "Arena", "Key", "aligned", "dropped_arenas", "new_arena", "size_needed", "take_arena"]
+__all__ = [
+    "HEADER",
+    "Arena",
+    "Key",
+    "Sent",
+    "aligned",
+    "dropped_arenas",
+    "new_arena",
+    "size_needed",
+    "take_arena",
+]
 
 Key = tuple[int, int]
+
+
+class Sent(Protocol):
+    """An open file on its way to another process."""
+
+    def detach(self) -> int:
+        """The file's descriptor in the process that asks, which has to close it; once."""
+        ...
+
 
 _ALIGNMENT = 64
 _SPARE = 1.25  # of what the largest batch so far has needed; pages that stay untouched take no memory
@@ -56,12 +80,14 @@ class Arena:
     """
 
     def __init__(self, size: int) -> None:
-        # as torch's own default_collate gets its memory in a worker
-        storage = torch.UntypedStorage._new_shared(HEADER + size)  # type: ignore[no-untyped-call]
-        self._segment = torch.empty(0, dtype=torch.uint8).set_(storage)
-        self._array: NDArray[np.uint8] = self._segment.numpy()
+        file = _unnamed_file(HEADER + size)
+        try:
+            self._segment = mmap.mmap(file, HEADER + size)
+            self._sent: Sent | None = DupFd(file)
+        finally:
+            os.close(file)
+        self._array: NDArray[np.uint8] = np.frombuffer(self._segment, np.uint8)
         self._first = address_of(self._array)
-        self._told = False
         self._unused = self._references()
         self.key: Key = (os.getpid(), next(_numbers))
         self.size = size
@@ -112,10 +138,21 @@ class Arena:
         self._used = start + aligned(size)
         return start
 
-    def to_send(self) -> torch.Tensor | None:
-        """All of it, for the other process to map; None once that was done."""
-        told, self._told = self._told, True
-        return None if told else self._segment
+    def to_send(self) -> Sent | None:
+        """Its file, for the other process to map; None once that was done."""
+        sent, self._sent = self._sent, None
+        return sent
+
+
+def _unnamed_file(size: int) -> int:
+    """A new file that lives as long as a process has it open or mapped; its descriptor."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("deeplake-mmdet")
+    else:
+        with tempfile.TemporaryFile() as temporary:
+            file = os.dup(temporary.fileno())
+    os.ftruncate(file, size)
+    return file
 
 
 class _Pool:

@@ -15,6 +15,7 @@ from torch.utils.data import get_worker_info
 from deeplake_mmdet.loading.arena import (
     Arena,
     Key,
+    Sent,
     aligned,
     dropped_arenas,
     new_arena,
@@ -100,11 +101,11 @@ def _reduced_tensor(tensor: torch.Tensor) -> Any:
 
 
 def _unpack(
-    told: list[tuple[Key, torch.Tensor | None]],
+    told: list[tuple[Key, Sent | None]],
     dropped: list[Key],
     spans: list[tuple[int, int, int]],
     stream: bytes,
 ) -> Any:
-    memories = [memoryview(mapped(key, segment, dropped)) for key, segment in told]  # type: ignore[arg-type]
+    memories = [memoryview(mapped(key, sent, dropped)) for key, sent in told]  # type: ignore[arg-type]
     pieces = [memories[number][start : start + length] for number, start, length in spans]
     return pickle.loads(stream, buffers=pieces)

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import weakref
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from deeplake_mmdet.loading.arena import Key
+from deeplake_mmdet.loading.arena import Key, Sent
 
 __all__ = ["mapped"]
 
-_segments: dict[Key, torch.Tensor] = {}
+_segments: dict[Key, mmap.mmap] = {}
 
 
-def mapped(key: Key, segment: torch.Tensor | None, dropped: Sequence[Key]) -> NDArray[np.uint8]:
+def mapped(key: Key, sent: Sent | None, dropped: Sequence[Key]) -> NDArray[np.uint8]:
     """All of a segment, for one batch: when the array and all views of it are gone, the worker may use it.
 
     Args:
         key: Its name.
-        segment: The segment, if this is its first batch.
+        sent: Its file, if this is its first batch.
         dropped: Segments that will not come again.
     """
     for gone in dropped:
         _segments.pop(gone, None)
-    if segment is not None:
+    if sent is not None:
         _forget_dead_workers()
-        _segments[key] = segment
+        file = sent.detach()
+        try:
+            _segments[key] = mmap.mmap(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
     segment = _segments[key]
-    whole: NDArray[np.uint8] = segment.numpy()
-    weakref.finalize(whole, _give_back, segment.numpy(), os.getpid()).atexit = False
+    whole: NDArray[np.uint8] = np.frombuffer(segment, np.uint8)
+    weakref.finalize(whole, _give_back, np.frombuffer(segment, np.uint8), os.getpid()).atexit = False
     return whole
 
 

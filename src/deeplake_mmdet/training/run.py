@@ -21,6 +21,7 @@ from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
 from deeplake_mmdet.training.tta import augmented, check_merges
+from deeplake_mmdet.training.workers_lost import lost_workers_named
 
 __all__ = ["run_test", "run_training", "test", "train"]
 
@@ -155,7 +156,8 @@ def run_test(cfg: Config, model: Any = None) -> Run:
     """
     runner = make_runner(cfg, model, only_test=True)
     check_merges(runner.model)
-    metrics = runner.test()
+    with lost_workers_named(lambda: None):
+        metrics = runner.test()
     write_skipped_rows(runner)
     return finished(runner, runner.test_loop, metrics)
 

@@ -1,27 +1,33 @@
-"""A data loader's worker that dies: one clear error instead of whatever its death disturbed."""
+"""A data loader's worker that dies or sends nothing any more: one clear error instead of whatever follows."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, ProcessError
+from deeplake_mmdet.lake import human_bytes
 
 __all__ = ["lost_workers_named"]
 
+_ENOUGH = 2**30
 _OWN_SIGNALS = (signal.SIGTERM,)  # by which a loader ends the other workers
 _PATIENCE = 3.0  # seconds
 _TORCHS_WORDS = "DataLoader worker"
+_TORCHS_TIMEOUT = re.compile(r"DataLoader timed out after ([\d.]+) seconds")
+_SHARED = "/dev/shm"  # where torch's own collate functions put batches for the training process
 _ADVICE = "--resume goes on from the last checkpoint"
 _MEMORY = "mostly memory ran out: use fewer workers, or threads instead (fast_loader='threads')"
 
 
 @contextlib.contextmanager
 def lost_workers_named(batches: Callable[[], Any]) -> Iterator[None]:
-    """Run a training loop, and name the worker whose death ended it.
+    """Run a loop, and name the worker whose death or silence ended it.
 
     Torch tells of a death by an error that is raised wherever the training process just is, be it in a
     library that takes it for a failure of its own; or a broken connection to the worker is noticed first.
@@ -30,7 +36,8 @@ def lost_workers_named(batches: Callable[[], Any]) -> Iterator[None]:
         batches: Gives the iterator of the ``DataLoader`` in use, or None.
 
     Raises:
-        ProcessError: A worker died. Which one, and what ended it.
+        ProcessError: A worker died (which one, and what ended it), or none of them has sent a batch for the
+            seconds of the loader's ``timeout``.
     """
     try:
         yield
@@ -76,6 +83,32 @@ def _told(error: BaseException | None) -> ProcessError | None:
     """What torch said about a worker of another loader."""
     while error is not None:
         if isinstance(error, RuntimeError) and str(error).startswith(_TORCHS_WORDS):
-            return ProcessError(str(error).strip(), where="a data loader", advice=f"{_MEMORY}; {_ADVICE}")
+            advice = _shared_memory() or _MEMORY
+            return ProcessError(str(error).strip(), where="a data loader", advice=f"{advice}; {_ADVICE}")
+        if isinstance(error, RuntimeError) and (silent := _TORCHS_TIMEOUT.match(str(error))):
+            advice = _shared_memory() or (
+                "see what they wait for (`py-spy dump --pid …`), or give the dataloader a longer timeout= if "
+                "a batch takes that long"
+            )
+            return ProcessError(
+                f"The worker processes have sent no batch for {float(silent[1]):g} s",
+                where="dataloader key 'timeout'",
+                advice=f"{advice}; {_ADVICE}",
+            )
         error = error.__cause__ or error.__context__
     return None
+
+
+def _shared_memory() -> str:
+    """What to do about shared memory, if that is what has run out."""
+    try:
+        room = os.statvfs(_SHARED)
+    except OSError:
+        return ""
+    size = room.f_blocks * room.f_frsize
+    if size >= _ENOUGH and room.f_bavail > room.f_blocks // 10:
+        return ""
+    return (
+        f"{_SHARED} holds {human_bytes(size)} only, and this loader's batches go through it: start the "
+        "container with --shm-size=8g, or load with fast_loader, whose batches do not"
+    )
