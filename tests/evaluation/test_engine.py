@@ -10,7 +10,8 @@ from references import IgnoringEval, as_instances, coco_eval
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.evaluation import engine_faster
 from deeplake_mmdet.evaluation.coco_scores import statistics
-from deeplake_mmdet.evaluation.engine import Settings, accumulate
+from deeplake_mmdet.evaluation.curves import Settings
+from deeplake_mmdet.evaluation.engine import accumulate
 
 LIMITS = ((100, 300, 1000), (1, 10, 100), (100, 1, 10))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.evaluation.coco_scores import class_scores
-from deeplake_mmdet.evaluation.engine import AREA_RANGES, RECALLS, Curves, Settings
+from deeplake_mmdet.evaluation.curves import AREA_RANGES, RECALLS, Curves, Settings
 from deeplake_mmdet.evaluation.errors_by_kind import KINDS, Errors, find_errors
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.matching import Matches, Overlaps, match, overlaps_of

@@ -11,7 +11,8 @@ from mmengine.logging import MMLogger
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.coco_scores import STATISTICS, ClassScore, class_scores, statistics, summary
-from deeplake_mmdet.evaluation.engine import BACKENDS, Curves, Settings, accumulate
+from deeplake_mmdet.evaluation.curves import BACKENDS, Curves, Settings
+from deeplake_mmdet.evaluation.engine import accumulate
 from deeplake_mmdet.evaluation.export import write_coco_results
 from deeplake_mmdet.evaluation.gather import LakeMetric
 from deeplake_mmdet.evaluation.instances import Instances

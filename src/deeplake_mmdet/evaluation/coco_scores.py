@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.evaluation.engine import Curves, Settings
+from deeplake_mmdet.evaluation.curves import Curves, Settings
 from deeplake_mmdet.evaluation.instances import Instances
 
 __all__ = ["STATISTICS", "ClassScore", "class_scores", "statistics", "summary"]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import InstallError
-from deeplake_mmdet.evaluation.engine import AREA_RANGES, RECALLS, Curves, Settings
+from deeplake_mmdet.evaluation.curves import AREA_RANGES, RECALLS, Curves, Settings
 from deeplake_mmdet.evaluation.instances import Instances, spans
 from deeplake_mmdet.evaluation.overlaps import coco_overlaps, mask_overlaps
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deeplake_mmdet.evaluation.engine import Curves, Settings
+from deeplake_mmdet.evaluation.curves import Curves, Settings
 from deeplake_mmdet.evaluation.instances import Instances
 
 __all__ = ["accumulate_pycocotools"]

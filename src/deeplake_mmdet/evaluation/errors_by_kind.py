@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.evaluation.engine import RECALLS
+from deeplake_mmdet.evaluation.curves import RECALLS
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.matching import Matches, Overlaps
 

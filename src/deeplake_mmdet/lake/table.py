@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +80,6 @@ class AnnotationTable:
     def __len__(self) -> int:
         return len(self.widths)
 
-    def __reduce__(self) -> Any:
-        if self.folder is None:
-            return _from_state, (dict(self.__dict__),)
-        return _from_folder, (str(self.folder),)
-
     def span(self, row: int) -> slice:
         """The boxes of one row, as a slice into the flat arrays."""
         return slice(self.offsets.item(row), self.offsets.item(row + 1))
@@ -136,13 +130,3 @@ class AnnotationTable:
             if stop == start:
                 return
             start = stop
-
-
-def _from_state(state: dict[str, Any]) -> AnnotationTable:
-    return AnnotationTable(**state)
-
-
-def _from_folder(folder: str) -> AnnotationTable:
-    from deeplake_mmdet.lake.table_store import load_table
-
-    return load_table(Path(folder))

@@ -39,6 +39,13 @@ _NOT_READ = ("gt_masks", "file_name")  # roles whose columns are no part of the 
 _log = logging.getLogger("deeplake_mmdet")
 
 
+class _CachedTable(AnnotationTable):
+    """A table whose arrays are mapped from the cache: it pickles as the name of its folder."""
+
+    def __reduce__(self) -> Any:
+        return load_table, (self.folder,)
+
+
 def cache_folder() -> Path:
     """Where tables are kept; it need not exist."""
     if given := os.environ.get(CACHE_VARIABLE):
@@ -147,7 +154,7 @@ def clear_cache() -> int:
 def _load(folder: Path) -> AnnotationTable:
     arrays, facts = read_arrays(folder)
     try:
-        table = AnnotationTable(
+        table = _CachedTable(
             box_format=BoxFormat.parse(facts["box_format"]),
             folder=folder,
             left_out=facts["left_out"],
