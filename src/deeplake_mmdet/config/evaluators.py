@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.kinds import is_lake
+from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["use_lake_metrics"]
 
@@ -26,10 +28,20 @@ def use_lake_metrics(cfg: Config) -> None:
     A stock ``CocoMetric`` wants an annotation file, which a lake has not, and a stock ``VOCMetric`` wants the
     val pipeline to load annotations. Ours give the same numbers. So does our `SeparateEvaluator` in place of
     the stock ``MultiDatasetsEvaluator``, where all of its metrics are ours.
+
+    MMDetection's own recalls of proposals fail with NumPy 2, after a whole epoch: on files, ``proposal_fast``
+    becomes ``proposal``.
+
+    Raises:
+        ConfigError: Recalls are asked of a stock ``VOCMetric`` on files.
     """
     for split in ("val", "test"):
         loader, evaluator = cfg.get(f"{split}_dataloader"), cfg.get(f"{split}_evaluator")
-        if not loader or not evaluator or not _reads_lake(loader.get("dataset", {})):
+        if not loader or not evaluator:
+            continue
+        if not _reads_lake(loader.get("dataset", {})):
+            for metric in filter(_recalls, _dicts(evaluator)):
+                _without_recalls(metric, f"{split}_evaluator")
             continue
         if isinstance(evaluator, Mapping) and "metrics" in evaluator:
             cfg[f"{split}_evaluator"] = _of_several(evaluator, f"{split}_evaluator")
@@ -62,6 +74,31 @@ def _replaced(metric: Any) -> Any:
             kept = {key: metric[key] for key in keys if metric.get(key) not in (None, False)}
             return {"type": _ours(name), **kept}
     return metric
+
+
+def _recalls(metric: Mapping[str, Any]) -> bool:
+    asked = metric.get("metric")
+    asked = [asked] if isinstance(asked, str) else list(asked or ())
+    coco, voc = _is(metric, "mmdet", "CocoMetric"), _is(metric, "mmdet", "VOCMetric")
+    return (coco and "proposal_fast" in asked) or (voc and "recall" in asked)
+
+
+def _without_recalls(metric: Any, key: str) -> None:
+    if _is(metric, "mmdet", "VOCMetric"):
+        raise ConfigError(
+            "MMDetection's VOCMetric cannot compute recalls with NumPy 2",
+            where=f"config key '{key}.metric', in a 2.x config 'evaluation.metric'",
+            advice="make a lake of the files, deeplake-mmdet import voc, whose metric can; or metric='mAP'",
+        )
+    asked = metric["metric"]
+    names = [asked] if isinstance(asked, str) else list(asked)
+    names = list(dict.fromkeys("proposal" if name == "proposal_fast" else name for name in names))
+    metric["metric"] = names[0] if isinstance(asked, str) else names
+    print_log(
+        f"{key}: proposal_fast becomes proposal: MMDetection's own proposal_fast fails with NumPy 2",
+        "current",
+        logging.WARNING,
+    )
 
 
 def _ours(name: str) -> str:

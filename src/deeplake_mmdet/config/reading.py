@@ -118,6 +118,7 @@ def _read_by_parts(file: Path) -> tuple[Config, list[Note]]:
             )
         else:
             content = merge(parts.stock, content)
+    content = merge({}, content)  # nothing is left that its marks could mean
     return Config(content, cfg_text=file.read_text(encoding="utf-8"), filename=str(file)), parts.notes
 
 

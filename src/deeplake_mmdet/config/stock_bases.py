@@ -34,7 +34,8 @@ class Parts:
     """What a config file and its bases say.
 
     Attributes:
-        content: Its own content with that of the bases that are there.
+        content: Its own content with that of the bases that are there, and the marks ``_delete_`` that mean
+            what the missing ones say.
         stock: The 3.x content of the missing bases, as far as ``content`` does not have it already.
         missing: The 3.x content of all missing bases.
         values: What MMDetection 2.28.2's files in their place said otherwise, as far as it is known and
@@ -74,7 +75,7 @@ def read_parts(file: Path, top: Path) -> Parts:
     used = references(text)
     program = rewritten(text)
     if not used and not any(_is_base_name(node) for node in ast.walk(ast.parse(text))):
-        parts.content = merge(parts.content, _run(program, None, file, top))
+        parts.content = merge(parts.content, _run(program, None, file, top), marked=True)
         return parts
     # Its own values are made of the bases': they must be there, under their 2.x names, before it runs.
     set_here = _names_set(text)
@@ -103,7 +104,7 @@ def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
     path = place_of_base(file, base)
     if path is not None and path.is_file():
         inner = read_parts(path, top)
-        parts.content = merge(parts.content, inner.content)
+        parts.content = merge(parts.content, inner.content, marked=True)
         parts.stock, parts.missing = merge(parts.stock, inner.stock), merge(parts.missing, inner.missing)
         parts.values = merge(parts.values, inner.values)
         parts.notes += inner.notes

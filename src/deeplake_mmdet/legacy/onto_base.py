@@ -30,15 +30,21 @@ _KEPT = (
 _WARMUPS = {"LinearLR": "linear", "ConstantLR": "constant"}
 
 
-def merge(base: Any, child: Any) -> Any:
-    """Merge as mmengine merges configs: dicts by key, ``_delete_=True`` replaces, all else replaces."""
+def merge(base: Any, child: Any, *, marked: bool = False) -> Any:
+    """Merge as mmengine merges configs: dicts by key, ``_delete_=True`` replaces, all else replaces.
+
+    Args:
+        base: What is changed; it may hold marks of an earlier merge.
+        child: What changes it.
+        marked: Keep the marks ``_delete_=True``: another base is still to be put below.
+    """
     if not isinstance(child, Mapping):
         return deepcopy(child)
     fresh = not isinstance(base, Mapping) or child.get("_delete_")
     merged = {} if fresh else {key: deepcopy(value) for key, value in base.items()}
     for key, value in child.items():
-        if key != "_delete_":
-            merged[key] = merge(merged.get(key), value)
+        if key != "_delete_" or (marked and value):
+            merged[key] = merge(merged.get(key), value, marked=marked)
     return merged
 
 

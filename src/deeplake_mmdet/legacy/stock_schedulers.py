@@ -153,10 +153,11 @@ def _yolox(policy: Policy, place: _Place) -> list[Scheduler] | None:
     settings = policy.settings
     warmup, last = settings["warmup_steps"], settings["num_last_epochs"]
     plain = settings["warmup"] and settings["warmup_ratio"] == 1 and settings["warmup_by_epoch"] and warmup
-    if not plain or not place.epochs or policy.by_epoch or place.suffix == "Momentum":
+    over = place.length - last
+    # A short trial of a long schedule ends in its warm-up, and has no cosine.
+    if not plain or not place.epochs or policy.by_epoch or place.suffix == "Momentum" or over <= warmup:
         return None
     steps = {"by_epoch": True, "convert_to_iter_based": True}
-    over = place.length - last
     cosine = {"begin": warmup - _JUST_BEFORE, "end": over, "T_max": over - warmup, **_minimum(policy)}
     return [
         {"type": f"mmdet.QuadraticWarmup{place.suffix}", **steps, "begin": 0, "end": warmup},

@@ -59,7 +59,9 @@ def convert_detr(model: Part, notes: Notebook) -> Part:
     for name in ("num_queries", "with_box_refine", "as_two_stage", "num_feature_levels", *_MOVED):
         if name in model:  # said as 3.x says it, by the child of a 3.x base
             detector[name] = merge(detector.get(name), model[name])
-    detector["bbox_head"] = head.rest() if deformable else {**head.rest(), "embed_dims": width}
+    detector["bbox_head"] = head.rest()
+    if not deformable or width != 256:  # the default of 3.x's; 2.x's took the transformer's
+        detector["bbox_head"]["embed_dims"] = width
     transformer.drop("init_cfg", "the 3.x detector initialises itself")
     transformer.drop_rest("the 3.x detector has no such setting")
     return detector

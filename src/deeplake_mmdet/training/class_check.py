@@ -44,7 +44,7 @@ class ClassCheckHook(Hook):
         for split, classes, _ in found:
             for name, module in model.named_modules():
                 count = getattr(module, "num_classes", None)
-                if _predicts_classes(name, module) and count != len(classes):
+                if _predicts_classes(name, module, model) and count != len(classes):
                     listed = ", ".join(map(str, classes[:5])) + (", ..." if len(classes) > 5 else "")
                     raise ConfigError(
                         f"The model predicts {count} classes, and the data of {split} has {len(classes)} "
@@ -111,10 +111,13 @@ def _compare(names: Sequence[str], classes: Sequence[str], whose: str, split: st
     )
 
 
-def _predicts_classes(name: str, module: Any) -> bool:
-    """Whether ``num_classes`` means the data's classes, as MMDetection's own check has it."""
+def _predicts_classes(name: str, module: Any, model: Any) -> bool:
+    """Whether ``num_classes`` means the data's classes: MMDetection's own check forgets that RPN has none."""
     from mmcv.cnn import VGG
+    from mmdet.models.detectors import RPN
     from mmdet.models.roi_heads.mask_heads import FusedSemanticHead
 
     has = isinstance(getattr(module, "num_classes", None), int) and "head" in name
+    if isinstance(model, RPN):
+        return False
     return has and not name.endswith("rpn_head") and not isinstance(module, VGG | FusedSemanticHead)

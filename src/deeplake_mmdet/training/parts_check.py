@@ -53,6 +53,8 @@ _PACKAGES = {
     "CocoPanopticMetric": (("panopticapi",), "git+https://github.com/cocodataset/panopticapi.git"),
     "LoadPanopticAnnotations": (("panopticapi",), "git+https://github.com/cocodataset/panopticapi.git"),
     "TIMMBackbone": (("timm",), "timm"),
+    "PAAHead": (("sklearn",), "scikit-learn"),
+    "LADHead": (("sklearn",), "scikit-learn"),
 }
 _SCOPES = ("mmpretrain",)
 
