@@ -48,6 +48,7 @@ def make(root: Path) -> None:
             coco(data / name / images, file, classes, count + empty, seed=30, empty=empty)
     for year, splits in (("2007", ("trainval", "test")), ("2012", ("trainval", "val"))):
         voc(data / "VOCdevkit" / f"VOC{year}", splits)
+    (data / "wildlife/classes.txt").write_text("zebra\nempty nest\nlion\n")
     lakes = {"lakes/trash-train": "trash/train.json", "lakes/trash-val": "trash/val.json"}
     lakes |= {"lakes/coco-train": "coco/annotations/instances_train2017.json"}
     lakes |= {"lakes/coco-val": "coco/annotations/instances_val2017.json"}

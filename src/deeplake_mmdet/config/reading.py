@@ -109,7 +109,10 @@ def _read_by_parts(file: Path) -> tuple[Config, list[Note]]:
     if parts.missing:
         # A file that says nothing of one version only is for that of its base: 2.x.
         if kind_of(content) == "2.x" or not speaks_new(content):
-            content = _normalised(parts, merge(parts.as_old(), content))
+            base = parts.as_old()
+            if "total_epochs" in content and "runner" not in content:
+                base.pop("runner", None)  # it came with 2.5: the file's own length counts, as before
+            content = _normalised(parts, merge(base, content))
             print_log(
                 f"{file}: its base is taken from the installed MMDetection 3.x, with intervals, rates, "
                 "schedules and batch sizes of 2.28.2; what else it does not set is as there",

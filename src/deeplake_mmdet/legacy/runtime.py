@@ -123,7 +123,9 @@ def convert_hooks(
         "log_processor": {"type": "LogProcessor", "window_size": 50, "by_epoch": loop.by_epoch},
     }
     kind = str((cfg.get("model") or {}).get("type", "")).removeprefix("mmdet.")
-    for key in [key for key, hook in custom.items() if kind == "RPN" and "NumClassCheck" in str(hook.get("type"))]:
+    for key in [
+        key for key, hook in custom.items() if kind == "RPN" and "NumClassCheck" in str(hook.get("type"))
+    ]:
         why = "3.x's would compare the one class of an RPN with those of the data, which 2.x did not"
         notes.info(key, "left out", why, old=custom.pop(key))
     hooks = [new for key, hook in custom.items() if key not in also for new in _custom_hook(hook, key, notes)]
