@@ -2,6 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from deeplake_mmdet.config import use_lake_metrics
+from deeplake_mmdet.errors import ConfigError
 
 LAKE = {"type": "deeplake_mmdet.DeepLakeDataset", "path": "lake"}
 STOCK = {
@@ -102,3 +103,25 @@ def test_what_is_put_in_builds():
 
     assert METRICS.build(replaced({**STOCK, "classwise": True})).classwise
     assert METRICS.build(replaced({"type": "VOCMetric", "eval_mode": "area"})).eval_mode == "area"
+
+
+FILES = {"type": "CocoDataset", "ann_file": "a.json"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "instead"),
+    [("proposal_fast", "proposal"), (["bbox", "proposal_fast", "proposal"], ["bbox", "proposal"])],
+)
+def test_recalls_of_files_are_those_that_numpy_lets_mmdet_compute(metric, instead):
+    assert replaced({**STOCK, "metric": metric}, FILES)["metric"] == instead
+    assert replaced([{**STOCK, "metric": metric}], FILES)[0]["metric"] == instead
+    several = {"type": "MultiDatasetsEvaluator", "metrics": [{**STOCK, "metric": metric}]}
+    assert replaced(several, FILES)["metrics"][0]["metric"] == instead
+    assert replaced({**STOCK, "metric": metric})["metric"] == metric  # ours can
+
+
+def test_recalls_of_voc_files_are_refused_before_training():
+    recall = {"type": "VOCMetric", "metric": "recall"}
+    with pytest.raises(ConfigError, match="recalls"):
+        replaced(recall, {"type": "VOCDataset"})
+    assert replaced(recall)["metric"] == "recall"

@@ -195,3 +195,36 @@ def test_deleted_keys_of_a_missing_base_stay_deleted(write):
 def test_names_of_the_file_itself_are_put_in(write):
     path = write(f"_base_ = {YOLO!r}\nwork_dir = 'runs/{{{{ fileBasenameNoExtension }}}}'\ndata = dict()\n")
     assert Config.fromfile(path).work_dir == "runs/config"
+
+
+def test_what_is_deleted_is_deleted_without_any_reference_too(write):
+    """The marks reach the missing base through files that are here, and end there."""
+    write(
+        f"_base_ = {YOLO!r}\noptimizer = dict(_delete_=True, type='Adam', lr=0.5)\n"
+        "model = dict(backbone=dict(_delete_=True, type='MobileNetV2', extra=dict(a=1)))\n",
+        "work/middle.py",
+    )
+    cfg = Config.fromfile(
+        write(
+            "_base_ = './middle.py'\nrunner = dict(_delete_=True, type='IterBasedRunner', max_iters=7)\n"
+            "optimizer = dict(lr=0.25)\nmodel = dict(backbone=dict(extra=dict(_delete_=True, b=2)))\n"
+            "own = dict(_delete_=True, c=3)\n"
+        )
+    )
+    assert cfg.optimizer == {"type": "Adam", "lr": 0.25}
+    assert cfg.model.backbone == {"type": "MobileNetV2", "extra": {"b": 2}}
+    assert cfg.model.neck.type == "YOLOV3Neck"
+    assert cfg.runner == {"type": "IterBasedRunner", "max_iters": 7}
+    assert cfg.own == {"c": 3}
+
+
+def test_the_length_of_early_2x_counts_over_a_missing_base(write):
+    """`total_epochs` was all there was before 2.5; the base of 2.28.2 has a runner."""
+    cfg = load_config(write(f"_base_ = {YOLO!r}\ntotal_epochs = 8\n"))
+    assert cfg.train_cfg.max_epochs == 8
+
+
+def test_workers_are_those_of_the_child_for_all_data(write):
+    cfg = load_config(write(f"_base_ = {YOLO!r}\ndata = dict(workers_per_gpu=0)\n"))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.num_workers == 0

@@ -87,7 +87,9 @@ MEANINGS: dict[str, Meaning] = {
         adamw(1e-4, 0.05, **SWIN), {"policy": "CosineRestart", **RESTARTS, **SMALL_WARMUP, "by_epoch": False},
         4, 12, 1, TRASH, best="coco/bbox_mAP_75", clip=35,
     ),
-    "tutorials/mask_rcnn_balloon.py": Meaning(sgd(0.02), ONE_X, 4, 12, 1, BALLOON, BOTH),
+    "tutorials/mask_rcnn_balloon.py": Meaning(
+        sgd(0.02), ONE_X, 4, 12, 1, BALLOON, BOTH, options=["model.test_cfg.rcnn.score_thr=0.0"]
+    ),
     "old_voc/ssd300_voc.py": Meaning(
         sgd(1e-3, weight_decay=5e-4), step(16, 20, **SHORT_WARMUP), 4, 24, 1, 20, VOC
     ),

@@ -110,6 +110,19 @@ def test_a_deformable_detr():
     assert not [note for note in notes if note.severity != "info"]
 
 
+def test_a_deformable_detr_is_as_wide_as_its_transformer():
+    attention = {"attn_cfgs": {"embed_dims": 64, "num_heads": 4}}
+    decoder = [{"type": "MultiheadAttention", "embed_dims": 64, "num_heads": 4}]
+    decoder.append({"type": "MultiScaleDeformableAttention", "embed_dims": 64, "num_heads": 4})
+    layers = {"encoder": {"num_layers": 1, "transformerlayers": attention}}
+    layers["decoder"] = {"num_layers": 1, "transformerlayers": {"attn_cfgs": decoder}}
+    head = {"transformer": layers, "positional_encoding": {"num_feats": 32}}
+    model, _ = child(DEFORMABLE, neck={"out_channels": 64}, bbox_head=head)
+    detector = built(model)
+    assert detector.bbox_head.embed_dims == detector.encoder.embed_dims == 64
+    assert "embed_dims" not in child(DEFORMABLE, bbox_head={"num_query": 9})[0]["bbox_head"]  # 3.x's own
+
+
 def test_two_stages_have_as_many_queries_as_proposals():
     """2.x took the transformer's number, 300 if it did not say, and left the head's alone."""
     model, notes = child(TWO_STAGE, bbox_head={"num_query": 100})

@@ -382,3 +382,19 @@ def test_augmentation_of_validation_counts_where_there_is_no_test():
     assert found["tta_pipeline"][-1]["type"] == "TestTimeAug"
     assert found["tta_model"]["type"] == "DetTTAModel"
     assert [note.severity for note in notes if "tta" in note.what] == ["approximated"]
+
+
+def test_the_proposals_of_an_rpn_are_of_one_class_whatever_the_data_have():
+    hooks = [{"type": "NumClassCheckHook"}, {"type": "CheckInvalidLossHook", "interval": 50}]
+    cfg, notes = convert(model={"type": "RPN"}, custom_hooks=hooks)
+    assert [hook["type"] for hook in cfg["custom_hooks"]] == ["CheckInvalidLossHook"]
+    assert [note.key for note in notes if "NumClassCheck" in str(note.old)] == ["custom_hooks[0]"]
+    assert len(convert(model={"type": "FCOS"}, custom_hooks=hooks)[0]["custom_hooks"]) == 2
+
+
+def test_a_lake_without_a_pipeline_gets_none():
+    """So that training refuses it by its key: what the old integration loaded was never resized."""
+    lake = {"type": "CocoDataset", "deeplake_path": "lakes/a"}
+    assert (
+        convert(data={"train": lake, "val": [lake, lake]})[0]["train_dataloader"]["dataset"]["pipeline"] == []
+    )

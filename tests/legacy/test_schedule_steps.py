@@ -139,6 +139,23 @@ def test_yolox(config, runner):
         assert largest_error({**config, **changes}, runner)[0] <= 1e-9
 
 
+@pytest.mark.parametrize(
+    ("warmup", "last", "epochs"),
+    [
+        (warmup, last, epochs)
+        for warmup, last in ((5, 15), (1, 2), (3, 0), (1, 1))
+        for epochs in (1, 2, 3, 5)
+        if epochs - last != warmup  # where 2.x divided by zero
+    ],
+)
+def test_a_short_trial_of_yolox(warmup, last, epochs):
+    """One that ends in the warm-up, or before the constant end would begin."""
+    config = {"policy": "YOLOX", "by_epoch": False, "num_last_epochs": last, "min_lr_ratio": 0.05}
+    config |= {"warmup": "exp", "warmup_iters": warmup, "warmup_ratio": 1, "warmup_by_epoch": True}
+    error, _, made = largest_error(config, Runner(True, epochs, LENGTH))
+    assert error <= 1e-9, made
+
+
 @pytest.mark.parametrize("runner", RUNNERS[:2], ids=["epochs", "iterations"])
 @pytest.mark.parametrize("config", MOMENTA, ids=str)
 def test_momenta(config, runner):

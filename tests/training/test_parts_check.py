@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 from old_configs import old_config
 
-from deeplake_mmdet import build_detector, train, train_detector
+from deeplake_mmdet import build_detector, convert_config, train, train_detector
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.parts_check import check_parts
@@ -29,6 +29,10 @@ def old(lake):
     return content
 
 
+def load_config_of(content):
+    return convert_config(Config(content))[0]
+
+
 def refused(content, tmp_path, error=ConfigError):
     with pytest.raises(error) as caught:
         train(Config(content), work_dir=tmp_path / "work")
@@ -42,6 +46,22 @@ def test_an_optimizer_is_asked_for(old, tmp_path, optimizer):
     assert "optimizer" in told.what
     assert "'optimizer'" in told.where
     assert "optimizer=dict(type=" in told.advice
+
+
+@pytest.mark.parametrize("extra", [{"momentum": 0.9}, {"freeze_modules": ["backbone"]}])
+def test_what_an_optimizer_does_not_take_is_told(old, tmp_path, extra):
+    old["optimizer"] = {"type": "Adam", "lr": 0.1, **extra}
+    told = refused(old, tmp_path)
+    assert told.what == f"Adam has no argument {next(iter(extra))!r}"
+    assert "_delete_=True" in told.advice
+
+
+def test_packages_that_a_head_imports_while_it_trains_are_told(old):
+    if find_spec("sklearn"):
+        pytest.skip("scikit-learn is installed")
+    old["model"]["bbox_head"]["type"] = "PAAHead"
+    with pytest.raises(InstallError, match="scikit-learn"):
+        check_parts(load_config_of(old), training=True)
 
 
 @pytest.mark.parametrize("count", [2, 4])

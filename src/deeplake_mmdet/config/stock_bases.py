@@ -55,7 +55,7 @@ class Parts:
         """The missing bases as MMDetection 2.28.2's files said it; empty if none is missing."""
         if not self.stock:
             return {}
-        old = merge(as_legacy(self.stock), self.values)
+        old: Content = merge(as_legacy(self.stock), self.values)
         for split in ("val", "test"):  # 2.x's files said one thing for all splits, which a child may change
             old.get("data", {}).pop(f"{split}_dataloader", None)
         return old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -69,8 +70,8 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
 
     Raises:
         InstallError: A part needs a package that is not installed; all such parts are named.
-        ConfigError: A ``type`` is registered by nobody, there is no optimizer, or the preprocessor's channels
-            cannot be normalised.
+        ConfigError: A ``type`` is registered by nobody, there is no optimizer or it is given what it does not
+            take, or the preprocessor's channels cannot be normalised.
     """
     register_all_modules(init_default_scope=False)
     keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))
@@ -203,6 +204,7 @@ def _check_optimizer(cfg: Config) -> None:
     wrapper = cfg.get("optim_wrapper")
     if isinstance(wrapper, Mapping) and (wrapper.get("optimizer") or wrapper.get("constructor")):
         if not wrapper.get("optimizer") or wrapper["optimizer"].get("type"):
+            _check_arguments(wrapper.get("optimizer") or {})
             return
         what, where = "The optimizer has no type", "config key 'optim_wrapper.optimizer.type'"
     else:
@@ -211,6 +213,22 @@ def _check_optimizer(cfg: Config) -> None:
         what,
         where=f"{where}, in a 2.x config 'optimizer'",
         advice="write e.g. optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001)",
+    )
+
+
+def _check_arguments(optimizer: Mapping[str, Any]) -> None:
+    """Refuse what the optimizer does not take: the momentum of a base's SGD, or an argument of a fork."""
+    made = _registered(optimizer.get("type", ""))
+    if not inspect.isclass(made):
+        return
+    known = inspect.signature(made).parameters
+    wrong = [key for key in optimizer if key != "type" and key not in known]
+    if not wrong or any(argument.kind is argument.VAR_KEYWORD for argument in known.values()):
+        return
+    raise ConfigError(
+        f"{made.__name__} has no argument {', '.join(map(repr, wrong))}",
+        where=f"config key 'optim_wrapper.optimizer.{wrong[0]}', in a 2.x config 'optimizer.{wrong[0]}'",
+        advice="take it out; if it comes from a base, write optimizer=dict(_delete_=True, type=..., lr=...)",
     )
 
 
