@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments
+from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config
 
 __all__ = ["add_parser"]
 
@@ -33,19 +33,19 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, then say where everything is and what to type next."""
+    from deeplake_mmdet.terminal import readable
+
+    cfg = look_at_config(args, ("train", "val"))
     from mmengine.dist import is_main_process
 
-    from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import readable
-    from deeplake_mmdet.training import train
+    from deeplake_mmdet.training import train  # imports torch and MMDetection, which takes seconds
 
     result = train(
-        args.config,
+        cfg,
         work_dir=args.work_dir,
         resume=args.resume,
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
-        cfg_options=parse_options(args.cfg_options),
         launcher=args.launcher,
         processes=args.processes,
     )

@@ -17,10 +17,13 @@ from deeplake_mmdet.config.places import failure, place_of
 from deeplake_mmdet.config.references import Reference, left_over, references
 from deeplake_mmdet.config.stock_bases import Parts, read_parts
 from deeplake_mmdet.config.versions import speaks_new
-from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import Note, kind_of, merge
 
-__all__ = ["read_config", "read_with_notes"]
+__all__ = ["check_order", "read_config", "read_with_notes"]
+
+_CONFIGS = (".py", ".json", ".yaml", ".yml")
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".pkl", ".bin", ".safetensors")
 
 
 def read_config(path: str | Path, **options: Any) -> Config:
@@ -139,3 +142,34 @@ def _innermost(dataset: Any) -> Mapping[str, Any]:
     while isinstance(dataset, Mapping) and isinstance(dataset.get("dataset"), Mapping):
         dataset = dataset["dataset"]
     return dataset if isinstance(dataset, Mapping) else {}
+
+
+def check_order(config: Any, checkpoint: str | Path | bool | None = None) -> None:
+    """Refuse a checkpoint that stands where a config belongs.
+
+    Args:
+        config: What was given as the config.
+        checkpoint: What was given as the checkpoint.
+
+    Raises:
+        ConfigError: They are swapped, or the config is a checkpoint.
+    """
+    if not isinstance(config, (str, Path)):
+        return
+    path = Path(config).expanduser()
+    if path.suffix in _CONFIGS or not (path.suffix in _CHECKPOINTS or _is_archive(path)):
+        return
+    swapped = Path(str(checkpoint)).suffix in _CONFIGS
+    raise ConfigError(
+        "Config and checkpoint are swapped" if swapped else "The config is a checkpoint file",
+        where=str(path),
+        advice=f"the config comes first: {checkpoint} {path}" if swapped else "name a config file, e.g. .py",
+    )
+
+
+def _is_archive(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(2) == b"PK"
+    except OSError:
+        return False

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
 
+from deeplake_mmdet.config import keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.launch import on_cpu
 
@@ -54,6 +55,12 @@ _PACKAGES = {
     "LoadPanopticAnnotations": (("panopticapi",), "git+https://github.com/cocodataset/panopticapi.git"),
     "TIMMBackbone": (("timm",), "timm"),
 }
+# What whoever builds a stock part takes for itself.
+_TAKEN = (
+    *("type", "_scope_", "priority", "paramwise_cfg", "constructor", "convert_to_iter_based"),
+    *("requires_grad", "bg_cls_weight"),
+)
+_BUILT_AS_WRITTEN = ("mmdet.", "mmengine.", "mmcv.transforms.", "deeplake_mmdet.", "torch.optim.")
 _SCOPES = ("mmpretrain",)
 
 
@@ -67,14 +74,15 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
 
     Raises:
         InstallError: A part needs a package that is not installed; all such parts are named.
-        ConfigError: A ``type`` is registered by nobody, there is no optimizer, or the preprocessor's channels
-            cannot be normalised.
+        ConfigError: A ``type`` is registered by nobody, a part has a key that it does not take,
+            there is no optimizer, or the preprocessor's channels cannot be normalised.
     """
     register_all_modules(init_default_scope=False)
     keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))
     parts = [part for key in keys for part in _parts(cfg.get(key), key)]
     _check_packages(parts)
     _check_types(parts)
+    _check_keys(parts)
     if training:
         _check_optimizer(cfg)
     if model:
@@ -160,6 +168,27 @@ def _check_types(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
     )
 
 
+def _check_keys(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse keys that no argument has; what cannot be told is left to whoever builds the part."""
+    unknown: dict[str, str] = {}
+    for key, part in parts:
+        found = _registered(part["type"])
+        if found is None or not str(getattr(found, "__module__", "")).startswith(_BUILT_AS_WRITTEN):
+            continue
+        known = keys_of(found)
+        for name in part if known is not None else ():
+            if name not in (*(known or ()), *_TAKEN):
+                near = nearest(name, known or ())
+                hint = f"perhaps {near!r} is meant" if near else f"known: {', '.join(sorted(known or ()))}"
+                unknown[f"{key}.{name}"] = f"{_name(part)} has no {name!r}: {hint}"
+    if unknown:
+        raise ConfigError(
+            f"The config has keys that their parts do not take: {'; '.join(dict.fromkeys(unknown.values()))}",
+            where=f"config key {', '.join(unknown)}",
+            advice="correct these keys, or take them out",
+        )
+
+
 def _registered(name: str) -> Any:
     """What a type stands for; None if nobody has registered it."""
     with DefaultScope.overwrite_default_scope("mmdet"):
@@ -188,13 +217,14 @@ def _similar(name: str) -> list[str]:
 
 @cache
 def _registries() -> list[Registry]:
-    """MMDetection's, which ask MMEngine's too, and those that only MMEngine has."""
-    return [
-        found
+    """MMDetection's, which ask MMEngine's too, then those that only MMEngine has."""
+    found = [
+        entry
         for module in (detection, root)
         for name in dir(module)
-        if isinstance(found := getattr(module, name), Registry)
+        if isinstance(entry := getattr(module, name), Registry)
     ]
+    return sorted(found, key=lambda registry: registry.scope != "mmdet")
 
 
 def _check_optimizer(cfg: Config) -> None:
