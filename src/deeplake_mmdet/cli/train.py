@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config
@@ -56,5 +57,10 @@ def run(args: argparse.Namespace) -> None:
     for key, value in result.metrics.items():
         if key.endswith(("mAP", "mAP_50")):
             print(f"  {readable(key)} {value:.3f}")
+    for note in result.notes:
+        print(readable(note))
     if checkpoint:
-        print(f"Next: deeplake-mmdet test {readable(args.config)} {readable(checkpoint)}")
+        command = ["deeplake-mmdet", "test", args.config, str(checkpoint)]
+        command += ["--work-dir", args.work_dir] if args.work_dir else []
+        command += ["--cfg-options", *args.cfg_options] if args.cfg_options else []
+        print(f"Next: {readable(shlex.join(command))}")

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry.build_functions import build_from_cfg
 
 from deeplake_mmdet.config import keys_of, nearest
@@ -21,7 +22,7 @@ _SHOWN = 3  # places that a message names
 
 
 @contextlib.contextmanager
-def failures_named(cfg: Mapping[str, Any]) -> Iterator[None]:
+def failures_named(cfg: Config | Mapping[str, Any]) -> Iterator[None]:
     """Name the part of a config whose building fails meanwhile.
 
     MMEngine builds a part by calling its class with the keys, and whatever that raises says nothing of where
@@ -47,7 +48,8 @@ def failures_named(cfg: Mapping[str, Any]) -> Iterator[None]:
         parts = _being_built(error)
         if not parts:
             raise
-        raise _told(error, parts, cfg) from error
+        content = cfg.to_dict() if isinstance(cfg, Config) else cfg
+        raise _told(error, parts, content) from error
 
 
 def _being_built(error: BaseException) -> list[tuple[Any, Mapping[str, Any]]]:
@@ -76,6 +78,7 @@ def _told(
         near = nearest(match[1], keys_of(kind) or ()) if callable(kind) else None
         text = f"it has no {match[1]!r}"
         advice = f"perhaps {near!r} is meant" if near else f"take {match[1]!r} out"
+        places = places or [f"{key}.{match[1]}" for key, node in _nodes(cfg, "") if match[1] in node]
     elif isinstance(error, TypeError) and (match := _MISSING.search(str(error))):
         text, advice = f"it needs {match[1]}", "add what is missing to this part of the config"
     for _, outer in parts[1:] if not places else ():

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.checkpoint_files import usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.failures import failures_named
-from deeplake_mmdet.training.keeping import choose_checkpoint
+from deeplake_mmdet.training.keeping import choose_checkpoint, nothing_left
 from deeplake_mmdet.training.latest import LatestHook
 from deeplake_mmdet.training.launch import count_processes
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
+from deeplake_mmdet.training.progress import TimeLeftHook
 from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
@@ -140,6 +144,8 @@ def run_training(
         meta: Likewise.
     """
     choose_checkpoint(cfg)
+    if note := nothing_left(cfg):
+        print_log(note, "current", logging.WARNING)
     with failures_named(cfg):
         runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
         if model is not None:  # of the old interface, whose guide names these files
@@ -150,7 +156,8 @@ def run_training(
             write_skipped_rows(runner)
     if model is not None:
         _tell_classes(model, runner.train_loop.dataloader.dataset)
-    return finished(runner, runner.val_loop if cfg.get("val_cfg") else None)
+    run = finished(runner, runner.val_loop if cfg.get("val_cfg") else None)
+    return replace(run, notes=(note,) if note else ())
 
 
 def run_test(cfg: Config, model: Any = None) -> Run:
@@ -163,6 +170,7 @@ def run_test(cfg: Config, model: Any = None) -> Run:
     with failures_named(cfg), lost_workers_named(lambda: None):
         runner = make_runner(cfg, model, only_test=True)
         check_merges(runner.model)
+        runner.register_hook(TimeLeftHook())
         metrics = runner.test()
     write_skipped_rows(runner)
     return finished(runner, runner.test_loop, metrics)
