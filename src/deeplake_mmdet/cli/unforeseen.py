@@ -6,7 +6,6 @@ import errno
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, InstallError, StorageError
@@ -44,6 +43,14 @@ def as_error(error: Exception) -> DeepLakeMMDetError:
             f"Memory ran out: {text.partition(chr(10))[0]}",
             where="the GPU" if "CUDA" in text else "this process",
             advice="use a smaller batch_size or smaller images, or fewer workers",
+        )
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if part := _module([frame.f_locals.get("self") for frame in frames]):
+        return DeepLakeMMDetError(
+            f"{part} fails: {text[:1000]}",
+            where=_line(error),
+            advice="compare sizes and channels in its config with those of the parts around it; "
+            f"{_kept(error)}",
         )
     return DeepLakeMMDetError(
         f"Something failed in a way that this package does not know: {text[:1000]}",
@@ -84,15 +91,15 @@ def _of_imports(error: ImportError) -> DeepLakeMMDetError:
 
 
 def _place(error: BaseException) -> str:
-    """Where it failed: in which part of the model or hook, if in any, and the line."""
+    """Where it failed: in which hook, if in any, and the line."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    told = _hook([frame.f_locals.get("self") for frame in frames])
+    return f"{told} ({_line(error)})" if told else _line(error)
+
+
+def _line(error: BaseException) -> str:
     lines = traceback.extract_tb(error.__traceback__)
-    line = f"{lines[-1].filename}, line {lines[-1].lineno}" if lines else "not known"
-    owners = [frame.f_locals.get("self") for frame in frames]
-    for told in (_module(owners), _hook(owners)):
-        if told:
-            return f"{told} ({line})"
-    return line
+    return f"{lines[-1].filename}, line {lines[-1].lineno}" if lines else "not known"
 
 
 def _module(owners: list[Any]) -> str | None:
@@ -100,14 +107,10 @@ def _module(owners: list[Any]) -> str | None:
     modules = [owner for owner in owners if torch is not None and isinstance(owner, torch.nn.Module)]
     if not modules:
         return None
-    names = {id(module): name for name, module in _named(modules[0])}
+    names = {id(module): name for name, module in modules[0].named_modules()}
     found = next((each for each in reversed(modules) if names.get(id(each))), modules[0])
     key = ".".join(["model", *filter(None, [names.get(id(found))])])
-    return f"the model's part {key!r}, {type(found).__name__}"
-
-
-def _named(module: Any) -> Iterator[tuple[str, Any]]:
-    yield from module.named_modules()
+    return f"The model's part {key!r} ({type(found).__name__})"
 
 
 def _hook(owners: list[Any]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,8 +48,20 @@ def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note
     Arguments and errors as for `read_config`.
     """
     file = Path(path).expanduser()
+    if file.is_dir():
+        found = sorted(path.name for path in file.glob("*.py"))
+        raise SourceNotFoundError(
+            "The config is a folder",
+            where=str(file),
+            advice=f"name a file of it: {', '.join(found[:10])}" if found else "name a config file",
+        )
     if not file.is_file():
-        raise SourceNotFoundError("There is no such config file", where=str(file))
+        near = difflib.get_close_matches(file.name, [path.name for path in file.parent.glob("*.py")], n=1)
+        raise SourceNotFoundError(
+            "There is no such config file",
+            where=str(file),
+            advice=f"perhaps {str(file.parent / near[0])!r} is meant" if near else "check the path",
+        )
     options["import_custom_modules"] = False
     if options.get("lazy_import") is None and _is_plain(file):
         options["lazy_import"] = False

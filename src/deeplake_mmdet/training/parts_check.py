@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -15,9 +15,10 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
 
-from deeplake_mmdet.config import keys_of, nearest
+from deeplake_mmdet.config import is_lake, keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.launch import on_cpu
+from deeplake_mmdet.training.prepare import pipelines_of
 
 __all__ = ["check_amp", "check_parts", "without_amp_on_cpu"]
 
@@ -61,6 +62,19 @@ _TAKEN = (
     *("requires_grad", "bg_cls_weight"),
 )
 _BUILT_AS_WRITTEN = ("mmdet.", "mmengine.", "mmcv.transforms.", "deeplake_mmdet.", "torch.optim.")
+_NEEDED: tuple[tuple[Callable[[str], bool], str, str], ...] = (
+    (
+        lambda name: name.startswith("Load") and "Image" in name,
+        "loads no image",
+        "begin it with dict(type='LoadImageFromFile')",
+    ),
+    (
+        lambda name: name.startswith("Load") and name.endswith("Annotations"),
+        "loads no boxes, so that there would be nothing to learn",
+        "write dict(type='LoadAnnotations', with_bbox=True) behind the step that loads the image",
+    ),
+    (lambda name: name.startswith("Pack"), "packs no sample", "end it with dict(type='PackDetInputs')"),
+)
 _SCOPES = ("mmpretrain",)
 
 
@@ -74,8 +88,9 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
 
     Raises:
         InstallError: A part needs a package that is not installed; all such parts are named.
-        ConfigError: A ``type`` is registered by nobody, a part has a key that it does not take,
-            there is no optimizer, or the preprocessor's channels cannot be normalised.
+        ConfigError: A ``type`` is registered by nobody, a part has a key that it does not take, a pipeline
+            lacks a step that it cannot do without, there is no optimizer, or the preprocessor's channels
+            cannot be normalised.
     """
     register_all_modules(init_default_scope=False)
     keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))
@@ -83,6 +98,7 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
     _check_packages(parts)
     _check_types(parts)
     _check_keys(parts)
+    _check_pipelines(cfg, ("train", "val") if training else ("test",))
     if training:
         _check_optimizer(cfg)
     if model:
@@ -163,8 +179,9 @@ def _check_types(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
     raise ConfigError(
         f"Nobody has registered {', '.join(map(repr, near))}, which the config names as a type",
         where=f"config key {', '.join(f'{key}.type' for key, _ in unknown)}",
-        advice="name the module that registers it in custom_imports=dict(imports=['my_package.my_module']), "
-        "or take it out" + (f"; {'; '.join(hints)}" if hints else ""),
+        advice="".join(f"{hint}; " for hint in hints)
+        + "name the module that registers it in custom_imports=dict(imports=['my_package.my_module']), "
+        "or take it out",
     )
 
 
@@ -187,6 +204,24 @@ def _check_keys(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
             where=f"config key {', '.join(unknown)}",
             advice="correct these keys, or take them out",
         )
+
+
+def _check_pipelines(cfg: Config, splits: Sequence[str]) -> None:
+    """Refuse pipelines of lakes that lack a step without which there is no sample, or an empty one."""
+    for split in splits:
+        for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+            steps = [part for pipeline in pipelines for _, part in _parts(pipeline, "")]
+            kinds = [_registered(step["type"]) for step in steps]
+            if not is_lake(dataset) or not steps or not all(kind and _is_stock(kind) for kind in kinds):
+                continue  # steps of one's own may do anything
+            names = [_name(step) for step in steps]
+            for lacks, told, advice in _NEEDED:
+                if (split == "train" or "Annotations" not in advice) and not any(map(lacks, names)):
+                    raise ConfigError(
+                        f"The {split} pipeline {told}",
+                        where=f"config key '{split}_dataloader.dataset.pipeline' ({', '.join(names)})",
+                        advice=advice,
+                    )
 
 
 def _registered(name: str) -> Any:

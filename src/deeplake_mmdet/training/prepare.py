@@ -25,7 +25,7 @@ from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.tta import augment_tests
 
-__all__ = ["check_splits", "check_trains", "prepare_config", "prepare_test_config"]
+__all__ = ["check_splits", "check_trains", "pipelines_of", "prepare_config", "prepare_test_config"]
 
 _SPLIT_PARTS = {
     "dataloader": "write {split}_dataloader=dict(batch_size=2, num_workers=2, sampler=dict(...), "
@@ -116,7 +116,7 @@ def check_trains(cfg: Config) -> None:
     """Refuse a prepared config that says nothing of the data to train on, or to validate on.
 
     Raises:
-        ConfigError: It has no ``train_dataloader``, or a dataset without a type.
+        ConfigError: It has no ``train_dataloader``, a dataset without a type, or no iteration to train for.
     """
     if not cfg.get("train_dataloader"):
         raise ConfigError(
@@ -124,6 +124,14 @@ def check_trains(cfg: Config) -> None:
             where="config key 'train_dataloader', in a 2.x config 'data.train'",
             advice="set data.train.deeplake_path, or pass ds_train to train_detector",
         )
+    for key in ("max_epochs", "max_iters", "val_interval"):
+        length = (cfg.get("train_cfg") or {}).get(key)
+        if isinstance(length, int) and length < 1:
+            raise ConfigError(
+                f"{key} is {length}: there is nothing to do",
+                where=f"config key 'train_cfg.{key}'",
+                advice="give a number from 1 on",
+            )
     _check_names_data(cfg, "train")
     _check_names_data(cfg, "val")
 
@@ -183,7 +191,7 @@ def _use_validation(cfg: Config) -> None:
 
 def _check_names_data(cfg: Config, split: str) -> None:
     """Refuse a split's datasets that have no type, or, lakes, no pipeline."""
-    for dataset, pipelines in _leaves((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+    for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
         where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
         if not dataset.get("type"):
             given = {"train": "ds_train", "val": "ds_val"}.get(split)
@@ -201,18 +209,20 @@ def _check_names_data(cfg: Config, split: str) -> None:
             )
 
 
-def _leaves(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
+def pipelines_of(
+    node: Any, above: tuple[Any, ...] = ()
+) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
     """The innermost datasets, with their pipelines and those of their wrappers."""
     if isinstance(node, (list, tuple)):
         for part in node:
-            yield from _leaves(part, above)
+            yield from pipelines_of(part, above)
     elif isinstance(node, Mapping):
         pipelines = (*above, node.get("pipeline"))
         inner = [node[key] for key in ("dataset", "datasets") if node.get(key)]
         if not inner:
             yield node, pipelines
         for part in inner:
-            yield from _leaves(part, pipelines)
+            yield from pipelines_of(part, pipelines)
 
 
 def _check_work_dir(folder: Path) -> None:
