@@ -67,7 +67,10 @@ def look_at_config(args: argparse.Namespace, splits: Sequence[str], checkpoint: 
 
 
 def _processes(text: str) -> bool | int:
-    return True if text == "auto" else int(text)
+    try:
+        return True if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

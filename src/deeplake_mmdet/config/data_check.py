@@ -38,6 +38,11 @@ _OF_FILES = (
     "CityscapesDataset",
     "WIDERFaceDataset",
 )
+_DICTS = {
+    "metainfo": "classes=('first', 'second')",
+    "tensors": "gt_bboxes='boxes', gt_labels='labels'",
+    "filter_cfg": "filter_empty_gt=True, min_size=32",
+}
 _LISTED = 5
 
 
@@ -102,12 +107,13 @@ def _check_keys(leaf: _Leaf) -> None:
             where=f"config key {', '.join(f'{leaf.key}.{name}' for name in unknown)}",
             advice="correct the key, or take it out",
         )
-    if not isinstance(leaf.node.get("metainfo", {}), (Mapping, type(None))):
-        raise ConfigError(
-            f"metainfo is {leaf.node['metainfo']!r}, no dict",
-            where=f"config key '{leaf.key}.metainfo'",
-            advice="write metainfo=dict(classes=('first', 'second'))",
-        )
+    for name, usual in _DICTS.items():
+        if not isinstance(leaf.node.get(name), (Mapping, type(None))):
+            raise ConfigError(
+                f"{name} is {leaf.node[name]!r}, no dict",
+                where=f"config key '{leaf.key}.{name}'",
+                advice=f"write {name}=dict({usual})",
+            )
 
 
 def _check_path(leaf: _Leaf) -> None:
@@ -172,12 +178,6 @@ def _classes(leaf: _Leaf) -> tuple[str, ...] | None:
     given = (node.get("metainfo") or {}).get("classes")
     named = {key: node[key] for key in _SOURCE_KEYS if key in node}
     tensors = node.get("tensors")
-    if not isinstance(tensors, (Mapping, type(None))):
-        raise ConfigError(
-            f"tensors is {tensors!r}, no dict",
-            where=f"config key '{leaf.key}.tensors'",
-            advice="write tensors=dict(gt_bboxes='boxes', gt_labels='labels')",
-        )
     try:
         source, ref = Source(**{"path": "", **named}), CredentialRef(node.get("credentials"))
         return own_classes(source, credentials=ref, tensors=tensors, chosen=given)

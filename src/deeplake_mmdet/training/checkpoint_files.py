@@ -37,7 +37,12 @@ def usable_checkpoint(checkpoint: str | Path | bool) -> Path:
             advice=f"name the file: its newest is {newest}" if newest else _ADVICE,
         )
     if not path.is_file():
-        raise SourceNotFoundError("There is no such checkpoint", where=str(path))
+        newest = newest_checkpoint(path.parent) if path.parent.is_dir() else None
+        raise SourceNotFoundError(
+            "There is no such checkpoint",
+            where=str(path),
+            advice=f"the newest one in its folder is {newest}" if newest else _ADVICE,
+        )
     read_checkpoint(path)
     return path
 

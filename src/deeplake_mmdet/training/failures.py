@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry.build_functions import build_from_cfg
+from mmengine.runner import Runner
 
 from deeplake_mmdet.config import keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, told_by_worker
@@ -18,6 +19,19 @@ __all__ = ["failures_named"]
 
 _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.+)")
+_SET_UP = {
+    "setup_env": "env_cfg",
+    "set_randomness": "randomness",
+    "build_logger": "log_level",
+    "build_visualizer": "visualizer",
+    "build_log_processor": "log_processor",
+    "_check_scheduler_cfg": "param_scheduler",
+    "build_param_scheduler": "param_scheduler",
+    "scale_lr": "auto_scale_lr",
+    "build_optim_wrapper": "optim_wrapper",
+    "register_default_hooks": "default_hooks",
+    "register_custom_hooks": "custom_hooks",
+}
 _SHOWN = 3  # places that a message names
 
 
@@ -47,7 +61,13 @@ def failures_named(cfg: Config | Mapping[str, Any]) -> Iterator[None]:
     except Exception as error:
         parts = _being_built(error)
         if not parts:
-            raise
+            if (key := _key_set_up(error)) is None:
+                raise
+            raise ConfigError(
+                f"The run cannot be set up: {_text(error)}",
+                where=f"config key {key!r}",
+                advice="correct this key; DEEPLAKE_MMDET_TRACEBACK=1 shows where it failed",
+            ) from error
         content = cfg.to_dict() if isinstance(cfg, Config) else cfg
         raise _told(error, parts, content) from error
 
@@ -67,12 +87,23 @@ def _being_built(error: BaseException) -> list[tuple[Any, Mapping[str, Any]]]:
     return found
 
 
+def _key_set_up(error: BaseException) -> str | None:
+    """The key that a runner was at, by the method that it was in."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = [frame.f_code.co_name for frame in frames if isinstance(frame.f_locals.get("self"), Runner)]
+    return next((_SET_UP[name] for name in reversed(names) if name in _SET_UP), None)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
+
+
 def _told(
     error: Exception, parts: list[tuple[Any, Mapping[str, Any]]], cfg: Mapping[str, Any]
 ) -> ConfigError:
     kind, part = parts[0]
     name = getattr(kind, "__name__", None) or str(part.get("type"))
-    text = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
+    text = _text(error)
     places, advice = _places(cfg, part), "correct this part of the config"
     if isinstance(error, TypeError) and (match := _UNEXPECTED.search(str(error))) and match[1] in part:
         near = nearest(match[1], keys_of(kind) or ()) if callable(kind) else None

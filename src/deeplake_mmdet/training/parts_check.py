@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 from mmdet import registry as detection
@@ -14,6 +15,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
+from torch.utils.data import DataLoader
 
 from deeplake_mmdet.config import is_lake, keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, InstallError
@@ -98,7 +100,9 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
     _check_packages(parts)
     _check_types(parts)
     _check_keys(parts)
-    _check_pipelines(cfg, ("train", "val") if training else ("test",))
+    splits = ("train", "val") if training else ("test",)
+    _check_loaders(cfg, splits)
+    _check_pipelines(cfg, splits)
     if training:
         _check_optimizer(cfg)
     if model:
@@ -210,6 +214,9 @@ def _check_pipelines(cfg: Config, splits: Sequence[str]) -> None:
     """Refuse pipelines of lakes that lack a step without which there is no sample, or an empty one."""
     for split in splits:
         for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+            where = f"config key '{split}_dataloader.dataset.pipeline'"
+            for pipeline in filter(None, pipelines):
+                _check_steps(pipeline, where)
             steps = [part for pipeline in pipelines for _, part in _parts(pipeline, "")]
             kinds = [_registered(step["type"]) for step in steps]
             if not is_lake(dataset) or not steps or not all(kind and _is_stock(kind) for kind in kinds):
@@ -219,9 +226,38 @@ def _check_pipelines(cfg: Config, splits: Sequence[str]) -> None:
                 if (split == "train" or "Annotations" not in advice) and not any(map(lacks, names)):
                     raise ConfigError(
                         f"The {split} pipeline {told}",
-                        where=f"config key '{split}_dataloader.dataset.pipeline' ({', '.join(names)})",
+                        where=f"{where} ({', '.join(names)})",
                         advice=advice,
                     )
+
+
+def _check_steps(pipeline: Any, where: str) -> None:
+    if not isinstance(pipeline, (list, tuple)):
+        raise ConfigError(
+            f"The pipeline is a {type(pipeline).__name__}, no list of steps",
+            where=where,
+            advice="write pipeline=[dict(type='LoadImageFromFile'), ...]",
+        )
+    for number, step in enumerate(pipeline):
+        if not callable(step) and not (isinstance(step, Mapping) and step.get("type")):
+            raise ConfigError(
+                f"Step {number} of the pipeline, {step!r}, has no type",
+                where=where,
+                advice="write dict(type='Resize', ...), with the name of a step",
+            )
+
+
+def _check_loaders(cfg: Config, splits: Sequence[str]) -> None:
+    known = {*signature(DataLoader).parameters, "num_batch_per_epoch"}
+    for key in (f"{split}_dataloader" for split in splits):
+        unknown = [str(name) for name in cfg.get(key) or () if name not in known]
+        if unknown:
+            near = nearest(unknown[0], known)
+            raise ConfigError(
+                f"A loader has no {', '.join(map(repr, unknown))}",
+                where=f"config key {', '.join(f'{key}.{name}' for name in unknown)}",
+                advice=f"perhaps {near!r} is meant" if near else f"known: {', '.join(sorted(known))}",
+            )
 
 
 def _registered(name: str) -> Any:

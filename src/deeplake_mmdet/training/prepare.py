@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def prepare_config(
     elif not cfg.get("work_dir"):
         cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
     _check_work_dir(Path(cfg.work_dir))
+    _check_values(cfg)
     cfg.setdefault("default_scope", "mmdet")
     _use_launcher(cfg, launcher)
     # Under a fixed name, as stock configs have it, a process's second run would write to the first one's
@@ -191,6 +193,12 @@ def _use_validation(cfg: Config) -> None:
 
 def _check_names_data(cfg: Config, split: str) -> None:
     """Refuse a split's datasets that have no type, or, lakes, no pipeline."""
+    if isinstance((cfg.get(f"{split}_dataloader") or {}).get("dataset"), (list, tuple)):
+        raise ConfigError(
+            f"The {split} dataset is a list",
+            where=f"config key '{split}_dataloader.dataset'",
+            advice="write dataset=dict(type='ConcatDataset', datasets=[...]), or the dataset itself",
+        )
     for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
         where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
         if not dataset.get("type"):
@@ -223,6 +231,25 @@ def pipelines_of(
             yield node, pipelines
         for part in inner:
             yield from pipelines_of(part, pipelines)
+
+
+def _check_values(cfg: Config) -> None:
+    """Refuse values that MMEngine cannot use and does not name."""
+    seed = (cfg.get("randomness") or {}).get("seed")
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    scope = str(cfg.get("default_scope") or "mmdet").partition(".")[0]
+    for key, value, fits, what in (
+        ("default_scope", scope, find_spec(scope) is not None, "'mmdet', or install that package"),
+        ("randomness.seed", seed, isinstance(seed, int), "a whole number, or None"),
+        (
+            "log_level",
+            cfg.get("log_level"),
+            isinstance(cfg.get("log_level"), int) or str(cfg.get("log_level")) in levels,
+            f"one of {', '.join(levels)}",
+        ),
+    ):
+        if value is not None and not fits:
+            raise ConfigError(f"{key} is {value!r}", where=f"config key {key!r}", advice=f"write {what}")
 
 
 def _check_work_dir(folder: Path) -> None:
