@@ -203,7 +203,7 @@ def test_files_of_other_editors(
         assert said in refused(capsys, "train", "config.py")
 
 
-@pytest.mark.parametrize("option", ["param_scheduler.7.end=3", "train_cfg.type.x=3", "model.bbox_head.0.a=1"])
+@pytest.mark.parametrize("option", ["param_scheduler.7.end=3", "train_cfg.type.x=3"])
 def test_options_without_a_place(
     text: str, option: str, capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
