@@ -7,9 +7,12 @@ that the installed packages can work together, and offers a stand-in for ``mmcv.
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeplake_mmdet.environment import check_environment
+from deeplake_mmdet.errors import InstallError
 from deeplake_mmdet.ops import install as _install_ops
 
 __version__ = "0.1.0"
@@ -91,7 +94,13 @@ if TYPE_CHECKING:
     from deeplake_mmdet.training import Run, bench, build_detector, test, test_detector, train, train_detector
     from deeplake_mmdet.transfer import import_coco, import_voc
 
-check_environment()
+try:
+    check_environment()
+except InstallError as error:
+    # The command imports this before it can catch anything.
+    if Path(sys.argv[0]).stem != "deeplake-mmdet" and "deeplake_mmdet.cli" not in sys.orig_argv:
+        raise
+    sys.exit(f"deeplake-mmdet: error: {error}")
 _install_ops()
 
 

@@ -7,6 +7,8 @@ the builtin that a caller would expect, so ``except FileNotFoundError`` works as
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "AnnotationError",
     "BoxFormatError",
@@ -22,6 +24,7 @@ __all__ = [
     "SourceFormatError",
     "SourceNotFoundError",
     "StorageError",
+    "told_by_worker",
 ]
 
 
@@ -108,3 +111,25 @@ class MissingOpError(DeepLakeMMDetError, NotImplementedError):
 
 class ProcessError(DeepLakeMMDetError, RuntimeError):
     """One of several processes of a run was killed, or failed in a way that cannot be told elsewhere."""
+
+
+def told_by_worker(error: DeepLakeMMDetError) -> DeepLakeMMDetError | None:
+    """The error itself, where torch has made one of its whole traceback on the way from a worker process.
+
+    Args:
+        error: Any; None is returned unless it is such a one.
+    """
+    if "Original Traceback" not in error.what:
+        return None
+    lines = error.what.rstrip(". \n").splitlines()
+    first = max(
+        (i for i, line in enumerate(lines) if line.startswith(f"{__name__}.")), default=len(lines) - 1
+    )
+    text = "\n".join(lines[first:]).partition(": ")[2]
+    match = re.fullmatch(r"(.*?)( Where: .*?)?( What to do: .*)?", text, re.DOTALL)
+    what, where, advice = match.groups() if match else (text, None, None)
+    return type(error)(
+        what,
+        where=(where or "").removeprefix(" Where: ") or None,
+        advice=(advice or "").removeprefix(" What to do: ") or None,
+    )

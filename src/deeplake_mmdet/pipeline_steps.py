@@ -6,6 +6,7 @@ import contextlib
 import functools
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.decoding import Allocator, load_quickly
 from deeplake_mmdet.determinism import is_deterministic
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.flipping import flip_quickly
 from deeplake_mmdet.resizing import keep_size
 
@@ -24,6 +26,7 @@ __all__ = [
     "annotation_loaders",
     "count_deterministic",
     "draws_nothing",
+    "failed_step",
     "planes_from",
     "planes_in",
     "run_steps",
@@ -132,6 +135,31 @@ def run_steps(
         if note is not None:
             note(kind.loads, time.perf_counter() - start, time.thread_time() - cpu)
     return results
+
+
+def failed_step(error: BaseException) -> ConfigError | None:
+    """An error that names the step that `run_steps` was at, and the image; None if it was at none.
+
+    Args:
+        error: What came out of it.
+    """
+    found = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is run_steps.__code__ and "step" in frame.f_locals:
+            found = frame.f_locals
+    if found is None:
+        return None
+    kinds = [type(step).__name__ for step in found["steps"]]
+    text = str(error).strip().partition("\n")[0]
+    advice = "correct this step in the config"
+    if isinstance(error, KeyError) and error.args:
+        text = f"it finds no {error.args[0]!r}"
+        advice = "put the steps in order: LoadImageFromFile and LoadAnnotations first, PackDetInputs last"
+    return ConfigError(
+        f"The pipeline's step {type(found['step']).__name__} fails: {type(error).__name__}: {text}",
+        where=f"steps {', '.join(kinds)}; image {(found['results'] or {}).get('img_path', 'not known')}",
+        advice=f"{advice}; DEEPLAKE_MMDET_TRACEBACK=1 shows where it failed",
+    )
 
 
 @functools.lru_cache(maxsize=256)

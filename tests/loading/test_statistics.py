@@ -129,6 +129,23 @@ def test_sentences(found, said):
     assert found.sentence() in str(found)
 
 
+@pytest.mark.parametrize(
+    ("found", "rows"),
+    [
+        (report(wait=0.8, finish=0.1), ("wait",)),
+        (report(finish=0.9, decode=0.7, pack=0.001), ("decode",)),
+        (report(workers=2, wait=0.3, finish=1.5, decode=0.4, pack=0.1), ("finish",)),
+        (report(threads=2, begin=0.4, decode=0.3, finish=0.9, pack=0.05), ("finish",)),
+        (report(threads=2, wait=0.1, begun=0.6, begin=1.8, decode=1.5, finish=0.3, pack=0.1), ("decode",)),
+        (report(threads=2, busy=1.0, begin=(2.0, 0.5), decode=(2.0, 0.4), finish=(1.0, 0.1)), ("decode",)),
+    ],
+)
+def test_the_shares_of_the_table_add_up_and_are_those_of_the_sentence(found, rows):
+    shares = {row[0]: int(row[3][:-1]) for row in found.rows() if row[3]}
+    assert sum(shares.values()) == 100
+    assert f"({sum(shares[name] for name in rows)}% of the loader's time)" in found.sentence()
+
+
 def test_a_cache_changes_the_advice():
     slow = report(remote=True, threads=2, wait=0.8, finish=0.1)
     cold = replace(slow, cache=CacheStatistics(hits=10, misses=90))

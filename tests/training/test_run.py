@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import torch
 from mmengine.config import Config
 
 import deeplake_mmdet
-from deeplake_mmdet import Run, train
+from deeplake_mmdet import Run, fast_loader, train
+from deeplake_mmdet.cli import main
 from deeplake_mmdet.demo.config import demo_config
 from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.demo.lakes import write_demo_lake
@@ -60,6 +63,58 @@ def test_the_given_config_is_not_changed(lakes: dict[str, str], tmp_path: Path) 
     before = cfg.pretty_text
     train(cfg, cfg_options={"train_cfg.val_interval": 5})
     assert cfg.pretty_text == before
+
+
+def test_the_config_of_a_run_is_its_users(trained: tuple[Config, Run], lakes: dict[str, str]) -> None:
+    cfg, run = trained
+    [file] = run.work_dir.glob("*.py")
+    kept = Config.fromfile(file)
+    for split in ("train", "val", "test"):
+        assert kept[f"{split}_dataloader"].to_dict() == cfg[f"{split}_dataloader"].to_dict()
+    other = {"test_dataloader.dataset.path": lakes["train"]}
+    again = deeplake_mmdet.test(file, run.last_checkpoint, cfg_options=other)
+    assert again.metrics.keys() == run.metrics.keys()
+
+
+def test_configs_of_older_runs_hold_the_feed(
+    trained: tuple[Config, Run], lakes: dict[str, str], tmp_path: Path
+) -> None:
+    cfg, run = trained
+    old = Config(cfg.to_dict())
+    for split in ("train", "val", "test"):
+        old[f"{split}_dataloader"] = fast_loader(cfg[f"{split}_dataloader"])
+    old.dump(tmp_path / "old.py")
+    tested = deeplake_mmdet.test(tmp_path / "old.py", run.last_checkpoint, work_dir=tmp_path / "test")
+    assert tested.metrics == pytest.approx(run.metrics, nan_ok=True)
+    other = {"test_dataloader.dataset.path": lakes["train"]}
+    deeplake_mmdet.test(
+        tmp_path / "old.py", run.last_checkpoint, work_dir=tmp_path / "test", cfg_options=other
+    )
+    assert lakes["train"] in (tmp_path / "test" / "old.py").read_text()
+    shutil.copytree(run.work_dir, tmp_path / "run")
+    longer = {"train_cfg.max_epochs": 3}
+    resumed = train(tmp_path / "old.py", work_dir=tmp_path / "run", resume=True, cfg_options=longer)
+    assert resumed.last_checkpoint is not None
+    assert resumed.last_checkpoint.name == "epoch_3.pth"
+
+
+def test_resuming_a_finished_run_says_so(
+    trained: tuple[Config, Run], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cfg, run = trained
+    shutil.copytree(run.work_dir, tmp_path / "run")
+    cfg.dump(tmp_path / "config.py")
+    command = ["train", str(tmp_path / "config.py"), "--work-dir", str(tmp_path / "run"), "--resume"]
+    option = "log_level=WARNING"
+    assert main([*command, "--cfg-options", option]) == 0
+    told = capsys.readouterr().out
+    assert "Nothing is left to train" in told
+    assert "train_cfg.max_epochs=4" in told
+    shown = next(line for line in told.splitlines() if line.startswith("Next: "))
+    told_command = shlex.split(shown)[2:]
+    assert told_command[:2] == ["test", command[1]]
+    assert Path(told_command[2]).is_relative_to(tmp_path / "run")
+    assert told_command[3:] == ["--work-dir", command[3], "--cfg-options", option]
 
 
 def test_resume_goes_on_with_the_next_epoch(trained: tuple[Config, Run], lakes: dict[str, str]) -> None:

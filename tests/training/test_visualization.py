@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import cv2
 import numpy as np
@@ -32,9 +33,15 @@ def pictures(cfg, checkpoint, folder, **options):
 
 def test_every_image_of_several_lakes_has_its_picture(ready, tmp_path):
     found = pictures(*ready, tmp_path)
-    assert sorted(found) == [f"lake{lake}.{row:08d}.jpg" for lake in range(2) for row in range(3)]
+    # The lakes are numbered in the order of their keys, the files after the seed that drew them.
+    first = next(name for name in found if name.startswith("lake0."))[len("lake0.")]
+    seeds = (first, "1" if first == "0" else "0")
+    assert sorted(found) == [
+        f"lake{lake}.{seeds[lake]}-{row:05d}.jpg" for lake in range(2) for row in range(3)
+    ]
     for row in range(3):
-        assert not np.array_equal(found[f"lake0.{row:08d}.jpg"], found[f"lake1.{row:08d}.jpg"])
+        pair = (found[f"lake{lake}.{seeds[lake]}-{row:05d}.jpg"] for lake in range(2))
+        assert not np.array_equal(*pair)
 
 
 def test_the_truth_is_drawn_in_its_place_under_test_time_augmentation(ready, tmp_path):
@@ -49,10 +56,37 @@ def test_the_truth_is_drawn_in_its_place_under_test_time_augmentation(ready, tmp
         assert np.abs(picture - augmented[name]).mean() < 0.5
 
 
-def test_pictures_of_one_lake_are_named_after_its_rows(ready, tmp_path):
+def renamed(folder, path, names):
+    """A copy of a lake whose images have other names; None for none at all."""
+    import deeplake
+
+    deeplake.copy(path, str(folder / "lake"))
+    lake = deeplake.open(str(folder / "lake"))
+    if names is None:
+        lake.rename_column("file_name", "remark")
+    else:
+        lake["file_name"][0 : len(names)] = names
+    lake.commit("other names")
+    return str(folder / "lake")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a.jpg", "b.PNG", "c"], ["a.jpg", "b.jpg", "c.jpg"]),
+        (["left/a.jpg", "right/a.jpg", "right_a.jpg"], ["left_a.jpg", "right_a.jpg", "right_a.row2.jpg"]),
+        (["../../a.jpg", "/etc/b.jpg", "\\c\x1b[1m:.jpg"], ["a.jpg", "c_1m.jpg", "etc_b.jpg"]),
+        (None, [f"{row:08d}.jpg" for row in range(3)]),
+    ],
+)
+def test_pictures_are_named_after_their_files(ready, tmp_path, names, expected):
     cfg, checkpoint = copy.deepcopy(ready[0]), ready[1]
     cfg.test_dataloader.dataset = cfg.test_dataloader.dataset.datasets[0]
-    assert sorted(pictures(cfg, checkpoint, tmp_path)) == [f"{row:08d}.jpg" for row in range(3)]
+    cfg.test_dataloader.dataset.path = renamed(tmp_path, cfg.test_dataloader.dataset.path, names)
+    file = tmp_path / "found.json"
+    assert sorted(pictures(cfg, checkpoint, tmp_path / "run", out=file)) == expected
+    written = {entry["image_id"]: entry.get("file_name") for entry in json.loads(file.read_text())}
+    assert written == {row: (names or [None] * 3)[row] for row in written}
 
 
 def test_names_are_no_formulas(ready, tmp_path):
@@ -67,7 +101,7 @@ def test_names_are_no_formulas(ready, tmp_path):
     lake.commit("names that look like formulas")
     cfg.test_dataloader.dataset.update(path=str(tmp_path / "lake"), metainfo={"classes": names})
     cfg.train_dataloader.dataset.metainfo = {"classes": names}  # what the checkpoint's labels mean
-    assert sorted(pictures(cfg, checkpoint, tmp_path)) == [f"{row:08d}.jpg" for row in range(3)]
+    assert sorted(pictures(cfg, checkpoint, tmp_path)) == [f"0-{row:05d}.jpg" for row in range(3)]
 
 
 def test_a_hook_of_ones_own_stays(ready, tmp_path):

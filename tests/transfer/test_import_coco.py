@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from deeplake_mmdet.errors import AnnotationError, ImportRefusedError, SourceNotFoundError
+from deeplake_mmdet.errors import AnnotationError, ConfigError, ImportRefusedError, SourceNotFoundError
 from deeplake_mmdet.transfer import import_coco
 
 
@@ -202,3 +202,18 @@ def test_an_interrupt_midway_leaves_no_lake(make_coco, tmp_path, monkeypatch):
             run(made, tmp_path / "lakes/lake")
     assert list((tmp_path / "lakes").iterdir()) == []
     assert run(made, tmp_path / "lakes/lake").images == 6
+
+
+def test_classes_are_selected_and_ordered(shared_data, tmp_path):
+    nuts = shared_data / "nuts"
+    options = {"images": nuts / "images", "progress": False}
+    summary = import_coco(nuts / "trainval.json", tmp_path / "lake", classes=["hazelnut", "date"], **options)
+    assert summary.class_counts == {"hazelnut": 53, "date": 71}
+    assert summary.refusals.counts["box", "class is not in the class list"] == 41
+    ds = deeplake.open_read_only(str(tmp_path / "lake"))
+    assert list(ds["labels"].metadata["class_names"]) == ["hazelnut", "date"]
+    assert list(ds["labels"].metadata["category_ids"]) == [3, 1]
+    for wrong, said in ((["Date"], "did you mean 'date'"), (["zebra"], "'fig'"), ([], "none")):
+        with pytest.raises(ConfigError, match=said):
+            import_coco(nuts / "trainval.json", tmp_path / "other", classes=wrong, **options)
+    assert not (tmp_path / "other").exists()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from deeplake_mmdet import __version__
 from deeplake_mmdet.cli import bench, cache, convert, demo, eval, import_, inspect, run, test, train
+from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.terminal import readable
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 after success, 1 after an error of this package (printed in one line; set
+        0 after success, 1 after an error (told with its place and the way out, one line where possible; set
         ``DEEPLAKE_MMDET_TRACEBACK=1`` to see where it came from) or an import that refused most images, 2
         after wrong usage, 130 after Ctrl-C.
     """
@@ -56,4 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("deeplake-mmdet: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:  # of other packages, or of what a config names
+        if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
+            raise
+        print(f"deeplake-mmdet: error: {readable(as_error(error), lines=True)}", file=sys.stderr)
+        return 1
     return status or 0

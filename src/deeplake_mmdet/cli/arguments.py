@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["add_run_arguments", "add_source_arguments", "source_options"]
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+__all__ = ["add_run_arguments", "add_source_arguments", "look_at_config", "source_options"]
 
 _SOURCE = {
     "commit": "version id; the newest otherwise",
@@ -42,8 +46,31 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def look_at_config(args: argparse.Namespace, splits: Sequence[str], checkpoint: str | None = None) -> Config:
+    """The config of `add_run_arguments`, loaded, and its data looked at, before torch is imported.
+
+    Args:
+        args: What was given.
+        splits: Whose data are used.
+        checkpoint: What was given as the checkpoint.
+
+    Raises:
+        DeepLakeMMDetError: Config or data cannot be used.
+    """
+    from deeplake_mmdet.config import check_data, check_order, load_config, parse_options
+
+    options = parse_options(args.cfg_options)
+    check_order(args.config, checkpoint)
+    cfg = load_config(args.config, options)
+    check_data(cfg, splits)
+    return cfg
+
+
 def _processes(text: str) -> bool | int:
-    return True if text == "auto" else int(text)
+    try:
+        return True if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,12 +27,15 @@ def add_parser(commands: Any) -> None:
     voc.add_argument(
         "--split", help="name of a list in ImageSets/Main, e.g. train (default, without any list: all XMLs)"
     )
-    voc.add_argument(
-        "--classes", nargs="+", metavar="NAME", help="class names in label order (default: all, sorted)"
-    )
     voc.set_defaults(run=run_voc)
 
-    for command in (coco, voc):
+    for command, order in ((coco, "in the file's order"), (voc, "sorted")):
+        command.add_argument(
+            "--classes",
+            nargs="+",
+            metavar="NAME",
+            help=f"which classes, in which order; boxes of others are left out (default: all, {order})",
+        )
         command.add_argument(
             "--exif",
             choices=("auto", "turn", "stored"),
@@ -60,12 +63,18 @@ def run_voc(args: argparse.Namespace) -> int:
     """Import and print the summary."""
     from deeplake_mmdet.transfer import import_voc
 
-    return _show(import_voc(args.root, args.lake, split=args.split, classes=args.classes, **_common(args)))
+    return _show(import_voc(args.root, args.lake, split=args.split, **_common(args)))
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:
     creds = {"endpoint_url": args.endpoint_url} if args.endpoint_url else None
-    return {"exif": args.exif, "convert": args.convert, "overwrite": args.overwrite, "creds": creds}
+    return {
+        "classes": args.classes,
+        "exif": args.exif,
+        "convert": args.convert,
+        "overwrite": args.overwrite,
+        "creds": creds,
+    }
 
 
 def _show(summary: Any) -> int:

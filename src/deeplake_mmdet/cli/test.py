@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments
+from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config
 
 __all__ = ["add_parser"]
 
@@ -38,18 +38,17 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Evaluate and print the scores, whole and by class."""
+    cfg = look_at_config(args, ("test",), args.checkpoint)
     from mmengine.dist import is_main_process
 
-    from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.report import class_table
     from deeplake_mmdet.terminal import console, plain
     from deeplake_mmdet.training import test
 
     result = test(
-        args.config,
+        cfg,
         args.checkpoint,
         work_dir=args.work_dir,
-        cfg_options=parse_options(args.cfg_options),
         launcher=args.launcher,
         processes=args.processes,
         out=args.out,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments
+from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config
 
 __all__ = ["add_parser"]
 
@@ -33,19 +34,19 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, then say where everything is and what to type next."""
+    from deeplake_mmdet.terminal import readable
+
+    cfg = look_at_config(args, ("train", "val"))
     from mmengine.dist import is_main_process
 
-    from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import readable
-    from deeplake_mmdet.training import train
+    from deeplake_mmdet.training import train  # imports torch and MMDetection, which takes seconds
 
     result = train(
-        args.config,
+        cfg,
         work_dir=args.work_dir,
         resume=args.resume,
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
-        cfg_options=parse_options(args.cfg_options),
         launcher=args.launcher,
         processes=args.processes,
     )
@@ -56,5 +57,10 @@ def run(args: argparse.Namespace) -> None:
     for key, value in result.metrics.items():
         if key.endswith(("mAP", "mAP_50")):
             print(f"  {readable(key)} {value:.3f}")
+    for note in result.notes:
+        print(readable(note))
     if checkpoint:
-        print(f"Next: deeplake-mmdet test {readable(args.config)} {readable(checkpoint)}")
+        command = ["deeplake-mmdet", "test", args.config, str(checkpoint)]
+        command += ["--work-dir", args.work_dir] if args.work_dir else []
+        command += ["--cfg-options", *args.cfg_options] if args.cfg_options else []
+        print(f"Next: {readable(shlex.join(command))}")

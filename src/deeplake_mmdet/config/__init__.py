@@ -5,32 +5,39 @@ from __future__ import annotations
 from deeplake_mmdet.config.adopt import adopt_config
 from deeplake_mmdet.config.conversion import Conversion, convert
 from deeplake_mmdet.config.custom_imports import import_custom_modules
+from deeplake_mmdet.config.data_check import check_data
 from deeplake_mmdet.config.evaluators import use_lake_metrics
 from deeplake_mmdet.config.fast_loader import fast_loader
 from deeplake_mmdet.config.kinds import dataset_leaves, is_lake
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.load import load_config
-from deeplake_mmdet.config.loaders import use_fast_loaders
+from deeplake_mmdet.config.loaders import fast_loaders, use_fast_loaders
 from deeplake_mmdet.config.old_config import Config, mkdir_or_exist
 from deeplake_mmdet.config.options import parse_options
-from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.config.reading import check_order, read_config
 from deeplake_mmdet.config.secrets import drop_useless_handles, extract_secrets, redact
+from deeplake_mmdet.config.signatures import keys_of, nearest
 
 __all__ = [
     "Config",
     "Conversion",
     "adopt_config",
+    "check_data",
+    "check_order",
     "convert",
     "convert_config",
     "dataset_leaves",
     "drop_useless_handles",
     "extract_secrets",
     "fast_loader",
+    "fast_loaders",
     "import_custom_modules",
     "is_lake",
+    "keys_of",
     "load_config",
     "log_notes",
     "mkdir_or_exist",
+    "nearest",
     "parse_options",
     "read_config",
     "redact",

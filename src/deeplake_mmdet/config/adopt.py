@@ -14,6 +14,7 @@ from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy, old_keys
 
 __all__ = ["adopt_config"]
@@ -37,17 +38,17 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
         A 3.x config that may be dumped. Its text is the one given, or written anew if that holds secrets.
 
     Raises:
-        ConfigError: It cannot be converted, is for another toolbox, its data are not where it says, or
-            credentials are no mapping.
+        ConfigError: It has no place for an option, cannot be converted, is for another toolbox, its data are
+            not where it says, or credentials are no mapping.
         CredentialError: The config gives a user name and password.
     """
-    options = dict(cfg_options or {})
+    options = {_through_feed(key, cfg): value for key, value in (cfg_options or {}).items()}
     mixed = bool(old_keys(cfg))
     legacy = mixed or is_legacy(cfg)
     early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
     if early:
         cfg = copy.deepcopy(cfg)
-        cfg.merge_from_dict(early)
+        _merge(cfg, early)
         legacy = legacy or bool(old_keys(cfg))
     text = cfg.text
     check_toolbox(cfg)
@@ -56,7 +57,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
         log_notes(notes)
         text = None
         if late := {key: value for key, value in options.items() if key not in early}:
-            cfg.merge_from_dict(late)
+            _merge(cfg, late)
     content, secrets = extract_secrets(cfg.to_dict())
     import_custom_modules(content, cfg.filename)
     check_data_paths(content, legacy=legacy)
@@ -64,6 +65,42 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     if secrets or not text:
         text = Config(content).pretty_text
     return Config(content, cfg_text=text, filename=cfg.filename)
+
+
+def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Change a config in place.
+
+    Raises:
+        ConfigError: It has no place for an option.
+    """
+    before = copy.deepcopy(cfg)
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        for key, value in options.items():
+            try:
+                copy.deepcopy(before).merge_from_dict({key: value})
+            except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+                raise ConfigError(
+                    f"The config has no place for the option {key}={value!r}: {error.args[0]}",
+                    where=f"--cfg-options, or cfg_options, {key!r}",
+                    advice="name a key below a dict, or an entry of a list by its number from 0",
+                ) from error
+        raise
+
+
+def _through_feed(key: str, cfg: Config) -> str:
+    """The key of an option for a dataset, where the config has a feed around it, as older runs wrote it."""
+    loader, _, rest = key.partition(".dataset.")
+    node = cfg.get(loader) if rest and loader.endswith("_dataloader") else None
+    feed = node.get("dataset") if isinstance(node, Mapping) else None
+    kind = str(feed.get("type")) if isinstance(feed, Mapping) else ""
+    inside = kind.rpartition(".")[2] == "Feed" and rest.partition(".")[0] not in (
+        "type",
+        "dataset",
+        "threads",
+    )
+    return f"{loader}.dataset.dataset.{rest}" if inside else key
 
 
 def _is_for_legacy(key: str) -> bool:

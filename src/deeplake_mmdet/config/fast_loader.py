@@ -13,7 +13,7 @@ from deeplake_mmdet.config.kinds import is_lake
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import deadline_seconds, is_local
 
-__all__ = ["MODES", "fast_loader", "with_timeout"]
+__all__ = ["MODES", "check_loader", "fast_loader", "has_cuda", "lakes_in", "with_timeout"]
 
 MODES = ("auto", "threads", "processes")
 _FEED = "Feed"
@@ -60,8 +60,9 @@ def fast_loader(
         ConfigError: Mode, ``shuffle`` or a number is none of those possible.
     """
     loader = copy.deepcopy(dict(dataloader))
-    _check(loader, mode, shuffle, window)
-    lakes = list(_lakes(loader.get("dataset")))
+    check_loader(loader, mode=mode, shuffle=shuffle, window=window)
+    _tell_cores(loader)
+    lakes = list(lakes_in(loader.get("dataset")))
     dataset_type = _name(loader.get("dataset"))
     if not lakes or dataset_type == _FEED:
         return loader
@@ -87,6 +88,7 @@ def fast_loader(
             loader.pop(key, None)
         workers = 0
     shuffled = sampler.get("shuffle", True)
+    loader.setdefault("batch_size", 1)  # torch's own
     loader.update(
         num_workers=workers,
         dataset={"type": f"deeplake_mmdet.{_FEED}", "dataset": dataset, "threads": threads},
@@ -109,7 +111,7 @@ def fast_loader(
     if sampler.get("seed") is not None:
         loader["sampler"]["seed"] = sampler["seed"]
     loader.pop("drop_last", None)
-    if _has_cuda():
+    if has_cuda():
         loader.setdefault("pin_memory", True)
     return with_timeout(loader)  # type: ignore[no-any-return]
 
@@ -127,13 +129,30 @@ def with_timeout(loader: Any) -> Any:
     return loader
 
 
-def _has_cuda() -> bool:
+def has_cuda() -> bool:
+    """Whether there is a GPU of CUDA's."""
     from mmengine.device import is_cuda_available  # loads torch, which takes a second
 
     return bool(is_cuda_available())
 
 
-def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None, window: int) -> None:
+def check_loader(
+    loader: Mapping[str, Any],
+    key: str = "",
+    *,
+    mode: str = "auto",
+    shuffle: str | None = None,
+    window: int = 8,
+) -> None:
+    """Refuse what `fast_loader` cannot take; arguments and errors as there.
+
+    Args:
+        loader: As there.
+        key: The loader's own key in its config, if that is known.
+        mode: As there; likewise the rest.
+        shuffle: Likewise.
+        window: Likewise.
+    """
     if mode not in MODES:
         raise ConfigError(
             f"There is no loader mode {mode!r}",
@@ -150,12 +169,17 @@ def _check(loader: Mapping[str, Any], mode: str, shuffle: str | None, window: in
             where="argument 'window'",
             advice="give the number of chunks to mix",
         )
-    for key, least in (("batch_size", 1), ("num_workers", 0)):
-        value = loader.get(key, least)
+    for name, least in (("batch_size", 1), ("num_workers", 0)):
+        value = loader.get(name, least)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(
-                f"{key} is {value!r}, not a whole number from {least}", where=f"dataloader key {key!r}"
+                f"{name} is {value!r}, not a whole number from {least}",
+                where=f"config key '{key}.{name}'" if key else f"dataloader key {name!r}",
+                advice=f"write {name}=2, say",
             )
+
+
+def _tell_cores(loader: Mapping[str, Any]) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if loader.get("num_workers", 0) > 4 * cores:
         print_log(
@@ -190,11 +214,12 @@ def _mixes(node: Any) -> bool:
     return _name(node) == "MultiImageMixDataset" or any(map(_mixes, _inner(node)))
 
 
-def _lakes(node: Any) -> Iterator[Mapping[str, Any]]:
+def lakes_in(node: Any) -> Iterator[Mapping[str, Any]]:
+    """The configs of the lakes in that of a dataset, wrappers or not."""
     if is_lake(node):
         yield node
     for inner in _inner(node):
-        yield from _lakes(inner)
+        yield from lakes_in(inner)
 
 
 def _inner(node: Any) -> list[Any]:

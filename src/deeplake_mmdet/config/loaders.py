@@ -2,56 +2,79 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config.fast_loader import MODES, fast_loader, with_timeout
+from deeplake_mmdet.config.fast_loader import (
+    MODES,
+    check_loader,
+    fast_loader,
+    has_cuda,
+    lakes_in,
+    with_timeout,
+)
 from deeplake_mmdet.errors import ConfigError
 
-__all__ = ["use_fast_loaders"]
+__all__ = ["fast_loaders", "use_fast_loaders"]
 
 KEY = "fast_loader"
+SPLITS = ("train", "val", "test")
 _OFF = ("off", False)
 
 
 def use_fast_loaders(cfg: Config) -> None:
-    """Replace the loaders of all splits that read a lake by `fast_loader` ones, in place, and log it.
+    """Make sure that `fast_loaders` can do its work, and ready the model for pinned memory, in place.
 
-    Those that stay as they are get a ``timeout``, as torch's own wait for their workers for ever.
+    The loaders stay as they are: what a run leaves behind is its user's config.
 
-    The config's key ``fast_loader`` chooses: a mode, a dict of `fast_loader`'s options, or ``'off'``.
+    Raises:
+        ConfigError: See `fast_loaders`.
+    """
+    options = _options(cfg)
+    for split in SPLITS:
+        if not isinstance(loader := cfg.get(f"{split}_dataloader"), Mapping):
+            continue
+        check_loader(loader, f"{split}_dataloader", **(options or {}))
+        preprocessor = (cfg.get("model") or {}).get("data_preprocessor")
+        if options is not None and preprocessor and any(lakes_in(loader.get("dataset"))) and has_cuda():
+            preprocessor.setdefault("non_blocking", True)  # pinned memory is of no use without
+
+
+def fast_loaders(cfg: Config) -> dict[str, Any]:
+    """The loaders of a config's splits by key, those that read a lake as `fast_loader` ones; logged.
+
+    Those that stay as they are get a ``timeout``, as torch's own wait for their workers for ever. The
+    config's key ``fast_loader`` chooses: a mode, a dict of `fast_loader`'s options, or ``'off'``.
+
+    Args:
+        cfg: Not changed.
 
     Raises:
         ConfigError: That key says something else, or `fast_loader` refuses.
     """
-    options = _options(cfg)
-    for split in ("train", "val", "test"):
+    options, found = _options(cfg), {}
+    for split in SPLITS:
         key = f"{split}_dataloader"
         loader = cfg.get(key)
         if not isinstance(loader, Mapping):
             continue
-        if options is None:
-            with_timeout(loader)
-            continue
-        given = dict(options)
+        given = dict(options or {})
         if split != "train":
             given["even"] = not _scored_here(cfg.get(f"{split}_evaluator"))
-        new = fast_loader(loader, **given)
-        if new.get("pin_memory") and (preprocessor := cfg.get("model", {}).get("data_preprocessor")):
-            preprocessor.setdefault("non_blocking", True)  # pinned memory is of no use without
+        new = loader if options is None else fast_loader(loader, **given)
         if new == loader:
-            with_timeout(loader)
-        else:
-            feed, sampler = new["dataset"], new["sampler"]
-            way = (
-                f"{feed['threads']} threads" if feed["threads"] else f"{new['num_workers']} worker processes"
-            )
-            order = f", shuffle={sampler['shuffle']!r}" if split == "train" else ""
-            print_log(f"{key}: deeplake_mmdet.Feed, {way}{order}", "current")
-            cfg[key] = new
+            found[key] = with_timeout(copy.deepcopy(dict(loader)))
+            continue
+        feed, sampler = new["dataset"], new["sampler"]
+        way = f"{feed['threads']} threads" if feed["threads"] else f"{new['num_workers']} worker processes"
+        order = f", shuffle={sampler['shuffle']!r}" if split == "train" else ""
+        print_log(f"{key}: deeplake_mmdet.Feed, {way}{order}", "current")
+        found[key] = new
+    return found
 
 
 def _options(cfg: Config) -> dict[str, Any] | None:

@@ -14,8 +14,20 @@ __all__ = ["failure", "named", "place_of"]
 
 def failure(error: BaseException, where: str) -> ConfigError:
     """The error of this package for whatever a config, which is a program, ended with."""
-    text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-    return ConfigError(f"The config cannot be loaded: {text}", where=where)
+    message = error.msg if isinstance(error, SyntaxError) else (str(error).splitlines() or ["no message"])[0]
+    if "U+FEFF" in message:
+        message, advice = "the file begins with a byte order mark", "save it as UTF-8 without one"
+    elif isinstance(error, UnicodeDecodeError):
+        advice = "save the file as UTF-8"
+    elif isinstance(error, SyntaxError):
+        advice = "correct the file at this line, or just before it"
+    elif isinstance(error, FileNotFoundError):
+        advice = "check the paths of '_base_'"
+    else:
+        advice = "correct the file there: a config is a program in Python"
+    return ConfigError(
+        f"The config cannot be loaded: {type(error).__name__}: {message}", where=where, advice=advice
+    )
 
 
 def place_of(error: BaseException, file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +18,13 @@ from deeplake_mmdet.config.places import failure, place_of
 from deeplake_mmdet.config.references import Reference, left_over, references
 from deeplake_mmdet.config.stock_bases import Parts, read_parts
 from deeplake_mmdet.config.versions import speaks_new
-from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import Note, kind_of, merge
 
-__all__ = ["read_config", "read_with_notes"]
+__all__ = ["check_order", "read_config", "read_with_notes"]
+
+_CONFIGS = (".py", ".json", ".yaml", ".yml")
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".pkl", ".bin", ".safetensors")
 
 
 def read_config(path: str | Path, **options: Any) -> Config:
@@ -44,8 +48,20 @@ def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note
     Arguments and errors as for `read_config`.
     """
     file = Path(path).expanduser()
+    if file.is_dir():
+        found = sorted(path.name for path in file.glob("*.py"))
+        raise SourceNotFoundError(
+            "The config is a folder",
+            where=str(file),
+            advice=f"name a file of it: {', '.join(found[:10])}" if found else "name a config file",
+        )
     if not file.is_file():
-        raise SourceNotFoundError("There is no such config file", where=str(file))
+        near = difflib.get_close_matches(file.name, [path.name for path in file.parent.glob("*.py")], n=1)
+        raise SourceNotFoundError(
+            "There is no such config file",
+            where=str(file),
+            advice=f"perhaps {str(file.parent / near[0])!r} is meant" if near else "check the path",
+        )
     options["import_custom_modules"] = False
     if options.get("lazy_import") is None and _is_plain(file):
         options["lazy_import"] = False
@@ -143,3 +159,34 @@ def _innermost(dataset: Any) -> Mapping[str, Any]:
     while isinstance(dataset, Mapping) and isinstance(dataset.get("dataset"), Mapping):
         dataset = dataset["dataset"]
     return dataset if isinstance(dataset, Mapping) else {}
+
+
+def check_order(config: Any, checkpoint: str | Path | bool | None = None) -> None:
+    """Refuse a checkpoint that stands where a config belongs.
+
+    Args:
+        config: What was given as the config.
+        checkpoint: What was given as the checkpoint.
+
+    Raises:
+        ConfigError: They are swapped, or the config is a checkpoint.
+    """
+    if not isinstance(config, (str, Path)):
+        return
+    path = Path(config).expanduser()
+    if path.suffix in _CONFIGS or not (path.suffix in _CHECKPOINTS or _is_archive(path)):
+        return
+    swapped = Path(str(checkpoint)).suffix in _CONFIGS
+    raise ConfigError(
+        "Config and checkpoint are swapped" if swapped else "The config is a checkpoint file",
+        where=str(path),
+        advice=f"the config comes first: {checkpoint} {path}" if swapped else "name a config file, e.g. .py",
+    )
+
+
+def _is_archive(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(2) == b"PK"
+    except OSError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +18,18 @@ from deeplake_mmdet.formats import Id
 
 __all__ = ["check_target", "results_of", "write_coco_results", "write_parquet", "write_predictions"]
 
+_NAMES = 4096  # of files, read at a time
+
 
 def results_of(
     scope: Scope, key: str, *, with_masks: bool = False, with_names: bool = False
 ) -> Iterator[dict[str, Any]]:
     """COCO result entries of one lake: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in
-    pixels), ``score`` and, with masks, ``segmentation``, with names, ``category_name``. Ids are that lake's
-    own."""
+    pixels), ``score`` and, with masks, ``segmentation``, with names, ``category_name`` and, if the lake has
+    it, ``file_name``. Ids are that lake's own."""
     view = scope.views[key]
     categories = category_ids(view)
-    for found in scope.found:
-        if found.key != key:
-            continue
+    for found, file in _with_files(scope, key, wanted=with_names):
         boxes = found.boxes_xywh().tolist()
         scores = found.mask_scores if with_masks and found.mask_scores is not None else found.scores
         image, labels = view.table.image_id(found.row), [categories[label] for label in found.labels.tolist()]
@@ -38,10 +39,20 @@ def results_of(
             entry = {"image_id": image, "category_id": label, "bbox": box, "score": score}
             if with_names:
                 entry["category_name"] = names[number]
+            if file is not None:
+                entry["file_name"] = file
             if with_masks:
                 counts = (found.masks or ())[number].decode()
                 entry["segmentation"] = {"size": size, "counts": counts}
             yield entry
+
+
+def _with_files(scope: Scope, key: str, *, wanted: bool) -> Iterator[tuple[Found, str | None]]:
+    """What was found in one lake, with the names of its files; these are read some at a time."""
+    mine = (found for found in scope.found if found.key == key)
+    while some := list(itertools.islice(mine, _NAMES)):
+        names = scope.views[key].file_names([found.row for found in some]) if wanted else None
+        yield from zip(some, names or itertools.repeat(None), strict=names is not None)
 
 
 def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
@@ -68,8 +79,9 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
 def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -> Path:
     """Write all predictions as one Parquet table, a row per prediction.
 
-    Columns: ``lake`` (address), ``row``, ``image_id``, ``category_id``, ``category_name``, ``x``, ``y``,
-    ``width``, ``height`` (pixels), ``score`` and, with masks, ``counts`` (COCO's compressed run lengths).
+    Columns: ``lake`` (address), ``row``, ``image_id``, ``file_name`` (if a lake has it), ``category_id``,
+    ``category_name``, ``x``, ``y``, ``width``, ``height`` (pixels), ``score`` and, with masks, ``counts``
+    (COCO's compressed run lengths).
     Ids that are not all 64-bit integers are written as texts.
 
     Raises:
@@ -97,6 +109,7 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
         ),
         "row": rows[numbers],
         "image_id": ids[numbers],
+        **_file_names(scope, numbers),
         "category_id": categories[lakes[numbers] * len(scope.classes) + objects.labels],
         "category_name": pyarrow.DictionaryArray.from_arrays(
             pyarrow.array(objects.labels), list(scope.classes)
@@ -110,6 +123,16 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     target.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(pyarrow.table(columns), target)
     return target
+
+
+def _file_names(scope: Scope, numbers: NDArray[np.int64]) -> dict[str, Any]:
+    """The column of names; none if no lake has any."""
+    names = [name for key in scope.views for _, name in _with_files(scope, key, wanted=True)]
+    if all(name is None for name in names):
+        return {}
+    import pyarrow
+
+    return {"file_name": pyarrow.array(names, pyarrow.string()).take(pyarrow.array(numbers))}
 
 
 def write_predictions(scope: Scope, file: str | Path) -> list[Path]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from deeplake_mmdet.errors import AnnotationError, SourceFormatError
-from deeplake_mmdet.formats.coco_file import CocoCategory, CocoFile, CocoImage
+from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError
+from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoCategory, CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_grouping import Grouped, group_annotations
 from deeplake_mmdet.formats.coco_values import Id, is_number, read_id, read_size, shown
 from deeplake_mmdet.formats.json_files import load_json
+from deeplake_mmdet.formats.voc_split import near_name
+from deeplake_mmdet.lake import class_list
 
-__all__ = ["load_coco"]
+__all__ = ["load_coco", "select_classes"]
 
 _SHOWN = 5
 _KEPT = {"images", "annotations", "categories"}
@@ -56,6 +59,47 @@ def load_coco(path: str | Path) -> CocoFile:
         path, categories, images, grouped.annotations, tuple(sorted(unread | grouped.unread)),
         grouped.repeated_ids, grouped.refused_of, tuple(strays), tuple(notes),
     )  # fmt: skip
+
+
+def select_classes(coco: CocoFile, classes: Sequence[str]) -> CocoFile:
+    """The file with these classes alone, in this order; annotations of others are refused one by one.
+
+    Args:
+        coco: From `load_coco`.
+        classes: Names of its categories, each once.
+
+    Raises:
+        ConfigError: ``classes`` is empty, no list of texts, names one twice, or one that the file lacks.
+    """
+    names = class_list(classes, "argument 'classes'", error=ConfigError)
+    by_name = {category.name: category for category in coco.categories}
+    unknown = [name for name in names if name not in by_name]
+    if unknown or not names:
+        hints = [
+            repr(name) + (f" (did you mean {n!r}?)" if (n := near_name(name, by_name)) else "")
+            for name in unknown
+        ]
+        raise ConfigError(
+            f"The file has no category {', '.join(hints)}" if unknown else "'classes' names none",
+            where=f"classes, {coco.path}",
+            advice=f"Categories of the file: {', '.join(map(repr, list(by_name)[:20]))}",
+        )
+    kept = {by_name[name].id for name in names}
+    refused = {number: list(entries) for number, entries in coco.refused_of.items()}
+    annotations: dict[Id, list[CocoAnnotation]] = {}
+    for number, group in coco.annotations.items():
+        if mine := [one for one in group if one.category_id in kept]:
+            annotations[number] = mine
+        others = [
+            ("class is not in the class list", f"annotation {one.id!r}, category {one.category_id!r}")
+            for one in group
+            if one.category_id not in kept
+        ]
+        if others:
+            refused.setdefault(number, []).extend(others)
+    return replace(
+        coco, categories=tuple(by_name[name] for name in names), annotations=annotations, refused_of=refused
+    )
 
 
 def _lists(data: Any, path: Path) -> tuple[dict[str, Any], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,7 +16,7 @@ from deeplake_mmdet.formats.voc import VocImage, read_voc_file
 from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.lake import class_list
 
-__all__ = ["VocSplit", "load_voc"]
+__all__ = ["VocSplit", "load_voc", "near_name"]
 
 _SHOWN = 5
 _XML = (".xml",)
@@ -90,8 +90,9 @@ def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] 
     Raises:
         SourceNotFoundError: The folder or the split file is missing.
         SourceFormatError: The split file is empty or not text, or no class name was found.
-        ConfigError: ``classes`` is empty, names a class twice, is no list of texts, or names only classes
-            that no annotation file has; ``split`` is ``None`` and there are lists to choose from.
+        ConfigError: ``classes`` is empty, names a class twice, is no list of texts, names only classes that
+            no annotation file has, or one that is nearly called like one of theirs; ``split`` is ``None`` and
+            there are lists to choose from.
     """
     root = Path(root)
     annotations, image_folder = _layout(root)
@@ -237,17 +238,27 @@ def _unknown_classes(names: tuple[str, ...], annotations: Path) -> list[str]:
         if not missing:
             return []
     found.discard("")
-    hints = [_hint(name, found) for name in names if name in missing]
-    if found and len(missing) == len(names):
+    absent = [name for name in names if name in missing]
+    # A class that is rare may be absent from a folder; one that is nearly there is misspelt.
+    misspelt = [name for name in absent if (near := near_name(name, found)) and near not in names]
+    if found and (misspelt or len(absent) == len(names)):
+        hints = [_hint(name, found) for name in (misspelt or absent)]
         raise ConfigError(
-            "No annotation file has any of these classes: " + ", ".join(hints[:_SHOWN]),
-            where=str(annotations),
+            f"No annotation file has {'the' if misspelt else 'any of these'} classes: "
+            + ", ".join(hints[:_SHOWN]),
+            where=f"classes, {annotations}",
             advice=f"Classes of the files: {', '.join(map(repr, sorted(found)[:20]))}",
         )
-    return [f"No annotation file has the class {hint}" for hint in hints]
+    return [f"No annotation file has the class {name!r}" for name in absent]
 
 
-def _hint(name: str, known: set[str]) -> str:
+def near_name(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that is perhaps meant, whatever the letter case."""
     folded = {other.casefold(): other for other in sorted(known)}
     near = get_close_matches(name.strip().casefold(), folded, n=1)
-    return f"{name!r} (did you mean {folded[near[0]]!r}?)" if near else repr(name)
+    return folded[near[0]] if near else None
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = near_name(name, known)
+    return f"{name!r} (did you mean {near!r}?)" if near else repr(name)

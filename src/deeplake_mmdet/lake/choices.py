@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from deeplake_mmdet.errors import AnnotationError, BoxFormatError, ConfigError
@@ -165,10 +166,17 @@ def selected_classes(
         )
     unknown = [name for name in classes if name not in lake_classes]
     if unknown or len(set(classes)) != len(classes):
-        what = f"the lake has no class {', '.join(map(repr, unknown))}" if unknown else "a class occurs twice"
+        hints = [repr(name) + _perhaps(name, lake_classes) for name in unknown]
+        what = f"the lake has no class {', '.join(hints)}" if unknown else "a class occurs twice"
         raise ConfigError(
             f"metainfo.classes cannot be used: {what}",
             where=f"dataset key 'metainfo', classes={list(classes)}, column {column!r}",
             advice=f"the lake's classes: {', '.join(lake_classes)}",
         )
     return tuple(classes)
+
+
+def _perhaps(name: str, known: Sequence[str]) -> str:
+    folded = {other.casefold(): other for other in known}
+    near = get_close_matches(name.strip().casefold(), folded, n=1)
+    return f" (perhaps {folded[near[0]]!r} is meant)" if near else ""

@@ -19,7 +19,11 @@ _LISTED = 10
 
 
 def own_classes(
-    source: Source, *, credentials: CredentialRef | None = None, tensors: Mapping[str, Any] | None = None
+    source: Source,
+    *,
+    credentials: CredentialRef | None = None,
+    tensors: Mapping[str, Any] | None = None,
+    chosen: Any = None,
 ) -> tuple[str, ...]:
     """The names of a lake's classes in its own order; no annotation is read, unless the labels are texts.
 
@@ -27,8 +31,10 @@ def own_classes(
         source: As for `open_view`, like all the rest.
         credentials: Likewise.
         tensors: Likewise.
+        chosen: ``classes`` of `open_view`: these are returned, in their order, if the lake has them.
 
     Raises:
+        ConfigError: The lake has no such classes.
         AnnotationError: The lake does not name its classes, or not in a way that can be read.
         DeepLakeMMDetError: It cannot be opened, or its columns are ambiguous.
     """
@@ -37,7 +43,7 @@ def own_classes(
     handle = handle_of(resolved, ref)
     columns = describe_columns(handle)
     labels = columns[assign_roles(columns, tensors).gt_labels]
-    return classes_of(labels, None, resolved, handle, ref).lake.names
+    return classes_of(labels, chosen, resolved, handle, ref).selected
 
 
 def name_difference(expected: Sequence[str], found: Sequence[str]) -> str:

@@ -255,6 +255,16 @@ class LakeView:
         column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
         return fetch_span(lake, column, start, stop, apply_exif=self.turning)
 
+    def file_names(self, rows: Sequence[int]) -> list[str] | None:
+        """The names that the files of some rows had, read in one call; None if the lake has none.
+
+        Args:
+            rows: Row numbers; at least one.
+        """
+        self._check_rows(rows)
+        column = self.roles.file_name
+        return None if column is None else list(map(str, self.handle[column][list(map(int, rows))]))
+
     def mask_cells(self, rows: Sequence[int]) -> list[Any]:
         """What the lake holds of masks in some rows, fetched in one call; for `segmentations`.
 

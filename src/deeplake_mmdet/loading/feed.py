@@ -15,7 +15,7 @@ from torch.utils.data import get_worker_info
 
 from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
-from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, blocks_to_read
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
@@ -27,7 +27,7 @@ from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
 from deeplake_mmdet.loading.statistics import Statistics
 from deeplake_mmdet.loading.wrappers import hands_on, lakes_under, leaves_of
-from deeplake_mmdet.pipeline_steps import draws_nothing, planes_in
+from deeplake_mmdet.pipeline_steps import draws_nothing, failed_step, planes_in
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["Feed"]
@@ -182,7 +182,18 @@ class Feed:
         Raises:
             StorageError: Images could not be fetched in time.
             ImageError: One cannot be decoded.
+            ConfigError: A step of a pipeline fails; told here, for a worker hands over no more than the text.
         """
+        try:
+            return self._make(items)
+        except DeepLakeMMDetError:
+            raise
+        except Exception as error:  # a step is a program: it may fail in any way
+            if (told := failed_step(error)) is None:
+                raise
+            raise told from error
+
+    def _make(self, items: Sequence[Item]) -> list[Any]:
         in_worker = get_worker_info() is not None
         if in_worker and isinstance(items, Batch) and self.is_remote:
             self._announce_ahead(items.ahead)

@@ -19,13 +19,20 @@ _KEEPS_UP = 0.05  # share of the time that the training loop may wait
 _CONTENDED = 0.9
 _MOST = 0.5
 _MEANINGS = {
-    "fetch": "reading lake or cache",
-    "begin": "decoding etc. in threads",
-    "decode": "decoding (in others)",
+    "fetch": "reading (in wait, or beside)",
+    "begin": "transforms in threads",
+    "decode": "decoding",
     "wait": "waiting for images",
     "begun": "waiting for threads",
     "finish": "other transforms",
     "pack": "collating, handing over",
+}
+_ROWS = {
+    "storage": ("wait",),
+    "training thread": ("finish",),
+    "decoding": ("decode",),
+    "transforms": ("begin", "finish"),
+    "handing over": ("pack",),
 }
 
 
@@ -100,37 +107,60 @@ class LoaderReport:
         """Whether the machine's cores had hardly a pause: what threads do takes longer than it needs to."""
         return self.busy is not None and self.busy > _CONTENDED
 
-    def limit(self) -> tuple[str, float]:
-        """What the processes that make batches need most time for, and which share of theirs that is.
+    @property
+    def idle(self) -> float:
+        """Share of their time in which worker processes stood still; 0 without any."""
+        spent = sum(self.stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
+        return max(0.0, (self.capacity - spent) / self.capacity) if self.workers else 0.0
 
-        ``storage``: waiting for images. ``handing over``: collating and, in workers, standing still.
-        ``training thread``: transforms that no other thread may run, while the others wait for them.
-        ``decoding`` and ``transforms``: whichever needs more time of all threads. Where cores are contended,
-        CPU time counts instead of time that passed.
+    def shares(self) -> dict[str, float]:
+        """The loader's time, split up: stages and which share each has, 1 in all.
+
+        What threads do side by side counts as long as it lasts; ``decode`` is left out of the stage that it
+        happens in. ``fetch`` and ``begun`` are none of them: others work at the same time. Where
+        cores are contended, CPU time counts instead of time that passed, but for ``wait``.
         """
-        stages, cores = self.stages, _cores()
-        spent = sum(stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
-        storage = stages["wait"].seconds / max(spent, 1e-9)
-        if storage >= _MOST:
-            return "storage", storage
-        idle = (self.capacity - spent) / self.capacity
-        if self.workers and idle >= _MOST:
-            return "handing over", idle
+        stages, lanes = self.stages, max(1, min(self.threads, _cores()))
         names = ("begin", "decode", "finish", "pack")
         times = {name: stages[name].cpu if self.is_contended else stages[name].seconds for name in names}
-        total = max(times["begin"] + times["finish"] + times["pack"], 1e-9)
+        ahead = min(times["decode"], times["begin"])
+        parts = {
+            "wait": stages["wait"].seconds,
+            "begin": (times["begin"] - ahead) / lanes,
+            "decode": ahead / lanes + times["decode"] - ahead,
+            "finish": max(0.0, times["finish"] - (times["decode"] - ahead)),
+            "pack": times["pack"],
+        }
+        total = max(sum(parts.values()), 1e-9)
+        return {name: part / total for name, part in parts.items()}
+
+    def limit(self) -> tuple[str, float]:
+        """What the processes that make batches need most time for, and its share of the loader's time.
+
+        ``storage``: waiting for images. ``handing over``: collating and, in workers, standing still, of which
+        the share is `idle`. ``training thread``: transforms that no other thread may run, while the others
+        wait for them. ``decoding`` and ``transforms``: whichever needs more time of all threads.
+        """
+        stages, cores, shares = self.stages, _cores(), self.shares()
+        spent = sum(stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
+        if stages["wait"].seconds / max(spent, 1e-9) >= _MOST:
+            return "storage", shares["wait"]
+        if self.idle >= _MOST:
+            return "handing over", self.idle
         if self.threads:
-            cpu = sum(stages[name].cpu for name in ("begin", "finish", "pack"))
+            names = ("begin", "finish", "pack")
+            times = {name: stages[name].cpu if self.is_contended else stages[name].seconds for name in names}
+            cpu = sum(stages[name].cpu for name in names)
             others = max(times["begin"] / min(self.threads, cores), cpu / cores)
             if times["finish"] > max(others, times["pack"]):
-                return "training thread", times["finish"] / total
+                return "training thread", shares["finish"]
         parts = {
-            "decoding": times["decode"],
-            "transforms": times["begin"] + times["finish"] - times["decode"],
-            "handing over": times["pack"],
+            "decoding": shares["decode"],
+            "transforms": shares["begin"] + shares["finish"],
+            "handing over": shares["pack"],
         }
         largest = max(parts, key=lambda part: parts[part])
-        return largest, parts[largest] / total
+        return largest, parts[largest]
 
     def sentence(self) -> str:
         """What keeps the loader from being faster, and what to do about it."""
@@ -139,18 +169,24 @@ class LoaderReport:
         if self.waited <= _KEEPS_UP * self.seconds:
             share = f"{self.waited / self.seconds:.1%}"
             return f"The loader keeps up: training waited for it {share} of the time."
-        limit, portion = self.limit()
-        share = f"{portion:.0%} of the loader's time"
+        limit, _ = self.limit()
+        share = f"{self._percent(limit)}% of the loader's time"
         if limit == "storage":
             return self._storage(share)
         if limit == "training thread":
             return f"The transforms in the training thread are the limit ({share}): use mode='processes'."
         if limit == "handing over":
             advice = "mode='threads', or smaller batches" if self.workers else "smaller batches"
+            if self.idle >= _MOST:
+                share = f"the workers stood still for {self.idle:.0%} of the time"
             return f"Handing over batches is the limit ({share}): use {advice}."
         if limit == "decoding":
             return f"Decoding is the limit ({share}): store smaller images, or {self._more()}."
         return f"The transforms are the limit ({share}): make the pipeline lighter, or {self._more()}."
+
+    def _percent(self, limit: str) -> int:
+        """What the rows of the table say of a limit, in sum."""
+        return sum(_whole(self.shares())[name] for name in _ROWS[limit])
 
     def _storage(self, share: str) -> str:
         if not self.remote:
@@ -170,11 +206,12 @@ class LoaderReport:
         return f"raise num_workers from {used} to {_cores()}" if used < _cores() else "use more cores"
 
     def rows(self) -> Iterator[tuple[str, str, str, str, str, str]]:
-        """Stage, meaning, seconds, share of the processes' time, ms and CPU ms for each image."""
+        """Stage, meaning, seconds, share of the loader's time (`shares`), ms and CPU ms for each image."""
+        shares = _whole(self.shares())
         for name, stage in self.stages.items():
             if stage.calls:
                 each = 1000 / self.made
-                share = f"{stage.seconds / self.capacity:.0%}"
+                share = f"{shares[name]}%" if name in shares else ""
                 times = f"{stage.seconds * each:.2f}", f"{stage.cpu * each:.2f}"
                 yield name, _MEANINGS[name], f"{stage.seconds:.2f}", share, *times
 
@@ -201,7 +238,7 @@ class LoaderReport:
 
     def __str__(self) -> str:
         rows = [("stage", "", "seconds", "share", "ms/image", "CPU ms/image"), *self.rows()]
-        lines = [f"{r[0]:8}{r[1]:26}{r[2]:>9}{r[3]:>7}{r[4]:>10}{r[5]:>14}" for r in rows]
+        lines = [f"{r[0]:8}{r[1]:30}{r[2]:>9}{r[3]:>7}{r[4]:>10}{r[5]:>14}" for r in rows]
         return "\n".join([*lines, *self.facts(), self.sentence()])
 
 
@@ -255,6 +292,15 @@ class Recorder:
         found: Any = [lake.cache_statistics for lake in self._feed.lakes]
         found = [statistics for statistics in found if statistics is not None]
         return sum(found[1:], found[0]) if found else None
+
+
+def _whole(shares: dict[str, float]) -> dict[str, int]:
+    """Shares in whole per cent that add up to 100, as they themselves do."""
+    found = {name: int(100 * share) for name, share in shares.items()}
+    rest = sorted(shares, key=lambda name: found[name] - 100 * shares[name])
+    for name in rest[: round(100 * sum(shares.values())) - sum(found.values())]:
+        found[name] += 1
+    return found
 
 
 def _cores() -> int:

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import Feed, LoaderReport, Recorder, Statistics
 from deeplake_mmdet.training.prepare import prepare_config
@@ -69,7 +70,7 @@ def bench(
     if not cfg.get(key):
         raise ConfigError("The config has no such loader", where=f"config key {key!r}")
     init_default_scope(cfg.default_scope)
-    loader = Runner.build_dataloader(cfg[key], seed=0)
+    loader = Runner.build_dataloader(fast_loaders(cfg).get(key, cfg[key]), seed=0)
     feed = loader.dataset
     if not isinstance(feed, Feed) or not feed.lakes:
         raise ConfigError(

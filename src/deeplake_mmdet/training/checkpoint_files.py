@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 
-from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.training.checkpoints import newest_checkpoint
 
-__all__ = ["check_load_from", "check_order", "classes_in", "model_in", "read_checkpoint", "usable_checkpoint"]
+__all__ = ["check_load_from", "classes_in", "model_in", "read_checkpoint", "usable_checkpoint"]
 
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
-_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".pkl", ".bin", ".safetensors")
 _ADVICE = "name a .pth file that a training run has written"
 
 
@@ -38,7 +37,12 @@ def usable_checkpoint(checkpoint: str | Path | bool) -> Path:
             advice=f"name the file: its newest is {newest}" if newest else _ADVICE,
         )
     if not path.is_file():
-        raise SourceNotFoundError("There is no such checkpoint", where=str(path))
+        newest = newest_checkpoint(path.parent) if path.parent.is_dir() else None
+        raise SourceNotFoundError(
+            "There is no such checkpoint",
+            where=str(path),
+            advice=f"the newest one in its folder is {newest}" if newest else _ADVICE,
+        )
     read_checkpoint(path)
     return path
 
@@ -54,29 +58,6 @@ def check_load_from(cfg: Mapping[str, Any]) -> None:
     """
     if cfg.get("load_from") and "://" not in str(cfg["load_from"]):
         usable_checkpoint(str(cfg["load_from"]))
-
-
-def check_order(config: Any, checkpoint: str | Path | bool | None = None) -> None:
-    """Refuse a checkpoint that stands where a config belongs.
-
-    Args:
-        config: What was given as the config.
-        checkpoint: What was given as the checkpoint.
-
-    Raises:
-        ConfigError: They are swapped, or the config is a checkpoint.
-    """
-    if not isinstance(config, (str, Path)):
-        return
-    path = Path(config).expanduser()
-    if path.suffix in _CONFIGS or not (path.suffix in _CHECKPOINTS or _is_archive(path)):
-        return
-    swapped = Path(str(checkpoint)).suffix in _CONFIGS
-    raise ConfigError(
-        "Config and checkpoint are swapped" if swapped else "The config is a checkpoint file",
-        where=str(path),
-        advice=f"the config comes first: {checkpoint} {path}" if swapped else "name a config file, e.g. .py",
-    )
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -209,14 +190,6 @@ def _load(file: Path, *, mmap: bool) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except UnpicklingError:  # MMEngine then loads it all the same
         return torch.load(file, map_location="cpu", weights_only=False, mmap=mmap)
-
-
-def _is_archive(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(2) == b"PK"
-    except OSError:
-        return False
 
 
 def _is_whole_archive(file: Path) -> bool:

@@ -7,6 +7,8 @@ import re
 import zipfile
 from collections import deque
 from collections.abc import Iterator
+from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.registry import HOOKS
 from deeplake_mmdet.training.record import replace_text
 from deeplake_mmdet.training.run_state import run_state_hook
@@ -34,7 +38,22 @@ class CheckpointHook(StockCheckpointHook):
     It also has a `RunStateHook` gather the states of all ranks.
 
     Args: those of MMEngine's hook.
+
+    Raises:
+        ConfigError: It is given another one.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # MMEngine hands on what it does not know, and stops when the first checkpoint is to be written.
+        known = {*signature(StockCheckpointHook).parameters, *signature(Runner.save_checkpoint).parameters}
+        if unknown := [name for name in options if name not in known]:
+            near = get_close_matches(unknown[0], sorted(known), n=1)
+            raise ConfigError(
+                f"CheckpointHook has no {unknown[0]!r}",
+                where=f"config key 'default_hooks.checkpoint.{unknown[0]}'",
+                advice=f"perhaps {near[0]!r} is meant" if near else "take it out",
+            )
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         if (hook := run_state_hook(runner)) is not None:

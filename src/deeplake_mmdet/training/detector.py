@@ -10,16 +10,16 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config import adopt_config, extract_secrets, read_config, redact
+from deeplake_mmdet.config import adopt_config, check_data, check_order, extract_secrets, read_config, redact
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy, old_keys
 from deeplake_mmdet.training.building import give_preprocessor, plain
-from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpoint
+from deeplake_mmdet.training.checkpoint_files import usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.launch import count_processes, running_launcher
 from deeplake_mmdet.training.parts_check import check_parts, without_amp_on_cpu
-from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import run_test, run_training
@@ -77,6 +77,8 @@ def train_detector(
         _drop_validation(prepared)
         if given[1].has_data or given[1].tensors:
             print_log("validate=False: ds_val and ds_val_tensors are not used", "current")
+    check_splits(prepared, ("train", "val"))
+    check_data(prepared, ("train", "val"), model=False)
     meta = None if meta is None else _clean(meta, raw)
     give_preprocessor(model, prepared)
     _compare_classes(model, prepared)
@@ -131,6 +133,7 @@ def test_detector(
     )  # fmt: skip
     prepared.load_from = None if checkpoint is None else str(usable_checkpoint(checkpoint))
     prepared.allow_partial = bool(allow_partial or prepared.get("allow_partial", False))
+    check_data(prepared, ("test",), model=False)
     check_parts(prepared, training=False, model=False)
     give_preprocessor(model, prepared)
     model = augmented(model, prepared) if tta else model

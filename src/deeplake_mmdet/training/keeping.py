@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from deeplake_mmdet.training.checkpoint_files import read_checkpoint
 from deeplake_mmdet.training.checkpoints import newest_checkpoint
 from deeplake_mmdet.training.resuming import RESUME_ANYWAY
 
-__all__ = ["choose_checkpoint", "keep_run_state"]
+__all__ = ["choose_checkpoint", "keep_run_state", "nothing_left"]
 
 _LOOPS = {"EpochBasedTrainLoop": "EpochTrainLoop", "IterBasedTrainLoop": "IterTrainLoop"}
 _HOOK = "deeplake_mmdet.RunStateHook"
@@ -58,6 +60,29 @@ def choose_checkpoint(cfg: Config) -> None:
         cfg.resume = False
     else:
         cfg.load_from = str(found)
+
+
+def nothing_left(cfg: Config) -> str | None:
+    """What to say of a run that is resumed where it had ended; None if there is something left to train.
+
+    Args:
+        cfg: After `choose_checkpoint`; its ``load_from`` is the checkpoint.
+    """
+    if not (cfg.get("resume") and cfg.get("load_from") and "://" not in str(cfg.load_from)):
+        return None
+    meta = read_checkpoint(cfg.load_from).get("meta")
+    for unit, key in (("epoch", "max_epochs"), ("iter", "max_iters")):
+        last, done = cfg.train_cfg.get(key), meta.get(unit) if isinstance(meta, Mapping) else None
+        if isinstance(last, int) and isinstance(done, int) and done >= last:
+            name = "epoch" if unit == "epoch" else "iteration"
+            return (
+                f"Nothing is left to train: {cfg.load_from} is of {name} {done}, and train_cfg.{key} is "
+                f"{last}. "
+                f"To go on: --resume --cfg-options train_cfg.{key}={2 * done} (the schedule of the learning "
+                "rate, param_scheduler, may need another end, too); to begin anew: another work dir, and no "
+                "--resume"
+            )
+    return None
 
 
 def _name(node: Any) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 from mmdet import registry as detection
@@ -15,9 +15,12 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
+from torch.utils.data import DataLoader
 
+from deeplake_mmdet.config import is_lake, keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.launch import on_cpu
+from deeplake_mmdet.training.prepare import pipelines_of
 
 __all__ = ["check_amp", "check_parts", "without_amp_on_cpu"]
 
@@ -57,6 +60,25 @@ _PACKAGES = {
     "PAAHead": (("sklearn",), "scikit-learn"),
     "LADHead": (("sklearn",), "scikit-learn"),
 }
+# What whoever builds a stock part takes for itself.
+_TAKEN = (
+    *("type", "_scope_", "priority", "paramwise_cfg", "constructor", "convert_to_iter_based"),
+    *("requires_grad", "bg_cls_weight"),
+)
+_BUILT_AS_WRITTEN = ("mmdet.", "mmengine.", "mmcv.transforms.", "deeplake_mmdet.", "torch.optim.")
+_NEEDED: tuple[tuple[Callable[[str], bool], str, str], ...] = (
+    (
+        lambda name: name.startswith("Load") and "Image" in name,
+        "loads no image",
+        "begin it with dict(type='LoadImageFromFile')",
+    ),
+    (
+        lambda name: name.startswith("Load") and name.endswith("Annotations"),
+        "loads no boxes, so that there would be nothing to learn",
+        "write dict(type='LoadAnnotations', with_bbox=True) behind the step that loads the image",
+    ),
+    (lambda name: name.startswith("Pack"), "packs no sample", "end it with dict(type='PackDetInputs')"),
+)
 _SCOPES = ("mmpretrain",)
 
 
@@ -70,14 +92,19 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
 
     Raises:
         InstallError: A part needs a package that is not installed; all such parts are named.
-        ConfigError: A ``type`` is registered by nobody, there is no optimizer or it is given what it does not
-            take, or the preprocessor's channels cannot be normalised.
+        ConfigError: A ``type`` is registered by nobody, a part has a key that it does not take, a pipeline
+            lacks a step that it cannot do without, there is no optimizer, or the preprocessor's channels
+            cannot be normalised.
     """
     register_all_modules(init_default_scope=False)
     keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))
     parts = [part for key in keys for part in _parts(cfg.get(key), key)]
     _check_packages(parts)
     _check_types(parts)
+    _check_keys(parts)
+    splits = ("train", "val") if training else ("test",)
+    _check_loaders(cfg, splits)
+    _check_pipelines(cfg, splits)
     if training:
         _check_optimizer(cfg)
     if model:
@@ -158,9 +185,81 @@ def _check_types(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
     raise ConfigError(
         f"Nobody has registered {', '.join(map(repr, near))}, which the config names as a type",
         where=f"config key {', '.join(f'{key}.type' for key, _ in unknown)}",
-        advice="name the module that registers it in custom_imports=dict(imports=['my_package.my_module']), "
-        "or take it out" + (f"; {'; '.join(hints)}" if hints else ""),
+        advice="".join(f"{hint}; " for hint in hints)
+        + "name the module that registers it in custom_imports=dict(imports=['my_package.my_module']), "
+        "or take it out",
     )
+
+
+def _check_keys(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse keys that no argument has; what cannot be told is left to whoever builds the part."""
+    unknown: dict[str, str] = {}
+    for key, part in parts:
+        found = _registered(part["type"])
+        if found is None or not str(getattr(found, "__module__", "")).startswith(_BUILT_AS_WRITTEN):
+            continue
+        known = keys_of(found)
+        for name in part if known is not None else ():
+            if name not in (*(known or ()), *_TAKEN):
+                near = nearest(name, known or ())
+                hint = f"perhaps {near!r} is meant" if near else f"known: {', '.join(sorted(known or ()))}"
+                unknown[f"{key}.{name}"] = f"{_name(part)} has no {name!r}: {hint}"
+    if unknown:
+        raise ConfigError(
+            f"The config has keys that their parts do not take: {'; '.join(dict.fromkeys(unknown.values()))}",
+            where=f"config key {', '.join(unknown)}",
+            advice="correct these keys, or take them out; dict(_delete_=True, type=...) keeps a base's keys away",
+        )
+
+
+def _check_pipelines(cfg: Config, splits: Sequence[str]) -> None:
+    """Refuse pipelines of lakes that lack a step without which there is no sample, or an empty one."""
+    for split in splits:
+        for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+            where = f"config key '{split}_dataloader.dataset.pipeline'"
+            for pipeline in filter(None, pipelines):
+                _check_steps(pipeline, where)
+            steps = [part for pipeline in pipelines for _, part in _parts(pipeline, "")]
+            kinds = [_registered(step["type"]) for step in steps]
+            if not is_lake(dataset) or not steps or not all(kind and _is_stock(kind) for kind in kinds):
+                continue  # steps of one's own may do anything
+            names = [_name(step) for step in steps]
+            for lacks, told, advice in _NEEDED:
+                if (split == "train" or "Annotations" not in advice) and not any(map(lacks, names)):
+                    raise ConfigError(
+                        f"The {split} pipeline {told}",
+                        where=f"{where} ({', '.join(names)})",
+                        advice=advice,
+                    )
+
+
+def _check_steps(pipeline: Any, where: str) -> None:
+    if not isinstance(pipeline, (list, tuple)):
+        raise ConfigError(
+            f"The pipeline is a {type(pipeline).__name__}, no list of steps",
+            where=where,
+            advice="write pipeline=[dict(type='LoadImageFromFile'), ...]",
+        )
+    for number, step in enumerate(pipeline):
+        if not callable(step) and not (isinstance(step, Mapping) and step.get("type")):
+            raise ConfigError(
+                f"Step {number} of the pipeline, {step!r}, has no type",
+                where=where,
+                advice="write dict(type='Resize', ...), with the name of a step",
+            )
+
+
+def _check_loaders(cfg: Config, splits: Sequence[str]) -> None:
+    known = {*signature(DataLoader).parameters, "num_batch_per_epoch"}
+    for key in (f"{split}_dataloader" for split in splits):
+        unknown = [str(name) for name in cfg.get(key) or () if name not in known]
+        if unknown:
+            near = nearest(unknown[0], known)
+            raise ConfigError(
+                f"A loader has no {', '.join(map(repr, unknown))}",
+                where=f"config key {', '.join(f'{key}.{name}' for name in unknown)}",
+                advice=f"perhaps {near!r} is meant" if near else f"known: {', '.join(sorted(known))}",
+            )
 
 
 def _registered(name: str) -> Any:
@@ -191,20 +290,20 @@ def _similar(name: str) -> list[str]:
 
 @cache
 def _registries() -> list[Registry]:
-    """MMDetection's, which ask MMEngine's too, and those that only MMEngine has."""
-    return [
-        found
+    """MMDetection's, which ask MMEngine's too, then those that only MMEngine has."""
+    found = [
+        entry
         for module in (detection, root)
         for name in dir(module)
-        if isinstance(found := getattr(module, name), Registry)
+        if isinstance(entry := getattr(module, name), Registry)
     ]
+    return sorted(found, key=lambda registry: registry.scope != "mmdet")
 
 
 def _check_optimizer(cfg: Config) -> None:
     wrapper = cfg.get("optim_wrapper")
     if isinstance(wrapper, Mapping) and (wrapper.get("optimizer") or wrapper.get("constructor")):
         if not wrapper.get("optimizer") or wrapper["optimizer"].get("type"):
-            _check_arguments(wrapper.get("optimizer") or {})
             return
         what, where = "The optimizer has no type", "config key 'optim_wrapper.optimizer.type'"
     else:
@@ -213,22 +312,6 @@ def _check_optimizer(cfg: Config) -> None:
         what,
         where=f"{where}, in a 2.x config 'optimizer'",
         advice="write e.g. optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001)",
-    )
-
-
-def _check_arguments(optimizer: Mapping[str, Any]) -> None:
-    """Refuse what the optimizer does not take: the momentum of a base's SGD, or an argument of a fork."""
-    made = _registered(optimizer.get("type", ""))
-    if not inspect.isclass(made):
-        return
-    known = inspect.signature(made).parameters
-    wrong = [key for key in optimizer if key != "type" and key not in known]
-    if not wrong or any(argument.kind is argument.VAR_KEYWORD for argument in known.values()):
-        return
-    raise ConfigError(
-        f"{made.__name__} has no argument {', '.join(map(repr, wrong))}",
-        where=f"config key 'optim_wrapper.optimizer.{wrong[0]}', in a 2.x config 'optimizer.{wrong[0]}'",
-        advice="take it out; if it comes from a base, write optimizer=dict(_delete_=True, type=..., lr=...)",
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,27 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.config import (
     adopt_config,
+    check_order,
     drop_useless_handles,
     read_config,
     use_fast_loaders,
     use_lake_metrics,
 )
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.training.checkpoint_files import check_order
 from deeplake_mmdet.training.keeping import keep_run_state
 from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.tta import augment_tests
 
-__all__ = ["check_trains", "prepare_config", "prepare_test_config"]
+__all__ = ["check_splits", "check_trains", "pipelines_of", "prepare_config", "prepare_test_config"]
+
+_SPLIT_PARTS = {
+    "dataloader": "write {split}_dataloader=dict(batch_size=2, num_workers=2, sampler=dict(...), "
+    "dataset=dict(type='deeplake_mmdet.DeepLakeDataset', path=...))",
+    "cfg": "write {split}_cfg=dict(type='{loop}Loop')",
+    "evaluator": "write {split}_evaluator=dict(type='deeplake_mmdet.CocoMetric', metric='bbox')",
+    "wrapper": "write optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.001))",
+}
 
 
 def prepare_config(
@@ -51,6 +61,8 @@ def prepare_config(
         cfg.work_dir = str(work_dir)
     elif not cfg.get("work_dir"):
         cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
+    _check_work_dir(Path(cfg.work_dir))
+    _check_values(cfg)
     cfg.setdefault("default_scope", "mmdet")
     _use_launcher(cfg, launcher)
     # Under a fixed name, as stock configs have it, a process's second run would write to the first one's
@@ -91,6 +103,7 @@ def prepare_test_config(
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher)
     _use_validation(cfg)
     _check_names_data(cfg, "test")
+    check_splits(cfg, ("test",))
     cfg.resume = False
     if out is not None:
         keep_predictions(cfg, out)
@@ -105,7 +118,7 @@ def check_trains(cfg: Config) -> None:
     """Refuse a prepared config that says nothing of the data to train on, or to validate on.
 
     Raises:
-        ConfigError: It has no ``train_dataloader``, or a dataset without a type.
+        ConfigError: It has no ``train_dataloader``, a dataset without a type, or no iteration to train for.
     """
     if not cfg.get("train_dataloader"):
         raise ConfigError(
@@ -113,8 +126,42 @@ def check_trains(cfg: Config) -> None:
             where="config key 'train_dataloader', in a 2.x config 'data.train'",
             advice="set data.train.deeplake_path, or pass ds_train to train_detector",
         )
+    for key in ("max_epochs", "max_iters", "val_interval"):
+        length = (cfg.get("train_cfg") or {}).get(key)
+        if isinstance(length, int) and length < 1:
+            raise ConfigError(
+                f"{key} is {length}: there is nothing to do",
+                where=f"config key 'train_cfg.{key}'",
+                advice="give a number from 1 on",
+            )
     _check_names_data(cfg, "train")
     _check_names_data(cfg, "val")
+
+
+def check_splits(cfg: Config, splits: Sequence[str]) -> None:
+    """Refuse splits that the config describes in part: data without a loop or an evaluator, say.
+
+    Raises:
+        ConfigError: Something is missing; what, and how to do without the split.
+    """
+    for split in splits:
+        keys = [f"{split}_{part}" for part in ("dataloader", "cfg", "evaluator")]
+        if split == "train":
+            keys[2] = "optim_wrapper"
+        lacking = [key for key in keys if cfg.get(key) is None]
+        if not lacking or len(lacking) == len(keys):
+            continue
+        first, how = lacking[0], _SPLIT_PARTS[lacking[0].partition("_")[2]]
+        if split != "train":
+            how += f"; or set {', '.join(keys)} to None, to do without"
+        raise ConfigError(
+            f"The config has {' and '.join(key for key in keys if key not in lacking)}, but no "
+            f"{' and no '.join(lacking)}",
+            where=f"config key {first!r}",
+            advice=how.format(
+                split=split, loop={"train": "EpochBasedTrain", "val": "Val", "test": "Test"}[split]
+            ),
+        )
 
 
 def _use_validation(cfg: Config) -> None:
@@ -146,7 +193,13 @@ def _use_validation(cfg: Config) -> None:
 
 def _check_names_data(cfg: Config, split: str) -> None:
     """Refuse a split's datasets that have no type, or, lakes, no pipeline."""
-    for dataset, pipelines in _leaves((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+    if isinstance((cfg.get(f"{split}_dataloader") or {}).get("dataset"), (list, tuple)):
+        raise ConfigError(
+            f"The {split} dataset is a list",
+            where=f"config key '{split}_dataloader.dataset'",
+            advice="write dataset=dict(type='ConcatDataset', datasets=[...]), or the dataset itself",
+        )
+    for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
         where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
         if not dataset.get("type"):
             given = {"train": "ds_train", "val": "ds_val"}.get(split)
@@ -164,18 +217,55 @@ def _check_names_data(cfg: Config, split: str) -> None:
             )
 
 
-def _leaves(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
+def pipelines_of(
+    node: Any, above: tuple[Any, ...] = ()
+) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
     """The innermost datasets, with their pipelines and those of their wrappers."""
     if isinstance(node, (list, tuple)):
         for part in node:
-            yield from _leaves(part, above)
+            yield from pipelines_of(part, above)
     elif isinstance(node, Mapping):
         pipelines = (*above, node.get("pipeline"))
         inner = [node[key] for key in ("dataset", "datasets") if node.get(key)]
         if not inner:
             yield node, pipelines
         for part in inner:
-            yield from _leaves(part, pipelines)
+            yield from pipelines_of(part, pipelines)
+
+
+def _check_values(cfg: Config) -> None:
+    """Refuse values that MMEngine cannot use and does not name."""
+    seed = (cfg.get("randomness") or {}).get("seed")
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    scope = str(cfg.get("default_scope") or "mmdet").partition(".")[0]
+    for key, value, fits, what in (
+        ("default_scope", scope, find_spec(scope) is not None, "'mmdet', or install that package"),
+        ("randomness.seed", seed, isinstance(seed, int), "a whole number, or None"),
+        (
+            "log_level",
+            cfg.get("log_level"),
+            isinstance(cfg.get("log_level"), int) or str(cfg.get("log_level")) in levels,
+            f"one of {', '.join(levels)}",
+        ),
+    ):
+        if value is not None and not fits:
+            raise ConfigError(f"{key} is {value!r}", where=f"config key {key!r}", advice=f"write {what}")
+
+
+def _check_work_dir(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to; none is made yet."""
+    place = folder.expanduser().absolute()
+    while not place.exists() and place.parent != place:
+        place = place.parent
+    problem = (
+        "is a file" if not place.is_dir() else "cannot be written to" if not os.access(place, os.W_OK) else ""
+    )
+    if problem:
+        raise ConfigError(
+            f"The run's folder cannot be used: {place} {problem}",
+            where=f"--work-dir, or config key 'work_dir'={str(folder)!r}",
+            advice="choose another folder",
+        )
 
 
 def _use_launcher(cfg: Config, launcher: str | None) -> None:

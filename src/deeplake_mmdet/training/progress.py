@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -10,7 +11,9 @@ from mmengine.hooks import Hook
 from deeplake_mmdet.registry import HOOKS
 from deeplake_mmdet.terminal import console, plain
 
-__all__ = ["ProgressHook"]
+__all__ = ["ProgressHook", "TimeLeftHook"]
+
+_PAUSE = 5.0  # seconds between two lines
 
 
 @HOOKS.register_module()
@@ -62,3 +65,24 @@ class ProgressHook(Hook):
     def after_train(self, runner: Any) -> None:
         """Finish the bar."""
         self._bar.stop()
+
+
+class TimeLeftHook(Hook):
+    """Says every few seconds of a test how far it has come, where a log line every 50 batches is too rare."""
+
+    priority = "VERY_LOW"
+
+    def before_test_epoch(self, runner: Any) -> None:
+        """Look at the clock."""
+        self._begun = self._told = time.monotonic()
+
+    def after_test_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Tell, if it is time to."""
+        now, total = time.monotonic(), len(runner.test_dataloader)
+        if now - self._told < _PAUSE or batch_idx + 1 >= total:
+            return
+        self._told = now
+        left = (now - self._begun) / (batch_idx + 1) * (total - batch_idx - 1)
+        runner.logger.info("Tested %d of %d batches; about %.0f s left", batch_idx + 1, total, left)

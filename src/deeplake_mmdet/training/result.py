@@ -22,6 +22,7 @@ class Run:
         class_scores: The last evaluation's results by class, if the metric keeps them.
         best_checkpoint: The best checkpoint by ``save_best``, if one was kept.
         last_checkpoint: The newest checkpoint, if one was written.
+        notes: What else is to be known, in sentences, e.g. that nothing was left to train.
     """
 
     work_dir: Path
@@ -29,6 +30,7 @@ class Run:
     class_scores: tuple[Any, ...] = ()
     best_checkpoint: Path | None = None
     last_checkpoint: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def finished(runner: Runner, loop: Any, metrics: Mapping[str, float] | None = None) -> Run:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
+from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.training.checkpoint_files import check_order, usable_checkpoint
+from deeplake_mmdet.training.checkpoint_files import usable_checkpoint
 from deeplake_mmdet.training.children import run_in_children
-from deeplake_mmdet.training.keeping import choose_checkpoint
+from deeplake_mmdet.training.failures import failures_named
+from deeplake_mmdet.training.keeping import choose_checkpoint, nothing_left
 from deeplake_mmdet.training.latest import LatestHook
 from deeplake_mmdet.training.launch import count_processes
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
-from deeplake_mmdet.training.prepare import check_trains, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
+from deeplake_mmdet.training.progress import TimeLeftHook
 from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
@@ -72,6 +78,8 @@ def train(
         cfg.resume = True
         cfg.load_from = None if resume is True else str(usable_checkpoint(resume))
     check_trains(cfg)
+    check_splits(cfg, ("train", "val"))
+    check_data(cfg, ("train", "val"))
     check_parts(cfg, training=True)
     check_pretrained(cfg)
     return _start(run_training, cfg, processes)
@@ -117,6 +125,7 @@ def test(
     )  # fmt: skip
     cfg.load_from = str(usable_checkpoint(checkpoint))
     cfg.allow_partial = bool(allow_partial or cfg.get("allow_partial", False))
+    check_data(cfg, ("test",))
     check_parts(cfg, training=False)
     if tta and cfg.get("model"):
         cfg.model = augmented(cfg.model, cfg)
@@ -135,16 +144,20 @@ def run_training(
         meta: Likewise.
     """
     choose_checkpoint(cfg)
-    runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
-    if model is not None:  # of the old interface, whose guide names these files
-        runner.register_hook(LatestHook())
-    try:
-        runner.train()
-    finally:
-        write_skipped_rows(runner)
+    if note := nothing_left(cfg):
+        print_log(note, "current", logging.WARNING)
+    with failures_named(cfg):
+        runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
+        if model is not None:  # of the old interface, whose guide names these files
+            runner.register_hook(LatestHook())
+        try:
+            runner.train()
+        finally:
+            write_skipped_rows(runner)
     if model is not None:
         _tell_classes(model, runner.train_loop.dataloader.dataset)
-    return finished(runner, runner.val_loop if cfg.get("val_cfg") else None)
+    run = finished(runner, runner.val_loop if cfg.get("val_cfg") else None)
+    return replace(run, notes=(note,) if note else ())
 
 
 def run_test(cfg: Config, model: Any = None) -> Run:
@@ -154,9 +167,10 @@ def run_test(cfg: Config, model: Any = None) -> Run:
         cfg: From `prepare_test_config`.
         model: A detector; the config's otherwise.
     """
-    runner = make_runner(cfg, model, only_test=True)
-    check_merges(runner.model)
-    with lost_workers_named(lambda: None):
+    with failures_named(cfg), lost_workers_named(lambda: None):
+        runner = make_runner(cfg, model, only_test=True)
+        check_merges(runner.model)
+        runner.register_hook(TimeLeftHook())
         metrics = runner.test()
     write_skipped_rows(runner)
     return finished(runner, runner.test_loop, metrics)

@@ -12,6 +12,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
@@ -73,6 +74,7 @@ def make_runner(
     left_out = (*_TESTING, "val_evaluator", "auto_scale_lr") if only_test else ()
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
+    options |= {key: loader for key, loader in fast_loaders(cfg).items() if key in options}
     kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     for note in notes:

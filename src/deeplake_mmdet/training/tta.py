@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -42,8 +43,13 @@ def augment_tests(cfg: Config) -> None:
     given = cfg.get("tta_pipeline")
     if not given:
         print_log("The config has no tta_pipeline: images are tested as they are and flipped", "current")
+    told: dict[str, None] = {}
     for dataset in _with_pipelines(cfg.test_dataloader["dataset"]):
+        usual = _sizes(dataset["pipeline"])
         dataset["pipeline"] = deepcopy(given) if given else _flipped(dataset["pipeline"])
+        told[_versions(dataset["pipeline"], usual)] = None
+    for text in told:
+        print_log(text, "current")
 
 
 def augmented(model: Any, cfg: Config) -> Any:
@@ -78,6 +84,38 @@ def check_merges(model: Any) -> None:
             where="argument tta of the test run",
             advice="test without it",
         )
+
+
+def _versions(pipeline: Any, usual: Sequence[str]) -> str:
+    """In words, in how many versions images come, and of which sizes."""
+    steps = [step for step in pipeline if str(step.get("type")).rpartition(".")[2] == "TestTimeAug"]
+    count = math.prod(len(group) for step in steps for group in step.get("transforms") or ())
+    sizes = _sizes(pipeline)
+    text = f"Test-time augmentation: each image is tested in {count} versions, " + (
+        f"sizes {', '.join(sizes)}" if sizes else "all of its own size"
+    )
+    if set(usual) - set(sizes):
+        text += f"; without augmentation the config tests at {', '.join(usual)}"
+    return text
+
+
+def _sizes(node: Any) -> list[str]:
+    """The sizes that a pipeline's steps resize to, each once."""
+    found: dict[str, None] = {}
+    for part in node if isinstance(node, (list, tuple)) else ():
+        if not isinstance(part, Mapping):
+            found.update(dict.fromkeys(_sizes(part)))
+            continue
+        if str(part.get("type")).rpartition(".")[2].endswith("Resize"):
+            for key in ("scale", "scale_factor"):
+                if part.get(key) is not None:
+                    found[_size(part[key])] = None
+        found.update(dict.fromkeys(_sizes(part.get("transforms"))))
+    return list(found)
+
+
+def _size(scale: Any) -> str:
+    return " x ".join(map(str, scale)) if isinstance(scale, (list, tuple)) else str(scale)
 
 
 def _with_pipelines(dataset: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,19 @@ from deeplake_mmdet.training.skipped import lakes_inside
 
 __all__ = ["LakeVisualizationHook"]
 
+_NO_NAME = re.compile(r"[^\w .()+-]+")  # what a file of any system may not be called, and slashes
+_LONGEST = 150  # characters
+
 
 @HOOKS.register_module()
 class LakeVisualizationHook(DetVisualizationHook):
     """MMDetection's hook, for test runs on lakes: each image has a picture of its own, and its own truth.
 
-    A picture is named after the image's row: ``00000012.jpg``, and ``lake1.00000012.jpg`` if several lakes
-    are tested, which are numbered as in files of predictions. MMDetection's hook would draw rows of the same
-    number over each other. Truth beside the predictions is what the pipeline loads; the boxes of the lake
-    where test-time augmentation has flipped what was loaded.
+    A picture is named after the image's file, folders and all (``a_b.jpg`` for ``a/b.png``), or, of lakes
+    that do not name it, after its row: ``00000012.jpg``. If several lakes are tested, ``lake1.`` stands
+    before, numbered as in files of predictions; ``.row12`` behind a name that another picture has already.
+    MMDetection's hook would draw rows of the same number over each other. Truth beside the predictions is
+    what the pipeline loads; the boxes of the lake where test-time augmentation has flipped what was loaded.
 
     Args:
         options: Those of MMDetection's hook.
@@ -38,6 +43,7 @@ class LakeVisualizationHook(DetVisualizationHook):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._numbers: dict[str, int] = {}
+        self._taken: set[str] = set()
 
     def before_test(self, runner: Any) -> None:
         """Number the lakes.
@@ -52,7 +58,7 @@ class LakeVisualizationHook(DetVisualizationHook):
                 advice="draw in a run of one process",
             )
         keys = sorted({lake.view.key for lake in lakes_inside(runner.test_loop.dataloader.dataset)})
-        self._numbers = {key: number for number, key in enumerate(keys)}
+        self._numbers, self._taken = {key: number for number, key in enumerate(keys)}, set()
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
         """Draw a batch.
@@ -71,9 +77,7 @@ class LakeVisualizationHook(DetVisualizationHook):
         for sample in outputs:
             self._test_index += 1
             key, _, row = parse_uri(sample.img_path)
-            name = Path(sample.img_path).name
-            if len(self._numbers) > 1:
-                name = f"lake{self._numbers[key]}.{name}"
+            name = self._name(key, row, Path(sample.img_path))
             if sample.get("flip") is not None and "gt_instances" in sample:
                 sample = sample.clone()
                 sample.gt_instances = _truth(find_view(key), row)
@@ -88,6 +92,16 @@ class LakeVisualizationHook(DetVisualizationHook):
                     out_file=str(folder / name),
                     step=self._test_index,
                 )
+
+    def _name(self, key: str, row: int, path: Path) -> str:
+        view = find_view(key)
+        [file] = view.file_names([row]) or [""]
+        plain = _NO_NAME.sub("_", file.rpartition(".")[0] or file).strip("._ ")[-_LONGEST:]
+        name = f"lake{self._numbers[key]}." * (len(self._numbers) > 1) + (plain or path.stem)
+        if name.casefold() in self._taken:
+            name = f"{name}.row{row}"
+        self._taken.add(name.casefold())
+        return name + path.suffix
 
 
 def _truth(view: LakeView, row: int) -> InstanceData:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
-from deeplake_mmdet.formats.coco import load_coco
+from deeplake_mmdet.formats.coco import load_coco, select_classes
 from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_values import Id, shown
 from deeplake_mmdet.lake.writer import LakeWriter, check_target
@@ -28,6 +28,7 @@ def import_coco(
     lake: str | Path,
     *,
     images: str | Path,
+    classes: Sequence[str] | None = None,
     exif: str = "auto",
     convert: str = "auto",
     overwrite: bool = False,
@@ -55,6 +56,8 @@ def import_coco(
         annotations: The JSON file.
         lake: Folder or URL of the new lake.
         images: Folder that the file names are relative to.
+        classes: Names of the categories to import, in label order; boxes of others are refused. By default
+            all of the file, in its order.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
@@ -74,7 +77,7 @@ def import_coco(
         SourceNotFoundError: The file or the folder is missing.
         SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image or no
             box of it can be imported.
-        ConfigError: ``exif`` or ``convert`` has another value.
+        ConfigError: ``classes`` names one that the file lacks, or ``exif`` or ``convert`` has another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
@@ -89,6 +92,8 @@ def import_coco(
             raise AnnotationError(
                 f"The COCO file has no {what}", where=str(annotations), advice="Give another file"
             )
+    if classes is not None:
+        coco = select_classes(coco, classes)
     files = NamedImages(folder, [image.file_name for image in coco.images if not image.fault])
     encoding = choose_encoding(files.paths(), convert)
     columns, notes = _columns(coco)
