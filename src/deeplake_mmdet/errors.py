@@ -7,7 +7,10 @@ the builtin that a caller would expect, so ``except FileNotFoundError`` works as
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
+    "ADDRESS",
     "AnnotationError",
     "BoxFormatError",
     "ColumnError",
@@ -22,7 +25,38 @@ __all__ = [
     "SourceFormatError",
     "SourceNotFoundError",
     "StorageError",
+    "login_of",
+    "without_secrets",
 ]
+
+#: An address in a text: its scheme, and what follows.
+ADDRESS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]*)://([^\s'"<>`]*)""")
+# Keys and passwords hold slashes, too; a number behind the colon is a port, and an '@' in a path a version.
+_LOGIN = re.compile(r"[^/?#@:\[]*:(?!\d+(?:[/?#]|$)).*@|[^/?#@]*@", re.DOTALL)
+# Where a name alone before the '@' is no secret: a container, or a user.
+_NAMED = ("abfs", "abfss", "wasb", "wasbs", "hdfs", "sftp", "ssh", "git+ssh")
+
+
+def login_of(scheme: str, rest: str) -> str:
+    """User name and password of an address, with the ``@`` behind them; empty if there are none.
+
+    Args:
+        scheme: What stands before ``://``.
+        rest: What stands behind it.
+    """
+    found = _LOGIN.match(rest)
+    login = found[0] if found else ""
+    return "" if scheme.lower() in _NAMED and ":" not in login else login
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses have no user name, password, query or fragment with values any more."""
+
+    def shown(match: re.Match[str]) -> str:
+        rest = match[2][len(login_of(match[1], match[2])) :]
+        return f"{match[1]}://{re.split('[?]|#(?=[^#]*=)', rest)[0]}"
+
+    return ADDRESS.sub(shown, text) if "://" in text else text
 
 
 class DeepLakeMMDetError(Exception):
@@ -32,13 +66,15 @@ class DeepLakeMMDetError(Exception):
         what: What is wrong, in one sentence.
         where: The place: a config key, a column, a row, a file.
         advice: What the reader can do about it.
+
+    Addresses in all three are shown without user name, password and query.
     """
 
     def __init__(self, what: str, *, where: str | None = None, advice: str | None = None) -> None:
-        self.what = what
-        self.where = where
-        self.advice = advice
-        super().__init__(what)
+        self.what = without_secrets(what)
+        self.where = where and without_secrets(where)
+        self.advice = advice and without_secrets(advice)
+        super().__init__(self.what)
 
     def __str__(self) -> str:  # KeyError would otherwise print a repr
         parts = [self.what.rstrip(".") + "."]

@@ -12,19 +12,12 @@ from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
+from deeplake_mmdet.config.options import OF_LEGACY
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.legacy import is_legacy, old_keys
 
 __all__ = ["adopt_config"]
-
-# Options with these keys change a 2.x config before it is converted.
-_OF_LEGACY = (
-    *("model", "data", "optimizer", "optimizer_config", "lr_config", "momentum_config", "runner", "fp16"),
-    *("total_epochs", "evaluation", "checkpoint_config", "log_config", "workflow", "dist_params", "seed"),
-    *("resume_from", "train_pipeline", "test_pipeline", "custom_hooks", "cudnn_benchmark"),
-)
-
 
 def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
     """What `load_config` does with a file, for a config in memory.
@@ -68,5 +61,5 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
 
 def _is_for_legacy(key: str) -> bool:
     top = key.partition(".")[0]
-    mine = top in _OF_LEGACY and not key.startswith("model.data_preprocessor")
+    mine = top in OF_LEGACY and not key.startswith("model.data_preprocessor")
     return mine or top.startswith("deeplake_")
