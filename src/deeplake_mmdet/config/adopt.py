@@ -32,7 +32,8 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     Raises:
         ConfigError: It cannot be converted, is for another toolbox, its data are not where it says, or
             credentials are no mapping.
-        CredentialError: The config gives a user name and password.
+        CredentialError: The config gives a user name and password, or holds a secret that is no lake's: see
+            `extract_secrets`.
     """
     options = dict(cfg_options or {})
     mixed = bool(old_keys(cfg))

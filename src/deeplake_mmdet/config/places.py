@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deeplake_mmdet.config.bases import all_files
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import masked
 
 __all__ = ["failure", "named", "place_of"]
 
@@ -15,7 +16,7 @@ __all__ = ["failure", "named", "place_of"]
 def failure(error: BaseException, where: str) -> ConfigError:
     """The error of this package for whatever a config, which is a program, ended with."""
     text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-    return ConfigError(f"The config cannot be loaded: {text}", where=where)
+    return ConfigError(f"The config cannot be loaded: {masked(text)}", where=where)
 
 
 def place_of(error: BaseException, file: Path) -> str:

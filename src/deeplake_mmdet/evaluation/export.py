@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, InstallError
+from deeplake_mmdet.errors import ConfigError, ImportRefusedError, InstallError
 from deeplake_mmdet.evaluation.samples import Found
 from deeplake_mmdet.evaluation.truth import Scope, category_ids
 from deeplake_mmdet.formats import Id
@@ -136,10 +137,15 @@ def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
     return files
 
 
-def check_target(file: str | Path) -> Path:
+def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
     """The file, if predictions can be written to it.
 
+    Args:
+        file: The file.
+        overwrite: Whether it, or what it would be split into by lakes, may be there already.
+
     Raises:
+        ImportRefusedError: It is there, or is a folder.
         ConfigError: It ends neither in ``.json`` nor in ``.parquet``.
         InstallError: It is Parquet and pyarrow is not installed.
     """
@@ -158,6 +164,14 @@ def check_target(file: str | Path) -> Path:
                 "Parquet files need pyarrow, which is not installed",
                 where=str(target),
                 advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
+            )
+    parts = target.parent.glob(f"{glob.escape(target.stem)}.lake*.json") if target.suffix == ".json" else ()
+    for there in (target, *parts):
+        if there.is_dir() or (there.exists() and not overwrite):
+            raise ImportRefusedError(
+                f"There is a {'folder' if there.is_dir() else 'file'} already",
+                where=str(there),
+                advice="choose another name" + ("" if there.is_dir() else ", or add --overwrite (overwrite=True)"),
             )
     return target
 
