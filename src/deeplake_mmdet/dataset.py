@@ -121,9 +121,7 @@ class DeepLakeDataset(BaseDetDataset):
                 where="dataset key 'on_error'",
                 advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
             )
-        refuse_literals(
-            {**kwargs, "credentials": credentials, "path": path, "query": query, "cache": cache}
-        )
+        refuse_literals({**kwargs, "credentials": credentials, "path": path, "query": query, "cache": cache})
         self._credentials = CredentialRef(credentials)
         self._source = Source(path, commit, branch, tag, query, view, version)
         self._tensors = dict(tensors or {})

@@ -19,6 +19,7 @@ from deeplake_mmdet.legacy import is_legacy, old_keys
 
 __all__ = ["adopt_config"]
 
+
 def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
     """What `load_config` does with a file, for a config in memory.
 

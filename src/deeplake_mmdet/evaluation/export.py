@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,11 +58,10 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
     """
     files = []
     for number, key in enumerate(scope.views):
-        part = f".lake{number}" if len(scope.views) > 1 else ""
+        lake = f".lake{number}" if len(scope.views) > 1 else ""
         for kind in ("bbox", "segm") if _all_masks(scope.found) else ("bbox",):
-            file = Path(f"{prefix}{part}.{kind}.json")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("w") as stream:
+            file = Path(f"{prefix}{lake}.{kind}.json")
+            with _replaced(file) as part, part.open("w") as stream:
                 _write_list(stream, results_of(scope, key, with_masks=kind == "segm"))
             files.append(file)
     return files
@@ -108,8 +109,8 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     if with_masks:
         columns["counts"] = list(objects.masks or ())
     target = Path(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(pyarrow.table(columns), target)
+    with _replaced(target) as part:
+        pyarrow.parquet.write_table(pyarrow.table(columns), part)
     return target
 
 
@@ -130,8 +131,7 @@ def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
     files = []
     for number, key in enumerate(scope.views):
         name = target if len(scope.views) == 1 else target.with_name(f"{target.stem}.lake{number}.json")
-        name.parent.mkdir(parents=True, exist_ok=True)
-        with name.open("w") as stream:
+        with _replaced(name) as part, part.open("w") as stream:
             _write_list(stream, results_of(scope, key, with_masks=with_masks, with_names=True))
         files.append(name)
     return files
@@ -171,9 +171,22 @@ def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
             raise ImportRefusedError(
                 f"There is a {'folder' if there.is_dir() else 'file'} already",
                 where=str(there),
-                advice="choose another name" + ("" if there.is_dir() else ", or add --overwrite (overwrite=True)"),
+                advice="choose another name"
+                + ("" if there.is_dir() else ", or add --overwrite (overwrite=True)"),
             )
     return target
+
+
+@contextlib.contextmanager
+def _replaced(file: Path) -> Iterator[Path]:
+    """A file beside, which becomes the one that is meant when it is complete; its folder is made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield part
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _ids(values: list[Id]) -> NDArray[Any]:

@@ -22,7 +22,15 @@ from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.own_classes import name_difference, own_classes
 from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
-from deeplake_mmdet.lake.secret_texts import MASK, PUBLIC, holds_secret, is_literal, is_secret_name, literals_in, masked
+from deeplake_mmdet.lake.secret_texts import (
+    MASK,
+    PUBLIC,
+    holds_secret,
+    is_literal,
+    is_secret_name,
+    literals_in,
+    masked,
+)
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
 from deeplake_mmdet.lake.table import AnnotationTable

@@ -17,7 +17,14 @@ from typing import Any
 from deeplake_mmdet.errors import ConfigError, CredentialError
 from deeplake_mmdet.lake.secret_texts import HANDLE, PUBLIC, files_holding, holds_secret, literals_in
 
-__all__ = ["ENVIRONMENT", "CredentialRef", "check_storage_options", "is_handle", "put_away", "refuse_literals"]
+__all__ = [
+    "ENVIRONMENT",
+    "CredentialRef",
+    "check_storage_options",
+    "is_handle",
+    "put_away",
+    "refuse_literals",
+]
 
 ENVIRONMENT = "ENV"  # as Deep Lake 3 called the storage credentials of the environment
 
@@ -107,8 +114,8 @@ def literal_error(keys: str, where: str, files: Sequence[Path] = ()) -> Credenti
     written = (
         f"By now they stand in {', '.join(map(str, files))}"
         if files
-        else "If MMEngine's runner has built it, its log, its config dump in the work dir and its checkpoints "
-        "hold them"
+        else "If MMEngine's runner has built it, its log, its config dump in the work dir and its "
+        "checkpoints hold them"
     )
     return CredentialError(
         f"A dataset was handed literal credentials ({keys})",

@@ -58,7 +58,7 @@ _LARGEST = 64 * 2**20  # bytes of a file that is looked through
 
 
 def is_secret_name(name: object) -> bool:
-    """Whether what stands under a key is a secret, as ``token``, ``api_key`` and ``aws_secret_access_key``."""
+    """Whether what stands under a key is a secret, e.g. ``api_key`` or ``aws_secret_access_key``."""
     plain = _plain(name)
     return plain in _NAMES or plain.endswith(_ENDINGS) or _is_token(plain)
 
@@ -71,7 +71,9 @@ def holds_secret(text: str) -> bool:
     ) or bool("://" in text and login_of(*text.strip().split("://", 1)))
 
 
-def literals_in(node: Any, path: str = "", name: object = "", secret: bool = False) -> Iterator[tuple[str, Any]]:
+def literals_in(
+    node: Any, path: str = "", name: object = "", secret: bool = False
+) -> Iterator[tuple[str, Any]]:
     """The secrets that stand in settings, with their keys.
 
     Args:

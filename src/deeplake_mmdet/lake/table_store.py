@@ -139,7 +139,11 @@ def load_table(folder: Path) -> AnnotationTable:
 
 def cached_tables() -> list[tuple[Path, int]]:
     """The tables in the cache: folder and size in bytes."""
-    found = [path for path in sorted((cache_folder() / "tables").glob("*")) if path.is_dir() and not path.is_symlink()]
+    found = [
+        path
+        for path in sorted((cache_folder() / "tables").glob("*"))
+        if path.is_dir() and not path.is_symlink()
+    ]
     return [(path, sum(file.stat().st_size for file in path.iterdir())) for path in found]
 
 

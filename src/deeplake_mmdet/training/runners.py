@@ -102,7 +102,7 @@ class _Given:
     given_lock: WorkDirLock | None = None
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """Take the lock, now that processes know of each other and nothing is written yet; name the log files."""
+        """Take the lock, as processes know of each other now and nothing is written; name the log files."""
         super().setup_env(env_cfg)  # type: ignore[misc]
         if self.given_lock is not None:
             take_on_first_rank(self.given_lock)

@@ -58,7 +58,9 @@ class WorkDirLock:
             while not self._try():
                 pass
         except OSError as error:
-            print_log(f"The work dir cannot be locked ({error.strerror or error}): {self._path}", "current", 30)
+            print_log(
+                f"The work dir cannot be locked ({error.strerror or error}): {self._path}", "current", 30
+            )
 
     def release(self) -> None:
         """Give the lock back, if it was taken by this process."""
@@ -74,9 +76,16 @@ class WorkDirLock:
 
     def _try(self) -> bool:
         """False if the file has been exchanged meanwhile."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        if _identity(os.fstat(descriptor)) in _held:
-            raise self._refusal(_myself())  # not closed: this process would lose its lock
+        with contextlib.suppress(FileNotFoundError):
+            if (
+                _identity(self._path.lstat()) in _held
+            ):  # opened and closed again, it would not be locked any more
+                raise self._refusal(_myself())
+        safely = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | safely, 0o666)
+        except PermissionError:  # another user's; it cannot be locked, but read
+            descriptor = os.open(self._path, os.O_RDONLY | safely)
         try:
             locked, busy = _lock(descriptor)
             holder = _read(descriptor)
@@ -89,7 +98,9 @@ class WorkDirLock:
                 os.close(descriptor)
                 return False
             if holder is not None:
-                print_log(f"The work dir is taken over from a run that has died: {_named(holder)}", "current", 30)
+                print_log(
+                    f"The work dir is taken over from a run that has died: {_named(holder)}", "current", 30
+                )
             if busy:  # of a host that is gone; its storage has not noticed
                 self._path.unlink()
                 os.close(descriptor)
