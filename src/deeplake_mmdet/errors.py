@@ -29,8 +29,8 @@ __all__ = [
     "without_secrets",
 ]
 
-#: An address in a text: its scheme, and what follows.
-ADDRESS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]*)://([^\s'"<>`]*)""")
+#: An address in a text: its scheme, and what follows. A path that was made of one has a single slash.
+ADDRESS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?!/)([^\s'"<>`]*)""")
 # Keys and passwords hold slashes, too; a number behind the colon is a port, and an '@' in a path a version.
 _LOGIN = re.compile(r"[^/?#@:\[]*:(?!\d+(?:[/?#]|$)).*@|[^/?#@]*@", re.DOTALL)
 # Where a name alone before the '@' is no secret: a container, or a user.
@@ -53,10 +53,11 @@ def without_secrets(text: str) -> str:
     """A text whose addresses have no user name, password, query or fragment with values any more."""
 
     def shown(match: re.Match[str]) -> str:
+        before = match[0][: match.start(2) - match.start()]
         rest = match[2][len(login_of(match[1], match[2])) :]
-        return f"{match[1]}://{re.split('[?]|#(?=[^#]*=)', rest)[0]}"
+        return before + re.split("[?]|#(?=[^#]*=)", rest)[0]
 
-    return ADDRESS.sub(shown, text) if "://" in text else text
+    return ADDRESS.sub(shown, text) if ":/" in text else text
 
 
 class DeepLakeMMDetError(Exception):
