@@ -117,14 +117,14 @@ PLACES: dict[str, Place] = {
         "train_dataloader.dataset.credentials.token=CANARY", "train_dataloader.num_workers=1", ends=DONE
     ),
     "option with a blank": _options("train_dataloader.dataset.credentials.token=", "CANARY"),
-    "option with a bracket": _options("train_dataloader.dataset.credentials.token=[CANARY"),
-    "unknown model": Place(FAILED, f"{TRAIN}['credentials'] = {_STORAGE}\nmodel['neck']['type'] = 'NoNeck'"),
+    "option with a bracket": _options("train_dataloader.dataset.credentials.token=[CANARY,(]"),
+    "unknown model": Place(REFUSED, f"{TRAIN}['credentials'] = {_STORAGE}\nmodel['neck']['type'] = 'NoNeck'"),
     "line that fails": Place(config=f"{TRAIN}['credentials'] = dict(token='CANARY', creds=1 / 0)"),
     "no syntax": Place(config=f"{TRAIN}['credentials'] = dict(token='CANARY'"),
     "step that fails": Place(
         FAILED,
-        f"{TRAIN}['credentials'] = {_STORAGE}\n{TRAIN}['pipeline'][2:] = [dict(type='RandomCrop', "
-        "crop_size=(9, 9), allow_negative_crop=True), dict(type='PackDetInputs', meta_keys=('nothing',))]\n"
+        f"{TRAIN}['credentials'] = {_STORAGE}\n{TRAIN}['pipeline'].insert(2, dict(type='Resize', "
+        "scale=(64, 64), backend='nothing'))\n"
         "train_dataloader['num_workers'] = 1",
     ),
     "unreachable": Place(

@@ -27,12 +27,14 @@ def parse_options(items: Sequence[str] | None) -> dict[str, Any]:
         ConfigError: An item has no key or no ``=``, or its brackets do not match.
     """
     found: dict[str, Any] = {}
-    key = ""
+    key = text = ""
     for item in items or ():
-        before, (key, equals, text) = key, item.partition("=")
-        if not key or not equals or key.startswith("-"):
-            # What stands behind a blank may be the rest of a secret.
-            shown = f"{before}=..." if is_secret_name(before.rpartition(".")[2]) else item
+        # What stands behind a blank may be a secret, or the rest of one; and that may hold an equals sign.
+        of_secret, empty, before = is_secret_name(key.rpartition(".")[2]), not text, key
+        key, equals, text = item.partition("=")
+        split = of_secret and empty and "." not in key
+        if not key or not equals or key.startswith("-") or split:
+            shown = f"{before}=..." if of_secret else item
             raise _refuse(shown, "write key=value without blanks, e.g. train_cfg.max_epochs=5")
         found[key] = _value(key, text)
     return found
