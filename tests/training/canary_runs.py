@@ -179,7 +179,8 @@ PLACES: dict[str, Place] = {
     ),
     "pickled dataset": Place(
         DONE, f"{TRAIN}['credentials'] = {_STORAGE}",
-        program="import pickle\nfrom deeplake_mmdet import load_config, DeepLakeDataset\n"
+        program="import pickle\nfrom mmdet.utils import register_all_modules\nregister_all_modules()\n"
+        "from deeplake_mmdet import load_config, DeepLakeDataset\n"
         "given = load_config(config).train_dataloader.dataset\ngiven.pop('type')\n"
         "data = DeepLakeDataset(**given)\nprint(data, data.view, pickle.dumps(data), vars(data))",
     ),
@@ -222,7 +223,9 @@ def run_place(name: str, folder: Path, shared: Path) -> Outcome:
     work = place.program or command
     status = _in_child(_work, work, str(config), folder, output)
     told = output.read_bytes()
-    ended = DONE if status == 0 else REFUSED if told.count(b"error: ") and b"Traceback" not in told else FAILED
+    ended = (
+        DONE if status == 0 else REFUSED if told.count(b"error: ") and b"Traceback" not in told else FAILED
+    )
     found = {"output": told}
     for path in folder.rglob("*"):
         if path.is_file() and "inputs" not in path.relative_to(folder).parts:
@@ -311,7 +314,7 @@ def _work(work: str | list[str], config: str, folder: Path, output: Path) -> Non
 
 
 def _in_base64(core: bytes) -> list[bytes]:
-    """What base64 makes of it in a longer text, at each of three offsets; its ends depend on the neighbours."""
+    """What base64 makes of it within a longer text, at each of three offsets, but for its ends."""
     return [base64.b64encode(b"\0" * shift + core)[4 if shift else 0 : -4] for shift in range(3)]
 
 
@@ -342,11 +345,15 @@ def run_all(names: list[str]) -> list[Outcome]:
             outcomes.append(outcome)
             told = "" if outcome.is_right else f"  WRONG {outcome.leaks}\n{outcome.output[-3000:]}"
             seconds = time.monotonic() - start
-            print(f"{name:34} {outcome.ended:8} {outcome.files:4} searched {seconds:5.1f} s{told}", flush=True)
+            print(
+                f"{name:34} {outcome.ended:8} {outcome.files:4} searched {seconds:5.1f} s{told}", flush=True
+            )
     leaks = sum(bool(outcome.leaks) for outcome in outcomes)
     done = sum(outcome.ended == DONE for outcome in outcomes)
     searched = sum(outcome.files for outcome in outcomes)
-    print(f"{len(outcomes)} runs, {done} of them successful; {searched} files searched; {leaks} canaries found")
+    print(
+        f"{len(outcomes)} runs, {done} of them successful; {searched} files searched; {leaks} canaries found"
+    )
     return outcomes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -35,15 +36,15 @@ time.sleep(60)
 @pytest.fixture
 def holder(tmp_path):
     """A living training of another process; its number."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     line = next(line for line in process.stdout if line.startswith("held by"))
     own, child = map(int, line.split()[2:])
     yield own
     for number in (own, child):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     process.wait()
 
 
@@ -68,7 +69,9 @@ def write(folder, **changes):
 
 
 def test_a_second_training_is_refused_and_told_who_has_it(tmp_path, holder):
-    with pytest.raises(ConfigError, match=f"process {holder}, host {socket.gethostname()}, since 20") as caught:
+    with pytest.raises(
+        ConfigError, match=f"process {holder}, host {socket.gethostname()}, since 20"
+    ) as caught:
         taken(tmp_path)
     assert LOCK_NAME in str(caught.value)
     assert "--work-dir" in str(caught.value)
@@ -244,7 +247,7 @@ def test_what_is_there_is_replaced_only_when_asked_to(ready, tmp_path):
     before = out.read_bytes(), sorted(drawn.iterdir())
     out.write_bytes(b"mine")
     for option in ({"out": out}, {"show_dir": drawn}, {"show_dir": out}):
-        with pytest.raises(FileExistsError, match="already|is a file"):
+        with pytest.raises(FileExistsError, match=r"already|is a file"):
             deeplake_mmdet.test(cfg, checkpoint, work_dir=tmp_path / "run", **option)
     assert out.read_bytes() == b"mine"
     deeplake_mmdet.test(cfg, checkpoint, work_dir=tmp_path / "run", out=out, show_dir=drawn, overwrite=True)
@@ -254,5 +257,5 @@ def test_what_is_there_is_replaced_only_when_asked_to(ready, tmp_path):
 
 def test_files_by_lake_count_as_well(ready, tmp_path):
     (tmp_path / "found.lake1.json").write_text("mine")
-    with pytest.raises(FileExistsError, match="found.lake1.json"):
+    with pytest.raises(FileExistsError, match=r"found\.lake1\.json"):
         deeplake_mmdet.test(ready[0], ready[2], work_dir=tmp_path / "run", out=tmp_path / "found.json")
