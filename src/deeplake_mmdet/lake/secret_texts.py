@@ -139,7 +139,7 @@ def files_holding(secrets: Iterable[str]) -> list[Path]:
     from mmengine.logging import MMLogger
 
     wanted = {part for text in secrets for part in (text, repr(text)[1:-1]) if part}
-    handlers = MMLogger.get_current_instance().handlers if MMLogger.check_instance_created() else ()
+    handlers = MMLogger.get_current_instance().handlers
     logs = [Path(handler.baseFilename) for handler in handlers if isinstance(handler, FileHandler)]
     files = {file for log in logs for file in (*log.parent.rglob("*"), *log.parent.parent.glob("*"))}
     found = [part.encode() for part in wanted]
