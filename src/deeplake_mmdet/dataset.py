@@ -37,6 +37,7 @@ from deeplake_mmdet.lake import (
     open_view,
     parse_uri,
     read_cache_settings,
+    refuse_literals,
 )
 from deeplake_mmdet.pipeline_steps import annotation_loaders, count_deterministic, run_steps
 from deeplake_mmdet.registry import DATASETS
@@ -127,6 +128,7 @@ class DeepLakeDataset(BaseDetDataset):
                 where="dataset key 'on_error'",
                 advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
             )
+        refuse_literals({**kwargs, "credentials": credentials, "path": path, "query": query, "cache": cache})
         self._credentials = CredentialRef(credentials)
         self._source = Source(path, commit, branch, tag, query, view, version)
         self._tensors = dict(tensors or {})

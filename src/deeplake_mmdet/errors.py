@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "ADDRESS",
     "AnnotationError",
     "BoxFormatError",
     "ColumnError",
@@ -24,8 +25,40 @@ __all__ = [
     "SourceFormatError",
     "SourceNotFoundError",
     "StorageError",
+    "login_of",
     "told_by_worker",
+    "without_secrets",
 ]
+
+#: An address in a text: its scheme, and what follows. A path that was made of one has a single slash.
+ADDRESS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?!/)([^\s'"<>`]*)""")
+# Keys and passwords hold slashes, too; a number behind the colon is a port, and an '@' in a path a version.
+_LOGIN = re.compile(r"[^/?#@:\[]*:(?!\d+(?:[/?#]|$)).*@|[^/?#@]*@", re.DOTALL)
+# Where a name alone before the '@' is no secret: a container, or a user.
+_NAMED = ("abfs", "abfss", "wasb", "wasbs", "hdfs", "sftp", "ssh", "git+ssh")
+
+
+def login_of(scheme: str, rest: str) -> str:
+    """User name and password of an address, with the ``@`` behind them; empty if there are none.
+
+    Args:
+        scheme: What stands before ``://``.
+        rest: What stands behind it.
+    """
+    found = _LOGIN.match(rest)
+    login = found[0] if found else ""
+    return "" if scheme.lower() in _NAMED and ":" not in login else login
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses have no user name, password, query or fragment with values any more."""
+
+    def shown(match: re.Match[str]) -> str:
+        before = match[0][: match.start(2) - match.start()]
+        rest = match[2][len(login_of(match[1], match[2])) :]
+        return before + re.split("[?]|#(?=[^#]*=)", rest)[0]
+
+    return ADDRESS.sub(shown, text) if ":/" in text else text
 
 
 class DeepLakeMMDetError(Exception):
@@ -35,13 +68,15 @@ class DeepLakeMMDetError(Exception):
         what: What is wrong, in one sentence.
         where: The place: a config key, a column, a row, a file.
         advice: What the reader can do about it.
+
+    Addresses in all three are shown without user name, password and query.
     """
 
     def __init__(self, what: str, *, where: str | None = None, advice: str | None = None) -> None:
-        self.what = what
-        self.where = where
-        self.advice = advice
-        super().__init__(what)
+        self.what = without_secrets(what)
+        self.where = where and without_secrets(where)
+        self.advice = advice and without_secrets(advice)
+        super().__init__(self.what)
 
     def __str__(self) -> str:  # KeyError would otherwise print a repr
         parts = [self.what.rstrip(".") + "."]

@@ -17,6 +17,7 @@ from generator import random_data_set
 from lakes import evaluate, make_lake, make_view, samples_of_results
 from references import coco_eval
 
+from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import (
     AnnotationError,
     ConfigError,
@@ -159,3 +160,17 @@ def test_the_command_prints_scores_and_writes_the_analysis(case, tmp_path):
     assert "coco/segm_mAP" in done.stdout
     assert truth["categories"][0]["name"] in done.stdout
     assert set(json.loads((tmp_path / "run" / "metrics.json").read_text())) == {"bbox", "segm"}
+
+
+def test_an_analysis_is_replaced_only_when_asked_to(case, tmp_path):
+    _, _, predictions, lake = case
+    command = ["eval", str(predictions), lake, "--analysis", str(tmp_path / "run")]
+    assert main(command) == 0
+    file = tmp_path / "run" / "metrics.json"
+    file.write_text(file.read_text().replace("0", "1", 1))
+    before = file.read_text()
+    assert main(command) == 1
+    assert file.read_text() == before
+    assert main([*command, "--metric", "segm"]) == 0  # another metric is added
+    assert main([*command, "--overwrite"]) == 0
+    assert file.read_text() != before

@@ -131,7 +131,8 @@ def test_a_converted_config_does_not_carry_its_files_text(old, tmp_path):
 
 
 def test_a_config_without_secrets_reads_and_writes_as_with_mmengine(old, tmp_path):
-    old.write_text(OLD.replace("dict(token=TOKEN)", "None") + "work_dir = 'x'\n")
+    text = OLD.replace("dict(token=TOKEN)", "None").replace(f"TOKEN = {TOKEN!r}", "REMARK = 'none'")
+    old.write_text(text + "work_dir = 'x'\n")
     ours, stock = Config.fromfile(old), MMEngineConfig.fromfile(old)
     assert ours.to_dict() == stock.to_dict()
     assert ours.text == stock.text

@@ -52,7 +52,8 @@ def test_an_optimizer_is_asked_for(old, tmp_path, optimizer):
 def test_what_an_optimizer_does_not_take_is_told(old, tmp_path, extra):
     old["optimizer"] = {"type": "Adam", "lr": 0.1, **extra}
     told = refused(old, tmp_path)
-    assert told.what == f"Adam has no argument {next(iter(extra))!r}"
+    assert f"Adam has no {next(iter(extra))!r}" in told.what
+    assert "optim_wrapper.optimizer." in told.where
     assert "_delete_=True" in told.advice
 
 

@@ -150,3 +150,54 @@ def test_unreachable_lake(lakes: dict[str, str], tmp_path: Path) -> None:
     assert result.returncode == 1
     assert b"error:" in result.stderr
     assert_nowhere(tmp_path, result)
+
+
+def test_a_door_that_is_too_late_names_the_files(lakes: dict[str, str], tmp_path: Path) -> None:
+    """MMEngine's own runner writes the config before it builds a dataset."""
+    from mmengine.runner import Runner
+
+    from deeplake_mmdet.errors import CredentialError
+
+    cfg = demo_config(
+        lakes["train"],
+        lakes["val"],
+        CLASS_NAMES,
+        str(tmp_path / "run"),
+        epochs=1,
+        scale=(64, 64),
+        num_workers=0,
+    )
+    cfg.train_dataloader.dataset.credentials = {"token": TOKEN}
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(CredentialError, match=r"credentials\.token") as caught:
+        runner.train()
+    holding = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and TOKEN in path.read_text()]
+    assert len(holding) >= 3  # log, config dump, the visualizer's copy
+    for path in holding:
+        assert str(path) in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+# Each takes a second at most: the others are runs of whole trainings.
+QUICK = (
+    *("bare text", "dataset's creds", "path with slashes in the key", "query", "resume", "wandb", "mlflow"),
+    *("option with a blank", "line that fails", "inspect's endpoint", "import", "2.x wandb", "script's load"),
+    "load_config",
+)
+
+
+def canary_runs(*names: str) -> None:
+    program = Path(__file__).with_name("canary_runs.py")
+    found = subprocess.run([sys.executable, str(program), *names], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr[-3000:]
+    assert " 0 canaries found" in found.stdout
+
+
+def test_canaries_of_refused_runs() -> None:
+    canary_runs(*QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_canaries_everywhere() -> None:
+    canary_runs()

@@ -30,6 +30,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--analysis", metavar="DIR", help="write metrics.json and metrics.npz with errors and curves to DIR"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an analysis of the same metric that is in DIR"
+    )
     parser.set_defaults(run=run)
 
 
@@ -45,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
         args.lake,
         metric=args.metric,
         classes=args.classes,
+        overwrite=args.overwrite,
         **source_options(args),
         **options,
     )

@@ -7,6 +7,7 @@ import ast
 import builtins
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -48,7 +49,12 @@ def run(args: argparse.Namespace) -> None:
         if isinstance(error, SourceNotFoundError) and error.where == args.script:
             raise
         error.__traceback__ = _of_script(error, str(Path(args.script).absolute()))
-        sys.excepthook(type(error), error, error.__traceback__)
+        from deeplake_mmdet.lake import masked
+
+        if sys.excepthook is sys.__excepthook__:  # prints lines of the script, and the secrets in them
+            print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        else:
+            sys.excepthook(type(error), error, error.__traceback__)
         if (hint := way_on(error)) is not None:
             print(f"deeplake-mmdet: {hint}", file=sys.stderr)
         raise SystemExit(1) from None

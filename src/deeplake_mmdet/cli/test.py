@@ -33,6 +33,9 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="test a checkpoint that fits the model in part only; the rest keeps its initial weights",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace FILE, and draw into a DIR that has files in it"
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
         show_dir=args.show_dir,
         tta=args.tta,
         allow_partial=args.allow_partial,
+        overwrite=args.overwrite,
     )
     if not is_main_process():
         return

@@ -12,19 +12,13 @@ from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
+from deeplake_mmdet.config.options import OF_LEGACY
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy, old_keys
 
 __all__ = ["adopt_config"]
-
-# Options with these keys change a 2.x config before it is converted.
-_OF_LEGACY = (
-    *("model", "data", "optimizer", "optimizer_config", "lr_config", "momentum_config", "runner", "fp16"),
-    *("total_epochs", "evaluation", "checkpoint_config", "log_config", "workflow", "dist_params", "seed"),
-    *("resume_from", "train_pipeline", "test_pipeline", "custom_hooks", "cudnn_benchmark"),
-)
 
 
 def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
@@ -40,7 +34,8 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     Raises:
         ConfigError: It has no place for an option, cannot be converted, is for another toolbox, its data are
             not where it says, or credentials are no mapping.
-        CredentialError: The config gives a user name and password.
+        CredentialError: The config gives a user name and password, or holds a secret that is no lake's: see
+            `extract_secrets`.
     """
     options = {_through_feed(key, cfg): value for key, value in (cfg_options or {}).items()}
     mixed = bool(old_keys(cfg))
@@ -105,5 +100,5 @@ def _through_feed(key: str, cfg: Config) -> str:
 
 def _is_for_legacy(key: str) -> bool:
     top = key.partition(".")[0]
-    mine = top in _OF_LEGACY and not key.startswith("model.data_preprocessor")
+    mine = top in OF_LEGACY and not key.startswith("model.data_preprocessor")
     return mine or top.startswith("deeplake_")

@@ -21,12 +21,10 @@ from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.config.writing import config_text
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError
-from deeplake_mmdet.lake import CredentialRef, is_handle
+from deeplake_mmdet.lake import PUBLIC, CredentialRef, is_handle
 from deeplake_mmdet.legacy import Note, convert_config_dict, is_legacy
 
 __all__ = ["Conversion", "convert"]
-
-_PUBLIC = ("endpoint_url", "aws_region", "region")
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,8 @@ def convert(
         SourceNotFoundError: There is no such config.
         ImportRefusedError: A file stands where one is to be written, or there is no such folder.
         ConfigError: The config cannot be loaded, converted or written as a file.
-        CredentialError: The config gives a user name and password.
+        CredentialError: The config gives a user name and password, or holds a secret that is no lake's: see
+            `extract_secrets`.
     """
     source = Path(config).expanduser()
     targets = [_target(place, overwrite) for place in (out, report)]
@@ -144,7 +143,7 @@ def _without_handles(node: Any, path: str, removed: list[str]) -> Any:
             if is_handle(value):
                 removed.append(where)
                 public = {
-                    name: part for name, part in CredentialRef(value).resolve()[1].items() if name in _PUBLIC
+                    name: part for name, part in CredentialRef(value).resolve()[1].items() if name in PUBLIC
                 }
                 if public:
                     kept[key] = public

@@ -31,11 +31,13 @@ def convert_config(cfg: Config) -> tuple[Config, list[Note]]:
         ConfigError: It is half migrated, for MMDetection 1.x or for another toolbox; it has an unknown
             ``deeplake_*`` key; or a lake stands where a file of annotations is expected, or a file where a
             lake is.
-        CredentialError: The config gives a user name and password.
+        CredentialError: See `extract_secrets`.
     """
-    content, _ = extract_secrets(joined(cfg.to_dict()))
+    content, secrets = extract_secrets(joined(cfg.to_dict()))
     content, mixed = settled(content, cfg.filename)
     if not mixed and not is_legacy(cfg):
+        if secrets:
+            return Config(content, cfg_text=Config(content).pretty_text, filename=cfg.filename), []
         return cfg.copy(), []
     if not mixed:
         check_old_shape(content)

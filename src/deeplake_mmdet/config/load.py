@@ -31,6 +31,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         ConfigError: The file is no config, one that cannot be converted or one of another toolbox; a module
             of ``custom_imports`` cannot be imported; credentials are no mapping; or a lake stands where a
             file of annotations is expected, or a file where a lake is.
-        CredentialError: The config gives a user name and password.
+        CredentialError: The config gives a user name and password, or holds a secret that is no lake's: see
+            `extract_secrets`.
     """
     return adopt_config(read_config(path), cfg_options)

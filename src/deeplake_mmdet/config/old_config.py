@@ -53,7 +53,7 @@ class Config(_Config):
             SourceNotFoundError: There is no such file.
             ConfigError: It cannot be loaded, a base exists nowhere, it is half migrated, for MMDetection 1.x
                 or another toolbox, or credentials are no mapping.
-            CredentialError: The config gives a user name and password.
+            CredentialError: As `load_config`.
         """
         loaded = read_config(
             filename,
@@ -92,6 +92,6 @@ class Config(_Config):
 
     def _clean(self) -> _Config | None:
         """The same without secrets; None if it has none."""
-        content, secrets = extract_secrets(joined(self.to_dict()))
+        content, secrets = extract_secrets(joined(self.to_dict()), refuse=False)
         # Without a text, mmengine would read the file's.
         return _Config(content, cfg_text="#", filename=self.filename) if secrets else None

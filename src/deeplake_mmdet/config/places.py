@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deeplake_mmdet.config.bases import all_files
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import masked
 
 __all__ = ["failure", "named", "place_of"]
 
@@ -26,7 +27,9 @@ def failure(error: BaseException, where: str) -> ConfigError:
     else:
         advice = "correct the file there: a config is a program in Python"
     return ConfigError(
-        f"The config cannot be loaded: {type(error).__name__}: {message}", where=where, advice=advice
+        f"The config cannot be loaded: {type(error).__name__}: {masked(message)}",
+        where=where,
+        advice=advice,
     )
 
 

@@ -72,7 +72,8 @@ def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note
     except DeepLakeMMDetError:
         raise
     except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
-        raise failure(error, place_of(error, file)) from error
+        # Not chained: a traceback shows lines of the config, and the secrets in them.
+        raise failure(error, place_of(error, file)) from None
 
 
 def _read_whole(file: Path, options: dict[str, Any]) -> Config:

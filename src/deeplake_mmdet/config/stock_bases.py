@@ -178,7 +178,7 @@ def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> C
         except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(config)]
-            raise failure(error, named(file, lines[-1] if lines else None, top)) from error
+            raise failure(error, named(file, lines[-1] if lines else None, top)) from None  # as `read_config`
     return {name: value for name, value in read.items() if name != OWN_LIST}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, InstallError
+from deeplake_mmdet.errors import ConfigError, ImportRefusedError, InstallError
 from deeplake_mmdet.evaluation.samples import Found
 from deeplake_mmdet.evaluation.truth import Scope, category_ids
 from deeplake_mmdet.formats import Id
@@ -66,11 +69,10 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
     """
     files = []
     for number, key in enumerate(scope.views):
-        part = f".lake{number}" if len(scope.views) > 1 else ""
+        lake = f".lake{number}" if len(scope.views) > 1 else ""
         for kind in ("bbox", "segm") if _all_masks(scope.found) else ("bbox",):
-            file = Path(f"{prefix}{part}.{kind}.json")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("w") as stream:
+            file = Path(f"{prefix}{lake}.{kind}.json")
+            with _replaced(file) as part, part.open("w") as stream:
                 _write_list(stream, results_of(scope, key, with_masks=kind == "segm"))
             files.append(file)
     return files
@@ -120,8 +122,8 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     if with_masks:
         columns["counts"] = list(objects.masks or ())
     target = Path(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(pyarrow.table(columns), target)
+    with _replaced(target) as part:
+        pyarrow.parquet.write_table(pyarrow.table(columns), part)
     return target
 
 
@@ -152,17 +154,21 @@ def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
     files = []
     for number, key in enumerate(scope.views):
         name = target if len(scope.views) == 1 else target.with_name(f"{target.stem}.lake{number}.json")
-        name.parent.mkdir(parents=True, exist_ok=True)
-        with name.open("w") as stream:
+        with _replaced(name) as part, part.open("w") as stream:
             _write_list(stream, results_of(scope, key, with_masks=with_masks, with_names=True))
         files.append(name)
     return files
 
 
-def check_target(file: str | Path) -> Path:
+def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
     """The file, if predictions can be written to it.
 
+    Args:
+        file: The file.
+        overwrite: Whether it, or what it would be split into by lakes, may be there already.
+
     Raises:
+        ImportRefusedError: It is there, or is a folder.
         ConfigError: It ends neither in ``.json`` nor in ``.parquet``.
         InstallError: It is Parquet and pyarrow is not installed.
     """
@@ -182,7 +188,28 @@ def check_target(file: str | Path) -> Path:
                 where=str(target),
                 advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
             )
+    parts = target.parent.glob(f"{glob.escape(target.stem)}.lake*.json") if target.suffix == ".json" else ()
+    for there in (target, *parts):
+        if there.is_dir() or (there.exists() and not overwrite):
+            raise ImportRefusedError(
+                f"There is a {'folder' if there.is_dir() else 'file'} already",
+                where=str(there),
+                advice="choose another name"
+                + ("" if there.is_dir() else ", or add --overwrite (overwrite=True)"),
+            )
     return target
+
+
+@contextlib.contextmanager
+def _replaced(file: Path) -> Iterator[Path]:
+    """A file beside, which becomes the one that is meant when it is complete; its folder is made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield part
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _ids(values: list[Id]) -> NDArray[Any]:

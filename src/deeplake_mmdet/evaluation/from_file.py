@@ -13,7 +13,13 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import AnnotationError, ConfigError, InstallError, SourceNotFoundError
+from deeplake_mmdet.errors import (
+    AnnotationError,
+    ConfigError,
+    ImportRefusedError,
+    InstallError,
+    SourceNotFoundError,
+)
 from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
 from deeplake_mmdet.evaluation.rle import compress
@@ -56,6 +62,7 @@ def evaluate_predictions(
     tensors: Mapping[str, str] | None = None,
     box_format: str | None = None,
     classes: Sequence[str] | None = None,
+    overwrite: bool = False,
     **options: Any,
 ) -> Evaluated:
     """Score predictions against a lake. Every image of the lake counts, with predictions or without.
@@ -78,9 +85,11 @@ def evaluate_predictions(
         tensors: Role to column name.
         box_format: How the lake stores boxes.
         classes: Class names to score; predictions of the lake's other classes are left out.
+        overwrite: Replace an analysis of the same metric that is in the folder ``analysis``.
         options: Of the metric, e.g. ``classwise=True``.
 
     Raises:
+        ImportRefusedError: There is one.
         SourceNotFoundError: There is no such file or lake.
         AnnotationError: The file is no list of COCO results, or an entry is impossible: an image id,
             category id or name that the lake does not know, a box that is no box, a score not between 0 and
@@ -93,6 +102,8 @@ def evaluate_predictions(
         scorer = VOCMetric(metric=names[0], **options)
     else:
         scorer = CocoMetric(metric=names, **options)
+    if isinstance(folder := options.get("analysis"), (str, Path)) and not overwrite:
+        _check_free(Path(folder).expanduser(), names)
     source = predictions if isinstance(predictions, (str, Path)) else None
     entries = predictions if source is None else _read(Path(source).expanduser())
     opened = open_view(
@@ -109,6 +120,21 @@ def evaluate_predictions(
     scorer.results.extend(found_in(entries, opened, where, masks="segm" in names))  # type: ignore[arg-type]
     metrics = scorer.evaluate(len(scorer.results))
     return Evaluated(metrics, getattr(scorer, "class_scores", ()))
+
+
+def _check_free(folder: Path, metrics: Sequence[str]) -> None:
+    """Refuse a folder that holds the analysis of one of some metrics; those of others stay there."""
+    file = folder / "metrics.json"
+    try:
+        there = json.loads(file.read_text()) if file.exists() else {}
+    except (OSError, ValueError):
+        there = metrics  # whatever it is, it is not ours to replace
+    if not isinstance(there, Mapping) or any(metric in there for metric in metrics):
+        raise ImportRefusedError(
+            "There is an analysis already",
+            where=str(file),
+            advice="choose another folder, or add --overwrite (overwrite=True)",
+        )
 
 
 def found_in(entries: Entries, view: LakeView, where: str, *, masks: bool = False) -> list[Found]:

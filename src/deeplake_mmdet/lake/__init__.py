@@ -9,7 +9,7 @@ from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.cleaning import Cleaning, clean_boxes
-from deeplake_mmdet.lake.credentials import ENVIRONMENT, CredentialRef, is_handle, put_away
+from deeplake_mmdet.lake.credentials import ENVIRONMENT, CredentialRef, is_handle, put_away, refuse_literals
 from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.inspection import Inspection, inspect
@@ -22,6 +22,15 @@ from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.own_classes import name_difference, own_classes
 from deeplake_mmdet.lake.refetch import image_anew
 from deeplake_mmdet.lake.roles import explain_roles
+from deeplake_mmdet.lake.secret_texts import (
+    MASK,
+    PUBLIC,
+    holds_secret,
+    is_literal,
+    is_secret_name,
+    literals_in,
+    masked,
+)
 from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
 from deeplake_mmdet.lake.table import AnnotationTable
@@ -31,6 +40,8 @@ from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
 
 __all__ = [
     "ENVIRONMENT",
+    "MASK",
+    "PUBLIC",
     "SCHEME",
     "SOURCE_KEYS",
     "UNREAD",
@@ -59,14 +70,19 @@ __all__ = [
     "deadline_seconds",
     "explain_roles",
     "find_view",
+    "holds_secret",
     "human_bytes",
     "image_anew",
     "inspect",
     "is_handle",
+    "is_literal",
     "is_local",
     "is_opened",
     "is_same_contents",
+    "is_secret_name",
+    "literals_in",
     "load_old",
+    "masked",
     "name_difference",
     "new_counters",
     "open_view",
@@ -77,6 +93,7 @@ __all__ = [
     "read_cache_settings",
     "read_class_names",
     "read_orientation",
+    "refuse_literals",
     "remove_chunks",
     "rest",
     "resting",

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deeplake_mmdet.lake.own_files import open_file
+
 __all__ = ["FORMAT", "Shelves", "cached_chunks", "claimed", "remove_chunks"]
 
 FORMAT = "chunks-v1"  # another version of this package with other files uses another name
@@ -56,8 +58,9 @@ class Shelves:
         with self._locked() as usage:
             if usage is None:
                 return  # another process is at work in it
-            for path in self.root.glob("*/*.part"):
-                _sweep(path)
+            for entry in list(self._entries()):
+                if entry.path.endswith(".part"):
+                    _sweep(Path(entry.path))
             _write(usage, sum(entry.size for entry in self._entries()))
 
     def reserve(self, part: int, count: int, *, spare: str | None = None) -> int | None:
@@ -115,6 +118,8 @@ class Shelves:
     def _entries(self) -> Iterator[_Entry]:
         with contextlib.suppress(FileNotFoundError), os.scandir(self.root) as shelves:
             for shelf in shelves:
+                if not shelf.is_dir(follow_symlinks=False):
+                    continue
                 with contextlib.suppress(NotADirectoryError, FileNotFoundError), os.scandir(shelf) as files:
                     for file in files:
                         with contextlib.suppress(FileNotFoundError):
@@ -124,7 +129,7 @@ class Shelves:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int | None]:
         """The open file ``usage``, locked; None if others hold it for too long."""
-        usage = os.open(self.root / _USAGE, os.O_RDWR | os.O_CREAT, 0o600)
+        usage = open_file(self.root / _USAGE, os.O_RDWR | os.O_CREAT)
         try:
             held = _lock(usage, time.monotonic() + _LOCK_PATIENCE)
             try:
@@ -154,7 +159,7 @@ def claimed(part: Path, done: Path, end: float) -> Iterator[int | None]:
     """
     poll = _FIRST_POLL
     while not done.exists():
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_file(part, os.O_RDWR | os.O_CREAT)
         try:
             # Locked, but at its place no more: it has been published or removed between the two calls.
             if _lock(descriptor, 0.0) and _is_at(descriptor, part) and not done.exists():
@@ -213,7 +218,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _sweep(part: Path) -> None:
     """Remove what a killed fetcher has left; one that is alive holds the lock."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(part, os.O_RDWR)
+        descriptor = open_file(part, os.O_RDWR)
         try:
             if _lock(descriptor, 0.0) and _is_at(descriptor, part):
                 part.unlink()

@@ -27,6 +27,7 @@ from deeplake_mmdet.lake.cache_entries import DamagedEntryError, entry_size, rea
 from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes
 from deeplake_mmdet.lake.cache_shelves import Shelves, claimed
 from deeplake_mmdet.lake.faults import deadline_seconds
+from deeplake_mmdet.lake.own_files import check_folder, make_folder, open_file
 from deeplake_mmdet.lake.source import ResolvedSource, short_hash
 
 __all__ = ["COUNTERS", "CacheStatistics", "ChunkCache", "new_counters"]
@@ -117,14 +118,19 @@ class ChunkCache:
         """Make the folder ready.
 
         Raises:
-            ConfigError: It cannot be made, written to or locked.
+            ConfigError: It cannot be made, written to or locked; or what stands there is a link or another
+                user's.
         """
         folder = self.settings.folder
         try:
             self._make_shelf()
             self._shelves.open()
             probe = self._shelf / f".probe-{os.getpid()}-{threading.get_ident()}"
-            probe.write_bytes(b"x")
+            descriptor = open_file(probe, os.O_WRONLY | os.O_CREAT)
+            try:
+                os.write(descriptor, b"x")
+            finally:
+                os.close(descriptor)
             probe.unlink()
             status = os.statvfs(folder)
         except OSError as error:
@@ -266,7 +272,9 @@ class ChunkCache:
         """Cells of an entry; None if it is not there, or is no good and was dropped."""
         place = self._path(start, stop)
         try:
-            descriptor = os.open(place, os.O_RDONLY)
+            check_folder(self._shelves.root)
+            check_folder(self._shelf)
+            descriptor = open_file(place, os.O_RDONLY)
         except OSError:
             return None
         try:
@@ -319,8 +327,8 @@ class ChunkCache:
                 row[COUNTERS.index(name)] += number
 
     def _make_shelf(self) -> None:
-        self._shelves.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._shelf.mkdir(exist_ok=True, mode=0o700)
+        make_folder(self._shelves.root)
+        make_folder(self._shelf)
 
     @property
     def _shelves(self) -> Shelves:

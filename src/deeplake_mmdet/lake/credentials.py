@@ -10,18 +10,24 @@ import logging
 import multiprocessing.context
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError, CredentialError
+from deeplake_mmdet.lake.secret_texts import HANDLE, PUBLIC, files_holding, holds_secret, literals_in
 
-__all__ = ["ENVIRONMENT", "CredentialRef", "is_handle", "put_away"]
+__all__ = [
+    "ENVIRONMENT",
+    "CredentialRef",
+    "check_storage_options",
+    "is_handle",
+    "put_away",
+    "refuse_literals",
+]
 
 ENVIRONMENT = "ENV"  # as Deep Lake 3 called the storage credentials of the environment
 
-_HANDLE_PREFIX = "deeplake-credentials-"
-_PUBLIC_KEYS = {"endpoint_url", "aws_region", "region"}
-_KNOWN_KEYS = {"username", "password", "token", "creds"} | _PUBLIC_KEYS
 
 _store: dict[str, dict[str, Any]] = {}
 _told: set[str] = set()
@@ -40,7 +46,7 @@ def put_away(credentials: Mapping[str, Any]) -> str:
 
     Raises:
         CredentialError: ``username`` or ``password`` is set; Deep Lake takes tokens only.
-        ConfigError: ``creds`` is no mapping.
+        ConfigError: ``creds`` is no mapping, or an entry is no text.
     """
     given = {key: value for key, value in credentials.items() if value not in (None, "")}
     if "username" in given or "password" in given:
@@ -51,14 +57,36 @@ def put_away(credentials: Mapping[str, Any]) -> str:
         )
     storage = {key: value for key, value in given.items() if key not in ("token", "creds")}
     storage.update(_storage_keys(given))
-    handle = _HANDLE_PREFIX + secrets.token_hex(8)
+    check_storage_options({"token": given.get("token"), **storage})
+    handle = HANDLE + secrets.token_hex(8)
     _store[handle] = {"token": given.get("token"), "creds": storage}
     return handle
 
 
 def is_handle(value: object) -> bool:
     """Whether ``value`` is a handle made by `put_away`."""
-    return isinstance(value, str) and value.startswith(_HANDLE_PREFIX)
+    return isinstance(value, str) and value.startswith(HANDLE)
+
+
+def check_storage_options(given: Mapping[str, Any]) -> None:
+    """Refuse what Deep Lake would refuse with all values in its message, and keys within an endpoint.
+
+    Raises:
+        ConfigError: A value is no text.
+        CredentialError: The endpoint's address holds a user name, a password or a signature.
+    """
+    for key, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(
+                f"{key!r} must be text, got {type(value).__name__}", where=f"credentials key {key!r}"
+            )
+        if key in PUBLIC and holds_secret(value or ""):
+            raise CredentialError(
+                "The address holds a user name, a password or a signature",
+                where=f"credentials key {key!r}",
+                advice="give the address alone, and the keys as aws_access_key_id and aws_secret_access_key, "
+                "or by the environment",
+            )
 
 
 def _storage_keys(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,6 +101,29 @@ def _storage_keys(given: Mapping[str, Any]) -> Mapping[str, Any]:
             "those of the environment",
         )
     return creds
+
+
+def literal_error(keys: str, where: str, files: Sequence[Path] = ()) -> CredentialError:
+    """The refusal of literal secrets.
+
+    Args:
+        keys: Under which names they stood.
+        where: Of what.
+        files: Files that are known to hold them by now.
+    """
+    written = (
+        f"By now they stand in {', '.join(map(str, files))}"
+        if files
+        else "If MMEngine's runner has built it, its log, its config dump in the work dir and its "
+        "checkpoints hold them"
+    )
+    return CredentialError(
+        f"A dataset was handed literal credentials ({keys})",
+        where=where,
+        advice=f"{written}: delete those files and renew the credentials. Set ACTIVELOOP_TOKEN or the AWS "
+        "variables instead, or start through deeplake-mmdet train/test or deeplake_mmdet.load_config, which "
+        "take secrets out first",
+    )
 
 
 class CredentialRef:
@@ -97,15 +148,9 @@ class CredentialRef:
         elif isinstance(given, Mapping):
             flat = {**given, **_storage_keys(given)}
             flat = {key: value for key, value in flat.items() if key != "creds" and value not in (None, "")}
-            if literal := sorted(set(flat) - _PUBLIC_KEYS):
-                raise CredentialError(
-                    f"A dataset was handed literal credentials ({', '.join(literal)})",
-                    where="dataset key 'credentials'",
-                    advice="MMEngine has by now written them to the log, the config dump in the work dir and "
-                    "will write them to every checkpoint: delete those files and renew the credentials. "
-                    "Set ACTIVELOOP_TOKEN or the AWS variables instead, or start through deeplake-mmdet "
-                    "train/test or deeplake_mmdet.load_config, which take secrets out first",
-                )
+            if literal := sorted(set(map(str, flat)) - set(PUBLIC)):
+                raise literal_error(", ".join(literal), "dataset key 'credentials'")
+            check_storage_options(flat)
             self._public = flat
         else:
             raise ConfigError(
@@ -161,3 +206,18 @@ class CredentialRef:
         self._handle, self._public = state["handle"], state["public"]
         if self._handle and state.get("kept"):
             _store[self._handle] = state["kept"]
+
+
+def refuse_literals(arguments: Mapping[str, Any]) -> None:
+    """Refuse a dataset's arguments that hold a secret: whoever built it has had them written somewhere.
+
+    Args:
+        arguments: By name.
+
+    Raises:
+        CredentialError: With the files of the run that hold them by now.
+    """
+    found = dict(literals_in(arguments))
+    if found:
+        files = files_holding(text for text in found.values() if isinstance(text, str))
+        raise literal_error(", ".join(found), "arguments of a DeepLakeDataset", files)

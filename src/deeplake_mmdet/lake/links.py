@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, ImageError, StorageError
+from deeplake_mmdet.errors import (
+    CredentialError,
+    DeepLakeMMDetError,
+    ImageError,
+    StorageError,
+    login_of,
+    without_secrets,
+)
 from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
 
@@ -192,13 +198,6 @@ def _foreign(where: str) -> ImageError:
 
 
 def _where(column: str, row: int, address: str) -> str:
-    return f"column {column!r}, row {row}, link {_without_secrets(address)!r}"
-
-
-def _without_secrets(address: str) -> str:
-    """An address without what may be a user's name, a password or a signature."""
-    scheme, found, rest = address.partition("://")
-    if not found:
-        return address
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{re.split('[?#]', path)[0]}"
+    # The whole address is one: what stands behind a blank in it must not be shown either.
+    login = login_of(*address.split("://", 1)) if "://" in address else ""
+    return f"column {column!r}, row {row}, link {without_secrets(address.replace(login, '', 1))!r}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, CredentialError
 from deeplake_mmdet.lake.queries import split_source
+from deeplake_mmdet.lake.secret_texts import holds_secret
 
 __all__ = ["OPEN", "ResolvedSource", "Source", "is_same_contents"]
 
@@ -253,8 +254,25 @@ def absolute_url(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
+def check_address(url: str, where: str = "dataset key 'path'") -> None:
+    """Refuse an address that holds a secret, without repeating it.
+
+    Raises:
+        CredentialError: It has a user name or a password before its host, or a signature behind it.
+    """
+    # Of storages of lakes, none takes even a name alone there.
+    named = "://" in url and "@" in url.partition("://")[2].partition("/")[0]
+    if named or holds_secret(url):
+        raise CredentialError(
+            "The address holds a user name or a secret, before an '@' or as a signature",
+            where=where,
+            advice="give the address alone, and credentials by the environment or the credentials key",
+        )
+
+
 def _checked(url: str) -> str:
     """Refuse what Deep Lake would open wrongly: it cuts a path at an ``@`` and takes the rest as a name."""
+    check_address(url)
     if '"' in url or "\n" in url:
         raise ConfigError(
             "A lake's path cannot hold quotation marks or line breaks", where=f"dataset key 'path'={url!r}"
@@ -262,12 +280,6 @@ def _checked(url: str) -> str:
     scheme, _, rest = url.rpartition("://")
     if "@" not in rest:
         return url
-    if scheme and "@" in rest.partition("/")[0]:
-        raise CredentialError(
-            "The address holds a user name or a secret before an '@'",
-            where="dataset key 'path'",
-            advice="give the address alone, and credentials by the environment or the credentials key",
-        )
     if not scheme and Path(url).exists():
         raise ConfigError(
             "Deep Lake cannot open a path with an '@' in it",

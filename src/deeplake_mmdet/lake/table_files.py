@@ -21,6 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplake_mmdet.lake.own_files import check_folder, open_file, read_text
+
 __all__ = ["DamagedError", "FileSink", "read_arrays"]
 
 _VERSION = 1
@@ -127,13 +129,14 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         DamagedError: Something is missing, cut off, altered or of another version.
     """
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
+        check_folder(folder)
+        manifest = json.loads(read_text(folder / _MANIFEST))
         if manifest["version"] != _VERSION:
             raise DamagedError(f"it is of version {manifest['version']}")
         arrays = {}
         for name, told in manifest["arrays"].items():
             # A plain view: slices of np.memmap itself are slow to make.
-            array = np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+            array = np.asarray(_mapped(folder / f"{name}.npy"))
             if (array.dtype.str, list(array.shape)) != (told["dtype"], told["shape"]):
                 raise DamagedError(f"{name}.npy is {array.dtype} {array.shape}")
             arrays[name] = array
@@ -148,6 +151,17 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from None
     return arrays, dict(manifest["facts"])
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """What ``np.load`` maps, of a file of ours only."""
+    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
+        if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
+            raise ValueError("it has another header")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+        if by_columns or dtype.hasobject:
+            raise ValueError("it holds something else than rows of numbers")
+        return np.memmap(file, dtype, "r", file.tell(), shape)
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
@@ -179,7 +193,7 @@ def _stamps(folder: Path, names: list[str]) -> dict[str, Any]:
 
 def _remembered(folder: Path) -> Any:
     with contextlib.suppress(OSError, ValueError):
-        return json.loads((folder / _CHECKED).read_text())
+        return json.loads(read_text(folder / _CHECKED))
     return None
 
 
@@ -189,7 +203,9 @@ def _remember(folder: Path, names: list[str]) -> None:
         return
     part = folder / f".{_CHECKED}.{os.getpid()}"
     with contextlib.suppress(OSError):
-        part.write_text(json.dumps(_stamps(folder, names)))
+        part.unlink(missing_ok=True)
+        with os.fdopen(open_file(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
+            json.dump(_stamps(folder, names), file)
         part.replace(folder / _CHECKED)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
 from deeplake_mmdet.lake.boxes import BoxFormat
 from deeplake_mmdet.lake.labels import LabelCoding
+from deeplake_mmdet.lake.own_files import make_folder, open_file
 from deeplake_mmdet.lake.roles import Roles
 from deeplake_mmdet.lake.source import ResolvedSource, short_hash
 from deeplake_mmdet.lake.table import AnnotationTable
@@ -97,10 +98,10 @@ def table_of(
     facts["labels"] = [coding.count, list(coding.names), list(coding.ids)]
     tables = cache_folder() / "tables"
     folder = tables / short_hash(facts)
-    if (found := _existing(folder)) is not None:
-        return found
     try:
-        tables.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(tables)
+        if (found := _existing(folder)) is not None:
+            return found
         with _lock(tables / f".{folder.name}.lock") as alone:
             if (found := _existing(folder)) is None:
                 if alone:
@@ -138,7 +139,11 @@ def load_table(folder: Path) -> AnnotationTable:
 
 def cached_tables() -> list[tuple[Path, int]]:
     """The tables in the cache: folder and size in bytes."""
-    found = [path for path in sorted((cache_folder() / "tables").glob("*")) if path.is_dir()]
+    found = [
+        path
+        for path in sorted((cache_folder() / "tables").glob("*"))
+        if path.is_dir() and not path.is_symlink()
+    ]
     return [(path, sum(file.stat().st_size for file in path.iterdir())) for path in found]
 
 
@@ -226,7 +231,7 @@ def _lock(path: Path) -> Iterator[bool]:
         Whether it is held. Where locks are not supported, or for a holder that takes too long, tables are
         built beside each other and the first to finish is kept.
     """
-    with path.open("a") as file:
+    with os.fdopen(open_file(path, os.O_RDWR | os.O_CREAT), "r+") as file:
         end = time.monotonic() + _LOCK_PATIENCE
         held = False
         while not held and time.monotonic() < end:

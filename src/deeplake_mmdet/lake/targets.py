@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, ImportRefusedError, StorageError
+from deeplake_mmdet.lake.credentials import check_storage_options
+from deeplake_mmdet.lake.source import check_address
 
 __all__ = ["LocalTarget", "RemoteTarget", "open_target", "storage_errors"]
 
@@ -22,9 +24,15 @@ _active: set[str] = set()
 
 
 def open_target(path: str, overwrite: bool, creds: Mapping[str, str] | None) -> LocalTarget | RemoteTarget:
-    """The target for a path or URL; nothing is touched yet."""
+    """The target for a path or URL; nothing is touched yet.
+
+    Raises:
+        CredentialError: The address holds a user name or a secret.
+    """
     path = os.fspath(path).removeprefix("file://")
     if "://" in path:
+        check_address(path, "argument lake")
+        check_storage_options(creds or {})
         return RemoteTarget(path, overwrite, creds)
     return LocalTarget(path, overwrite)
 

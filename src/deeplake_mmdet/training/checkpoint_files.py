@@ -28,6 +28,12 @@ def usable_checkpoint(checkpoint: str | Path | bool) -> Path:
         SourceNotFoundError: There is no such file.
         SourceFormatError: It is no checkpoint, or a damaged one.
     """
+    if "://" in str(checkpoint):
+        raise SourceNotFoundError(
+            "The checkpoint is an address, not a file of this machine",
+            where=str(checkpoint),
+            advice="fetch the file, and name it",
+        )
     path = Path(str(checkpoint)).expanduser()
     if path.is_dir():
         newest = newest_checkpoint(path)

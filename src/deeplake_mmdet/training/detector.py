@@ -105,6 +105,7 @@ def test_detector(
     show_dir: str | Path | None = None,
     tta: bool = False,
     allow_partial: bool = False,
+    overwrite: bool = False,
 ) -> Run:
     """Evaluate a detector that is already built on a config's ``test_dataloader``.
 
@@ -120,8 +121,10 @@ def test_detector(
         show_dir: Folder for drawings.
         tta: Whether each image is tested in several versions.
         allow_partial: As for `test`.
+        overwrite: As for `test`.
 
     Raises:
+        ImportRefusedError: As for `test`.
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
     check_order(cfg, checkpoint)
@@ -129,7 +132,7 @@ def test_detector(
         launcher = launcher or running_launcher() or "pytorch"
     prepared = prepare_test_config(
         _raw(cfg), work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, out=out, show_dir=show_dir,
-        tta=tta,
+        tta=tta, overwrite=overwrite,
     )  # fmt: skip
     prepared.load_from = None if checkpoint is None else str(usable_checkpoint(checkpoint))
     prepared.allow_partial = bool(allow_partial or prepared.get("allow_partial", False))
@@ -201,7 +204,7 @@ def _drop_validation(cfg: Config) -> None:
 def _clean(meta: Mapping[str, Any], raw: Config) -> dict[str, Any]:
     """``meta`` without the secrets that stand in the config: old scripts put its whole text there."""
     _, secrets = extract_secrets(raw.to_dict())
-    content, own = extract_secrets(dict(meta))
+    content, own = extract_secrets(dict(meta), refuse=False)
     hidden = secrets | own
     return {key: redact(value, hidden) if isinstance(value, str) else value for key, value in content.items()}
 

@@ -208,7 +208,7 @@ def _check_keys(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
         raise ConfigError(
             f"The config has keys that their parts do not take: {'; '.join(dict.fromkeys(unknown.values()))}",
             where=f"config key {', '.join(unknown)}",
-            advice="correct these keys, or take them out; dict(_delete_=True, type=...) keeps a base's keys away",
+            advice="correct these keys, or take them out; _delete_=True keeps those of a base away",
         )
 
 

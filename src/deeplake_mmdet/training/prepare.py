@@ -85,6 +85,7 @@ def prepare_test_config(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     tta: bool = False,
+    overwrite: bool = False,
 ) -> Config:
     """The same for a test run.
 
@@ -96,8 +97,10 @@ def prepare_test_config(
         out: File for the predictions.
         show_dir: Folder for drawings.
         tta: Whether images come in several versions; see `augment_tests`.
+        overwrite: Whether ``out`` and the files in ``show_dir`` may be replaced.
 
     Raises:
+        ImportRefusedError: ``out`` is there already, or ``show_dir`` is not empty.
         DeepLakeMMDetError: The config cannot be used, or has nothing to test on.
     """
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher)
@@ -106,9 +109,9 @@ def prepare_test_config(
     check_splits(cfg, ("test",))
     cfg.resume = False
     if out is not None:
-        keep_predictions(cfg, out)
+        keep_predictions(cfg, out, overwrite=overwrite)
     if show_dir is not None:
-        draw_predictions(cfg, show_dir)
+        draw_predictions(cfg, show_dir, overwrite=overwrite)
     if tta:
         augment_tests(cfg)
     return cfg

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import platform
-import tempfile
+import secrets
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,16 +63,15 @@ def write_record(runner: Any, pins: Mapping[str, Any], resumed: Any = None) -> P
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file so that at any time either the old text or the new one stands there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        with os.fdopen(handle, "w") as file:
+        with beside.open("x") as file:  # by the umask, unlike a temporary file
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        beside.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 

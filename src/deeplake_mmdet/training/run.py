@@ -27,6 +27,7 @@ from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
 from deeplake_mmdet.training.tta import augmented, check_merges
+from deeplake_mmdet.training.work_dir_lock import WorkDirLock
 from deeplake_mmdet.training.workers_lost import lost_workers_named
 
 __all__ = ["run_test", "run_training", "test", "train"]
@@ -97,6 +98,7 @@ def test(
     show_dir: str | Path | None = None,
     tta: bool = False,
     allow_partial: bool = False,
+    overwrite: bool = False,
 ) -> Run:
     """Evaluate a checkpoint on the config's ``test_dataloader``.
 
@@ -112,8 +114,10 @@ def test(
             boxes only.
         allow_partial: Test a checkpoint that holds only a part of the model's weights, or weights of other
             shapes; the rest stays as it was initialised.
+        overwrite: Replace the file ``out``, and draw into a ``show_dir`` that has files in it.
 
     Raises:
+        ImportRefusedError: ``out`` is there already, or ``show_dir`` is not empty.
         ConfigError: The checkpoint is another model's, or has other classes than the data.
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
@@ -121,7 +125,7 @@ def test(
     started = _launcher(launcher, processes)
     cfg = prepare_test_config(
         config, work_dir=work_dir, cfg_options=cfg_options, launcher=started, out=out, show_dir=show_dir,
-        tta=tta,
+        tta=tta, overwrite=overwrite,
     )  # fmt: skip
     cfg.load_from = str(usable_checkpoint(checkpoint))
     cfg.allow_partial = bool(allow_partial or cfg.get("allow_partial", False))
@@ -142,18 +146,26 @@ def run_training(
         model: A detector; the config's otherwise.
         timestamp: See `make_runner`.
         meta: Likewise.
+
+    Raises:
+        ConfigError: Another training writes into the work dir.
+        DeepLakeMMDetError: See `make_runner`.
     """
-    choose_checkpoint(cfg)
-    if note := nothing_left(cfg):
-        print_log(note, "current", logging.WARNING)
-    with failures_named(cfg):
-        runner = make_runner(cfg, model, timestamp=timestamp, meta=meta)
+    lock = WorkDirLock(cfg.work_dir)
+    try:
+        choose_checkpoint(cfg)
+        if note := nothing_left(cfg):
+            print_log(note, "current", logging.WARNING)
+        with failures_named(cfg):
+            runner = make_runner(cfg, model, timestamp=timestamp, meta=meta, lock=lock)
         if model is not None:  # of the old interface, whose guide names these files
             runner.register_hook(LatestHook())
         try:
             runner.train()
         finally:
             write_skipped_rows(runner)
+    finally:
+        lock.release()
     if model is not None:
         _tell_classes(model, runner.train_loop.dataloader.dataset)
     run = finished(runner, runner.val_loop if cfg.get("val_cfg") else None)

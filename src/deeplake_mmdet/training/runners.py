@@ -23,6 +23,7 @@ from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook, Separat
 from deeplake_mmdet.training.launch import join, on_cpu
 from deeplake_mmdet.training.statistics_hook import StatisticsHook
 from deeplake_mmdet.training.weights_hook import CheckpointCheckHook
+from deeplake_mmdet.training.work_dir_lock import WorkDirLock, take_on_first_rank
 
 __all__ = ["make_runner"]
 
@@ -51,6 +52,7 @@ def make_runner(
     timestamp: str | None = None,
     meta: Mapping[str, Any] | None = None,
     only_test: bool = False,
+    lock: WorkDirLock | None = None,
 ) -> Runner:
     """Join the other processes, if there are any, put classes in order, and build the runner.
 
@@ -60,8 +62,10 @@ def make_runner(
         timestamp: Names the run's log files; the time otherwise.
         meta: For the ``meta`` of every checkpoint.
         only_test: Leave training and validation out.
+        lock: Of the work dir; taken by the first process before anything is written there.
 
     Raises:
+        ConfigError: Another training has the lock.
         ConfigError: There is no model, or the timestamp cannot be part of a file's name.
         DeepLakeMMDetError: See `settle_classes`; and the checkpoint may be none.
     """
@@ -75,7 +79,8 @@ def make_runner(
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
     options |= {key: loader for key, loader in fast_loaders(cfg).items() if key in options}
-    kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
+    given = {"given_timestamp": _checked(timestamp), "given_lock": lock}
+    kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     for note in notes:
         runner.logger.log(note.level, note.text)
@@ -96,10 +101,13 @@ class _Given:
     """A runner's mixin for what MMEngine's runner cannot be given."""
 
     given_timestamp: str | None = None
+    given_lock: WorkDirLock | None = None
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """Name the log files as asked for; all processes agree on the time already."""
+        """Take the lock, as processes know of each other now and nothing is written; name the log files."""
         super().setup_env(env_cfg)  # type: ignore[misc]
+        if self.given_lock is not None:
+            take_on_first_rank(self.given_lock)
         if self.given_timestamp is not None:
             self._timestamp = self.given_timestamp
 

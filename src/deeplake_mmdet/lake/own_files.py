@@ -1,0 +1,75 @@
+"""Files of the caches, which may lie where others can write: only plain files and folders of this user count.
+
+A link, a pipe or a second name that somebody else has put there would let us read, or write over, any file of
+ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["check_folder", "make_folder", "open_file", "read_text"]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of a cache, for this user alone, and those above it that are missing.
+
+    Raises:
+        OSError: It cannot be made; or what stands there is a link, no folder, or another user's.
+    """
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+    check_folder(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a cache's folder that is a link, or another user's.
+
+    Raises:
+        OSError: As said; or it is not there.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link or no folder", str(folder))
+    _check_owner(found, folder)
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file of a cache, or make it, for this user alone.
+
+    Args:
+        path: The file; its folder has been checked.
+        flags: As for ``os.open``.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: It cannot be opened; or it is a link, no plain file, another user's, or has a second name.
+    """
+    safely = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # the second for pipes, which would wait
+    descriptor = os.open(path, flags | safely, 0o600)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise PermissionError(errno.EPERM, "it is no plain file, or has a second name", str(path))
+        _check_owner(found, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_text(path: Path) -> str:
+    """A small file of a cache; raises as `open_file`."""
+    with os.fdopen(open_file(path, os.O_RDONLY)) as file:
+        return file.read()
+
+
+def _check_owner(found: os.stat_result, path: Path) -> None:
+    if found.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it is another user's", str(path))
