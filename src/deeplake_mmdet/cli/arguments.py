@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
-__all__ = ["add_run_arguments", "add_source_arguments", "source_options"]
+__all__ = ["add_run_arguments", "add_source_arguments", "source_options", "trust_checkpoint"]
 
 _SOURCE = {
     "commit": "version id; the newest otherwise",
@@ -18,7 +19,7 @@ _SOURCE = {
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """``CONFIG``, ``--work-dir``, ``--cfg-options``, ``--processes`` and ``--launcher``."""
+    """``CONFIG``, and what `train` and `test` both take."""
     parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
     parser.add_argument(
         "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
@@ -40,6 +41,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["none", "pytorch", "slurm", "mpi"],
         help="who has started this process (default: found out for torchrun and srun)",
     )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="let checkpoints and pretrained weights run code: only if you trust whoever made them",
+    )
+
+
+def trust_checkpoint(args: argparse.Namespace) -> None:
+    """Have this command and the processes that it starts trust checkpoints, if the user says so."""
+    if args.trust_checkpoint:
+        from deeplake_mmdet.training.checkpoint_reading import TRUST_VARIABLE
+
+        os.environ[TRUST_VARIABLE] = "1"
 
 
 def _processes(text: str) -> bool | int:

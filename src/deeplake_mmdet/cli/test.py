@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments
+from deeplake_mmdet.cli.arguments import add_run_arguments, trust_checkpoint
 
 __all__ = ["add_parser"]
 
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     """Evaluate and print the scores, whole and by class."""
     from mmengine.dist import is_main_process
 
+    trust_checkpoint(args)
     from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.report import class_table
     from deeplake_mmdet.terminal import console, plain

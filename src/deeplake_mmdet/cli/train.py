@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments
+from deeplake_mmdet.cli.arguments import add_run_arguments, trust_checkpoint
 
 __all__ = ["add_parser"]
 
@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     """Train, then say where everything is and what to type next."""
     from mmengine.dist import is_main_process
 
+    trust_checkpoint(args)
     from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.terminal import readable
     from deeplake_mmdet.training import train
