@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +14,15 @@ import numpy as np
 from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, ImageError, StorageError
 from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
+from deeplake_mmdet.lake.image_limit import most_bytes, stated_size
+from deeplake_mmdet.lake.regular_files import read_regular
 
 __all__ = ["SIGNATURES", "lead_elsewhere", "read_addresses", "read_links", "sizes_of_links"]
 
 _Found = TypeVar("_Found")
 
 _AT_ONCE = 16  # files that one call fetches at a time: most of it is waiting for a server
-_FORMATS = ("JPEG", "MPO", "PNG")  # MPO is what Pillow calls a JPEG that holds further pictures
+_HEADER = 2**16  # bytes of a file, in which its size stands nearly always
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
@@ -89,12 +92,21 @@ def _read_link(handle: Any, column: str, row: int, address: str) -> bytes:
     path = _local(address)
     if path is None:
         return encode_array(_fetch(handle, column, row, address), where)
+    return _read_file(path, where)
+
+
+def _read_file(path: Path, where: str, size: int | None = None) -> bytes:
+    """A local image file, or its first bytes."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, size, most=most_bytes())
     except FileNotFoundError:
         raise _missing(where) from None
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):
+            raise _foreign(where, f"; {error.strerror}") from None
         raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
+    except ValueError:  # a zero byte in the name
+        raise _missing(where) from None
     if not data.startswith(SIGNATURES):
         raise _foreign(where)
     return data
@@ -106,41 +118,18 @@ def _size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int
     if path is None:
         height, width = _fetch(handle, column, row, address).shape[:2]
         return int(height), int(width)
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            if image.format not in _FORMATS:
-                raise _foreign(where)
-            return image.height, image.width
-    except FileNotFoundError:
-        raise _missing(where) from None
-    except UnidentifiedImageError:
-        raise _foreign(where) from None
-    except ImageError:
-        raise
-    except OSError as error:
-        if error.errno is None:  # not the system's: what Pillow says of damaged files
-            raise _foreign(where) from None
-        raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
-    except Exception:  # Pillow's safety limits and complaints, of kinds without a common base
-        return _decoded_size(path, where)
-
-
-def _decoded_size(path: Path, where: str) -> tuple[int, int]:
-    """What the decoder of a training makes of a file that Pillow will not open."""
-    import cv2
-
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+    size = stated_size(_read_file(path, where, _HEADER)) or stated_size(_read_file(path, where))
+    if size is None or 0 in size:
         raise _foreign(where)
-    return int(pixels.shape[0]), int(pixels.shape[1])
+    return size[1], size[0]
 
 
 def _local(address: str) -> Path | None:
-    if "://" in address and not address.startswith("file://"):
+    """The file of a local address; None for all others."""
+    scheme, found, path = address.partition("://")
+    if found and scheme.lower() != "file":
         return None
-    return Path(address.removeprefix("file://")).expanduser()
+    return Path(path if found else address).expanduser()
 
 
 def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
@@ -185,9 +174,11 @@ def _missing(where: str) -> ImageError:
     return ImageError("The link leads to no file", where=where, advice="restore the file or delete the row")
 
 
-def _foreign(where: str) -> ImageError:
+def _foreign(where: str, why: str = "") -> ImageError:
     return ImageError(
-        "The linked file is not a JPEG or PNG image", where=where, advice="convert the file or delete the row"
+        f"The linked file is not a JPEG or PNG image{why}",
+        where=where,
+        advice="convert the file or delete the row",
     )
 
 
