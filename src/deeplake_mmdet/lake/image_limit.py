@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -29,7 +30,7 @@ _PIXELS_PER_BYTE = 512  # of a JPEG: a block of 64 pixels takes a bit at the lea
 _BYTES_PER_PIXEL = 4  # of a file: more than any compressed one has
 
 _NO_FRAME = frozenset((0xC4, 0xC8, 0xCC))  # of 0xC0 to 0xCF, which begin a frame otherwise
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length behind them
 _MOST_SEGMENTS = 10_000
 _NETPBM = re.compile(rb"P[1-7]\s(?:\s*#[^\n]*\n)*\s*(\d+)\s(?:\s*#[^\n]*\n)*\s*(\d+)")
@@ -83,7 +84,7 @@ def check_stated_size(data: bytes, where: str) -> None:
     stated = f"{size[0]} x {size[1]}"
     if pixels > most_pixels():
         raise ImageError(
-            f"image has more pixels than the limit of {most_pixels()}",
+            f"image has more pixels than the limit of {most_pixels()} ({LIMIT_VARIABLE})",
             where=_joined(where, f"{stated} by its header"),
             advice=f"cut it into tiles, or raise the limit by {LIMIT_VARIABLE}",
         )
@@ -103,10 +104,12 @@ def stated_size(data: bytes) -> tuple[int, int] | None:
 
     Of kinds that claim several, as a tile within a TIFF, the largest.
     """
-    try:
-        return max(_sizes(data), key=lambda size: size[0] * size[1], default=None)
-    except (struct.error, ValueError):  # the file ends within its header
-        return None
+    found: list[tuple[int, int]] = []
+    # The file may end within its header, after a claim.
+    with contextlib.suppress(struct.error, ValueError, OverflowError):
+        for size in _sizes(data):
+            found.append(size)
+    return max(found, key=lambda size: size[0] * size[1], default=None)
 
 
 def _sizes(data: bytes) -> Iterator[tuple[int, int]]:
@@ -178,7 +181,7 @@ def _of_tiff(data: bytes) -> Iterator[tuple[int, int]]:
     (count,) = struct.unpack_from(order + counts, data, at)
     at += struct.calcsize(counts)
     tags: dict[int, int] = {}
-    for entry in range(at, min(at + length * count, len(data) - length + 1), length):
+    for entry in range(at, min(at + length * min(count, _MOST_SEGMENTS), len(data) - length + 1), length):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if any(tag in pair for pair in _TIFF_SIZES):
             size = {1: "B", 3: "H", 16: "Q"}.get(kind, "I")

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
+import os
 import re
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, ImageError, StorageError
+from deeplake_mmdet.errors import ConfigError, CredentialError, DeepLakeMMDetError, ImageError, StorageError
 from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
 from deeplake_mmdet.lake.image_limit import most_bytes, stated_size
 from deeplake_mmdet.lake.regular_files import read_regular
 
-__all__ = ["SIGNATURES", "lead_elsewhere", "read_addresses", "read_links", "sizes_of_links"]
+__all__ = [
+    "LINKS_VARIABLE",
+    "SIGNATURES",
+    "is_inside",
+    "lead_elsewhere",
+    "read_addresses",
+    "read_links",
+    "sizes_of_links",
+]
 
 _Found = TypeVar("_Found")
 
+LINKS_VARIABLE = "DEEPLAKE_MMDET_LINKS"
+_STORES = ("s3", "gs", "gcs", "azure", "az", "abfs", "al", "hub")  # whose hosts no link can name
 _AT_ONCE = 16  # files that one call fetches at a time: most of it is waiting for a server
 _HEADER = 2**16  # bytes of a file, in which its size stands nearly always
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
@@ -90,6 +104,7 @@ def _for_each(
 def _read_link(handle: Any, column: str, row: int, address: str) -> bytes:
     where = _where(column, row, address)
     path = _local(address)
+    _check_allowed(path, address, where)
     if path is None:
         return encode_array(_fetch(handle, column, row, address), where)
     return _read_file(path, where)
@@ -115,6 +130,7 @@ def _read_file(path: Path, where: str, size: int | None = None) -> bytes:
 def _size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int, int]:
     where = _where(column, row, address)
     path = _local(address)
+    _check_allowed(path, address, where)
     if path is None:
         height, width = _fetch(handle, column, row, address).shape[:2]
         return int(height), int(width)
@@ -132,6 +148,52 @@ def _local(address: str) -> Path | None:
     return Path(path if found else address).expanduser()
 
 
+def _check_allowed(path: Path | None, address: str, where: str) -> None:
+    """Refuse what ``DEEPLAKE_MMDET_LINKS`` forbids.
+
+    ``all`` (the default) allows any link, for lakes of links to files on this machine or in its network are
+    common. ``remote`` forbids local files and machines of this network, ``none`` all links.
+
+    Raises:
+        ImageError: It is forbidden.
+        ConfigError: The variable has another value.
+    """
+    allowed = os.environ.get(LINKS_VARIABLE, "").strip().lower() or "all"
+    if allowed not in ("all", "remote", "none"):
+        raise ConfigError(
+            f"Links cannot be {allowed!r}",
+            where=f"environment variable {LINKS_VARIABLE}",
+            advice="choose all, remote or none",
+        )
+    if allowed == "none":
+        kind = "links"
+    elif allowed == "remote" and path is not None:
+        kind = "links to files of this machine"
+    elif allowed == "remote" and is_inside(address):
+        kind = "links into this machine's network"
+    else:
+        return
+    raise ImageError(
+        f"{LINKS_VARIABLE}={allowed} forbids {kind}",
+        where=where,
+        advice=f"set {LINKS_VARIABLE}=all if you trust whoever made the lake",
+    )
+
+
+def is_inside(address: str) -> bool:
+    """Whether an address is that of this machine or its network; also if that cannot be told."""
+    scheme = address.partition("://")[0].lower()
+    if scheme in _STORES:
+        return False
+    if scheme not in ("http", "https"):
+        return True
+    try:
+        found = socket.getaddrinfo(urlsplit(address).hostname or "", None)
+        return not all(ipaddress.ip_address(str(entry[4][0])).is_global for entry in found)
+    except (OSError, ValueError):
+        return True
+
+
 def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
     where = _where(column, row, address)
     if address.partition("?")[0].lower().endswith(".png"):
@@ -145,6 +207,8 @@ def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
         pixels = persist(lambda: handle[column].get_async([row]), where, may_pass=_may_pass)[0]
     except KeyError:
         raise _missing(where) from None
+    except MemoryError:
+        raise ImageError("The linked image has more pixels than Deep Lake decodes", where=where) from None
     except DeepLakeMMDetError:
         raise
     except Exception as error:  # of many kinds without a common base; their text may hold credentials
