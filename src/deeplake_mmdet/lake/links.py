@@ -17,9 +17,10 @@ import numpy as np
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, DeepLakeMMDetError, ImageError, StorageError
 from deeplake_mmdet.lake.containers import encode_array
-from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
+from deeplake_mmdet.lake.faults import code_of, is_denied, is_transient, persist
 from deeplake_mmdet.lake.image_limit import most_bytes, stated_size
 from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.storage_errors import cause_of
 
 __all__ = [
     "LINKS_VARIABLE",
@@ -212,6 +213,8 @@ def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
     except DeepLakeMMDetError:
         raise
     except Exception as error:  # of many kinds without a common base; their text may hold credentials
+        if code_of(error) != "AccessDenied" and (cause := cause_of(error, where)) is not None:
+            raise cause from None
         if is_denied(error):
             raise CredentialError(
                 "The storage of a linked file refused access",
