@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
+import struct
+import zlib
 
+import cv2
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader
@@ -77,6 +81,33 @@ def test_skipping_at_first_sight_takes_the_next_that_decodes(make: Make, test_mo
         dataset[index]
     assert dataset.skipped_rows["at_first_sight"] == [0, 2, 3, 5]
     assert dataset.get_subset([2, 4])[0]["inputs"].shape[-1] == 68
+
+
+def claiming(side: int, kind: str) -> bytes:
+    """A small image whose header claims ``side`` pixels squared."""
+    if kind == "jpeg":
+        data = jpeg(64)
+        at = data.index(b"\xff\xc0") + 5
+        return data[:at] + struct.pack(">HH", side, side) + data[at + 4 :]
+    data = cv2.imencode(".png", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    head = b"IHDR" + struct.pack(">II", side, side) + data[24:29]
+    return data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("side", [65500, 33000, 20000])
+def test_more_pixels_than_the_limit_name_the_row_and_can_be_skipped(make: Make, kind: str, side: int) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    path = make(schema(), rows(images=[jpeg(64), claiming(side, kind), jpeg(66)]))
+    # Where Deep Lake has no size for it, the dataset is not even opened.
+    with pytest.raises(ImageError, match=r"more pixels than the limit.*row 1|cannot be decoded.*rows 1"):
+        DeepLakeDataset(path, pipeline=PIPELINE)[1]
+    skipping = DeepLakeDataset(path, pipeline=PIPELINE, on_error="skip")
+    found = {skipping[index]["data_samples"].img_id for index in range(len(skipping))}
+    assert found == {0, 2}
+    skipped = skipping.skipped_rows
+    assert [*skipped["up_front"], *skipped["at_first_sight"]] == [1]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 300 * 1024  # kilobytes
 
 
 def test_nothing_that_decodes(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplake_mmdet.errors import ConfigError, CredentialError, StorageError
+from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake import CredentialRef, Source, lifecycle, open_view
 from deeplake_mmdet.lake import faults as policy
+from deeplake_mmdet.lake.storage_errors import translate
 from s3 import Rule, fault_proxy, s3_endpoint
 
 pytestmark = pytest.mark.gives_up
@@ -177,6 +179,57 @@ def test_refused_credentials_are_resolved_once_more(remote, local, proxy):
         remote.images([3])
     assert proxy.counts().requests <= 5
     assert "a-secret" not in str(caught.value)
+
+
+CAUSES = {
+    "ExpiredToken": (400, CredentialError, "temporary credentials have expired.*AWS_SESSION_TOKEN.*--resume"),
+    "InvalidToken": (400, CredentialError, "does not take the session token"),
+    "SignatureDoesNotMatch": (403, CredentialError, "secret key is not the one.*AWS_SECRET_ACCESS_KEY"),
+    "InvalidAccessKeyId": (403, CredentialError, "knows no such key id.*AWS_ACCESS_KEY_ID"),
+    "AccessDenied": (403, CredentialError, "refused access.*s3:GetObject.*s3:ListBucket"),
+    "PermanentRedirect": (301, StorageError, "in another region.*AWS_REGION"),
+    "AuthorizationHeaderMalformed": (400, StorageError, "in another region.*AWS_REGION"),
+    "MethodNotAllowed": (405, StorageError, r"did not answer properly \(MethodNotAllowed\)"),
+}
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_each_refusal_has_its_own_cause(url, proxy, remote, code):
+    status, kind, text = CAUSES[code]
+    proxy.rules(Rule("status", status=status, code=code))
+    start = time.monotonic()
+    with pytest.raises(kind, match=text) as caught:
+        open_view(Source(url), credentials=ref(proxy))
+    assert code in str(caught.value)
+    assert time.monotonic() - start < 10, "it was asked for again, though it cannot pass"
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "SignatureDoesNotMatch"])
+def test_refusals_while_reading_have_the_same_cause(remote, proxy, code):
+    status, kind, text = CAUSES[code]
+    opened_anew(remote, proxy, Rule("status", status=status, code=code))
+    with pytest.raises(kind, match=text):
+        remote.images([3])
+
+
+class _Told(Exception):
+    """What Deep Lake raises, whose name says nothing."""
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [  # Deep Lake itself asks again for half a minute and more
+        ("RequestTimeTooSkewed", StorageError, "clock is wrong.*set the clock"),
+        ("NoSuchBucket", SourceNotFoundError, "no such bucket.*endpoint_url"),
+        ("SlowDown", StorageError, "fewer requests.*fewer workers"),
+        ("AuthorizationHeaderMalformed", StorageError, r"the bucket's region \(eu-west-1\)"),
+    ],
+)
+def test_causes_by_code(code, kind, text):
+    message = f"[S3] UNKNOWN action=GetObject status=403 code={code} message=region is wrong; "
+    error = translate(_Told(f"{message}expecting 'eu-west-1'"), "lake s3://a/b")
+    assert type(error) is kind
+    assert re.search(text, str(error))
 
 
 @pytest.mark.parametrize("reopened", [False, True])

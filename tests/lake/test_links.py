@@ -1,17 +1,20 @@
 """Links to files that cannot be read: each error names row and column, and no secret of the address."""
 
 import http.server
+import os
 import threading
 import time
 
 import mmcv
 import pytest
 
-from deeplake_mmdet.errors import CredentialError, ImageError, StorageError
+from deeplake_mmdet.errors import ConfigError, CredentialError, ImageError, StorageError
 from deeplake_mmdet.lake import CredentialRef, Source, lifecycle, put_away
 from deeplake_mmdet.lake.columns import describe_columns
 from deeplake_mmdet.lake.handles import handle_of, resolve
 from deeplake_mmdet.lake.images import fetch_images, read_images
+from deeplake_mmdet.lake.links import is_inside
+from deeplake_mmdet.lake.sizes import read_sizes
 from s3 import Rule, fault_proxy, s3_endpoint
 
 pytestmark = pytest.mark.gives_up
@@ -136,3 +139,68 @@ def test_a_bucket_that_refuses_says_so(linked, endpoint, tmp_path, monkeypatch):
         with pytest.raises(CredentialError, match=r"refused access.*column 'images', row 0"):
             read_images(handle, facts, [0])
         assert proxy.counts().faults == 1
+
+
+def test_links_can_be_forbidden(server, linked, encode, tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(encode())
+    (tmp_path / "b.jpg").write_bytes(encode())
+    local, upper = str(tmp_path / "a.jpg"), f"FILE://{tmp_path / 'b.jpg'}"
+    handle, facts = linked(local, server.address("good"), upper)
+    assert all(isinstance(found, bytes) for found in fetch_images(handle, facts, [0, 1, 2]))
+    for allowed in ("remote", "none"):
+        monkeypatch.setenv("DEEPLAKE_MMDET_LINKS", allowed)
+        before = len(server.asked)
+        for row, error in enumerate(fetch_images(handle, facts, [0, 1, 2])):
+            assert isinstance(error, ImageError)
+            assert f"DEEPLAKE_MMDET_LINKS={allowed} forbids" in str(error)
+            assert f"row {row}" in str(error)
+        with pytest.raises(ImageError, match="DEEPLAKE_MMDET_LINKS"):
+            read_sizes(handle, facts)
+        assert len(server.asked) == before
+    monkeypatch.setenv("DEEPLAKE_MMDET_LINKS", "some")
+    with pytest.raises(ConfigError, match="all, remote or none"):
+        fetch_images(handle, facts, [0])
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [
+        ("http://127.0.0.1/a.jpg", True),
+        ("http://169.254.169.254/latest/meta-data", True),
+        ("http://[::1]:80/a.jpg", True),
+        ("http://10.1.2.3/a.jpg", True),
+        ("http://2130706433/a.jpg", True),
+        ("http://user@localhost/a.jpg", True),
+        ("ftp://8.8.8.8/a.jpg", True),
+        ("http:///a.jpg", True),
+        ("http://8.8.8.8/a.jpg", False),
+        ("s3://bucket/a.jpg", False),
+    ],
+)
+def test_addresses_of_this_network_are_told(address, inside):
+    assert is_inside(address) is inside
+
+
+def test_pipes_devices_and_bombs_behind_links(linked, encode, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "good.jpg").write_bytes(encode())
+    data = encode()
+    at = data.index(b"\xff\xc0") + 5
+    (tmp_path / "bomb.jpg").write_bytes(data[:at] + b"\xff\xdc\xff\xdc" + data[at + 4 :])
+    with (tmp_path / "sparse.jpg").open("wb") as file:
+        file.truncate(2**40)
+    names = ("pipe", "zero", "sparse", "bomb", "good")
+    handle, facts = linked(*(str(tmp_path / f"{name}.jpg") for name in names))
+    found = dict(zip(names, fetch_images(handle, facts, range(5)), strict=True))
+    assert found["good"] == encode()
+    for name, text in {
+        "pipe": "it is a pipe",
+        "zero": "it is a device",
+        "sparse": "bytes, more than",
+    }.items():
+        assert text in str(found[name])
+    assert "more pixels than the limit" in str(found["bomb"])
+    sizes = read_sizes(handle, facts, allow_bad=True)
+    assert sizes[4].tolist() == [24, 32]
+    assert not sizes[:3].any()

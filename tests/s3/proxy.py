@@ -35,6 +35,7 @@ class Rule:
             ``delay`` (forward after ``seconds``).
         match: Text that must occur in ``"<METHOD> <path and query>"``.
         status: For ``status``.
+        code: Likewise: S3's name of the error; one that fits the status otherwise.
         seconds: For ``delay``.
         probability: Of firing, from a generator seeded once for each proxy.
         skip: How many matching requests pass first.
@@ -47,6 +48,7 @@ class Rule:
     action: str
     match: str = ""
     status: int = 500
+    code: str = ""
     seconds: float = 0.0
     probability: float = 1.0
     skip: int = 0
@@ -210,7 +212,7 @@ class _Server:
                 if rule is not None:
                     self.faults += 1
                     if rule.action == "status":
-                        await self.refuse(rule.status, method, writer)
+                        await self.refuse(rule.status, rule.code, method, writer)
                         continue
                     if rule.action == "reset":
                         writer.transport.abort()
@@ -254,8 +256,8 @@ class _Server:
             body[place] ^= self.random.randrange(1, 256)
         answer.body = bytes(body)
 
-    async def refuse(self, status: int, method: str, writer: asyncio.StreamWriter) -> None:
-        code = _CODES.get(status, "InternalError").replace(" ", "")
+    async def refuse(self, status: int, code: str, method: str, writer: asyncio.StreamWriter) -> None:
+        code = code or _CODES.get(status, "InternalError").replace(" ", "")
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
         head = f"HTTP/1.1 {status} {code}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         writer.write(head + (b"" if method == "HEAD" else body))

@@ -121,13 +121,13 @@ def test_broken_images(name):
 
 @pytest.mark.parametrize("sides", [(65500, 65500), (65500, 20000)])
 @pytest.mark.parametrize("encoding", ["jpeg", "png"])
-def test_headers_that_claim_more_than_opencv_reads_cost_no_memory(encoding, sides):
+def test_headers_that_claim_more_than_the_limit_cost_no_memory(encoding, sides):
     if encoding == "jpeg":
         at = JPEG.index(b"\xff\xc0") + 5
         data = JPEG[:at] + struct.pack(">HH", *sides[::-1]) + JPEG[at + 4 :]
     else:
         data = png_of((b"IHDR", struct.pack(">II", *sides) + IHDR[1][8:]), IDAT, IEND)
-    with pytest.raises(ImageError, match="more pixels than OpenCV reads") as caught:
+    with pytest.raises(ImageError, match="more pixels than the limit") as caught:
         check_image(data)
     assert caught.value.where == f"{sides[0]} x {sides[1]} by its header"
 
@@ -137,8 +137,8 @@ def test_a_short_file_that_claims_much_is_not_given_memory(progressive):
     data = encoded("jpeg", progressive=progressive)
     at = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ImageError, match="too short for 32768 x 32767 pixels"):
-        check_image(data[:at] + struct.pack(">HH", 32767, 32768) + data[at + 4 :])
+    with pytest.raises(ImageError, match="too short for 14000 x 13000 pixels"):
+        check_image(data[:at] + struct.pack(">HH", 13000, 14000) + data[at + 4 :])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500 * 1024  # kilobytes
 
 

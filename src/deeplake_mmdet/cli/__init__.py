@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # busy cores a training step took up to ten times as long. Not to spin at all takes 1.6 times as long on
     # idle ones. So they spin shortly. Read by GNU OpenMP when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    # Read by OpenCV when it is imported: it refuses by itself what `image_limit` cannot tell from headers.
+    limit = os.environ.get("DEEPLAKE_MMDET_MAX_PIXELS", "")
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", limit if limit.isdecimal() else "200000000")
     try:
         status = args.run(args)
     except DeepLakeMMDetError as error:

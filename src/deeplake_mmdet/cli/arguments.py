@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["add_run_arguments", "add_source_arguments", "look_at_config", "source_options"]
+__all__ = [
+    "add_run_arguments",
+    "add_source_arguments",
+    "look_at_config",
+    "source_options",
+    "trust_checkpoint",
+]
 
 _SOURCE = {
     "commit": "version id; the newest otherwise",
@@ -22,7 +29,7 @@ _SOURCE = {
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """``CONFIG``, ``--work-dir``, ``--cfg-options``, ``--processes`` and ``--launcher``."""
+    """``CONFIG``, and what `train` and `test` both take."""
     parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
     parser.add_argument(
         "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
@@ -44,6 +51,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["none", "pytorch", "slurm", "mpi"],
         help="who has started this process (default: found out for torchrun and srun)",
     )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="let checkpoints and pretrained weights run code: only if you trust whoever made them",
+    )
+
+
+def trust_checkpoint(args: argparse.Namespace) -> None:
+    """Have this command and the processes that it starts trust checkpoints, if the user says so."""
+    if args.trust_checkpoint:
+        from deeplake_mmdet.training.checkpoint_reading import TRUST_VARIABLE
+
+        os.environ[TRUST_VARIABLE] = "1"
 
 
 def look_at_config(args: argparse.Namespace, splits: Sequence[str], checkpoint: str | None = None) -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config
+from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config, trust_checkpoint
 
 __all__ = ["add_parser"]
 
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = look_at_config(args, ("test",), args.checkpoint)
     from mmengine.dist import is_main_process
 
+    trust_checkpoint(args)
     from deeplake_mmdet.report import class_table
     from deeplake_mmdet.terminal import console, plain
     from deeplake_mmdet.training import test

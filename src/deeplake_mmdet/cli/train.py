@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config
+from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config, trust_checkpoint
 
 __all__ = ["add_parser"]
 
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = look_at_config(args, ("train", "val"))
     from mmengine.dist import is_main_process
 
+    trust_checkpoint(args)
     from deeplake_mmdet.training import train  # imports torch and MMDetection, which takes seconds
 
     result = train(

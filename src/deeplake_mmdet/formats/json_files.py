@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import zlib
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake.regular_files import read_regular
 
 __all__ = ["load_json"]
 
@@ -22,6 +24,8 @@ _OTHERS = (
     (b"<", "is XML, not JSON", "Pascal VOC data sets are imported with 'import voc'"),
 )
 
+_HEAD = 4096
+_UNPACKED, _UNPACKED_TIMES = 2**26, 200  # bytes; what annotations hardly reach
 _CUT = 20  # at the end of a file that was cut off, so many characters may belong to a number or word
 
 
@@ -56,7 +60,8 @@ def load_json(path: Path) -> Any:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        # A file with holes in it may be longer than any memory.
+        return read_regular(path) if read_regular(path, _HEAD).strip(b"\0") else b""
     except FileNotFoundError:
         raise SourceNotFoundError("There is no such annotation file", where=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -70,9 +75,16 @@ def _unpacked(data: bytes, path: Path) -> bytes:
     if not data.startswith(b"\x1f\x8b"):
         return data
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            most = max(_UNPACKED, _UNPACKED_TIMES * len(data))
+            unpacked = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _fault(f"is compressed by gzip and damaged ({error})", path, "copy it again") from None
+    if len(unpacked) > most:
+        raise _fault(
+            f"is compressed by gzip and grows by more than {_UNPACKED_TIMES} times", path, "unpack it"
+        )
+    return unpacked
 
 
 def _cause(error: json.JSONDecodeError) -> tuple[str, str | None]:

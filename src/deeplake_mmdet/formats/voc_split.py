@@ -15,6 +15,7 @@ from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extensio
 from deeplake_mmdet.formats.voc import VocImage, read_voc_file
 from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.lake import class_list
+from deeplake_mmdet.lake.regular_files import read_regular
 
 __all__ = ["VocSplit", "load_voc", "near_name"]
 
@@ -170,7 +171,7 @@ def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[
             advice = "There are no lists in ImageSets; leave the split out to import all annotation files"
         raise SourceNotFoundError(f"There is no split '{split}'", where=str(folders[0] / name), advice=advice)
     try:
-        text = decode_text(path.read_bytes())
+        text = decode_text(read_regular(path))
     except OSError as error:
         what = f"The split file cannot be read ({error.strerror})"
         raise SourceNotFoundError(what, where=str(path)) from None

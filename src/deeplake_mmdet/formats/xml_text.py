@@ -7,6 +7,8 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from deeplake_mmdet.lake.regular_files import read_regular
+
 __all__ = ["decode_text", "read_xml"]
 
 # A UTF-32 mark begins with that of UTF-16, so it is looked for first.
@@ -24,6 +26,7 @@ _SLOW = {"idna", "punycode"}  # their decoders take time with the square of the 
 _ENTITY = re.compile(r"<!ENTITY\b([^>]*)>?")
 _SIMPLE_ENTITY = re.compile(r"""\s+[^\s%&"']+\s+("[^"&%]{0,256}"|'[^'&%]{0,256}')\s*""")
 _EXPANDED = 10_000_000
+_LONGEST = 2**28
 
 
 def decode_text(data: bytes, declared: str | None = None) -> str:
@@ -56,7 +59,7 @@ def read_xml(path: Path) -> ET.Element:
         OSError: The file is missing or cannot be read.
         ValueError: It is not XML; the message says why.
     """
-    data = path.read_bytes()
+    data = read_regular(path, most=_LONGEST)
     if not data.strip(b"\0 \t\r\n"):
         raise ValueError("it is empty")
     found = _DECLARED.match(data)

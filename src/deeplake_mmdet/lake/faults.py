@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = [
     "RETRIES",
     "Background",
     "MissingObjectError",
+    "code_of",
     "deadline_seconds",
     "is_denied",
     "is_local",
@@ -40,6 +42,12 @@ _INTERRUPT_PATIENCE = 1.0  # seconds that Ctrl-C gives a call under way to end b
 
 _TRANSIENT = ("StorageInternalError", "StorageNetworkConnectionError", "HTTPRequestFailedError")
 _DENIED = ("StorageAccessDenied", "AuthenticationError", "AuthorizationError", "ExpiredTokenError")
+
+
+_CODE = re.compile(r"\bcode=(\w+)")
+_REFUSED = re.compile(r"\bstatus=[34]\d\d\b")
+_PASSING = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests")
+_DENIED_CODES = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")
 
 
 class MissingObjectError(StorageError, KeyError):
@@ -168,10 +176,17 @@ def pause_before_retry(attempt: int, end: float) -> bool:
     return True
 
 
+def code_of(error: BaseException) -> str:
+    """S3's own name for what went wrong, such as ``ExpiredToken``, if Deep Lake's error tells it."""
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether Deep Lake's error may be gone at the next try: 5xx, resets, short bodies."""
     if type(error).__name__ in _TRANSIENT:
-        return True
+        refused = _REFUSED.search(str(error))
+        return not refused or code_of(error) in _PASSING
     return type(error) is RuntimeError and any(word in str(error).lower() for word in _SHORT)
 
 
@@ -180,7 +195,7 @@ _SHORT = ("corrupt", "unexpected end", "truncated", "decompress", "size mismatch
 
 def is_denied(error: BaseException) -> bool:
     """Whether the storage refused the credentials (401, 403)."""
-    return type(error).__name__ in _DENIED
+    return type(error).__name__ in _DENIED or code_of(error) in _DENIED_CODES
 
 
 def persist(

@@ -12,6 +12,7 @@ from deeplake_mmdet.errors import ColumnError, ImageError
 from deeplake_mmdet.lake.columns import ColumnFacts
 from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.exif import neutralise_orientation
+from deeplake_mmdet.lake.image_limit import check_stated_size
 from deeplake_mmdet.lake.links import read_addresses, read_links
 
 __all__ = [
@@ -158,6 +159,10 @@ def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: Turning) -> by
         except ImageError as error:
             return error
     data = bytes(cell)
+    try:
+        check_stated_size(data, f"column {column.name!r}, row {row}")
+    except ImageError as error:
+        return error
     turned = apply_exif if isinstance(apply_exif, bool) else apply_exif[row]
     return data if turned else neutralise_orientation(data)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import ipaddress
+import os
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from deeplake_mmdet.errors import (
+    ConfigError,
     CredentialError,
     DeepLakeMMDetError,
     ImageError,
@@ -18,14 +24,27 @@ from deeplake_mmdet.errors import (
     without_secrets,
 )
 from deeplake_mmdet.lake.containers import encode_array
-from deeplake_mmdet.lake.faults import is_denied, is_transient, persist
+from deeplake_mmdet.lake.faults import code_of, is_denied, is_transient, persist
+from deeplake_mmdet.lake.image_limit import most_bytes, stated_size
+from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.storage_errors import cause_of
 
-__all__ = ["SIGNATURES", "lead_elsewhere", "read_addresses", "read_links", "sizes_of_links"]
+__all__ = [
+    "LINKS_VARIABLE",
+    "SIGNATURES",
+    "is_inside",
+    "lead_elsewhere",
+    "read_addresses",
+    "read_links",
+    "sizes_of_links",
+]
 
 _Found = TypeVar("_Found")
 
+LINKS_VARIABLE = "DEEPLAKE_MMDET_LINKS"
+_STORES = ("s3", "gs", "gcs", "azure", "az", "abfs", "al", "hub")  # whose hosts no link can name
 _AT_ONCE = 16  # files that one call fetches at a time: most of it is waiting for a server
-_FORMATS = ("JPEG", "MPO", "PNG")  # MPO is what Pillow calls a JPEG that holds further pictures
+_HEADER = 2**16  # bytes of a file, in which its size stands nearly always
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
@@ -93,14 +112,24 @@ def _for_each(
 def _read_link(handle: Any, column: str, row: int, address: str) -> bytes:
     where = _where(column, row, address)
     path = _local(address)
+    _check_allowed(path, address, where)
     if path is None:
         return encode_array(_fetch(handle, column, row, address), where)
+    return _read_file(path, where)
+
+
+def _read_file(path: Path, where: str, size: int | None = None) -> bytes:
+    """A local image file, or its first bytes."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, size, most=most_bytes())
     except FileNotFoundError:
         raise _missing(where) from None
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):
+            raise _foreign(where, f"; {error.strerror}") from None
         raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
+    except ValueError:  # a zero byte in the name
+        raise _missing(where) from None
     if not data.startswith(SIGNATURES):
         raise _foreign(where)
     return data
@@ -109,44 +138,68 @@ def _read_link(handle: Any, column: str, row: int, address: str) -> bytes:
 def _size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int, int]:
     where = _where(column, row, address)
     path = _local(address)
+    _check_allowed(path, address, where)
     if path is None:
         height, width = _fetch(handle, column, row, address).shape[:2]
         return int(height), int(width)
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            if image.format not in _FORMATS:
-                raise _foreign(where)
-            return image.height, image.width
-    except FileNotFoundError:
-        raise _missing(where) from None
-    except UnidentifiedImageError:
-        raise _foreign(where) from None
-    except ImageError:
-        raise
-    except OSError as error:
-        if error.errno is None:  # not the system's: what Pillow says of damaged files
-            raise _foreign(where) from None
-        raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
-    except Exception:  # Pillow's safety limits and complaints, of kinds without a common base
-        return _decoded_size(path, where)
-
-
-def _decoded_size(path: Path, where: str) -> tuple[int, int]:
-    """What the decoder of a training makes of a file that Pillow will not open."""
-    import cv2
-
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+    size = stated_size(_read_file(path, where, _HEADER)) or stated_size(_read_file(path, where))
+    if size is None or 0 in size:
         raise _foreign(where)
-    return int(pixels.shape[0]), int(pixels.shape[1])
+    return size[1], size[0]
 
 
 def _local(address: str) -> Path | None:
-    if "://" in address and not address.startswith("file://"):
+    """The file of a local address; None for all others."""
+    scheme, found, path = address.partition("://")
+    if found and scheme.lower() != "file":
         return None
-    return Path(address.removeprefix("file://")).expanduser()
+    return Path(path if found else address).expanduser()
+
+
+def _check_allowed(path: Path | None, address: str, where: str) -> None:
+    """Refuse what ``DEEPLAKE_MMDET_LINKS`` forbids.
+
+    ``all`` (the default) allows any link, for lakes of links to files on this machine or in its network are
+    common. ``remote`` forbids local files and machines of this network, ``none`` all links.
+
+    Raises:
+        ImageError: It is forbidden.
+        ConfigError: The variable has another value.
+    """
+    allowed = os.environ.get(LINKS_VARIABLE, "").strip().lower() or "all"
+    if allowed not in ("all", "remote", "none"):
+        raise ConfigError(
+            f"Links cannot be {allowed!r}",
+            where=f"environment variable {LINKS_VARIABLE}",
+            advice="choose all, remote or none",
+        )
+    if allowed == "none":
+        kind = "links"
+    elif allowed == "remote" and path is not None:
+        kind = "links to files of this machine"
+    elif allowed == "remote" and is_inside(address):
+        kind = "links into this machine's network"
+    else:
+        return
+    raise ImageError(
+        f"{LINKS_VARIABLE}={allowed} forbids {kind}",
+        where=where,
+        advice=f"set {LINKS_VARIABLE}=all if you trust whoever made the lake",
+    )
+
+
+def is_inside(address: str) -> bool:
+    """Whether an address is that of this machine or its network; also if that cannot be told."""
+    scheme = address.partition("://")[0].lower()
+    if scheme in _STORES:
+        return False
+    if scheme not in ("http", "https"):
+        return True
+    try:
+        found = socket.getaddrinfo(urlsplit(address).hostname or "", None)
+        return not all(ipaddress.ip_address(str(entry[4][0])).is_global for entry in found)
+    except (OSError, ValueError):
+        return True
 
 
 def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
@@ -162,9 +215,13 @@ def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
         pixels = persist(lambda: handle[column].get_async([row]), where, may_pass=_may_pass)[0]
     except KeyError:
         raise _missing(where) from None
+    except MemoryError:
+        raise ImageError("The linked image has more pixels than Deep Lake decodes", where=where) from None
     except DeepLakeMMDetError:
         raise
     except Exception as error:  # of many kinds without a common base; their text may hold credentials
+        if code_of(error) != "AccessDenied" and (cause := cause_of(error, where)) is not None:
+            raise cause from None
         if is_denied(error):
             raise CredentialError(
                 "The storage of a linked file refused access",
@@ -191,9 +248,11 @@ def _missing(where: str) -> ImageError:
     return ImageError("The link leads to no file", where=where, advice="restore the file or delete the row")
 
 
-def _foreign(where: str) -> ImageError:
+def _foreign(where: str, why: str = "") -> ImageError:
     return ImageError(
-        "The linked file is not a JPEG or PNG image", where=where, advice="convert the file or delete the row"
+        f"The linked file is not a JPEG or PNG image{why}",
+        where=where,
+        advice="convert the file or delete the row",
     )
 
 

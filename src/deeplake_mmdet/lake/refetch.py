@@ -77,4 +77,7 @@ def _tell(view: LakeView, where: str) -> None:
 
 
 def _decodes(data: bytes) -> bool:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
+    except (cv2.error, MemoryError):  # the former of more pixels than OpenCV reads
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -12,9 +13,9 @@ from deeplake_mmdet.errors import (
     SourceNotFoundError,
     StorageError,
 )
-from deeplake_mmdet.lake.faults import persist
+from deeplake_mmdet.lake.faults import code_of, persist
 
-__all__ = ["guard", "translate"]
+__all__ = ["cause_of", "guard", "translate"]
 
 Result = TypeVar("Result")
 
@@ -24,6 +25,78 @@ _ADVICE = (
     "set ACTIVELOOP_TOKEN (al://), the AWS variables (s3://), GOOGLE_APPLICATION_CREDENTIALS (gs://) or the "
     "Azure variables (azure://), and check that they may read this lake"
 )
+
+
+_REGION = (
+    StorageError,
+    "The bucket is in another region than the one that is asked",
+    "set AWS_REGION, or credentials=dict(aws_region=...), to the bucket's region{region}; where endpoint_url "
+    "is set, it must be that of this region",
+)
+_TOKEN = (
+    CredentialError,
+    "The storage does not take the session token",
+    "get new temporary credentials, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN "
+    "together: a token belongs to its keys",
+)
+_EXPIRED = (
+    CredentialError,
+    "The temporary credentials have expired",
+    "get new ones (e.g. by aws sso login), set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+    "AWS_SESSION_TOKEN together; a training goes on by --resume",
+)
+_BUSY = (
+    StorageError,
+    "The storage asks for fewer requests",
+    "try again later with fewer workers and processes, or keep chunks by cache=...",
+)
+# S3's codes: what each means, and what helps. {region} is what the answer says of it.
+_CAUSES: dict[str, tuple[type[DeepLakeMMDetError], str, str]] = {
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), _EXPIRED),
+    **dict.fromkeys(("InvalidToken", "TokenRefreshRequired"), _TOKEN),
+    "RequestTimeTooSkewed": (
+        StorageError,
+        "This machine's clock is wrong: it differs from the storage's by more than it allows (15 minutes)",
+        "set the clock, e.g. by timedatectl set-ntp true; in a virtual machine or container, the host's",
+    ),
+    "SignatureDoesNotMatch": (
+        CredentialError,
+        "The secret key is not the one of this key id",
+        "copy AWS_SECRET_ACCESS_KEY anew, whole and without blanks; if it is right, a proxy before the "
+        "storage changes the requests, or endpoint_url is not the name that the storage knows itself by",
+    ),
+    "InvalidAccessKeyId": (
+        CredentialError,
+        "The storage knows no such key id",
+        "check AWS_ACCESS_KEY_ID, and that the keys are those of this storage (endpoint_url); temporary keys "
+        "need AWS_SESSION_TOKEN as well",
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "AllAccessDisabled", "AccountProblem"),
+        (
+            CredentialError,
+            "The storage refused access: these credentials may not read this lake",
+            "they need s3:GetObject on the lake's objects and s3:ListBucket on its bucket; {credentials}",
+        ),
+    ),
+    "NoSuchBucket": (
+        SourceNotFoundError,
+        "There is no such bucket",
+        "check the address, and that endpoint_url is that of the storage which has it",
+    ),
+    **dict.fromkeys(
+        ("PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"), _REGION
+    ),
+    **dict.fromkeys(("IllegalLocationConstraintException", "InvalidRegion"), _REGION),
+    **dict.fromkeys(("SlowDown", "ServiceUnavailable", "TooManyRequests", "Throttling"), _BUSY),
+    **dict.fromkeys(("ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded"), _BUSY),
+    "InvalidObjectState": (
+        StorageError,
+        "An object of the lake lies in an archive (Glacier)",
+        "restore the lake's objects first",
+    ),
+}
+_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>|x-amz-bucket-region: ([\w-]+)")
 
 
 def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result:
@@ -41,6 +114,17 @@ def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result:
         raise ours from None
 
 
+def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
+    """Our error for what S3 itself says is the cause; None if it says none that is known."""
+    code = code_of(error)
+    if code not in _CAUSES:
+        return None
+    kind, what, advice = _CAUSES[code]
+    found = _EXPECTED.search(str(error))
+    region = f" ({next(filter(None, found.groups()))})" if found else ""
+    return kind(f"{what} ({code})", where=where, advice=advice.format(region=region, credentials=_ADVICE))
+
+
 def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetError | None:
     """Our error for one of Deep Lake's, which share no base class; None if it is none of theirs.
 
@@ -52,6 +136,8 @@ def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetErr
     kind, text = type(error).__name__, str(error).lower()
     if isinstance(error, DeepLakeMMDetError):
         return error
+    if (cause := cause_of(error, where)) is not None:
+        return cause
     if kind == "LogNotexistsError" or "query source" in text:
         return SourceFormatError("This is not a Deep Lake dataset", where=where, advice="check the path")
     if kind in _VERSION_KINDS:
@@ -76,7 +162,7 @@ def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetErr
         )
     if _is_storage(kind, error):
         return StorageError(
-            f"The storage did not answer properly ({kind})",
+            f"The storage did not answer properly ({code_of(error) or kind})",
             where=where,
             advice="check the address, the endpoint_url and the network",
         )

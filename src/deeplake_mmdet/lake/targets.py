@@ -16,6 +16,7 @@ from typing import Any
 from deeplake_mmdet.errors import DeepLakeMMDetError, ImportRefusedError, StorageError
 from deeplake_mmdet.lake.credentials import check_storage_options
 from deeplake_mmdet.lake.source import check_address
+from deeplake_mmdet.lake.storage_errors import cause_of
 
 __all__ = ["LocalTarget", "RemoteTarget", "open_target", "storage_errors"]
 
@@ -45,6 +46,9 @@ def storage_errors(what: str, where: str, creds: Mapping[str, str] | None) -> It
     except DeepLakeMMDetError:
         raise
     except Exception as error:
+        if (cause := cause_of(error, f"lake {where}")) is not None:
+            cause.what = f"{what}: {cause.what}"
+            raise cause from None
         text = f"{type(error).__name__}: {error}"
         for secret in sorted((creds or {}).values(), key=len, reverse=True):
             if isinstance(secret, str) and secret:

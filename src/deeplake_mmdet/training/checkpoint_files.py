@@ -7,15 +7,23 @@ import copy
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import DeepLakeMMDetError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.training.checkpoint_reading import load_data
 from deeplake_mmdet.training.checkpoints import newest_checkpoint
 
-__all__ = ["check_load_from", "classes_in", "model_in", "read_checkpoint", "usable_checkpoint"]
+__all__ = [
+    "check_load_from",
+    "classes_in",
+    "model_in",
+    "read_checkpoint",
+    "read_data",
+    "usable_checkpoint",
+    "weights_named",
+]
 
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _ADVICE = "name a .pth file that a training run has written"
@@ -42,7 +50,7 @@ def usable_checkpoint(checkpoint: str | Path | bool) -> Path:
             where=str(path),
             advice=f"name the file: its newest is {newest}" if newest else _ADVICE,
         )
-    if not path.is_file():
+    if not path.exists():
         newest = newest_checkpoint(path.parent) if path.parent.is_dir() else None
         raise SourceNotFoundError(
             "There is no such checkpoint",
@@ -66,28 +74,45 @@ def check_load_from(cfg: Mapping[str, Any]) -> None:
         usable_checkpoint(str(cfg["load_from"]))
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """What is in a checkpoint file, in the way MMEngine reads it, weights left on the disk where possible.
+def read_checkpoint(path: str | Path, *, map_location: Any = "cpu", mmap: bool = True) -> dict[str, Any]:
+    """What is in a checkpoint file, as data: see `load_data`.
 
     Args:
         path: A file that exists.
+        map_location: As for ``torch.load``.
+        mmap: Leave weights on the disk where possible: for a look at a file that stays as it is meanwhile.
 
     Returns:
         Its content; ``state_dict`` holds the weights, also of a file of bare weights.
 
     Raises:
-        SourceFormatError: It is no checkpoint, or a damaged one.
+        SourceFormatError: It is no checkpoint, a damaged one, or one that would run code.
+    """
+    content = read_data(path, map_location=map_location, mmap=mmap)
+    return weights_named(content, str(Path(path).expanduser()))
+
+
+def read_data(path: str | Path, *, map_location: Any = "cpu", mmap: bool = True) -> Any:
+    """The content of a file that `torch.save` wrote, whatever it is, if that is data alone.
+
+    Raises:
+        SourceNotFoundError: There is no such file.
+        SourceFormatError: As `read_checkpoint`.
     """
     file = Path(path).expanduser()
-    archive = _is_whole_archive(file)
+    if not file.is_file():
+        what = "The checkpoint is a pipe or a device" if file.exists() else "There is no such checkpoint"
+        raise SourceNotFoundError(what, where=str(file))
+    mmap = _is_whole_archive(file) and mmap
     try:
-        content = _load(file, mmap=archive)
-    except Exception as error:  # unpickling may run anything, and fail in any way
+        return load_data(file, mmap=mmap, map_location=map_location)
+    except DeepLakeMMDetError:
+        raise
+    except Exception as error:  # a trusted file may run anything, and fail in any way
         first = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise SourceFormatError(
             f"The file is no checkpoint that can be read: {first[:200]}", where=str(file), advice=_ADVICE
         ) from error
-    return weights_named(content, str(file))
 
 
 def weights_named(content: Any, where: str) -> dict[str, Any]:
@@ -187,17 +212,6 @@ def _type_of(node: ast.expr) -> str | None:
     return kind.value if isinstance(kind, ast.Constant) and isinstance(kind.value, str) else None
 
 
-def _load(file: Path, *, mmap: bool) -> Any:
-    from mmengine.runner import checkpoint as stock
-
-    known: list[Any] = getattr(stock, "get_torch_safe_globals", list)()  # onedl's MMEngine has it
-    try:
-        with torch.serialization.safe_globals(known):
-            return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
-    except UnpicklingError:  # MMEngine then loads it all the same
-        return torch.load(file, map_location="cpu", weights_only=False, mmap=mmap)
-
-
 def _is_whole_archive(file: Path) -> bool:
     """Whether a file is an undamaged archive, as torch writes them; False for the format before 1.6."""
     with file.open("rb") as stream:
@@ -205,7 +219,8 @@ def _is_whole_archive(file: Path) -> bool:
     if head[:2] == b"PK":
         try:
             with zipfile.ZipFile(file) as archive:
-                damaged = archive.testzip()
+                stored = sum(part.file_size for part in archive.infolist()) <= file.stat().st_size
+                damaged = archive.testzip() if stored else "it is packed, which torch never does"
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
             damaged = str(error)
         if damaged is not None:

@@ -1,7 +1,8 @@
-"""Pretrained weights that a run would fetch: told before training if they cannot be had."""
+"""Weights that a run starts from: fetched and read as data before MMEngine loads them."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -13,15 +14,19 @@ from urllib.parse import urlparse
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
 
-from deeplake_mmdet.errors import SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.training.checkpoint_files import read_data
+from deeplake_mmdet.training.checkpoint_reading import is_trusted
 
-__all__ = ["check_pretrained"]
+__all__ = ["check_pretrained", "local_weights", "vet_pretrained"]
 
 _DEADLINE = 10.0  # seconds in which a server must begin to answer
 _HTTP = ("http://", "https://")
 _TORCHVISION = ("torchvision://", "modelzoo://")
 _OPENMMLAB = ("open-mmlab://", "openmmlab://")
+_BUILT_WITH = ("teacher_ckpt",)  # loaded while a model is built, and not when it is initialised
 _NO_TORCHVISION = "its address is known to torchvision, which is not installed"
 
 
@@ -73,13 +78,84 @@ def check_pretrained(cfg: Config, model: Any = None, *, deadline: float = _DEADL
     )
 
 
+def vet_pretrained(cfg: Config, model: Any = None, *, only_built: bool = False) -> None:
+    """Read all weights that a model is built and initialised with, as MMEngine would run what is in them.
+
+    Those of an address are fetched to where MMEngine looks for them. In several processes, the first does.
+
+    Args:
+        cfg: Its ``model`` is looked through unless a detector is given.
+        model: As for `check_pretrained`.
+        only_built: Leave out what the weights are initialised with: the run loads others.
+
+    Raises:
+        DeepLakeMMDetError: They cannot be had or read, or would run code; see `read_data`.
+    """
+    found = _of_module(model) if model is not None else _of_config(cfg.get("model"), "model")
+    for weights in list(found):
+        if only_built and not weights.key.endswith(_BUILT_WITH):
+            continue
+        if is_trusted() and "://" in weights.address and _url(weights.address) is None:
+            continue
+        read_data(local_weights(weights.address, f"config key {weights.key!r}"))
+
+
+def local_weights(address: str, where: str) -> Path:
+    """The file of some weights; fetched to torch hub's cache, as MMEngine does, if it is at an address.
+
+    Args:
+        address: A file, an address, or one of MMEngine's names, such as ``torchvision://resnet50``.
+        where: Who names it, for messages.
+
+    Raises:
+        SourceNotFoundError: It cannot be fetched.
+        ConfigError: It is at an address that is not looked into.
+    """
+    url = _url(address) if "://" in address else str(Path(address).expanduser())
+    if url is None:
+        raise ConfigError(
+            f"Weights at {address!r} cannot be read as data before MMEngine loads them",
+            where=where,
+            advice="fetch the file and name it where it lies",
+        )
+    if not url.startswith(_HTTP):
+        return Path(url)
+    cached = _cached(url)
+    try:
+        try:
+            if is_main_process():
+                _fetch(url, cached)
+        finally:
+            barrier()
+        _fetch(url, cached)  # where processes on other machines have folders of their own
+    except Exception as error:
+        raise SourceNotFoundError(
+            f"The weights cannot be fetched from {url} ({getattr(error, 'reason', error)})",
+            where=where,
+            advice="name a local file",
+        ) from None
+    return cached
+
+
+def _fetch(url: str, cached: Path) -> None:
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(cached), progress=sys.stderr.isatty())
+
+
+def _cached(url: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+
+
 def _of_config(node: Any, key: str) -> Iterator[_Weights]:
     if isinstance(node, Mapping):
         if "checkpoint" in node and _is_pretrained(node):
             yield _Weights(key, str(node["checkpoint"]))
             return
-        if isinstance(node.get("pretrained"), str):  # what 2.x's backbones took, 3.x's take still
-            yield _Weights(f"{key}.pretrained", node["pretrained"])
+        # What 2.x's backbones took, and 3.x's take still; and detectors that learn from others.
+        for name in ("pretrained", *_BUILT_WITH):
+            if isinstance(node.get(name), str):
+                yield _Weights(f"{key}.{name}", node[name])
         for name, value in node.items():
             yield from _of_config(value, f"{key}.{name}")
     elif isinstance(node, (list, tuple)):
@@ -114,8 +190,7 @@ def _problem(address: str) -> str | None:
         return "MMEngine knows no weights of this name" if address.startswith(known) else None
     if not url.startswith(_HTTP):
         return None if Path(url).is_file() else f"there is no file {url}"
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
-    return None if cached.is_file() else ""
+    return None if _cached(url).is_file() else ""
 
 
 def _url(address: str) -> str | None:

@@ -158,12 +158,12 @@ def run_training(
             print_log(note, "current", logging.WARNING)
         with failures_named(cfg):
             runner = make_runner(cfg, model, timestamp=timestamp, meta=meta, lock=lock)
-        if model is not None:  # of the old interface, whose guide names these files
-            runner.register_hook(LatestHook())
-        try:
-            runner.train()
-        finally:
-            write_skipped_rows(runner)
+            if model is not None:  # of the old interface, whose guide names these files
+                runner.register_hook(LatestHook())
+            try:
+                runner.train()
+            finally:
+                write_skipped_rows(runner)
     finally:
         lock.release()
     if model is not None:

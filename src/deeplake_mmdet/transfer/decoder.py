@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -10,16 +13,16 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.lake.image_limit import OPENCV_VARIABLE, check_stated_size, stated_size
 
 __all__ = ["check_image", "decode"]
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
-_MOST_PIXELS = 2**30  # of OpenCV, unless its environment variable says otherwise
 _FEW_PIXELS = 2**24  # cost no memory to speak of, whatever the header claims
-_PIXELS_PER_BYTE = 512  # a block of 64 pixels takes a bit at the least
 _PLAIN = ("YCbCr", "Gray")
 _FOUR = ("CMYK", "YCCK")
+_large = threading.Lock()
 # libjpeg's warnings of pixels that are not in the file. Its others tell of bytes too many and of headers that
 # were written carelessly, which harm no pixel.
 _DAMAGE = ("premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
@@ -32,14 +35,25 @@ def check_image(data: bytes) -> tuple[int, int]:
     the image, damaged metadata and sizes beyond other libraries' limits do no harm.
 
     Raises:
-        ImageError: It cannot be decoded, is damaged, or has more pixels than OpenCV reads. ``what`` is the
+        ImageError: It cannot be decoded, is damaged, or has more pixels than `most_pixels`. ``what`` is the
             reason, the same for all images, ``where`` what is known of this one.
     """
-    size = _check_jpeg(data) if data.startswith(_JPEG) else None
-    if size is None:
-        height, width = decode(data, ignore_orientation=True).shape[:2]
-        size = width, height
+    with _room_for(data):
+        size = _check_jpeg(data) if data.startswith(_JPEG) else None
+        if size is None:
+            height, width = _decoded(data, True).shape[:2]
+            size = width, height
     return size
+
+
+@contextlib.contextmanager
+def _room_for(data: bytes) -> Iterator[None]:
+    """Refuse an image beyond the limit, and have threads decode those that take much memory in turn."""
+    check_stated_size(data, "")
+    size = stated_size(data)
+    few = size is not None and size[0] * size[1] <= _FEW_PIXELS
+    with contextlib.nullcontext() if few else _large:
+        yield
 
 
 def decode(data: bytes, *, ignore_orientation: bool = False) -> NDArray[np.uint8]:
@@ -52,13 +66,22 @@ def decode(data: bytes, *, ignore_orientation: bool = False) -> NDArray[np.uint8
     Raises:
         ImageError: As `check_image`.
     """
+    with _room_for(data):
+        return _decoded(data, ignore_orientation)
+
+
+def _decoded(data: bytes, ignore_orientation: bool) -> NDArray[np.uint8]:
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if ignore_orientation else 0)
     try:
         # The type stub does not know that there may be no image.
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
-            raise ImageError("image has more pixels than OpenCV reads", where=_stated_size(data)) from None
+            raise ImageError(
+                "image has more pixels than OpenCV reads",
+                where="{} x {} by its header".format(*stated_size(data) or ("?", "?")),
+                advice=f"{OPENCV_VARIABLE} sets OpenCV's own limit",
+            ) from None
         raise ImageError("image cannot be decoded", where=str(error.err or error).strip()) from None
     except MemoryError:
         raise ImageError("image cannot be decoded", where="it does not fit the memory") from None
@@ -74,11 +97,6 @@ def _check_jpeg(data: bytes) -> tuple[int, int] | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
-    if height * width > _MOST_PIXELS:
-        return None
-    if height * width > max(_FEW_PIXELS, _PIXELS_PER_BYTE * len(data)):
-        short = f"the file is too short for {width} x {height} pixels, which its header states"
-        raise ImageError("image cannot be decoded", where=short)
     try:
         simplejpeg.decode_jpeg(data, "CMYK" if colours in _FOUR else "BGR")
     except ValueError as error:
@@ -99,16 +117,3 @@ def _why_not(data: bytes) -> str:
     elif data.startswith(_JPEG):
         whole = b"\xff\xd9" in data[data.rfind(b"\xff\xda") :]  # the end after the last scan
     return "" if whole else "the file ends before the image does"
-
-
-def _stated_size(data: bytes) -> str:
-    if data.startswith(_PNG):
-        width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
-        return f"{width} x {height} by its header"
-    if data.startswith(_JPEG):
-        try:
-            height, width = simplejpeg.decode_jpeg_header(data)[:2]
-        except ValueError:
-            return ""
-        return f"{width} x {height} by its header"
-    return ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import stat
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.lake.image_limit import most_bytes
+from deeplake_mmdet.lake.regular_files import read_regular
 from deeplake_mmdet.transfer.decoder import check_image
 
 __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "read_file"]
@@ -63,20 +64,15 @@ def detect_format(head: bytes) -> str | None:
     return next((name for name, at, mark in _SIGNATURES if head.startswith(mark, at)), None)
 
 
-def read_file(path: Path, size: int = -1) -> bytes:
+def read_file(path: Path, size: int | None = None) -> bytes:
     """Read a regular file, or its first bytes. A pipe or a device is not waited for.
 
     Raises:
-        ImageError: It is missing, no file, empty or unreadable. ``what`` is the reason alone, the same for
-            all files, and ``where`` the file with details.
+        ImageError: It is missing, no file, empty, unreadable or longer than `most_bytes`. ``what`` is the
+            reason alone, the same for all files, and ``where`` the file with details.
     """
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, device or socket"
-            raise ImageError("image file cannot be read", where=f"{path} (it is {kind})")
-        with path.open("rb") as file:
-            data = file.read(size)
+        data = read_regular(path, size, most=most_bytes())
     except FileNotFoundError:
         raise ImageError("image file is missing", where=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name

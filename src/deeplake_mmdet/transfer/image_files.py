@@ -144,13 +144,14 @@ class ImageFolder:
         return replace(found, fault=(found.fault[0], detail))
 
     def _as_stated(self, name: str, exact: Path) -> FoundImage:
-        if not name.startswith("/") and ".." not in name:
-            return FoundImage(exact, name)
-        inside = self._inside(exact)
-        if inside is not None:
-            return FoundImage(exact, name) if inside == name else self._found(name, inside, _EXACT)
-        change = ("image", "image file lies outside the image folder", shown(_absolute(exact)))
-        return FoundImage(exact, name, changes=(change,))
+        if name.startswith("/") or ".." in name:
+            inside = self._inside(exact)
+            if inside is None:
+                change = ("image", "image file lies outside the image folder", shown(_absolute(exact)))
+                return FoundImage(exact, name, changes=(change,))
+            if inside != name:
+                return self._found(name, inside, _EXACT)
+        return FoundImage(exact, name)
 
     def _found(self, name: str, file: str, rank: int) -> FoundImage:
         change = ("image", "image file found under another name", f"{name!r} stated, {file!r} taken")

@@ -23,11 +23,14 @@ from deeplake_mmdet.config import adopt_config, read_config
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy
 from deeplake_mmdet.training.building import give_preprocessor, plain
+from deeplake_mmdet.training.checkpoint_files import read_checkpoint
+from deeplake_mmdet.training.pretrained import local_weights
 
 __all__ = [
     "inference_detector",
     "init_detector",
     "init_random_seed",
+    "load_checkpoint",
     "multi_gpu_test",
     "show_result",
     "show_result_pyplot",
@@ -164,7 +167,6 @@ def init_detector(
         DeepLakeMMDetError: Config or checkpoint cannot be used.
     """
     from mmdet.apis.inference import init_detector as stock
-    from mmengine.runner import CheckpointLoader
 
     raw = config if isinstance(config, Config) else read_config(config)
     cfg = adopt_config(raw, cfg_options)
@@ -180,7 +182,8 @@ def init_detector(
         cfg.model.backbone.init_cfg = None
     classes = None
     if checkpoint is not None:
-        meta = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu").get("meta") or {}
+        file = local_weights(str(checkpoint), "checkpoint")
+        meta = read_checkpoint(file).get("meta") or {}
         known = {str(key).lower(): value for key, value in (meta.get("dataset_meta") or meta).items()}
         classes = known.get("classes")
         if isinstance(classes, (list, tuple)):
@@ -188,12 +191,28 @@ def init_detector(
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         print_log(f"There is no GPU: the detector goes to the CPU, not to {device}", "current")
         device = "cpu"
-    path = None if checkpoint is None else str(checkpoint)
+    path = None if checkpoint is None else str(file)
     # With a palette named, MMDetection does not open the dataset to ask for one.
     model = stock(cfg, path, palette="random" if palette == "none" else palette, device=device)
     model.CLASSES = model.dataset_meta.get("classes")
     model.show_result = partial(show_result, model)
     return model
+
+
+def load_checkpoint(model: Any, filename: str | Path, *args: Any, **kwargs: Any) -> Any:
+    """MMEngine's function, for files that are data; see `read_checkpoint`.
+
+    Args:
+        model: Gets the weights.
+        filename: A file or an address.
+        args: As MMEngine's.
+        kwargs: Likewise.
+    """
+    from mmengine.runner import load_checkpoint as stock
+
+    file = local_weights(str(filename), "checkpoint")
+    read_checkpoint(file)
+    return stock(model, str(file), *args, **kwargs)
 
 
 def inference_detector(model: Any, imgs: Any, *args: Any, **kwargs: Any) -> Any:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from deeplake_mmdet.cli.old_scripts.results import instances_of
+from deeplake_mmdet.lake.image_limit import check_stated_size, most_bytes
+from deeplake_mmdet.lake.regular_files import read_regular
 
 __all__ = ["drawn", "present"]
 
@@ -68,5 +70,6 @@ def present(picture: Any, title: str | None, wait: float, file: str | Path | Non
 def _read(img: Any) -> Any:
     if isinstance(img, np.ndarray):
         return img
-    encoded = img if isinstance(img, bytes) else Path(img).read_bytes()
+    encoded = img if isinstance(img, bytes) else read_regular(Path(img), most=most_bytes())
+    check_stated_size(encoded, "" if isinstance(img, bytes) else str(img))
     return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)

@@ -55,7 +55,8 @@ OLD_NAMES: dict[str, dict[str, str]] = {
     | _all("mmengine.registry", "Registry", "build_from_cfg")
     | {"print_log": "mmengine.logging", "get_logger": _SETTINGS},
     "mmcv.runner": {
-        **_all("mmengine.runner", "load_checkpoint", "load_state_dict", "save_checkpoint"),
+        "load_checkpoint": _APIS,
+        **_all("mmengine.runner", "load_state_dict", "save_checkpoint"),
         **_all("mmengine.runner", "CheckpointLoader", "get_priority", "set_random_seed"),
         **_all("mmengine.dist", "get_dist_info", "master_only"),
         "init_dist": _SETTINGS,
