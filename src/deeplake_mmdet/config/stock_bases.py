@@ -22,7 +22,7 @@ from deeplake_mmdet.config.reference_check import check_references
 from deeplake_mmdet.config.references import references, rewritten
 from deeplake_mmdet.config.versions import is_for_new
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values
+from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values, repeated
 
 __all__ = ["Parts", "read_parts"]
 
@@ -52,7 +52,7 @@ class Parts:
 
     def as_old(self) -> Content:
         """The missing bases as MMDetection 2.28.2's files said it; empty if none is missing."""
-        return merge(as_legacy(self.stock), self.values) if self.stock else {}
+        return repeated(merge(as_legacy(self.stock), self.values)) if self.stock else {}
 
 
 def read_parts(file: Path, top: Path) -> Parts:
