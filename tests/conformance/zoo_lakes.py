@@ -2,8 +2,9 @@
 
     python tests/conformance/zoo_lakes.py [--only TEXT]
 
-``type`` and ``path`` are all that is changed. The samples are compared with those of stock datasets on the same
-few files: their number, and what the pipeline makes of them under the same seed. Some minutes on two cores.
+``type`` and ``path`` are all that is changed. The samples are compared with those of stock datasets on the
+same few files: their number, and what the pipeline makes of them under the same seed. Some minutes on two
+cores.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def kind_of(leaf: Mapping[str, Any]) -> str:
 
 
 def is_voc(leaf: Mapping[str, Any]) -> bool:
-    return issubclass(DATASETS.get(leaf["type"]), XMLDataset)
+    """Whether files of Pascal VOC stand for its own: those datasets alone ignore small boxes."""
+    small = "bbox_min_size" in (leaf.get("filter_cfg") or {})
+    return small or issubclass(DATASETS.get(leaf["type"]), XMLDataset)
 
 
 @cache
@@ -222,12 +225,19 @@ def _sample(dataset: Any, index: int) -> Any:
 
 
 def difference(ours: Any, stock: Any, place: str = "sample") -> str | None:
-    """The first place where two samples differ; addresses of images are not looked at."""
+    """The first place where two samples differ.
+
+    Addresses of images are not looked at; the ids of Pascal VOC's are texts.
+    """
     if isinstance(stock, BaseDataElement):
         return difference({**_inside(ours)}, {**_inside(stock)}, place)
     if isinstance(stock, Mapping):
+        if "bbox_label" in stock and "mask" not in ours:  # which `CocoDataset` has where nobody loads it, too
+            stock = {key: value for key, value in stock.items() if key != "mask"}
         if set(ours) != set(stock):
             return f"{place}: keys {sorted(set(ours) ^ set(stock))}"
+        if "img_id" in stock:
+            ours, stock = ({**one, "img_id": str(one["img_id"])} for one in (ours, stock))
         pairs = [(f"{place}.{key}", ours[key], stock[key]) for key in stock if key not in _ADDRESSES]
     elif isinstance(stock, (list, tuple)):
         if len(ours) != len(stock):
@@ -270,7 +280,10 @@ def _boxes(classes: int) -> Iterator[tuple[int, list[float], int, bool]]:
     for number, (width, height) in enumerate(SIZES[:-1]):
         for one in range(3):
             size = generator.integers(10, (width, height)) if one else np.array([width, height]) * 3 // 4
-            left, top = (generator.integers(0, limit - part + 1) for limit, part in zip((width, height), size, strict=True))
+            left, top = (
+                generator.integers(0, limit - part + 1)
+                for limit, part in zip((width, height), size, strict=True)
+            )
             box = [float(left), float(top), *map(float, size)]
             yield number, box, int(generator.integers(classes)), one == 2 and number == 1
 
@@ -288,9 +301,17 @@ def _as_coco(place: Path, classes: tuple[str, ...]) -> Files:
             pixels = coco_mask.decode(full).ravel("F")
             edges = np.flatnonzero(np.diff(pixels)) + 1
             runs = np.diff([0, *edges.tolist(), pixels.size]).tolist()
-            segmentation = {"size": [SIZES[number][1], SIZES[number][0]], "counts": [0, *runs] if pixels[0] else runs}
+            segmentation = {
+                "size": [SIZES[number][1], SIZES[number][0]],
+                "counts": [0, *runs] if pixels[0] else runs,
+            }
         records.append(
-            {"id": one + 1, "image_id": number + 10, "bbox": [left, top, width, height], "iscrowd": int(crowd)}
+            {
+                "id": one + 1,
+                "image_id": number + 10,
+                "bbox": [left, top, width, height],
+                "iscrowd": int(crowd),
+            }
             | {"category_id": label + 1, "area": width * height * 0.75, "segmentation": segmentation}
         )
     content = {
@@ -312,10 +333,12 @@ def _as_voc(place: Path, classes: tuple[str, ...]) -> Files:
     for folder in ("Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
     _draw(root / "JPEGImages")
-    objects: dict[int, str] = {number: "" for number in range(len(SIZES))}
+    objects: dict[int, str] = dict.fromkeys(range(len(SIZES)), "")
     for number, (left, top, width, height), label, hard in _boxes(len(classes)):
         corners = (left + 1, top + 1, left + width, top + height)
-        box = "".join(f"<{n}>{v:.0f}</{n}>" for n, v in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
+        box = "".join(
+            f"<{n}>{v:.0f}</{n}>" for n, v in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True)
+        )
         text = f"<name>{classes[label]}</name><difficult>{int(hard)}</difficult><bndbox>{box}</bndbox>"
         objects[number] += f"<object>{text}</object>"
     for number, text in objects.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from copy import deepcopy
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import zoo
 import zoo_compare
 from mmdet.registry import DATASETS, METRICS, MODELS
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.registry import HOOKS, DefaultScope
 from mmengine.visualization import Visualizer
 from zoo_sweep import parameters
@@ -23,6 +25,8 @@ from deeplake_mmdet.legacy import convert_config_dict
 from deeplake_mmdet.training.parts_check import check_parts
 
 BROKEN = "objects365/retinanet_r50_fpn_syncbn_1350k_obj365v1.py"  # a Faster R-CNN with a RetinaNet's head
+
+SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
@@ -46,41 +50,47 @@ def of_mmcls(names):
 def one_process():
     """Synchronised norms ask for a process group, and hooks for a visualizer."""
     Visualizer.get_instance("zoo")
-    torch.distributed.init_process_group(
-        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
-    )
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
 
 
-def lazy(dataset):
-    """A dataset that reads no file, and those that it wraps."""
-    if isinstance(dataset, (list, tuple)):
-        return [lazy(part) for part in dataset]
-    inner = {key: lazy(dataset[key]) for key in ("dataset", "datasets") if key in dataset}
-    return {**dataset, **inner, "lazy_init": True}
+def build_datasets(node):
+    """All that read files, without reading them, and the pipelines of those that wrap them."""
+    if isinstance(node, (list, tuple)):
+        for part in node:
+            build_datasets(part)
+    elif inner := node.get("dataset", node.get("datasets")):
+        build_datasets(inner)
+        Compose(deepcopy(node.get("pipeline")))
+    else:
+        DATASETS.build({**node, "lazy_init": True})
 
 
-def build_all(cfg):
-    """All of a config's parts but the model; without reading annotations."""
+def build_all(cfg, seen):
+    """All of a config's parts but the model, each of them once; without reading annotations."""
+    content = cfg.to_dict()
+    parts = [(build_datasets, content[f"{split}_dataloader"]["dataset"]) for split in SPLITS]
+    for split in SPLITS[1:]:
+        found = content[f"{split}_evaluator"]
+        parts += [(METRICS.build, part) for part in (found if isinstance(found, list) else [found])]
+    hooks = [*content["default_hooks"].values(), *(content.get("custom_hooks") or ())]
+    parts += [(HOOKS.build, hook) for hook in hooks]
     with DefaultScope.overwrite_default_scope("mmdet"):
-        for split in ("train", "val", "test"):
-            DATASETS.build(lazy(cfg.to_dict()[f"{split}_dataloader"]["dataset"]))
-        for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-            for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
-                given = deepcopy(metric.to_dict())
-                if given["type"] == "CocoMetric":
-                    given.pop("ann_file", None)
-                METRICS.build(given)
-        for hook in [*cfg.default_hooks.values(), *(cfg.get("custom_hooks") or ())]:
-            HOOKS.build(deepcopy(hook))
+        for build, part in parts:
+            if part.get("type") == "CocoMetric":
+                part = {**part, "ann_file": None}
+            key = json.dumps(part, default=str)
+            if key not in seen:
+                build(deepcopy(part))
+            seen.add(key)
 
 
 @pytest.mark.slow
 def test_every_config_builds_or_says_which_package_it_lacks(names, one_process, caplog):
     caplog.set_level(logging.CRITICAL)
     zoo_compare.register()
-    lacking, models, built = {}, 0, 0
+    lacking, models, built, seen = {}, 0, 0, set()
     left_out = set(of_mmcls(names))
     others = [name for name in names if name not in left_out]
     for name in others:
@@ -91,7 +101,7 @@ def test_every_config_builds_or_says_which_package_it_lacks(names, one_process, 
         except InstallError as error:
             lacking[name] = error.what
             continue
-        build_all(cfg)
+        build_all(cfg, seen)
         built += 1
         if model:
             found = parameters(cfg.model.to_dict())
@@ -117,7 +127,7 @@ def test_those_of_mmcls_name_the_package_to_install(names):
         assert "mmcls." not in str(converted["model"]), name
         assert converted["custom_imports"]["imports"] == ["mmpretrain.models"], name
         assert any("mmpretrain" in note.why for note in notes)
-        with pytest.raises(ConfigError, match="'mmpretrain.models', which is not there") as told:
+        with pytest.raises(ConfigError, match=r"'mmpretrain\.models', which is not there") as told:
             adopt_config(Config(converted))
         assert "pip install onedl-mmpretrain" in str(told.value)
 

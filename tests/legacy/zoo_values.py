@@ -116,7 +116,7 @@ def _files(ours: dict[str, Any], theirs: dict[str, Any], key: str) -> Any:
     elif "dataset" in ours and "dataset" in theirs:
         yield from _files(ours["dataset"], theirs["dataset"], f"{key}.dataset")
         return
-    for name in ("type", "ann_file", "img_prefix"):
+    for name in ("type", "ann_file", "img_prefix", "proposal_file"):
         one, two = (str(dataset.get(name)).rstrip("/") for dataset in (ours, theirs))
         if isinstance(ours.get(name), str) and name in theirs and one != two:
             yield f"{key}.{name}", ours[name]

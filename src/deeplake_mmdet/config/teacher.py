@@ -31,9 +31,9 @@ def put_teacher(content: MutableMapping[str, Any], file: object = None) -> None:
         ConfigError: There is no such file, or it has no model.
     """
     model = content.get("model")
-    name = model.get("teacher_config") if isinstance(model, MutableMapping) else None
-    if not isinstance(name, (str, Path)):
+    if not isinstance(model, MutableMapping) or not isinstance(model.get("teacher_config"), (str, Path)):
         return
+    name = model["teacher_config"]
     place = _place(str(name), file)
     if place is None:
         raise ConfigError(
