@@ -6,11 +6,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from itertools import compress
 from typing import Any
 
 import numpy as np
 import torch
+from mmdet.datasets import BaseDetDataset
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
@@ -42,7 +45,9 @@ __all__ = [
 # What stock datasets of files are given, and a lake makes pointless.
 _OF_FILES = (
     *("ann_file", "data_root", "data_prefix"),
-    *("label_file", "meta_file", "hierarchy_file", "image_level_ann_file"),
+    *("label_file", "meta_file", "hierarchy_file", "image_level_ann_file", "label_map_file", "need_text"),
+    *("extra_ann_file", "img_subdir", "ann_subdir", "seg_map_suffix", "specific_key_path", "pre_transform"),
+    *("with_bbox", "with_mask", "with_polygon", "with_imagelevel_label", "with_hierarchy"),
 )
 
 
@@ -312,10 +317,11 @@ def take_out_files(arguments: dict[str, Any]) -> None:
     """Take what names files out of a dataset's arguments, in place, and log it.
 
     Raises:
-        ConfigError: One of them would change what is read, and cannot.
+        ConfigError: One of them would change what is read, and cannot; or there is an argument that neither
+            this dataset nor MMDetection's knows.
     """
-    for key in ("proposal_file", "backend_args"):
-        if arguments.get(key):
+    for key in ("proposal_file", "backend_args", "file_client_args"):
+        if arguments.pop(key, None):
             raise ConfigError(
                 f"DeepLakeDataset cannot use {key!r}",
                 where=f"dataset key {key!r}",
@@ -323,3 +329,10 @@ def take_out_files(arguments: dict[str, Any]) -> None:
             )
     if ignored := [key for key in _OF_FILES if arguments.pop(key, None)]:
         print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
+    known = {name for kind in (BaseDataset, BaseDetDataset) for name in signature(kind).parameters}
+    if unknown := sorted(set(arguments) - known):
+        raise ConfigError(
+            f"DeepLakeDataset has no argument {', '.join(map(repr, unknown))}",
+            where=f"dataset key {', '.join(map(repr, unknown))}",
+            advice="correct its name, or take it out",
+        )

@@ -166,3 +166,33 @@ def test_settings_beside_the_model_change_those_of_a_3x_base():
     assert model["test_cfg"]["rcnn"]["nms"] == {"type": "nms", "iou_threshold": 0.5}
     inside = convert_config_dict(merge(base, {"model": beside}))[0]["model"]
     assert inside == model
+
+
+@pytest.mark.parametrize(("label", "severity"), [(None, "info"), (3, "info"), (0, "dropped")])
+def test_the_label_of_the_background(label, severity):
+    """Until 2.3 heads could be told; 2.4 and later have the last one, as 3.x."""
+    head = {"type": "RetinaHead", "num_classes": 3, "in_channels": 8, "feat_channels": 8}
+    model, notes = convert_model_dict(
+        {"type": "RetinaNet", "bbox_head": {**head, "background_label": label}}, None, None
+    )
+    assert model["bbox_head"] == head
+    assert [(note.key, note.severity) for note in notes] == [("model.bbox_head.background_label", severity)]
+
+
+def test_ranges_of_a_semantic_head_become_its_numbers():
+    head = {"type": "PanopticFPNHead", "num_stuff_classes": 3, "in_channels": 8, "inner_channels": 32}
+    old = {**head, "num_classes": 4, "fg_range": (0, 6), "bg_range": (7, 9)}
+    model, notes = convert_model_dict({"type": "PanopticFPN", "semantic_head": old}, None, None)
+    assert model["semantic_head"] == {**head, "num_things_classes": 7}
+    assert {note.key for note in notes} == {
+        "model.semantic_head.fg_range, bg_range",
+        "model.semantic_head.num_classes",
+    }
+    zoo_compare.register()
+    assert MODELS.build(ConfigDict(model["semantic_head"])).conv_logits.out_channels == 4
+
+
+@pytest.mark.parametrize("part", [{"type": "HourglassNet"}, {"type": "StandardRoIHead"}])
+def test_no_pretrained_weights_of_a_part_are_no_argument(part):
+    model, _ = convert_model_dict({"type": "CornerNet", "backbone": {**part, "pretrained": None}}, None, None)
+    assert model["backbone"] == part

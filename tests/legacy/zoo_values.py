@@ -19,6 +19,7 @@ from deeplake_mmdet.legacy import as_legacy, counterpart
 TABLE = Path(deeplake_mmdet.legacy.__file__).with_name("zoo_values.json")
 # The keys that are compared, and what 2.x took where a file did not say.
 KEYS: dict[str, Any] = {
+    "cudnn_benchmark": False,
     "evaluation.interval": 1,
     "evaluation.metric": None,
     "evaluation.dynamic_intervals": None,
@@ -38,6 +39,9 @@ KEYS: dict[str, Any] = {
     "lr_config.warmup": None,
     "lr_config.warmup_iters": None,
     "lr_config.warmup_ratio": None,
+    "lr_config.min_lr_ratio": None,
+    "data.val_dataloader.samples_per_gpu": 1,
+    "data.test_dataloader.samples_per_gpu": 1,
     "auto_scale_lr.base_batch_size": None,
 }
 IN_EPOCHS = (
@@ -65,15 +69,57 @@ def _pairs(old: dict[str, Any], base: dict[str, Any]) -> Any:
     repeats = len({json.dumps(_times(content)) for content in (old, base)}) > 1
     idle = (old.get("lr_config") or {}).get("warmup_ratio") == 1.0
     for key, default in KEYS.items():
-        part, _, name = key.partition(".")
-        if part not in old or part not in base or (idle and "warmup" in name):
+        part = key.partition(".")[0]
+        if (part not in old or part not in base) and "." in key:
             continue
-        if repeats and key in IN_EPOCHS:
+        if (idle and "warmup" in key) or (repeats and key in IN_EPOCHS):
             continue
-        ours, theirs = (_plain((content[part] or {}).get(name)) for content in (old, base))
+        ours, theirs = (_plain(_at(content, key)) for content in (old, base))
         ours = default if ours is None else ours
         if ours is not None and ours != (default if theirs is None else theirs):
             yield key, ours
+            if key == "lr_config.min_lr_ratio":  # one of the two must be None
+                yield "lr_config.min_lr", None
+    yield from _fp16(old, base)
+    yield from _hooks(old, base)
+    for split in ("train", "val", "test"):
+        ours, theirs = ((content.get("data") or {}).get(split) or {} for content in (old, base))
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            yield from _files(ours, theirs, f"data.{split}")
+
+
+def _at(content: Any, key: str) -> Any:
+    for name in key.split("."):
+        content = content.get(name) if isinstance(content, dict) else None
+    return content
+
+
+def _fp16(old: dict[str, Any], base: dict[str, Any]) -> Any:
+    """2.x took a scale of 512 where it was not said."""
+    if old.get("fp16") is not None:
+        scale = _plain(old["fp16"].get("loss_scale", 512.0))
+        if scale != _plain((base.get("fp16") or {}).get("loss_scale")):
+            yield "fp16.loss_scale", scale
+
+
+def _hooks(old: dict[str, Any], base: dict[str, Any]) -> Any:
+    """What tells the model the epoch; what only checks is no matter."""
+    ours, theirs = ([hook["type"] for hook in content.get("custom_hooks") or ()] for content in (old, base))
+    if "SetEpochInfoHook" in ours and "SetEpochInfoHook" not in theirs:
+        yield "custom_hooks", _plain(old["custom_hooks"])
+
+
+def _files(ours: dict[str, Any], theirs: dict[str, Any], key: str) -> Any:
+    if ours.get("type") == "RepeatDataset" and theirs.get("type") != "RepeatDataset":
+        yield f"{key}.times", ours["times"]
+        ours = ours["dataset"]
+    elif "dataset" in ours and "dataset" in theirs:
+        yield from _files(ours["dataset"], theirs["dataset"], f"{key}.dataset")
+        return
+    for name in ("type", "ann_file", "img_prefix", "proposal_file"):
+        one, two = (str(dataset.get(name)).rstrip("/") for dataset in (ours, theirs))
+        if isinstance(ours.get(name), str) and name in theirs and one != two:
+            yield f"{key}.{name}", ours[name]
 
 
 def _times(content: dict[str, Any]) -> Any:

@@ -174,7 +174,7 @@ def test_stock_parts_are_all_known():
     names = (
         *("mask_rcnn/mask-rcnn_r50_fpn_1x_coco", "fpg/faster-rcnn_r50_fpg_crop640-50e_coco"),
         *("htc/htc_r50_fpn_1x_coco", "dino/dino-4scale_r50_8xb2-12e_coco", "yolox/yolox_s_8xb8-300e_coco"),
-        "rtmdet/rtmdet_s_8xb32-300e_coco",
+        *("rtmdet/rtmdet_s_8xb32-300e_coco", "cascade_rpn/cascade-rpn_faster-rcnn_r50-caffe_fpn_1x_coco"),
         "soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco",
     )
     for name in names:

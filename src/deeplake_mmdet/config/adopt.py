@@ -14,6 +14,7 @@ from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
 from deeplake_mmdet.config.options import OF_LEGACY
 from deeplake_mmdet.config.secrets import extract_secrets
+from deeplake_mmdet.config.teacher import put_teacher
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy, old_keys
@@ -55,6 +56,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
             _merge(cfg, late)
     content, secrets = extract_secrets(cfg.to_dict())
     import_custom_modules(content, cfg.filename)
+    put_teacher(content, cfg.filename)
     check_data_paths(content, legacy=legacy)
     check_pipelines(content, legacy=legacy)
     if secrets or not text:

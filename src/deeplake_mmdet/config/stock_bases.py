@@ -22,7 +22,7 @@ from deeplake_mmdet.config.reference_check import check_references
 from deeplake_mmdet.config.references import references, rewritten
 from deeplake_mmdet.config.versions import is_for_new
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values
+from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values, repeated
 
 __all__ = ["Parts", "read_parts"]
 
@@ -55,7 +55,7 @@ class Parts:
         """The missing bases as MMDetection 2.28.2's files said it; empty if none is missing."""
         if not self.stock:
             return {}
-        old: Content = merge(as_legacy(self.stock), self.values)
+        old: Content = repeated(merge(as_legacy(self.stock), self.values))
         for split in ("val", "test"):  # 2.x's files said one thing for all splits, which a child may change
             old.get("data", {}).pop(f"{split}_dataloader", None)
         return old

@@ -9,6 +9,7 @@ from deeplake_mmdet.legacy.model import convert_model_dict
 from deeplake_mmdet.legacy.names import counterpart, similar
 from deeplake_mmdet.legacy.notes import Note
 from deeplake_mmdet.legacy.old_values import old_values
+from deeplake_mmdet.legacy.old_wrappers import repeated
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
 from deeplake_mmdet.legacy.packages import modern_module
 
@@ -26,5 +27,6 @@ __all__ = [
     "modern_module",
     "old_keys",
     "old_values",
+    "repeated",
     "similar",
 ]

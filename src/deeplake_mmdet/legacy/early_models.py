@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.early_detr import early_matcher
 from deeplake_mmdet.legacy.notes import Notebook
 
 __all__ = ["Around", "early_names", "early_ssd"]
@@ -51,6 +52,15 @@ def early_names(node: Part, key: str, notes: Notebook, around: Around) -> Part:
     name = key.rpartition(".")[2]
     if node.get("type") in _PYRAMIDS and "extra_convs_on_inputs" in node:
         node = _pyramid(node, key, notes)
+    kind = str(node.get("type"))
+    if kind == "HungarianAssigner":
+        node = early_matcher(node, key, notes)
+    if kind == "PanopticFPNHead":
+        node = _semantic_head(node, key, notes)
+    if kind.endswith("Head") and "background_label" in node:
+        node = _without_background(node, key, notes)
+    if kind == "HourglassNet" or kind.endswith("RoIHead"):
+        node = {part: value for part, value in node.items() if (part, value) != ("pretrained", None)}
     if name == "roi_layer":
         node = _renamed(node, _ROI_LAYER, key, notes, around)
     if name == "nms":
@@ -90,6 +100,34 @@ def _pyramid(node: Part, key: str, notes: Notebook) -> Part:
         old=on_inputs,
         new=new.get("add_extra_convs"),
     )
+    return new
+
+
+def _without_background(node: Part, key: str, notes: Notebook) -> Part:
+    """Until 2.3 heads could be told which label is the background."""
+    new = dict(node)
+    label = new.pop("background_label")
+    where = f"{key}.background_label"
+    if label in (None, new.get("num_classes")):
+        notes.info(where, "left out", "the background always is the last label", old=label)
+    else:
+        notes.dropped(where, "dropped", "in 3.x the background is the last label", old=label)
+    return new
+
+
+def _semantic_head(node: Part, key: str, notes: Notebook) -> Part:
+    """Ranges of classes, for which 2.18 and later took their numbers already."""
+    new = dict(node)
+    ranges = {name: new.pop(name) for name in ("fg_range", "bg_range") if name in new}
+    if len(ranges) == 2 and all(ranges.values()):  # one alone was not read
+        names = ("num_things_classes", "num_stuff_classes")
+        new |= {name: last - first + 1 for name, (first, last) in zip(names, ranges.values(), strict=True)}
+    if ranges:
+        notes.info(
+            f"{key}.{', '.join(ranges)}", "become numbers of classes", "so they say it now", old=ranges
+        )
+    if (count := new.pop("num_classes", None)) is not None:
+        notes.info(f"{key}.num_classes", "left out", "it is num_stuff_classes + 1", old=count)
     return new
 
 

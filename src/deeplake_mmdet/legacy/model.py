@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.early_detr import early_detr
 from deeplake_mmdet.legacy.early_models import Around, early_names, early_ssd
 from deeplake_mmdet.legacy.facts import Facts
 from deeplake_mmdet.legacy.names import counterpart
@@ -231,7 +232,7 @@ def _detector(model: Part, facts: list[Facts], notes: Notebook) -> Part:
     kind = str(model.get("type", ""))
     scale = next((item.seg_scale for item in facts if item.seg_scale is not None), None)
     if kind in ("DETR", "DeformableDETR"):
-        model = convert_detr(model, notes)
+        model = convert_detr(early_detr(model, notes), notes)
     if isinstance(model.get("panoptic_head"), Mapping):
         model["panoptic_head"] = convert_mask_head(dict(model["panoptic_head"]), notes)
     if kind == "FCOS" and model.get("train_cfg"):

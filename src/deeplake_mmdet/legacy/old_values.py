@@ -19,7 +19,7 @@ def old_values(path: str) -> dict[str, Any]:
 
     Returns:
         Content for a 2.x config, e.g. ``{"evaluation": {"interval": 1}}``; empty if nothing differs that is
-        known: intervals, rates, schedules, batch sizes, metrics. Models and pipelines are not among it.
+        known: intervals, rates, schedules, batch sizes, metrics, files. No models and no pipelines are.
     """
     parts = PurePosixPath(str(path).replace("\\", "/")).parts
     first = len(parts) - 1 - parts[::-1].index("_base_") if "_base_" in parts else max(len(parts) - 2, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["as_one_dataset", "with_old_wrappers"]
+__all__ = ["as_one_dataset", "repeated", "with_old_wrappers"]
 
 Part = dict[str, Any]
 
@@ -63,6 +63,15 @@ def with_old_wrappers(old: Mapping[str, Any]) -> Part:
             interval = max(old["evaluation"]["interval"] // _TIMES_LONG, 1)
             new["evaluation"] = {**old["evaluation"], "interval": interval}
     return {**new, "data": data}
+
+
+def repeated(old: Part) -> Part:
+    """A 2.x config whose training dataset says how often it is repeated, with the wrapper that does so."""
+    train = (old.get("data") or {}).get("train")
+    if not isinstance(train, Mapping) or "times" not in train or train.get("type") == "RepeatDataset":
+        return old
+    inner = {key: value for key, value in train.items() if key != "times"}
+    return {**old, "data": {**old["data"], "train": _repeated(inner, train["times"])}}
 
 
 def _repeated(dataset: Mapping[str, Any], times: int) -> Part:

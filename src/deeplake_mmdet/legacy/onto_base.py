@@ -27,6 +27,8 @@ _KEPT = (
     "find_unused_parameters",
     "custom_imports",
 )
+# Files that 3.x looks for in data_root.
+_IN_ROOT = ("proposal_file", "label_file", "hierarchy_file", "meta_file", "image_level_ann_file")
 _WARMUPS = {"LinearLR": "linear", "ConstantLR": "constant"}
 
 
@@ -94,9 +96,22 @@ def _data(base: Mapping[str, Any]) -> Part:
         found = {old: loader[new] for old, new in numbers.items() if new in loader}
         if split == "train":
             data |= found
+            sampler = loader.get("sampler") or {}
+            if sampler.get("type") == "ClassAwareSampler":
+                count = sampler.get("num_sample_class", 1)
+                data["train_dataloader"] = {"class_aware_sampler": {"num_sample_class": count}}
         else:
             data[f"{split}_dataloader"] = found
+            if instances := _instances(base.get(f"{split}_evaluator")):
+                data[split]["ins_ann_file"] = instances
     return data
+
+
+def _instances(evaluators: Any) -> str | None:
+    """The file of boxes by which a panoptic dataset is scored too."""
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators or {}]
+    kinds = {evaluator.get("type"): evaluator for evaluator in evaluators}
+    return kinds["CocoMetric"].get("ann_file") if {"CocoMetric", "CocoPanopticMetric"} <= set(kinds) else None
 
 
 def _dataset(dataset: Mapping[str, Any]) -> Part:
@@ -119,9 +134,11 @@ def _dataset(dataset: Mapping[str, Any]) -> Part:
     old["classes"] = (dataset.get("metainfo") or {}).get("classes")
     filters = dataset.get("filter_cfg") or {}
     old["filter_empty_gt"] = filters.get("filter_empty_gt")
-    old["proposal_file"] = dataset.get("proposal_file")
+    for key in _IN_ROOT:
+        if value := dataset.get(key):
+            old[key] = value if str(value).startswith("/") else f"{root}{value}"
     known = {"data_root", "ann_file", "data_prefix", "metainfo", "filter_cfg", "test_mode", "backend_args"}
-    known.add("pipeline")
+    known |= {"pipeline", *_IN_ROOT}
     old |= {key: value for key, value in dataset.items() if key not in known}
     return {key: deepcopy(value) for key, value in old.items() if value is not None}
 

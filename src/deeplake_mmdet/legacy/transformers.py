@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 from deeplake_mmdet.legacy.onto_base import merge
 from deeplake_mmdet.legacy.transformer_layers import CROSS_FIRST, SELF_FIRST, convert_stack
@@ -14,6 +15,14 @@ __all__ = ["convert_detr", "convert_mask_head"]
 Part = dict[str, Any]
 
 _MOVED = ("encoder", "decoder", "positional_encoding")
+_POSITIONS = {"num_feats": 128, "normalize": True}  # where a head of 2.x said nothing
+# What the heads of 3.x read; those of 2.x passed over all else in silence.
+_HEADS = ("DETRHead", "DeformableDETRHead")
+_READ = (
+    *("type", "num_classes", "embed_dims", "num_reg_fcs", "sync_cls_avg_factor", "loss_cls", "loss_bbox"),
+    *("loss_iou", "train_cfg", "test_cfg", "init_cfg"),
+)
+_READ_DEFORMABLE = ("share_pred_layer", "num_pred_layer")
 
 
 def convert_detr(model: Part, notes: Notebook) -> Part:
@@ -54,12 +63,17 @@ def convert_detr(model: Part, notes: Notebook) -> Part:
         decoder.setdefault("return_intermediate", True)
     detector |= {"encoder": encoder, "decoder": decoder}
     detector["positional_encoding"] = _positions(
-        head.take("positional_encoding"), head.at("positional_encoding"), notes
+        head.take("positional_encoding", _POSITIONS), head.at("positional_encoding"), notes
     )
     for name in ("num_queries", "with_box_refine", "as_two_stage", "num_feature_levels", *_MOVED):
         if name in model:  # said as 3.x says it, by the child of a 3.x base
             detector[name] = merge(detector.get(name), model[name])
-    detector["bbox_head"] = head.rest()
+    left = head.rest()
+    if left.get("type") in _HEADS:
+        read = (*_READ, *(_READ_DEFORMABLE if deformable else ()))
+        for name in [name for name in left if name not in read]:
+            notes.info(head.at(name), "left out", "2.x's head did not read it", old=left.pop(name))
+    detector["bbox_head"] = left
     if not deformable or width != 256:  # the default of 3.x's; 2.x's took the transformer's
         detector["bbox_head"]["embed_dims"] = width
     transformer.drop("init_cfg", "the 3.x detector initialises itself")
@@ -106,7 +120,12 @@ def convert_mask_head(head: Part, notes: Notebook) -> Part:
 
 def _positions(encoding: Mapping[str, Any] | None, key: str, notes: Notebook) -> Part:
     settings = Settings(encoding, key, notes)
-    _own_kind(settings, ("SinePositionalEncoding",))
+    if (kind := settings.take("type")) not in (None, "SinePositionalEncoding"):
+        raise ConfigError(
+            f"MMDetection 3.x has one kind of positions in this place, SinePositionalEncoding, not {kind}",
+            where=f"config key '{key}.type'",
+            advice="use SinePositionalEncoding and train anew, or register a detector of your own",
+        )
     return settings.rest()
 
 

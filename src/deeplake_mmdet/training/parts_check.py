@@ -33,7 +33,7 @@ _TESTING = (
     "log_processor",
 )
 # Keys of stock parts under which a 'type' is no registry's: a function of mmcv's ops or a kind of connection.
-_OTHER = ("nms", "nms_cfg", "dqs_cfg", "roi_layer", "metainfo", "backend_args")
+_OTHER = ("adapt_cfg", "nms", "nms_cfg", "dqs_cfg", "roi_layer", "metainfo", "backend_args")
 _OTHER_ENDS = ("_nms", "_trans")
 _STOCK = ("mmdet", "mmengine", "mmcv", "torch", "deeplake_mmdet")
 # What a part needs: the packages that have it, one of which must be there, and how to install it.

@@ -1,0 +1,66 @@
+"""The config of a teacher (knowledge distillation), which a model names by its file."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mmengine.logging import print_log
+
+from deeplake_mmdet.config.bases import installed_configs
+from deeplake_mmdet.config.legacy import convert_config, log_notes
+from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy import is_legacy, old_keys
+
+__all__ = ["put_teacher"]
+
+
+def put_teacher(content: MutableMapping[str, Any], file: object = None) -> None:
+    """Put the teacher's model in place of its file's name, where MMDetection could not use the file.
+
+    It looks from the working directory alone. Here the folder of the config counts as well, and the configs
+    that the installed MMDetection brings; one for MMDetection 2.x is converted.
+
+    Args:
+        content: A 3.x config's, changed in place.
+        file: Its file, if it has one.
+
+    Raises:
+        ConfigError: There is no such file, or it has no model.
+    """
+    model = content.get("model")
+    if not isinstance(model, MutableMapping) or not isinstance(model.get("teacher_config"), (str, Path)):
+        return
+    name = model["teacher_config"]
+    place = _place(str(name), file)
+    if place is None:
+        raise ConfigError(
+            f"There is no config of the teacher, {str(name)!r}",
+            where="config key 'model.teacher_config'",
+            advice="name a file by its full path, or beside the config or the working directory",
+        )
+    cfg = read_config(place)
+    old = is_legacy(cfg) or bool(old_keys(cfg))
+    if not old and Path(name).is_file():
+        return  # as MMDetection does it
+    if old:
+        cfg, notes = convert_config(cfg)
+        log_notes([note for note in notes if note.key.startswith("model")])
+    if not cfg.get("model"):
+        raise ConfigError("The teacher's config has no model", where=f"{place}, config key 'model'")
+    print_log(f"The teacher's model is that of {place}", "current")
+    model["teacher_config"] = {"model": cfg.to_dict()["model"]}
+
+
+def _place(name: str, file: object) -> Path | None:
+    path = Path(name).expanduser()
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    found = [path]
+    if file:
+        found.append(Path(str(file)).parent / path)
+    if (root := installed_configs()) is not None and "configs" in parts:
+        last = len(parts) - 1 - parts[::-1].index("configs")
+        found.append(root.joinpath(*parts[last + 1 :]))
+    return next((place for place in found if place.is_file()), None)
