@@ -30,7 +30,6 @@ from deeplake_mmdet.lake.targets import (
     METADATA,
     LocalTarget,
     active,
-    can_exchange,
     commit,
     host_name,
     is_alive,
@@ -60,9 +59,8 @@ def open_target(path: str, overwrite: bool, creds: Mapping[str, str] | None) -> 
     if "://" in path:
         return BranchTarget(path.rstrip("/"), overwrite, creds)
     folder = Path(path).expanduser().resolve()  # a link keeps pointing at the new lake
-    if overwrite and (folder / _LOG).is_dir() and not can_exchange(folder.parent):
-        return BranchTarget(str(folder), overwrite, None)
-    return LocalTarget(folder, overwrite)
+    target = LocalTarget(folder, overwrite)
+    return BranchTarget(str(folder), overwrite, None) if overwrite and not target.can_replace() else target
 
 
 class BranchTarget:
@@ -241,7 +239,11 @@ class BranchTarget:
                 self._delete("")
 
     def _remove_leftovers(self, head: Any, found: Mapping[str, Any]) -> None:
-        for name in list(head.branches.names()):
+        names = list(head.branches.names())
+        signs = {name.split("/")[1] for name in found if name.startswith(f"{_SIGNS}/")}
+        for name in signs.difference(names):  # killed when its lake was in place
+            self._delete(f"{_SIGNS}/{name}")
+        for name in names:
             match = _BRANCH.fullmatch(name)
             if not match or name in active:
                 continue

@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,8 +24,8 @@ from deeplake_mmdet.lake.faults import Background, deadline_seconds, wait
 __all__ = [
     "LocalTarget",
     "active",
-    "can_exchange",
     "commit",
+    "exchange",
     "host_name",
     "is_alive",
     "refuse_existing",
@@ -135,6 +134,11 @@ class LocalTarget:
         self.leftover = str(self._staging)
         self.notes: list[str] = []
 
+    def can_replace(self) -> bool:
+        """Whether what stands here could be replaced in one step; tried out."""
+        standing = self._path.is_dir() and any(self._path.iterdir())
+        return not standing or _can_exchange(self._sibling("trial"))
+
     def check(self) -> None:
         """Refuse what may not be written over; changes nothing."""
         import deeplake
@@ -203,7 +207,7 @@ class LocalTarget:
         if not self._path.parent.is_dir():
             return
         prefix, host = f".{self._path.name}.", self._staging.name.rpartition("-")[2]
-        pattern = re.compile(rf"{re.escape(prefix)}(importing|replaced)-(\d+)-{re.escape(host)}")
+        pattern = re.compile(rf"{re.escape(prefix)}(importing|replaced|trial)-(\d+)-{re.escape(host)}")
         for folder in sorted(self._path.parent.iterdir()):
             match = pattern.fullmatch(folder.name)
             if not match or str(folder) in active or is_alive(int(match[2])):
@@ -250,15 +254,18 @@ def exchange(first: Path, second: Path) -> None:
         raise OSError(number, os.strerror(number), str(second))
 
 
-def can_exchange(folder: Path) -> bool:
-    """Whether folders within this one can be exchanged; tried out with two empty ones."""
-    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(prefix=".exchange-", dir=folder) as trial:
-        first, second = Path(trial, "a"), Path(trial, "b")
-        first.mkdir()
+def _can_exchange(trial: Path) -> bool:
+    """Whether folders can be exchanged at a place; tried out with two empty ones in a new folder."""
+    first, second = trial / "a", trial / "b"
+    try:
+        first.mkdir(parents=True)
         second.mkdir()
         exchange(first, second)
-        return True
-    return False
+    except OSError:
+        return False
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+    return True
 
 
 @functools.cache
