@@ -34,12 +34,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import deeplake
 import numpy as np
 from PIL import Image
-from s3.endpoint import s3_endpoint
 
 from deeplake_mmdet import import_coco
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import Source, open_view
 from deeplake_mmdet.lake.credentials import CredentialRef
+from s3.endpoint import s3_endpoint
 
 LONGEST = 120.0  # seconds for anything
 NOTHING = "nothing"

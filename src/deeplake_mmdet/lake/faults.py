@@ -115,16 +115,13 @@ def is_on_disk(url: str) -> bool:
     return is_local(url) and not url.startswith("mem://")
 
 
-def wait(
-    start: Callable[[], Any], end: float, where: str, meanwhile: Callable[[], None] | None = None
-) -> Any:
+def wait(start: Callable[[], Any], end: float, where: str) -> Any:
     """Start one asynchronous Deep Lake call and wait for its result, open to Ctrl-C throughout.
 
     Args:
         start: Starts the call and returns Deep Lake's future; or its result, if that needs no waiting.
         end: When to give up, by ``time.monotonic()``.
         where: The lake, for the message.
-        meanwhile: Called again and again while waiting; what it raises ends the waiting.
 
     Raises:
         StorageError: The deadline passed. The call itself cannot be taken back: see `lifecycle`.
@@ -140,8 +137,6 @@ def wait(
                 left = end - time.monotonic()
                 if left <= 0:
                     raise _silent(where)
-                if meanwhile is not None:
-                    meanwhile()
                 time.sleep(min(poll, left))
                 poll = min(poll * 1.5, _LONGEST_POLL)
         except StorageError:

@@ -11,6 +11,7 @@ its objects: those in the folders of its columns, whose names are the columns' i
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,13 @@ from deeplake_mmdet.lake.targets import (
     METADATA,
     LocalTarget,
     active,
-    commit,
     host_name,
     is_alive,
     refuse_existing,
     refuse_foreign,
     refuse_other,
     storage_errors,
+    upload,
 )
 
 __all__ = ["BranchTarget", "open_target"]
@@ -45,12 +47,13 @@ _EMPTY = "0000000000v00000000"  # the version before the first commit
 _LOG, _META = "_deeplake_log", "_deeplake_log/_meta"
 _SIGNS = "_importing"  # folder of the signs of life
 _BRANCH = re.compile(r"importing-(.+)-(\d+)-[0-9a-f]{8}")
-_REPLACED = re.compile(r"replaced-\d{8}T\d{6}-[0-9a-f]{4}")
+_REPLACED = re.compile(r"replaced-\d{8}T\d{12}")
 _COLUMN = re.compile(rb'"createColumn":\{"i":(\d+)')
-_BEAT = 5.0  # seconds between signs of life
+_BEAT = 2**25  # bytes of rows between signs of life
+_UNDER_WAY = 2**27  # bytes of rows that may be on their way when the storage has answered one
 _SILENT = 3600.0  # seconds without one after which an import on another host is taken for dead
 _MOST_PENDING = 2**30  # bytes in memory: Deep Lake takes rows faster than a slow network
-_CLEANUP = 1.0  # seconds for cleaning up after Ctrl-C
+_CLEANUP = 1.5  # seconds for cleaning up after Ctrl-C
 
 
 def open_target(path: str, overwrite: bool, creds: Mapping[str, str] | None) -> LocalTarget | BranchTarget:
@@ -73,11 +76,13 @@ class BranchTarget:
         self._overwrite = overwrite
         self._branch = f"importing-{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.leftover = f"branch {self._branch} of {self.name}"
-        self._lake: Any = None  # the branch, open for writing
+        self._lake: Any = None  # open for writing: the branch, at first main
         self._created = False  # the lake at the address
+        self.replaces = False
         self._switching = False
-        self._pending = 0
-        self._next_beat = 0.0
+        self._pending = 0  # bytes that are not committed
+        self._unanswered = 0  # bytes that may be on their way
+        self._silent = 0  # bytes since the last sign of life
         self._end: float | None = None  # of cleaning up
 
     def check(self) -> None:
@@ -113,9 +118,12 @@ class BranchTarget:
             if found:
                 self._delete("")
             self._created = True
-            head = self._run(lambda: deeplake.create(self.name, creds=self.creds))
+            head = self._lake = self._run(lambda: deeplake.create(self.name, creds=self.creds))
         else:
+            self._lake = head
+            self.replaces = not _is_unfinished(head)
             self._remove_leftovers(head, found)
+        self._beat()  # where nothing may be written this is told at once, which Deep Lake's branch() does not
         branch = self._run(lambda: head.branch(self._branch, _EMPTY))
         lake = self._run(branch.open)
         if list(lake.schema.columns):
@@ -124,16 +132,18 @@ class BranchTarget:
         for name, kind in schema.items():
             lake.add_column(name, kind)
         self._lake = lake
-        self._beat()
-        commit(lake, "Created columns", self._where, 0)
+        self._commit("Created columns")
         return lake
 
     def appended(self, size: int) -> None:
         """Told after each batch of rows, with its bytes; notices a storage that has gone silent."""
         self._pending += size
+        self._unanswered += size
+        self._silent += size
         if self._pending >= _MOST_PENDING:
             self._commit("Part of an import")
-        self._beat()
+        elif self._silent >= _BEAT:
+            self._beat()
 
     def publish(self, dataset: Any, message: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Commit, verify, and put the complete lake at its final place."""
@@ -145,13 +155,14 @@ class BranchTarget:
             if not self._overwrite and not unfinished:
                 raise refuse_existing(self.name)
             self._verify(head, rows)
-            old = "" if unfinished else f"replaced-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-"
-            self._switch(head, old and old + secrets.token_hex(2), metadata)
+            old = "" if unfinished else f"replaced-{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}"
+            self._switch(head, old, metadata)
         self._after(old)
 
     def _commit(self, message: str) -> None:
-        commit(self._lake, message, self._where, self._pending, self._beat)
-        self._pending = 0
+        lake = self._lake
+        upload(lambda: Background(lambda: lake.commit(message)), self._where, self._unanswered)
+        self._pending = self._unanswered = 0
 
     def _verify(self, head: Any, rows: int) -> None:
         """Every row and every object has arrived."""
@@ -169,11 +180,9 @@ class BranchTarget:
 
     def _switch(self, head: Any, old_name: str, metadata: Mapping[str, Any]) -> None:
         """Exchange the branches by one object, in the way that Deep Lake writes its log."""
-        import deeplake
-
         old, new = head.branches["main"].id, head.branches[self._branch].id
         lines = [
-            {"commit": {"release": deeplake.__version__, "clientTimestamp": int(time.time())}},
+            {"commit": {"release": version("deeplake"), "clientTimestamp": int(time.time())}},
             {"renameBranch": {"id": old, "name": old_name or f"{self._branch}-empty"}},
             {"renameBranch": {"id": new, "name": "main"}},
             *([] if old_name else [{"deleteBranch": {"id": old}}]),
@@ -221,15 +230,20 @@ class BranchTarget:
             self.notes.append(f"Not everything that was replaced could be removed ({type(error).__name__})")
 
     def discard(self, quick: bool = False) -> None:
-        """Remove what was begun; within a second if ``quick``, and the next import removes the rest."""
+        """Remove what was begun; if ``quick``, what takes a moment, and the next import does the rest."""
         if self._branch not in active:
             return
-        active.discard(self._branch)
         self._lake = None
+        # What was given up may still be done, as long as this process lives: its branch stays in `active`.
         if self._switching:
-            raise StorageError("It may be the new lake: the storage did not confirm it", where=self._where)
-        if quick and lifecycle.abandoned():
+            self.replaces = False
+            raise StorageError(
+                "The storage did not confirm the last object, so that the path holds the old lake or the new",
+                where=self._where,
+            )
+        if lifecycle.abandoned():
             raise StorageError("The storage does not answer", where=self._where)
+        active.discard(self._branch)
         self._end = time.monotonic() + _CLEANUP if quick else None
         with storage_errors("Deep Lake's delete failed", self.leftover, self.creds):
             found, head = self._list(), self._open()
@@ -260,11 +274,11 @@ class BranchTarget:
             self.notes.append(f"Removed what an interrupted import had left: branch {name}")
 
     def _remove(self, branch: Any, found: Mapping[str, Any]) -> None:
-        """Remove a branch with all its columns' objects; the branch itself last, so that it can be resumed."""
+        """Remove a branch with its columns' objects; the branch last, so that the next import can go on."""
         log, name = f"{_LOG}/{branch.id}", branch.name
         folders = {found_name.partition("/")[0] for found_name in found}
         for record in [each for each in found if each.startswith(f"{log}/") and ".jsonl" in each]:
-            text = bytes(self._ask(lambda record=record: self._storage().get_async(record)))
+            text = bytes(self._ask(functools.partial(self._storage().get_async, record)))
             text = unpacked(text) if record.endswith(".lz4") else text
             for column in map(int, _COLUMN.findall(text)):
                 folder = np.base_repr(column, 36).lower()
@@ -308,10 +322,10 @@ class BranchTarget:
         self._ask(lambda: Background(lambda: deeplake.delete(url, creds=self.creds)))
 
     def _beat(self) -> None:
-        if time.monotonic() >= self._next_beat and self._lake is not None:
-            self._next_beat = float("inf")
-            self._set(f"{_SIGNS}/{self._branch}/alive", b"")
-            self._next_beat = time.monotonic() + _BEAT
+        """Write a sign of life; it waits behind what is under way, and so keeps memory bounded as well."""
+        name = f"{_SIGNS}/{self._branch}/alive"
+        upload(lambda: self._lake._writer.set_async(name, b""), self._where, self._unanswered)
+        self._silent, self._unanswered = 0, min(self._unanswered, _UNDER_WAY)
 
     def _ask(self, call: Callable[[], Any]) -> Any:
         """What may be asked again."""
@@ -338,7 +352,7 @@ def _metadata_lines(metadata: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The lines of the log by which Deep Lake sets a lake's metadata, as it writes them itself."""
     import deeplake
 
-    lake = deeplake.create(f"mem://deeplake-mmdet-{secrets.token_hex(8)}")
+    lake: Any = deeplake.create(f"mem://deeplake-mmdet-{secrets.token_hex(8)}")
     lake.metadata[METADATA] = dict(metadata)
     lake.commit()
     record = bytes(lake._reader.get(f"{_META}/0000000002m00000000.jsonl"))

@@ -24,7 +24,6 @@ from deeplake_mmdet.lake.faults import Background, deadline_seconds, wait
 __all__ = [
     "LocalTarget",
     "active",
-    "commit",
     "exchange",
     "host_name",
     "is_alive",
@@ -32,6 +31,7 @@ __all__ = [
     "refuse_foreign",
     "refuse_other",
     "storage_errors",
+    "upload",
 ]
 
 # What this very process writes to; anything else with its id is of a dead namesake.
@@ -63,24 +63,19 @@ def storage_errors(what: str, where: str, creds: Mapping[str, str] | None) -> It
         ) from None
 
 
-def commit(
-    dataset: Any, message: str, where: str, size: int, meanwhile: Callable[[], None] | None = None
-) -> None:
-    """Commit what was appended, open to Ctrl-C.
+def upload(start: Callable[[], Any], where: str, size: int) -> None:
+    """Wait for a call that sends data, open to Ctrl-C.
 
     Args:
-        dataset: A lake, open for writing.
-        message: Commit message.
+        start: As of `wait`.
         where: The lake, for messages.
-        size: Bytes to upload; what is slower than 1 MiB/s by more than the deadline is given up.
-        meanwhile: See `wait`.
+        size: Bytes to send; what is slower than 1 MiB/s by more than the deadline is given up.
 
     Raises:
         StorageError: Time is up.
         Exception: As Deep Lake raises it.
     """
-    end = time.monotonic() + deadline_seconds() + size / _SLOWEST
-    wait(lambda: Background(lambda: dataset.commit(message)), end, where, meanwhile)
+    wait(start, time.monotonic() + deadline_seconds() + size / _SLOWEST, where)
 
 
 def _refuse(what: str, where: str, advice: str) -> ImportRefusedError:
@@ -130,6 +125,7 @@ class LocalTarget:
         self._overwrite = overwrite
         self._staging = self._sibling("importing")
         self._size = 0
+        self.replaces = path.exists()
         self.name = str(self._path)
         self.leftover = str(self._staging)
         self.notes: list[str] = []
@@ -181,8 +177,7 @@ class LocalTarget:
         """Commit, and put the complete lake at its final place."""
         with storage_errors("The lake cannot be committed", self.name, None):
             dataset.metadata[METADATA] = dict(metadata)
-            commit(dataset, message, f"lake {self.name}", self._size)
-        del dataset
+            upload(lambda: Background(lambda: dataset.commit(message)), f"lake {self.name}", self._size)
         self.check()
         with storage_errors("The complete lake cannot be moved to its path", self.name, None):
             replaces = self._path.exists() and any(self._path.iterdir())

@@ -21,6 +21,7 @@ from deeplake_mmdet.errors import (
     AnnotationError,
     ConfigError,
     DeepLakeMMDetError,
+    StorageError,
 )
 from deeplake_mmdet.lake.class_names import read_class_names
 from deeplake_mmdet.lake.columns import CATEGORY_SOURCE_IDS
@@ -281,13 +282,15 @@ class LakeWriter:
         self._dataset = None
         self._pending = {}
         try:
-            self._target.discard(quick=isinstance(error, KeyboardInterrupt))
+            self._target.discard(quick=isinstance(error, KeyboardInterrupt | StorageError))
         except Exception as failure:
             # The first error matters more; the second tells what is left behind.
             reason = str(failure) if isinstance(failure, DeepLakeMMDetError) else type(failure).__name__
             self.notes.append(f"The unfinished lake could not be removed ({reason}): {self._target.leftover}")
             if error is not None and hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(self.notes[-1])
+        if isinstance(error, StorageError) and self._target.replaces:
+            error.what = f"{error.what.rstrip('. ')}. The lake that stood there is as it was"
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:
