@@ -1,40 +1,41 @@
 """Writing lakes to memory and to an S3 server on this machine."""
 
+import json
+import time
+
 import pytest
 
-from deeplake_mmdet.errors import AnnotationError, ImportRefusedError, StorageError
+from deeplake_mmdet.errors import AnnotationError, ImportRefusedError, SourceFormatError, StorageError
+from deeplake_mmdet.lake import Source
+from deeplake_mmdet.lake.credentials import CredentialRef, put_away
+from deeplake_mmdet.lake.handles import resolve
+from deeplake_mmdet.lake.replacing import unpacked
+from s3 import Rule, fault_proxy, s3_endpoint
 
 from .test_writer import IMAGE, SECRET, fail_midway, killed_import, record, rows, write, writer
 
 
 @pytest.fixture(scope="module")
-def s3():
+def endpoint():
     pytest.importorskip("moto.server")
-    import logging
+    with s3_endpoint() as running:
+        yield running
 
+
+@pytest.fixture(scope="module")
+def s3(endpoint):
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    creds = {
-        "aws_access_key_id": "key",
-        "aws_secret_access_key": SECRET,
-        "endpoint_url": url,
-        "aws_region": "us-east-1",
-    }
+    creds = {**endpoint.creds, "aws_secret_access_key": SECRET}
     client = boto3.client(
         "s3",
-        endpoint_url=url,
+        endpoint_url=endpoint.url,
         region_name="us-east-1",
         aws_access_key_id="key",
         aws_secret_access_key=SECRET,
     )
     client.create_bucket(Bucket="bucket")
-    yield client, creds
-    server.stop()
+    return client, creds
 
 
 @pytest.fixture(params=["mem", "s3"])
@@ -107,18 +108,144 @@ def test_s3_overwrite_leaves_no_staging_and_spares_other_objects(s3):
     assert "tidy/lake/precious" in keys()
 
 
-def test_s3_killed_import_shows_no_rows(s3):
+def keys(s3, folder):
+    return [o["Key"] for o in s3[0].list_objects_v2(Bucket="bucket", Prefix=folder).get("Contents", [])]
+
+
+def needed_keys(url, creds, prefix):
+    """Of all versions that a reader can reach."""
     import deeplake
 
+    lake = deeplake.open(url, creds=creds)
+    files = {file for name in lake.branches.names() for file, _ in lake.branches[name].open()._datafiles}
+    return {f"{prefix}/{file}" for file in files}
+
+
+def test_s3_killed_import_is_no_lake_and_the_next_one_begins_anew(s3):
     url, creds = "s3://bucket/killed", s3[1]
     killed_import(url, creds=creds)
-    ds = deeplake.open_read_only(url, creds=creds)
-    assert len(ds) == 0
-    assert "deeplake_mmdet" not in list(ds.metadata.keys())
-    with pytest.raises(ImportRefusedError, match="interrupted"):
-        write(url, creds=creds)
-    write(url, creds=creds, overwrite=True)
+    with pytest.raises(SourceFormatError, match="under way, or was interrupted"):
+        resolve(Source(url), CredentialRef(put_away({"creds": creds})))
+    lake = write(url, creds=creds)
+    assert any("Removed what an interrupted import had left" in note for note in lake.notes)
     assert rows(url, creds) == 3
+    data = {key for key in keys(s3, "killed/") if "/_deeplake_log/" not in key}
+    assert data == needed_keys(url, creds, "killed")
+
+
+def test_s3_killed_overwrite_leaves_the_old_lake(s3):
+    url, creds = "s3://bucket/killed-over", s3[1]
+    write(url, creds=creds)
+    killed_import(url, creds=creds, overwrite=True)
+    assert rows(url, creds) == 3
+    with pytest.raises(ImportRefusedError, match="already a lake"):
+        write(url, creds=creds)
+    write(url, rows=4, creds=creds, overwrite=True)
+    assert rows(url, creds) == 4
+    data = {key for key in keys(s3, "killed-over/") if "/_deeplake_log/" not in key}
+    assert data == needed_keys(url, creds, "killed-over")
+
+
+def test_s3_overwrite_disturbs_no_reader_and_keeps_one_old_lake(remote):
+    import deeplake
+
+    url, creds = remote
+    write(url, creds=creds)
+    reader = deeplake.open_read_only(url, creds=creds)
+    for count in (4, 5):
+        with writer(url, creds=creds, overwrite=True, source=f"of {count}") as lake:
+            for _ in range(count):
+                lake.append(record())
+        new = deeplake.open_read_only(url, creds=creds)
+        assert len(new) == count
+        assert new.metadata["deeplake_mmdet"]["source"] == f"of {count}"
+        old = [name for name in new.branches.names() if name.startswith("replaced-")]
+        assert len(old) == 1
+        assert old[0] in lake.notes[-1]
+        if count == 4:
+            assert (len(reader), reader["images"].get_bytes(2)) == (3, IMAGE)
+        assert len(new.branches[old[0]].open()) == count - 1
+
+
+def test_s3_tags_outlive_overwrites(s3):
+    import deeplake
+
+    url, creds = "s3://bucket/tagged", s3[1]
+    write(url, creds=creds)
+    deeplake.open(url, creds=creds).tag("mine")
+    for count in (4, 5, 6):
+        write(url, rows=count, creds=creds, overwrite=True)
+    lake = deeplake.open_read_only(url, creds=creds)
+    tagged = lake.tags["mine"].open()
+    assert (len(lake), len(tagged)) == (6, 3)
+    assert tagged["images"].get_bytes(2) == IMAGE
+
+
+def test_two_overwrites_at_once_do_not_mix(s3):
+    url, creds = "s3://bucket/two", s3[1]
+    write(url, creds=creds)
+    with writer(url, creds=creds, overwrite=True) as slow:
+        slow.append(record())
+        write(url, rows=5, creds=creds, overwrite=True)
+        assert rows(url, creds) == 5
+    assert rows(url, creds) == 1
+
+
+def test_a_lake_that_appears_at_an_address_meanwhile_is_kept(s3):
+    url, creds = "s3://bucket/meanwhile", s3[1]
+    slow = writer(url, creds=creds)
+    with pytest.raises(ImportRefusedError, match="already a lake"), slow:
+        slow.append(record()) or write(url, rows=2, creds=creds)
+    assert rows(url, creds) == 2
+
+
+@pytest.fixture(scope="module")
+def proxy(endpoint):
+    with fault_proxy(endpoint.url) as running:
+        yield running
+
+
+@pytest.mark.gives_up
+@pytest.mark.parametrize(
+    ("action", "begin"), [("refused", ""), ("refused", "_deeplake_log/_meta/0"), ("silent", "")]
+)
+def test_s3_that_takes_no_more_objects_keeps_the_old_lake(s3, proxy, monkeypatch, action, begin):
+    name = f"{action}-{len(begin)}"
+    url, creds = f"s3://bucket/{name}", s3[1]
+    write(url, creds=creds)
+    monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "5")
+    rule = {"action": "silence"} if action == "silent" else {"action": "status", "status": 403}
+    # An object of the rows; the second record, by which the new lake takes its place.
+    skip = 1 if begin else 9
+    proxy.rules(Rule(**rule, match=f"PUT /bucket/{name}/{begin}", skip=skip))
+    begun = time.monotonic()
+    with pytest.raises(StorageError) as caught:
+        write(url, rows=5, creds={**creds, "endpoint_url": proxy.url}, overwrite=True)
+    assert time.monotonic() - begun < 20
+    assert rows(url, creds) == 3
+    assert ("as it was" in str(caught.value)) == (skip != 1)
+    assert ("Access denied" in str(caught.value)) == (action == "refused")
+    assert SECRET not in str(caught.value)
+    proxy.rules()
+    write(url, rows=4, creds=creds, overwrite=True)
+    assert rows(url, creds) == 4
+
+
+def test_records_of_the_log_are_unpacked(s3):
+    import deeplake
+
+    url, creds = "s3://bucket/packed", s3[1]
+    write(url, rows=300, creds=creds, optional_columns=[])
+    lake = deeplake.open_read_only(url, creds=creds)
+    log = f"packed/_deeplake_log/{lake.current_branch.id}/"
+    packed = [key for key in keys(s3, log) if key.endswith(".lz4")]
+    assert packed
+    for key in packed:
+        data = s3[0].get_object(Bucket="bucket", Key=key)["Body"].read()
+        text = unpacked(data)
+        assert len(text) == int.from_bytes(data[:4], "little")
+        for line in text.splitlines():
+            json.loads(line)
 
 
 def test_secrets_stay_out_of_texts(s3):

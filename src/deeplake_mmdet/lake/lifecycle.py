@@ -133,7 +133,7 @@ def abandon(future: Any) -> None:
     _state.abandoned.append(future)
     _register()  # the very first call of a process may be given up
     _log.warning(
-        "A read was given up that is still under way inside Deep Lake. Until it ends this process must not "
+        "A call was given up that is still under way inside Deep Lake. Until it ends this process must not "
         "fork, or it hangs: end the run, or start data loader workers by 'spawn'"
     )
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError, StorageError
+from deeplake_mmdet.errors import (
+    ConfigError,
+    CredentialError,
+    SourceFormatError,
+    SourceNotFoundError,
+    StorageError,
+)
 from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.contents import contents_of, replaced
 from deeplake_mmdet.lake.credentials import CredentialRef
@@ -49,6 +55,7 @@ def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
 
     Raises:
         SourceNotFoundError: There is no such version, branch or tag.
+        SourceFormatError: The lake has no columns, as while an import to a new address is under way.
         ConfigError: Commit or branch contradict the tag.
     """
     if source.version:
@@ -68,6 +75,12 @@ def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
         entry = _named(base.branches, source.branch, "branch", source)
         base = guard(f"lake {source.path}", entry.open_async)
     pinned = at_version(base, version or base.version, f"lake {source.path}", f"'commit'={version!r}")
+    if not list(pinned.schema.columns):
+        raise SourceFormatError(
+            "This lake has no columns yet: an import to it is under way, or was interrupted",
+            where=f"lake {source.path}",
+            advice="wait for the import, or start it again",
+        )
     branch = base.current_branch
     resolved = ResolvedSource(
         source.path,

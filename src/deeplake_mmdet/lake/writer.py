@@ -1,13 +1,14 @@
-"""Writing of a new lake: all rows in one commit, and no half lake that looks whole.
+"""Writing of a new lake: no half lake that looks whole, and an old one in its place until it is complete.
 
-A local lake is written into a sibling folder and renamed when its commit is done. A remote one cannot be
-renamed: until its one commit readers see a lake without rows and without this package's metadata.
+A local lake is written into a sibling folder that is renamed, see `targets`; a remote one into a branch, see
+`replacing`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,12 +21,15 @@ from deeplake_mmdet.errors import (
     AnnotationError,
     ConfigError,
     DeepLakeMMDetError,
+    StorageError,
 )
 from deeplake_mmdet.lake.class_names import read_class_names
 from deeplake_mmdet.lake.columns import CATEGORY_SOURCE_IDS
 from deeplake_mmdet.lake.exif_choice import EXIF_COLUMN, EXIF_KEY
+from deeplake_mmdet.lake.faults import Background, deadline_seconds, wait
+from deeplake_mmdet.lake.replacing import open_target
 from deeplake_mmdet.lake.roles import COCO_JSON, EXIF_TURNED, JSON_IDS, STORED_PIXELS, TURNED_PIXELS
-from deeplake_mmdet.lake.targets import open_target, storage_errors
+from deeplake_mmdet.lake.targets import storage_errors
 
 __all__ = ["OPTIONAL_COLUMNS", "ImageRecord", "LakeWriter", "check_target"]
 
@@ -181,12 +185,11 @@ class LakeWriter:
         return f"LakeWriter({self.path!r}, rows={self.rows})"
 
     def __enter__(self) -> LakeWriter:
-        url = self._target.prepare()
         try:
             with self._guarded("The lake cannot be created"):
-                self._create(url)
-        except BaseException:
-            self._abandon()
+                self._create()
+        except BaseException as failure:
+            self._abandon(failure)
             raise
         return self
 
@@ -216,8 +219,7 @@ class LakeWriter:
         if len(self._pending["images"]) >= _BATCH_ROWS or self._pending_bytes >= _BATCH_BYTES:
             self._flush()
 
-    def _create(self, url: str) -> None:
-        import deeplake
+    def _create(self) -> None:
         from deeplake import types
 
         schema: dict[str, Any] = {
@@ -234,7 +236,7 @@ class LakeWriter:
                 schema[name] = types.Array(_ARRAYS[name], 1)
             else:
                 schema[name] = "int64" if name == "image_id" else "text"
-        self._dataset = deeplake.create(url, creds=self._target.creds, schema=schema)
+        self._dataset = self._target.begin(schema)
         self._dataset.auto_commit_enabled = False  # a timed commit would show half a lake
         labels = self._dataset["labels"].metadata
         labels["class_names"] = self.class_names
@@ -253,8 +255,11 @@ class LakeWriter:
 
     def _flush(self) -> None:
         if self._pending:
+            rows, dataset = self._pending, self._dataset
+            end = time.monotonic() + deadline_seconds()
             with self._guarded("Rows cannot be written"):
-                self._dataset.append(self._pending)
+                wait(lambda: Background(lambda: dataset.append(rows)), end, f"lake {self.path}")
+                self._target.appended(self._pending_bytes)
         self._pending, self._pending_bytes = {}, 0
 
     def _finish(self) -> None:
@@ -265,27 +270,27 @@ class LakeWriter:
                 advice="Check the source; a lake without rows is not written",
             )
         self._flush()
-        with self._guarded("The lake cannot be committed"):
-            if self._turned:
-                self._dataset["images"].metadata[EXIF_KEY] = EXIF_COLUMN
-                for name in ("width", "height"):
-                    self._dataset[name].metadata["format"] = TURNED_PIXELS
-            self._dataset.metadata["deeplake_mmdet"] = {"format": 1, "source": self._source, "complete": True}
-            self._dataset.commit(self._message)
-        self._dataset = None
-        self._target.publish()
+        dataset, self._dataset = self._dataset, None
+        if self._turned:
+            dataset["images"].metadata[EXIF_KEY] = EXIF_COLUMN
+            for name in ("width", "height"):
+                dataset[name].metadata["format"] = TURNED_PIXELS
+        metadata = {"format": 1, "source": self._source, "complete": True}
+        self._target.publish(dataset, self._message, self.rows, metadata)
 
     def _abandon(self, error: BaseException | None = None) -> None:
         self._dataset = None
         self._pending = {}
         try:
-            self._target.discard()
+            self._target.discard(quick=isinstance(error, KeyboardInterrupt | StorageError))
         except Exception as failure:
             # The first error matters more; the second tells what is left behind.
             reason = str(failure) if isinstance(failure, DeepLakeMMDetError) else type(failure).__name__
             self.notes.append(f"The unfinished lake could not be removed ({reason}): {self._target.leftover}")
             if error is not None and hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(self.notes[-1])
+        if isinstance(error, StorageError) and self._target.replaces:
+            error.what = f"{error.what.rstrip('. ')}. The lake that stood there is as it was"
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:
