@@ -1,4 +1,4 @@
-"""``deeplake-mmdet run``: scripts that were written for MMDetection 2.x and Deep Lake's own integration."""
+"""``deeplake-mmdet run``: MMDetection's own tools, and scripts for 2.x and Deep Lake's own integration."""
 
 from __future__ import annotations
 
@@ -28,11 +28,16 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "run",
-        help="run an old training script",
-        description="Run an unmodified script for MMDetection 2.x and deeplake.integrations.mmdet, as "
-        "'python SCRIPT ARGS' would: the old names that it imports are supplied for this process only.",
+        help="run a tool of MMDetection's, or an old training script",
+        description="Run an unmodified script as 'python SCRIPT ARGS' would, with this package imported "
+        "first: a tool of MMDetection 3.x, or a script for MMDetection 2.x and deeplake.integrations.mmdet. "
+        "The old names that it imports are supplied for this process only.",
     )
-    parser.add_argument("script", metavar="SCRIPT", help="Python file")
+    parser.add_argument(
+        "script",
+        metavar="SCRIPT",
+        help="Python file; 'tools/test.py' and the like are the installed MMDetection's where there are none",
+    )
     parser.add_argument("args", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
     parser.set_defaults(run=run)
 
@@ -47,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     except BaseException as error:
         if isinstance(error, SourceNotFoundError) and error.where == args.script:
             raise
-        error.__traceback__ = _of_script(error, str(Path(args.script).absolute()))
+        error.__traceback__ = _of_script(error, str(_found(args.script).absolute()))
         sys.excepthook(type(error), error, error.__traceback__)
         if (hint := way_on(error)) is not None:
             print(f"deeplake-mmdet: {hint}", file=sys.stderr)
@@ -55,9 +60,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
-    """Run an old script as ``python SCRIPT ARGS`` does.
+    """Run a script as ``python SCRIPT ARGS`` does.
 
-    While it runs, the old names of mmcv 1.x, MMDetection 2.x and Deep Lake 3 stand for their equals here:
+    ``tools/test.py`` and the like that are not here are those that the installed MMDetection brings. While
+    the script runs, the old names of mmcv 1.x, MMDetection 2.x and Deep Lake 3 stand for their equals here:
     `cli/old_scripts/names.py` lists them all.
 
     Args:
@@ -82,11 +88,7 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
 
 def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
     """Run a script, and leave this process as the script's own; its global variables."""
-    path = Path(script)
-    if not path.is_file():
-        raise SourceNotFoundError(
-            "There is no such script", where=str(script), advice="name a Python file, then its arguments"
-        )
+    path = _found(script)
     source = path.read_bytes()
     code = compile(source, str(path.absolute()), "exec", dont_inherit=True)
     main = ModuleType("__main__")
@@ -99,6 +101,23 @@ def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
     os.environ[script_in_child.SCRIPT] = str(path.resolve())
     exec(code, vars(main))
     return vars(main)
+
+
+def _found(script: str | Path) -> Path:
+    """The script's file; that of a tool which the installed MMDetection brings if there is none here."""
+    path = Path(script)
+    if path.is_file():
+        return path
+    if path.parts[:1] == ("tools",):
+        from deeplake_mmdet.config.bases import installed_configs  # heavy, and most scripts are there
+
+        if (configs := installed_configs()) is not None and (tool := configs.parent / path).is_file():
+            return tool
+    raise SourceNotFoundError(
+        "There is no such script",
+        where=str(script),
+        advice="name a Python file, then its arguments; tools/... may be one of the installed MMDetection's",
+    )
 
 
 def _is_guarded(source: bytes) -> bool:
