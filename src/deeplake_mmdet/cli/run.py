@@ -44,15 +44,14 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the script; its exit code and its tracebacks are this command's."""
+    file = _found(args.script)
     try:
         supply()  # for good: threads and exit handlers of the script outlive it
-        _execute(args.script, args.args)
+        _execute(file, args.script, args.args)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
-        if isinstance(error, SourceNotFoundError) and error.where == args.script:
-            raise
-        error.__traceback__ = _of_script(error, str(_found(args.script).absolute()))
+        error.__traceback__ = _of_script(error, str(file))
         sys.excepthook(type(error), error, error.__traceback__)
         if (hint := way_on(error)) is not None:
             print(f"deeplake-mmdet: {hint}", file=sys.stderr)
@@ -80,19 +79,18 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
     before = sys.modules["__main__"], sys.argv, sys.path[:]
     try:
         with old_names():
-            return _execute(script, args)
+            return _execute(_found(script), script, args)
     finally:
         sys.modules["__main__"], sys.argv, sys.path[:] = before
         os.environ.pop(script_in_child.SCRIPT, None)
 
 
-def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
+def _execute(path: Path, script: str | Path, args: Sequence[str]) -> dict[str, Any]:
     """Run a script, and leave this process as the script's own; its global variables."""
-    path = _found(script)
     source = path.read_bytes()
-    code = compile(source, str(path.absolute()), "exec", dont_inherit=True)
+    code = compile(source, str(path), "exec", dont_inherit=True)
     main = ModuleType("__main__")
-    main.__file__ = str(path.absolute())
+    main.__file__ = str(path)
     # A script without guard would be run again by each process that it starts.
     main.__spec__ = ModuleSpec(_CHILD_OF_GUARDED if _is_guarded(source) else _NOTHING, None)
     vars(main)["__builtins__"] = builtins
@@ -104,10 +102,10 @@ def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
 
 
 def _found(script: str | Path) -> Path:
-    """The script's file; that of a tool which the installed MMDetection brings if there is none here."""
+    """The script's absolute path; that of a tool of the installed MMDetection if there is none here."""
     path = Path(script)
     if path.is_file():
-        return path
+        return path.absolute()
     if path.parts[:1] == ("tools",):
         from deeplake_mmdet.config.bases import installed_configs  # heavy, and most scripts are there
 
