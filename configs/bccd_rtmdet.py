@@ -1,6 +1,7 @@
 # A slim RTMDet on the BCCD blood cells, from random weights, in minutes on two CPU cores. First:
-#   deeplake-mmdet import voc ../shared/data/bccd lakes/bccd-train --split train
-#   deeplake-mmdet import voc ../shared/data/bccd lakes/bccd-val --split val
+#   git clone https://github.com/Shenggan/BCCD_Dataset
+#   deeplake-mmdet import voc BCCD_Dataset/BCCD lakes/bccd-train --split train
+#   deeplake-mmdet import voc BCCD_Dataset/BCCD lakes/bccd-val --split val
 _base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
 
 train_lake = 'lakes/bccd-train'

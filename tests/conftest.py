@@ -38,9 +38,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"the real data is not here: {folder}")
+    """The folder of real photographs, ``bccd`` and ``nuts``: CONTRIBUTING.md says where they are from."""
+    named = os.environ.get("DEEPLAKE_MMDET_TEST_DATA")
+    if not named:
+        pytest.skip("DEEPLAKE_MMDET_TEST_DATA names no folder of real data")
+    folder = Path(named).resolve()
+    assert (folder / "bccd").is_dir(), f"DEEPLAKE_MMDET_TEST_DATA: no bccd in {folder}"
+    assert (folder / "nuts").is_dir(), f"DEEPLAKE_MMDET_TEST_DATA: no nuts in {folder}"
     return folder
 
 

@@ -47,13 +47,14 @@ def test_fractions_are_cut_as_in_the_stock_data_set(root):
     assert read_voc_xml(root, "a").objects[0].box == (0, -1, 29, 9)
 
 
-def test_same_boxes_as_the_stock_data_set(shared_bccd):
+def test_same_boxes_as_the_stock_data_set(shared_data):
     pytest.importorskip("mmdet")
     from mmdet.datasets import XMLDataset
 
-    ours = load_voc(shared_bccd, "val")
+    bccd = shared_data / "bccd"
+    ours = load_voc(bccd, "val")
     stock = XMLDataset(
-        data_root=str(shared_bccd),
+        data_root=str(bccd),
         ann_file="ImageSets/Main/val.txt",
         data_prefix={"sub_data_root": ""},
         metainfo={"classes": ours.class_names},
@@ -62,14 +63,6 @@ def test_same_boxes_as_the_stock_data_set(shared_bccd):
     for image, info in zip(ours.images(), stock, strict=True):
         assert [list(entry.box) for entry in image.objects] == [i["bbox"] for i in info["instances"]]
         assert [entry.difficult for entry in image.objects] == [i["ignore_flag"] for i in info["instances"]]
-
-
-@pytest.fixture
-def shared_bccd(request):
-    folder = request.config.rootpath.parent / "shared/data/bccd"
-    if not folder.is_dir():
-        pytest.skip(f"no data set at {folder}")
-    return folder
 
 
 @pytest.mark.parametrize(

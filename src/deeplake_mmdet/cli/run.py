@@ -1,4 +1,4 @@
-"""``deeplake-mmdet run``: scripts that were written for MMDetection 2.x and Deep Lake's own integration."""
+"""``deeplake-mmdet run``: MMDetection's own tools, and scripts for 2.x and Deep Lake's own integration."""
 
 from __future__ import annotations
 
@@ -29,26 +29,30 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "run",
-        help="run an old training script",
-        description="Run an unmodified script for MMDetection 2.x and deeplake.integrations.mmdet, as "
-        "'python SCRIPT ARGS' would: the old names that it imports are supplied for this process only.",
+        help="run a tool of MMDetection's, or an old training script",
+        description="Run an unmodified script as 'python SCRIPT ARGS' would, with this package imported "
+        "first: a tool of MMDetection 3.x, or a script for MMDetection 2.x and deeplake.integrations.mmdet. "
+        "The old names that it imports are supplied for this process only.",
     )
-    parser.add_argument("script", metavar="SCRIPT", help="Python file")
+    parser.add_argument(
+        "script",
+        metavar="SCRIPT",
+        help="Python file; 'tools/test.py' and the like are the installed MMDetection's where there are none",
+    )
     parser.add_argument("args", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the script; its exit code and its tracebacks are this command's."""
+    file = _found(args.script)
     try:
         supply()  # for good: threads and exit handlers of the script outlive it
-        _execute(args.script, args.args)
+        _execute(file, args.script, args.args)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
-        if isinstance(error, SourceNotFoundError) and error.where == args.script:
-            raise
-        error.__traceback__ = _of_script(error, str(Path(args.script).absolute()))
+        error.__traceback__ = _of_script(error, str(file))
         from deeplake_mmdet.lake import masked
 
         if sys.excepthook is sys.__excepthook__:  # prints lines of the script, and the secrets in them
@@ -61,9 +65,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
-    """Run an old script as ``python SCRIPT ARGS`` does.
+    """Run a script as ``python SCRIPT ARGS`` does.
 
-    While it runs, the old names of mmcv 1.x, MMDetection 2.x and Deep Lake 3 stand for their equals here:
+    ``tools/test.py`` and the like that are not here are those that the installed MMDetection brings. While
+    the script runs, the old names of mmcv 1.x, MMDetection 2.x and Deep Lake 3 stand for their equals here:
     `cli/old_scripts/names.py` lists them all.
 
     Args:
@@ -80,23 +85,18 @@ def run_script(script: str | Path, args: Sequence[str] = ()) -> dict[str, Any]:
     before = sys.modules["__main__"], sys.argv, sys.path[:]
     try:
         with old_names():
-            return _execute(script, args)
+            return _execute(_found(script), script, args)
     finally:
         sys.modules["__main__"], sys.argv, sys.path[:] = before
         os.environ.pop(script_in_child.SCRIPT, None)
 
 
-def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
+def _execute(path: Path, script: str | Path, args: Sequence[str]) -> dict[str, Any]:
     """Run a script, and leave this process as the script's own; its global variables."""
-    path = Path(script)
-    if not path.is_file():
-        raise SourceNotFoundError(
-            "There is no such script", where=str(script), advice="name a Python file, then its arguments"
-        )
     source = path.read_bytes()
-    code = compile(source, str(path.absolute()), "exec", dont_inherit=True)
+    code = compile(source, str(path), "exec", dont_inherit=True)
     main = ModuleType("__main__")
-    main.__file__ = str(path.absolute())
+    main.__file__ = str(path)
     # A script without guard would be run again by each process that it starts.
     main.__spec__ = ModuleSpec(_CHILD_OF_GUARDED if _is_guarded(source) else _NOTHING, None)
     vars(main)["__builtins__"] = builtins
@@ -105,6 +105,23 @@ def _execute(script: str | Path, args: Sequence[str]) -> dict[str, Any]:
     os.environ[script_in_child.SCRIPT] = str(path.resolve())
     exec(code, vars(main))
     return vars(main)
+
+
+def _found(script: str | Path) -> Path:
+    """The script's absolute path; that of a tool of the installed MMDetection if there is none here."""
+    path = Path(script)
+    if path.is_file():
+        return path.absolute()
+    if path.parts[:1] == ("tools",):
+        from deeplake_mmdet.config.bases import installed_configs  # heavy, and most scripts are there
+
+        if (configs := installed_configs()) is not None and (tool := configs.parent / path).is_file():
+            return tool
+    raise SourceNotFoundError(
+        "There is no such script",
+        where=str(script),
+        advice="name a Python file, then its arguments; tools/... may be one of the installed MMDetection's",
+    )
 
 
 def _is_guarded(source: bytes) -> bool:
