@@ -7,6 +7,7 @@ the builtin that a caller would expect, so ``except FileNotFoundError`` works as
 
 from __future__ import annotations
 
+import os
 import re
 
 __all__ = [
@@ -73,7 +74,7 @@ class DeepLakeMMDetError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, advice: str | None = None) -> None:
-        self.what = without_secrets(what)
+        self.what = without_secrets(_without_traceback(what))
         self.where = where and without_secrets(where)
         self.advice = advice and without_secrets(advice)
         super().__init__(self.what)
@@ -88,6 +89,15 @@ class DeepLakeMMDetError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.advice)
+
+
+def _without_traceback(what: str) -> str:
+    """What a worker of a data loader said: torch raises its error anew, with a traceback for a message."""
+    if not what.startswith("Caught ") or "\nOriginal Traceback" not in what:
+        return what
+    if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
+        return what
+    return re.split(r"^[\w.]+Error: ", what, flags=re.MULTILINE)[-1].strip()
 
 
 def _rebuild(

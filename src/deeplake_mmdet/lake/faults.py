@@ -163,7 +163,7 @@ def _let_end(future: Any) -> None:
             time.sleep(_LONGEST_POLL)
     finally:  # a second Ctrl-C
         if not future.is_completed():
-            lifecycle.abandon(future)
+            lifecycle.abandon(future, interrupted=True)
 
 
 def pause_before_retry(attempt: int, end: float) -> bool:

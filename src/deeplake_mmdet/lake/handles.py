@@ -216,6 +216,7 @@ def _base(resolved: ResolvedSource, ref: CredentialRef) -> Any:
 
 
 def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
+    _check_files(base, resolved)
     handle = LakeHandle(
         lambda: _queried(_base(resolved, newest_credentials(resolved)), resolved),
         f"lake {resolved}",
@@ -225,6 +226,29 @@ def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
         witness=_witness_of(resolved),
     )
     return handle if resolved.rows is None else FrozenLake(handle, resolved.rows)
+
+
+def _check_files(base: Any, resolved: ResolvedSource) -> None:
+    """Refuse a lake in a folder whose files are not as long as it says: Deep Lake crashes over some.
+
+    Raises:
+        SourceFormatError: One is not.
+    """
+    if resolved.held or not is_on_disk(resolved.url):
+        return
+    folder = resolved.url.removeprefix("file://")
+    for name, size in getattr(base, "_datafiles", ()):
+        try:
+            found = os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 - one for each 8 MB of images
+        except OSError:
+            found = None
+        if found != size:
+            state = "is missing" if found is None else f"has {found} of its {size} bytes"
+            raise SourceFormatError(
+                f"The lake is damaged: its file {name} {state}",
+                where=f"lake {resolved}",
+                advice="copy it again, or restore it from a backup",
+            )
 
 
 def _folder_of(resolved: ResolvedSource) -> Path | None:

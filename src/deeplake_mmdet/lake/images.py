@@ -14,6 +14,7 @@ from deeplake_mmdet.lake.containers import encode_array
 from deeplake_mmdet.lake.exif import neutralise_orientation
 from deeplake_mmdet.lake.image_limit import check_stated_size
 from deeplake_mmdet.lake.links import read_addresses, read_links
+from deeplake_mmdet.lake.reading import NO_BYTES
 
 __all__ = [
     "Turning",
@@ -136,7 +137,7 @@ def encoded_cells(reader: Any, rows: Sequence[int]) -> list[Any]:
         return list(reader.get_bytes(slice(rows.start, rows.stop) if isinstance(rows, range) else rows))
     except RuntimeError as error:
         # Rows that are older than their column hold None, which spoils the call for all others.
-        if "not a bytes array" not in str(error):
+        if NO_BYTES not in str(error):
             raise
     if len(rows) == 1:
         return [None]

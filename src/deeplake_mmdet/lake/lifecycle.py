@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ __all__ = ["abandon", "abandoned", "at_exit", "in_flight", "linger", "rest", "re
 _REST_PATIENCE = 90.0  # seconds; a read ends within its own deadline, 60 s unless that was changed
 _AFTERMATH = 45.0  # seconds that Deep Lake repeats requests after the opening has failed (42 measured)
 _EXIT_PATIENCE = 2.0  # seconds that an exit waits for calls under way
+_INTERRUPTED_PATIENCE = 0.5  # the same after Ctrl-C, which has waited for them before
 _FORK_PATIENCE = 10.0  # seconds that a fork waits
 _POLL = 0.005
 
@@ -43,6 +45,7 @@ class _State:
         self.changed = threading.Condition()
         self.active: dict[int, int] = {}  # thread -> calls under way
         self.abandoned: list[Any] = []  # futures that nobody waits for any more
+        self.interrupted = False  # by Ctrl-C, while a call was under way
         self.endured = 0  # how many of them a fork has waited for in vain
         self.forking = False
         self.rester: int | None = None  # the thread in whose `resting` others have to wait
@@ -128,9 +131,15 @@ def _restless(seconds: float) -> StorageError:
     )
 
 
-def abandon(future: Any) -> None:
-    """Remember a Deep Lake future that is given up while its call is under way, and say what follows."""
+def abandon(future: Any, interrupted: bool = False) -> None:
+    """Remember a Deep Lake future that is given up while its call is under way, and say what follows.
+
+    Args:
+        future: What is not waited for any more.
+        interrupted: Whether by Ctrl-C; an exit then does not wait for long.
+    """
     _state.abandoned.append(future)
+    _state.interrupted |= interrupted
     _register()  # the very first call of a process may be given up
     _log.warning(
         "A call was given up that is still under way inside Deep Lake. Until it ends this process must not "
@@ -191,7 +200,10 @@ def _others_are_active(state: _State, me: int) -> bool:
 
 
 def _exit() -> None:
-    end = time.monotonic() + _EXIT_PATIENCE
+    with contextlib.suppress(ValueError):  # not in the main thread
+        # One more Ctrl-C would leave out what follows, and Deep Lake then aborts the process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end = time.monotonic() + (_INTERRUPTED_PATIENCE if _state.interrupted else _EXIT_PATIENCE)
     while _busy() and time.monotonic() < end:
         time.sleep(_POLL)
     if not _busy():

@@ -16,9 +16,11 @@ from typing import Any
 from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
 from deeplake_mmdet.lake import faults, lifecycle
 from deeplake_mmdet.lake.contents import gone, stamp_of
-from deeplake_mmdet.lake.storage_errors import translate
+from deeplake_mmdet.lake.storage_errors import damaged, translate
 
-__all__ = ["LakeColumn", "LakeHandle", "close_all"]
+__all__ = ["NO_BYTES", "LakeColumn", "LakeHandle", "close_all"]
+
+NO_BYTES = "not a bytes array"  # what Deep Lake says of a cell that holds None
 
 _open_handles: weakref.WeakSet[LakeHandle] = weakref.WeakSet()
 
@@ -197,7 +199,7 @@ class LakeColumn:
 
     def __getitem__(self, index: Any) -> Any:
         name = self.name
-        return self._handle.read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
+        return self._read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
 
     def get_async(self, index: Any) -> Any:
         """Deep Lake's own future of cells, without deadline and retries: see `faults.persist`."""
@@ -206,9 +208,19 @@ class LakeColumn:
     def get_bytes(self, index: Any) -> Any:
         """The encoded cells of an index, a slice or a list of indices, as Deep Lake gives them."""
         name = self.name
-        return self._handle.read(
+        return self._read(
             lambda raw: raw[name].get_bytes(index), lambda raw: raw[name].get_bytes_async(index)
         )
+
+    def _read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
+        try:
+            return self._handle.read(call, start)
+        except DeepLakeMMDetError:
+            raise
+        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+            if NO_BYTES in str(error):
+                raise
+            raise damaged(error, f"{self._handle.where}, column {self.name!r}") from None
 
     def __len__(self) -> int:
         return len(self._handle)

@@ -15,7 +15,7 @@ from deeplake_mmdet.errors import (
 )
 from deeplake_mmdet.lake.faults import code_of, persist
 
-__all__ = ["cause_of", "guard", "translate"]
+__all__ = ["cause_of", "damaged", "guard", "translate"]
 
 Result = TypeVar("Result")
 
@@ -96,6 +96,7 @@ _CAUSES: dict[str, tuple[type[DeepLakeMMDetError], str, str]] = {
         "restore the lake's objects first",
     ),
 }
+_SHOWN = 120  # characters of an error of Deep Lake's
 _EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>|x-amz-bucket-region: ([\w-]+)")
 
 
@@ -107,9 +108,7 @@ def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result:
     try:
         return cast(Result, persist(call, where))
     except Exception as error:
-        ours = translate(error, where, asked)
-        if ours is None:
-            raise
+        ours = translate(error, where, asked) or damaged(error, where)
         # Not chained: Deep Lake's own text may hold the address with its credentials.
         raise ours from None
 
@@ -123,6 +122,18 @@ def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
     found = _EXPECTED.search(str(error))
     region = f" ({next(filter(None, found.groups()))})" if found else ""
     return kind(f"{what} ({code})", where=where, advice=advice.format(region=region, credentials=_ADVICE))
+
+
+def damaged(error: Exception, where: str) -> SourceFormatError:
+    """Our error for what Deep Lake cannot make sense of; its own kinds for that are many and say little."""
+    text = next(iter(str(error).splitlines()), "")[:_SHOWN]
+    # A remote address in it may hold credentials.
+    told = f"{type(error).__name__}: {text}" if text and "://" not in where + text else type(error).__name__
+    return SourceFormatError(
+        f"Deep Lake cannot read what is there ({told})",
+        where=where,
+        advice="a file of the lake is damaged, or was written by a newer Deep Lake: restore it from a copy",
+    )
 
 
 def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetError | None:
