@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from deeplake_mmdet.config.adopt import adopt_config
+from deeplake_mmdet.config.adopt import adopt_config, adopt_with_notes
 from deeplake_mmdet.config.conversion import Conversion, convert
 from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.evaluators import use_lake_metrics
 from deeplake_mmdet.config.fast_loader import fast_loader
 from deeplake_mmdet.config.kinds import dataset_leaves, is_lake
-from deeplake_mmdet.config.legacy import convert_config, log_notes
+from deeplake_mmdet.config.legacy import convert_config, log_notes, note_level
 from deeplake_mmdet.config.load import load_config
 from deeplake_mmdet.config.loaders import use_fast_loaders
 from deeplake_mmdet.config.old_config import Config, mkdir_or_exist
 from deeplake_mmdet.config.options import parse_options
-from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.config.reading import keep_reading_notes, read_config, reading_notes
 from deeplake_mmdet.config.secrets import drop_useless_handles, extract_secrets, redact
 
 __all__ = [
     "Config",
     "Conversion",
     "adopt_config",
+    "adopt_with_notes",
     "convert",
     "convert_config",
     "dataset_leaves",
@@ -28,11 +29,14 @@ __all__ = [
     "fast_loader",
     "import_custom_modules",
     "is_lake",
+    "keep_reading_notes",
     "load_config",
     "log_notes",
     "mkdir_or_exist",
+    "note_level",
     "parse_options",
     "read_config",
+    "reading_notes",
     "redact",
     "use_fast_loaders",
     "use_lake_metrics",

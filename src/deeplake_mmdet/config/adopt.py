@@ -12,11 +12,12 @@ from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
+from deeplake_mmdet.config.reading import reading_notes
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
-from deeplake_mmdet.legacy import is_legacy, old_keys
+from deeplake_mmdet.legacy import Note, is_legacy, old_keys
 
-__all__ = ["adopt_config"]
+__all__ = ["adopt_config", "adopt_with_notes"]
 
 # Options with these keys change a 2.x config before it is converted.
 _OF_LEGACY = (
@@ -41,7 +42,16 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
             credentials are no mapping.
         CredentialError: The config gives a user name and password.
     """
+    return adopt_with_notes(cfg, cfg_options)[0]
+
+
+def adopt_with_notes(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> tuple[Config, list[Note]]:
+    """The same, with the notes of a conversion, those of reading the file among them.
+
+    Arguments and errors as for `adopt_config`.
+    """
     options = dict(cfg_options or {})
+    notes = list(reading_notes(cfg))
     mixed = bool(old_keys(cfg))
     legacy = mixed or is_legacy(cfg)
     early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
@@ -52,8 +62,9 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     text = cfg.text
     check_toolbox(cfg)
     if legacy:
-        cfg, notes = convert_config(cfg)
-        log_notes(notes)
+        cfg, own = convert_config(cfg)
+        log_notes(own)
+        notes += own
         text = None
         if late := {key: value for key, value in options.items() if key not in early}:
             cfg.merge_from_dict(late)
@@ -63,7 +74,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     check_pipelines(content, legacy=legacy)
     if secrets or not text:
         text = Config(content).pretty_text
-    return Config(content, cfg_text=text, filename=cfg.filename)
+    return Config(content, cfg_text=text, filename=cfg.filename), notes
 
 
 def _is_for_legacy(key: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from deeplake_mmdet.config.versions import speaks_new
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import Note, kind_of, merge
 
-__all__ = ["read_config", "read_with_notes"]
+__all__ = ["keep_reading_notes", "read_config", "read_with_notes", "reading_notes"]
+
+_NOTES = "_reading_notes"
 
 
 def read_config(path: str | Path, **options: Any) -> Config:
@@ -35,7 +37,19 @@ def read_config(path: str | Path, **options: Any) -> Config:
         SourceNotFoundError: There is no such file.
         ConfigError: It cannot be loaded, a base of it exists nowhere, or no base has a variable that it uses.
     """
-    return read_with_notes(path, **options)[0]
+    cfg, notes = read_with_notes(path, **options)
+    keep_reading_notes(cfg, notes)
+    return cfg
+
+
+def keep_reading_notes(cfg: Config, notes: Sequence[Note]) -> None:
+    """Remember notes beside a config's content, which a script may go through and change."""
+    vars(cfg)[_NOTES] = tuple(notes)
+
+
+def reading_notes(cfg: Config) -> tuple[Note, ...]:
+    """What `read_config` took from elsewhere; nothing of a config that has another origin."""
+    return tuple(vars(cfg).get(_NOTES, ()))
 
 
 def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note]]:

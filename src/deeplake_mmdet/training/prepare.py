@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config import (
-    adopt_config,
+    adopt_with_notes,
     drop_useless_handles,
+    note_level,
     read_config,
     use_fast_loaders,
     use_lake_metrics,
@@ -24,7 +25,10 @@ from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.tta import augment_tests
 
-__all__ = ["check_trains", "prepare_config", "prepare_test_config"]
+__all__ = ["CONVERSION", "adopted", "check_trains", "prepare_config", "prepare_test_config"]
+
+#: Key under which a prepared config tells `make_runner` what a conversion has changed.
+CONVERSION = "conversion_notes"
 
 
 def prepare_config(
@@ -46,7 +50,7 @@ def prepare_config(
         DeepLakeMMDetError: The config cannot be used.
     """
     check_order(config)
-    cfg = adopt_config(config if isinstance(config, Config) else read_config(config), cfg_options)
+    cfg = adopted(config if isinstance(config, Config) else read_config(config), cfg_options)
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif not cfg.get("work_dir"):
@@ -61,6 +65,17 @@ def prepare_config(
     use_lake_metrics(cfg)
     use_fast_loaders(cfg)
     keep_run_state(cfg)
+    return cfg
+
+
+def adopted(config: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
+    """What `adopt_config` makes of a config, with the notes under `CONVERSION`, as levels and texts.
+
+    Errors as of `adopt_config`.
+    """
+    cfg, notes = adopt_with_notes(config, cfg_options)
+    if notes:
+        cfg[CONVERSION] = [*cfg.get(CONVERSION, ()), *((note_level(note), str(note)) for note in notes)]
     return cfg
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
 from deeplake_mmdet.training.checkpoint_files import check_load_from
@@ -20,6 +24,7 @@ from deeplake_mmdet.training.class_check import ClassCheckHook
 from deeplake_mmdet.training.class_order import settle_classes
 from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook, SeparateEvaluationHook
 from deeplake_mmdet.training.launch import join, on_cpu
+from deeplake_mmdet.training.prepare import CONVERSION
 from deeplake_mmdet.training.statistics_hook import StatisticsHook
 from deeplake_mmdet.training.weights_hook import CheckpointCheckHook
 
@@ -68,13 +73,16 @@ def make_runner(
         raise ConfigError("The config describes no model", where="config key 'model'")
     join(str(cfg.launcher), (cfg.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout"))
     cfg = copy.deepcopy(cfg)
+    converted = cfg.pop(CONVERSION, ())
     check_load_from(cfg)
     notes = settle_classes(cfg, model, only_test=only_test)
     left_out = (*_TESTING, "val_evaluator", "auto_scale_lr") if only_test else ()
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
-    kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
+    told = {name: _told(getattr(base, name), name) for name in _BUILT}
+    kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp), **told})
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    _into_files(runner.logger, converted)
     for note in notes:
         runner.logger.log(note.level, note.text)
     runner.register_hook(CheckpointCheckHook(allow_partial=bool(cfg.get("allow_partial", False))))
@@ -88,6 +96,67 @@ def make_runner(
         runner.register_hook(StatisticsHook())
     log_ops_in_use()
     return runner
+
+
+def _into_files(logger: MMLogger, notes: Iterable[tuple[int, str]]) -> None:
+    """Write a conversion's notes into the run's log, which did not exist when the terminal got them."""
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    for level, note in notes:
+        record = logger.makeRecord(logger.name, level, __file__, 0, "2.x config: %s", (note,), None)
+        for handler in files:
+            handler.handle(record)
+
+
+# What MMEngine's runner builds by which method, the keys that say it, and the 2.x ones.
+_BUILT = {
+    "build_model": ("model", "'model'"),
+    "build_optim_wrapper": ("optimizer", "'optim_wrapper', in a 2.x config 'optimizer'"),
+    "build_param_scheduler": ("schedule", "'param_scheduler', in a 2.x config 'lr_config'"),
+    "register_hooks": ("hooks", "'default_hooks' and 'custom_hooks'"),
+    "build_train_loop": ("training loop", "'train_cfg', in a 2.x config 'runner'"),
+    "build_val_loop": ("validation loop", "'val_cfg' and 'val_evaluator', in a 2.x config 'evaluation'"),
+    "build_test_loop": ("test loop", "'test_cfg' and 'test_evaluator', in a 2.x config 'evaluation'"),
+}
+
+
+def _told(build: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(build)
+    def building(*args: Any, **kwargs: Any) -> Any:
+        with _building(name):
+            return build(*args, **kwargs)
+
+    return building
+
+
+@contextmanager
+def _building(method: str) -> Iterator[None]:
+    """Tell whatever a part that the config describes fails with as an error of the config.
+
+    Raises:
+        ConfigError: It cannot be built.
+        SourceNotFoundError: It needs a file that is not there.
+    """
+    try:
+        yield
+    except DeepLakeMMDetError:
+        raise
+    except Exception as error:  # stock and custom parts may fail in any way
+        part, keys = _BUILT[method]
+        frames = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+        if "build_dataloader" in frames:
+            split = method.removeprefix("build_").removesuffix("_loop")
+            part, keys = f"{split} data", f"'{split}_dataloader', in a 2.x config 'data.{split}'"
+        text = f"{type(error).__name__}: {error}"
+        advice = "DEEPLAKE_MMDET_TRACEBACK=1 in the environment shows how it came to this"
+        if "_serialize_data" in frames and isinstance(error, ValueError):
+            text = "no image is left of them"
+            advice = "compare classes with the names in the file of annotations, and see filter_empty_gt"
+        kind = SourceNotFoundError if isinstance(error, FileNotFoundError) else ConfigError
+        raise kind(
+            f"The {part} cannot be {'loaded' if part.endswith('data') else 'built'}: {text}",
+            where=f"config key {keys}",
+            advice=advice,
+        ) from error
 
 
 class _Given:
