@@ -32,11 +32,9 @@ def check_pipelines(content: Mapping[str, Any], *, legacy: bool = True) -> None:
         where = f"data.{split}" if legacy else f"{split}_dataloader.dataset"
         later = _switched(content) if split == "train" else {}
         for path, dataset, mixed in _leaves(node, where):
-            # What comes behind a MultiImageMixDataset's own steps may mix.
-            for key, steps in {
-                f"{path}.pipeline": dataset.get("pipeline"),
-                **({} if mixed else later),
-            }.items():
+            # What takes the place of a MultiImageMixDataset's own steps may mix.
+            found = {f"{path}.pipeline": dataset.get("pipeline"), **({} if mixed else later)}
+            for key, steps in found.items():
                 for kind in _kinds(steps):
                     _check(kind, dataset, key)
 

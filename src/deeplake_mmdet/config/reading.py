@@ -76,12 +76,12 @@ def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note
 def _read_whole(file: Path, options: dict[str, Any]) -> Config:
     """Read a file whose bases are all there; as MMEngine does where that can be done."""
     used = [item for part in all_files(file.resolve()) for item in _references(part)]
-    if not used:
-        return Config.fromfile(str(file), **options)
     try:
         cfg = Config.fromfile(str(file), **options)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if "Duplicate key" in str(error):
+            read_parts(file.resolve(), file)  # tells in which files
+        if not used or "Duplicate key" in str(error):
             raise
         # A variable that no base has, or the made-up name that stood in a variable's place.
         return _read_by_parts(file)[0]

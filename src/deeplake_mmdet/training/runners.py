@@ -152,11 +152,9 @@ def _building(method: str) -> Iterator[None]:
             text = "no image is left of them"
             advice = "compare classes with the names in the file of annotations, and see filter_empty_gt"
         kind = SourceNotFoundError if isinstance(error, FileNotFoundError) else ConfigError
-        raise kind(
-            f"The {part} cannot be {'loaded' if part.endswith('data') else 'built'}: {text}",
-            where=f"config key {keys}",
-            advice=advice,
-        ) from error
+        done = "loaded" if part.endswith("data") else "built"
+        what = f"The {part} cannot be {done}: {text}"
+        raise kind(what, where=f"config key {keys}", advice=advice) from error
 
 
 class _Given:
