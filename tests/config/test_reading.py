@@ -222,7 +222,12 @@ def test_json_and_yaml_may_name_bases_that_are_missing(tmp_path, name, text):
     path.write_text(text)
     cfg = load_config(path)
     assert cfg.model.roi_head.bbox_head.num_classes == 3
-    assert cfg.optim_wrapper.optimizer == {"type": "SGD", "lr": 0.005, "momentum": 0.9, "weight_decay": 0.0001}
+    assert cfg.optim_wrapper.optimizer == {
+        "type": "SGD",
+        "lr": 0.005,
+        "momentum": 0.9,
+        "weight_decay": 0.0001,
+    }
     assert cfg.train_dataloader.batch_size == 4
     assert [step.type for step in cfg.train_dataloader.dataset.pipeline][:2] == [
         *("LoadImageFromFile", "LoadAnnotations"),
