@@ -115,10 +115,11 @@ BOTH = "optimizer = dict(type='SGD', lr=0.02)\n"
 )
 def test_bases_side_by_side_may_not_say_the_same(write, bases):
     write(BASE, "base.py"), write(BOTH, "other.py")
-    with pytest.raises(ConfigError, match="two of its bases have.*'optimizer'") as caught:
+    with pytest.raises(ConfigError, match=r"two of its bases have.*'optimizer'") as caught:
         load_config(write(bases + DATA))
     first, second = [part for part in ("base.py", "other.py", "_1x.py", "_2x.py") if part in bases][:2]
-    assert first in caught.value.where and second in caught.value.where
+    assert first in caught.value.where
+    assert second in caught.value.where
 
 
 def test_bases_of_missing_bases_are_no_twins(write):

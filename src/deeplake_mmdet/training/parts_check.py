@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 from mmdet import registry as detection
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
 
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.launch import on_cpu
 
-__all__ = ["check_amp", "check_parts", "without_amp_on_cpu"]
+__all__ = ["check_amp", "check_datasets", "check_parts", "without_amp_on_cpu"]
 
 _TRAINING = (
     *("train_dataloader", "val_dataloader", "val_evaluator", "optim_wrapper", "param_scheduler"),
@@ -55,6 +56,9 @@ _PACKAGES = {
     "TIMMBackbone": (("timm",), "timm"),
 }
 _SCOPES = ("mmpretrain",)
+# Of a 2.x dataset, and what a 3.x one has instead.
+_OLD_METHODS = ("load_annotations", "_parse_ann_info", "get_ann_info", "_filter_imgs", "prepare_train_img")
+_NEW_METHODS = {"load_data_list", "parse_data_info", "filter_data", "prepare_data", "get_data_info"}
 
 
 def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
@@ -75,6 +79,7 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
     parts = [part for key in keys for part in _parts(cfg.get(key), key)]
     _check_packages(parts)
     _check_types(parts)
+    check_datasets(parts)
     if training:
         _check_optimizer(cfg)
     if model:
@@ -158,6 +163,33 @@ def _check_types(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
         advice="name the module that registers it in custom_imports=dict(imports=['my_package.my_module']), "
         "or take it out" + (f"; {'; '.join(hints)}" if hints else ""),
     )
+
+
+def check_datasets(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse datasets of one's own that are written for MMDetection 2.x: 3.x would not ask their methods.
+
+    Args:
+        parts: Dicts with a ``type``, with their keys.
+
+    Raises:
+        ConfigError: For the first of them.
+    """
+    for key, part in parts:
+        found = _registered(part["type"])
+        if not isinstance(found, type) or not issubclass(found, BaseDataset) or _is_stock(found):
+            continue
+        own = {name for each in found.__mro__ if not _is_stock(each) for name in vars(each)}
+        old = sorted(own.intersection(_OLD_METHODS))
+        if "CLASSES" in own and not own & {"METAINFO", "load_data_list"}:
+            old.append("CLASSES")
+        if old and not own & _NEW_METHODS:
+            raise ConfigError(
+                f"{found.__name__} is written for MMDetection 2.x: 3.x does not use its {', '.join(old)}",
+                where=f"config key {key}.type, class {found.__module__}.{found.__qualname__}",
+                advice="METAINFO = dict(classes=...) takes the place of CLASSES, load_data_list() and "
+                "parse_data_info() that of load_annotations() and _parse_ann_info(), filter_data() that of "
+                "_filter_imgs(); or import the data into a lake: deeplake-mmdet import",
+            )
 
 
 def _registered(name: str) -> Any:

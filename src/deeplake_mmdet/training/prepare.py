@@ -163,7 +163,8 @@ def _check_names_data(cfg: Config, split: str) -> None:
     """Refuse a split's datasets that have no type, or, lakes, no pipeline."""
     for dataset, pipelines in _leaves((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
         where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
-        if not dataset.get("type"):
+        lake = str(dataset.get("type")).rpartition(".")[2] == "DeepLakeDataset"
+        if not dataset.get("type") or (lake and not (dataset.get("path") or dataset.get("query"))):
             given = {"train": "ds_train", "val": "ds_val"}.get(split)
             raise ConfigError(
                 f"The {split} data are not named",
@@ -171,7 +172,7 @@ def _check_names_data(cfg: Config, split: str) -> None:
                 advice=f"set data.{split}.deeplake_path, or type and ann_file"
                 + (f", or pass {given} to train_detector" if given else ""),
             )
-        if str(dataset["type"]).rpartition(".")[2] == "DeepLakeDataset" and not any(pipelines):
+        if lake and not any(pipelines):
             raise ConfigError(
                 f"The {split} data have no pipeline",
                 where=where,
