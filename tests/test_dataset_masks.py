@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from deeplake import types
+from mmcv.transforms import Compose
 from pycocotools import mask as coco_mask
 
 from deeplake_mmdet import DeepLakeDataset
@@ -47,6 +48,21 @@ def test_binary_masks_reach_the_pipeline(make: Make) -> None:
         DeepLakeDataset(path, pipeline=with_masks(poly2mask=False))
     kept = DeepLakeDataset(path, pipeline=with_masks(poly2mask=False), masks_as_stored=True)
     assert (kept[0]["data_samples"].gt_instances.masks.masks == pixels.transpose(2, 0, 1)).all()
+
+
+def test_masks_of_a_pipeline_that_a_hook_gives_later(make: Make) -> None:
+    """As PipelineSwitchHook does it; pixels where polygons are asked for would ignore all objects."""
+    pixels = np.random.default_rng(0).random((48, 64, 2)) < 0.5
+    path = mask_lake(make, types.BinaryMask(sample_compression="lz4"), [pixels])
+    for as_stored in (True, False):
+        dataset = DeepLakeDataset(path, pipeline=with_masks(), masks_as_stored=as_stored)
+        dataset.pipeline = Compose(with_masks(poly2mask=False))
+        if as_stored:
+            found = dataset[0]["data_samples"].gt_instances.masks.masks
+            assert (found == pixels.transpose(2, 0, 1)).all()
+        else:
+            with pytest.raises(ConfigError, match="poly2mask=False"):
+                dataset[0]
 
 
 @pytest.mark.parametrize("poly2mask", [True, False])

@@ -188,7 +188,8 @@ class DeepLakeDataset(BaseDetDataset):
         )
         self._metainfo["classes"] = view.classes
         log_choices(view, self._tensors, stored_sizes=view.roles.width is not None)
-        self._check_masks(view)
+        if loaders := self.mask_loaders:
+            check_mask_column(view, loaders, as_stored=self._masks_as_stored)
         view = with_cache(view, self._cache)
         self._sightings = Sightings(len(view.table))
         infos = clean_data_infos(
@@ -315,7 +316,22 @@ class DeepLakeDataset(BaseDetDataset):
         if self._walked is not self.pipeline:  # hooks exchange pipelines
             self._mask_loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
             self._walked = self.pipeline
+            if self._fully_initialized:
+                self.check_masks(self.pipeline)
         return self._mask_loaders
+
+    def check_masks(self, pipeline: Any) -> None:
+        """Refuse masks that the lake cannot give.
+
+        Args:
+            pipeline: This dataset's, or one that a hook gives it later. Steps that load masks are changed to
+                load bitmaps if ``masks_as_stored`` says so.
+
+        Raises:
+            ConfigError: It has none, or pixels where polygons are asked for.
+        """
+        if loaders := [step for step in annotation_loaders(pipeline) if step.with_mask]:
+            check_mask_column(self.view, loaders, as_stored=self._masks_as_stored)
 
     def _info_with_masks(self, idx: int) -> dict[str, Any]:
         info = self.get_data_info(idx)
@@ -366,12 +382,6 @@ class DeepLakeDataset(BaseDetDataset):
         if not left:
             raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
         print_log(f"Skipping: {what} ({where})", "current", logging.WARNING)
-
-    def _check_masks(self, view: LakeView) -> None:
-        """Stop before training if the pipeline wants masks that the lake cannot give."""
-        if not (loaders := self.mask_loaders):
-            return
-        check_mask_column(view, loaders, as_stored=self._masks_as_stored)
 
     def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
         flawed = 0

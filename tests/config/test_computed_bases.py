@@ -98,3 +98,32 @@ def test_bases_of_each_other_are_told_when_they_are_computed(write):
     write("root = '.'\n_base_ = f'{root}/config.py'\n", "other.py")
     with pytest.raises(ConfigError, match="bases of each other"):
         load_config(write("root = '.'\n_base_ = f'{root}/other.py'\n"))
+
+
+BOTH = "optimizer = dict(type='SGD', lr=0.02)\n"
+
+
+@pytest.mark.parametrize(
+    "bases",
+    [
+        "_base_ = ['./base.py', './other.py']\n",
+        "root = '.'\n_base_ = [f'{root}/base.py', f'{root}/other.py']\n",
+        "_base_ = ['./base.py', './other.py', '../_base_/default_runtime.py']\n",  # which is missing
+        "_base_ = ['./base.py', '../_base_/schedules/schedule_1x.py']\n",
+        "_base_ = ['../_base_/schedules/schedule_1x.py', '../_base_/schedules/schedule_2x.py']\n",
+    ],
+)
+def test_bases_side_by_side_may_not_say_the_same(write, bases):
+    write(BASE, "base.py"), write(BOTH, "other.py")
+    with pytest.raises(ConfigError, match=r"two of its bases have.*'optimizer'") as caught:
+        load_config(write(bases + DATA))
+    first, second = [part for part in ("base.py", "other.py", "_1x.py", "_2x.py") if part in bases][:2]
+    assert first in caught.value.where
+    assert second in caught.value.where
+
+
+def test_bases_of_missing_bases_are_no_twins(write):
+    """The same default_runtime.py below two files is no key of two bases."""
+    write("_base_ = '../_base_/schedules/schedule_1x.py'\n", "one.py")
+    write("_base_ = '../_base_/models/retinanet_r50_fpn.py'\n", "two.py")
+    assert load_config(write("_base_ = ['./one.py', './two.py']\n" + DATA)).model.type == "RetinaNet"

@@ -45,3 +45,15 @@ def test_a_lake_has_no_proposals():
 def test_others_pass():
     check({"type": LAKE, "pipeline": steps("CachedMosaic", "RandomFlip", "mmyolo.Mosaic")})
     check({"type": LAKE})
+
+
+def test_pipelines_to_which_a_hook_switches_and_those_inside_a_mixing_wrapper():
+    lake = {"type": LAKE, "pipeline": steps()}
+    for kind, message in (("Mosaic", "mixes several images"), ("LoadProposals", "holds no proposals")):
+        hook = {"type": "PipelineSwitchHook", "switch_epoch": 2, "switch_pipeline": steps(kind)}
+        content = {"train_dataloader": {"dataset": lake}, "custom_hooks": [{"type": "Other"}, hook]}
+        with pytest.raises(ConfigError, match=rf"{message}.*custom_hooks\[1\]\.switch_pipeline"):
+            check_pipelines(content)
+        inner = {"type": LAKE, "pipeline": steps(kind)}
+        with pytest.raises(ConfigError, match=rf"{message}.*train\.dataset\.pipeline"):
+            check({"type": "MultiImageMixDataset", "dataset": inner, "pipeline": []})

@@ -228,3 +228,48 @@ def test_workers_are_those_of_the_child_for_all_data(write):
     cfg = load_config(write(f"_base_ = {YOLO!r}\ndata = dict(workers_per_gpu=0)\n"))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         assert loader.num_workers == 0
+
+
+JSON = """{
+  "_base_": ["../_base_/models/faster_rcnn_r50_fpn.py", "../_base_/datasets/coco_detection.py",
+             "../_base_/schedules/schedule_1x.py"],
+  "model": {"roi_head": {"bbox_head": {"num_classes": 3}}},
+  "data": {"samples_per_gpu": 4, "train": {"ann_file": "a.json", "pipeline": {{ _base_.train_pipeline }} }},
+  "optimizer": {"lr": 0.005},
+  "of-mine": true
+}"""
+YAML = """_base_: ['../_base_/models/faster_rcnn_r50_fpn.py', '../_base_/datasets/coco_detection.py',
+         '../_base_/schedules/schedule_1x.py']
+model: {roi_head: {bbox_head: {num_classes: 3}}}
+data:
+  samples_per_gpu: 4
+  train: {ann_file: a.json, pipeline: {{_base_.train_pipeline}} }
+optimizer: {lr: 0.005}
+of-mine: true
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), [("c.json", JSON), ("c.yaml", YAML), ("c.yml", YAML)])
+def test_json_and_yaml_may_name_bases_that_are_missing(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    cfg = load_config(path)
+    assert cfg.model.roi_head.bbox_head.num_classes == 3
+    assert cfg.optim_wrapper.optimizer == {
+        "type": "SGD",
+        "lr": 0.005,
+        "momentum": 0.9,
+        "weight_decay": 0.0001,
+    }
+    assert cfg.train_dataloader.batch_size == 4
+    assert [step.type for step in cfg.train_dataloader.dataset.pipeline][:2] == [
+        *("LoadImageFromFile", "LoadAnnotations"),
+    ]
+    (tmp_path / "child.py").write_text(f"_base_ = './{name}'\ntotal_epochs = 3\n")
+    assert load_config(tmp_path / "child.py").train_dataloader.batch_size == 4
+
+
+def test_json_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "c.json").write_text('{"_base_": "a.py",')
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        load_config(tmp_path / "c.json")

@@ -17,6 +17,7 @@ import torch.multiprocessing as processes
 
 SUBSET = ("class 2", "class 0")
 BATCHES = (1, 2, 5)
+APART = ("ours", "mmdet's")
 
 
 def datasets(lakes):
@@ -55,21 +56,55 @@ def predicted(info):
     }
 
 
-def score(dataset, batch, made):
-    """As mmengine's test loop goes about it, without a model; ``made`` keeps samples for the next time."""
+def batches(dataset, batch, made):
+    """This process's batches of data samples; ``made`` keeps samples for the next time."""
     from mmengine.dataset import DefaultSampler
 
+    sampler = list(DefaultSampler(dataset, shuffle=False))
+    for start in range(0, len(sampler), batch):
+        for index in sampler[start : start + batch]:
+            if index not in made:
+                made[index] = predicted(dataset.get_data_info(index))
+        yield [made[index] for index in sampler[start : start + batch]]
+
+
+def score(dataset, batch, made):
+    """As mmengine's test loop goes about it, without a model."""
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric
 
     scores = {}
     for metric in (CocoMetric(["bbox", "proposal"], classwise=True), VOCMetric()):
-        sampler = list(DefaultSampler(dataset, shuffle=False))
-        for start in range(0, len(sampler), batch):
-            for index in sampler[start : start + batch]:
-                if index not in made:
-                    made[index] = predicted(dataset.get_data_info(index))
-            metric.process(None, [made[index] for index in sampler[start : start + batch]])
+        for samples in batches(dataset, batch, made):
+            metric.process(None, samples)
         scores.update(metric.evaluate(len(dataset)))
+    return scores
+
+
+def score_apart(lakes, batch, made, kind):
+    """Each of three data sets by itself; two of them read one lake, and share rows."""
+    from mmdet.datasets import ConcatDataset
+    from mmdet.evaluation import MultiDatasetsEvaluator
+
+    from deeplake_mmdet import DeepLakeDataset
+    from deeplake_mmdet.evaluation import CocoMetric, SeparateEvaluator, VOCMetric
+
+    several = [
+        DeepLakeDataset(lakes[0], test_mode=True),
+        DeepLakeDataset(lakes[1], test_mode=True),
+        DeepLakeDataset(lakes[0], test_mode=True, indices=list(range(0, 97, 3))),
+    ]
+    scores = {}
+    for metric in (CocoMetric, VOCMetric):
+        # MMDetection's goes by the images' places: the rows that two share are no trouble to it.
+        dataset = ConcatDataset(several)
+        made_of = MultiDatasetsEvaluator if kind == "mmdet's" else SeparateEvaluator
+        evaluator = made_of([metric() for _ in several], ["a", "b", "third of a"])
+        evaluator.dataset_meta = dataset.metainfo
+        if kind == "ours":
+            evaluator.bind([[(part.view.key, part.data_list.rows)] for part in several])
+        for samples in batches(dataset, batch, made):
+            evaluator.process(samples)
+        scores.update(evaluator.evaluate(len(dataset)))
     return scores
 
 
@@ -82,6 +117,9 @@ def work(rank, world, rendezvous, lakes, target):
     for name, dataset in datasets(lakes).items():
         made = {}
         found[name] = {batch: score(dataset, batch, made) for batch in BATCHES}
+    for kind in APART:
+        made = {}
+        found[kind] = {batch: score_apart(lakes, batch, made, kind) for batch in BATCHES}
     if world > 1:
         everywhere = [None] * world
         dist.all_gather_object(everywhere, found)

@@ -55,6 +55,18 @@ def test_scores_depend_neither_on_processes_nor_on_batch_size(scores, name):
             assert batch == first
 
 
+@pytest.mark.parametrize("kind", ["ours", "mmdet's"])
+def test_so_do_those_of_data_sets_that_are_scored_apart(scores, kind):
+    first = scores["1"]["ours"]["1"]
+    whole = scores["1"]["whole"]["1"]
+    assert first["a/coco/bbox_mAP"] == whole["coco/bbox_mAP"]
+    assert first["a/pascal_voc/mAP"] == whole["pascal_voc/mAP"]
+    assert len({first[f"{name}/coco/bbox_mAP"] for name in ("a", "b", "third of a")}) == 3
+    for world in scores.values():
+        for batch in world[kind].values():
+            assert batch == first
+
+
 def test_the_data_sets_differ(scores):
     found = [scores["1"][name]["1"]["coco/bbox_mAP"] for name in ("whole", "indices", "subset", "both")]
     assert len(set(found)) == 4

@@ -37,3 +37,16 @@ def test_lakes_keep_pixels_and_a_note_says_so(data, options, kept):
     dataset, notes = converted(data, **options)
     assert innermost(dataset).get("masks_as_stored", False) is kept
     assert [note.key for note in notes] == (["data.train"] if kept else [])
+
+
+def test_pipelines_of_wrappers_and_of_hooks_count():
+    load = [{"type": "LoadImageFromFile"}, MASKS]
+    asking = [load[0], {**MASKS, "poly2mask": False}]
+    content = {"runner": {"max_epochs": 3}, "optimizer": {"type": "SGD", "lr": 1}}
+    lake = {**LAKE, "pipeline": load}
+    wrapped = {"type": "Tiles", "dataset": {**LAKE, "pipeline": []}, "pipeline": asking}
+    switch = [{"type": "PipelineSwitchHook", "switch_epoch": 2, "switch_pipeline": asking}]
+    for train, hooks, kept in ((lake, [], False), (wrapped, [], True), (lake, switch, True)):
+        new, _ = convert_config_dict({**content, "data": {"train": train}, "custom_hooks": hooks})
+        dataset = innermost(new["train_dataloader"]["dataset"])
+        assert dataset.get("masks_as_stored", False) is kept

@@ -96,3 +96,10 @@ def test_scale_ranges_never_worked_and_do_not_stop_a_run(style):
 def test_a_metric_that_3x_does_not_know_is_named(kind):
     with pytest.raises(ConfigError, match="'bbox_h_mAP'"):
         converted(kind, metric=["bbox_h_mAP"])
+
+
+@pytest.mark.parametrize("kind", ["VOCDataset", "XMLDataset", "WIDERFaceDataset"])
+def test_metrics_that_voc_files_do_not_have_are_refused(kind):
+    val = {"type": kind, "ann_file": "a.txt", "img_prefix": "VOC2007/", "pipeline": []}
+    with pytest.raises(ConfigError, match=r"Unknown metric 'bbox'.*mAP, recall"):
+        convert_config_dict({"data": {"val": val}, "evaluation": {"metric": "bbox"}})

@@ -70,6 +70,16 @@ def test_results_in_the_old_form_are_scored_against_the_lake(val):
         dataset.evaluate(perfect[:5])
 
 
+def test_each_dataset_of_a_list_is_scored_by_itself(val):
+    parts = [{**val, "indices": 4}, {**val, "indices": 3}]
+    dataset = build_dataset(parts, {"test_mode": True})
+    found = truth_of(dataset)
+    scores = dataset.evaluate([*found[:4], *([[part[:0] for part in found[0]]] * 3)], metric="bbox")
+    assert scores["0_bbox_mAP"] == pytest.approx(1)
+    assert scores["1_bbox_mAP"] == pytest.approx(0)
+    dataset.evaluate(found, metric="mAP", iou_thr=0.5)
+
+
 def test_a_loader_gives_the_dataset_in_its_order(val):
     loader = build_dataloader(build_dataset(val, {"test_mode": True}), 2, 0, dist=False, shuffle=False)
     assert len(loader) == 3

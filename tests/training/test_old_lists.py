@@ -47,6 +47,8 @@ def test_a_list_of_lakes_is_scored_one_by_one_and_its_runs_config_can_be_tested(
     assert {"0/coco/bbox_mAP", "1/coco/bbox_mAP"} <= set(done.metrics)
     assert done.best_checkpoint is not None
     assert done.best_checkpoint.name.startswith("best_1_coco_bbox_mAP")
+    (log,) = (tmp_path / "work").glob("*/*.log")
+    assert "2.x config: [info] data.val: each of 2 datasets is scored by itself" in log.read_text()
     dumped = tmp_path / "work" / "old.py"
     text = dumped.read_text()
     assert TOKEN not in text

@@ -6,6 +6,8 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+from mmdet.datasets import CocoDataset
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from old_configs import old_config
 
@@ -180,3 +182,61 @@ def test_stock_parts_are_all_known():
     for name in names:
         check_parts(get_config(f"mmdet::{name}.py"), training=True)
         check_parts(get_config(f"mmdet::{name}.py"), training=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"CLASSES": ("a",)}, "CLASSES"),
+        ({"load_annotations": lambda self, file: []}, "load_annotations"),
+        ({"load_annotations": lambda self, file: [], "load_data_list": lambda self: []}, None),
+        ({"METAINFO": {"classes": ("a",)}}, None),
+    ],
+)
+def test_datasets_that_are_written_for_2x_are_not_trained_on(lake, body, names):
+    kind = type("OwnDataset", (CocoDataset,), {**body, "__module__": __name__})
+    DATASETS.register_module(module=kind, force=True)
+    cfg = Config(
+        {"train_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"type": "OwnDataset"}}}}
+    )
+    cfg.optim_wrapper = {"optimizer": {"type": "SGD", "lr": 0.1}}
+    try:
+        if names is None:
+            check_parts(cfg, training=True, model=False)
+        else:
+            with pytest.raises(
+                ConfigError, match=rf"OwnDataset is written for.*{names}.*dataset\.dataset\.type"
+            ):
+                check_parts(cfg, training=True, model=False)
+    finally:
+        del DATASETS.module_dict["OwnDataset"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "error"),
+    [
+        (lambda old: old["model"].pop("neck"), "model cannot be built.*neck.*'model'", ConfigError),
+        (
+            lambda old: old["optimizer"].update(speed=2),
+            "optimizer cannot be built.*speed.*'optimizer'",
+            ConfigError,
+        ),
+        (
+            lambda old: old["data"].update(train={"type": "VOCDataset", "ann_file": "no/such.txt"}),
+            "train data cannot be loaded.*no/such.txt.*data.train",
+            FileNotFoundError,
+        ),
+        (
+            lambda old: old["data"].update(train={"type": "CocoDataset", "ann_file": "none.json"}),
+            "no image is left.*data.train.*classes",
+            ConfigError,
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_told_with_its_key(old, tmp_path, monkeypatch, change, message, error):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    old["data"].pop("val")
+    change(old)
+    with pytest.raises(error, match=f"(?s){message}"):
+        train(Config(old), work_dir=tmp_path / "work")

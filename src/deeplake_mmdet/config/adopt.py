@@ -13,13 +13,14 @@ from deeplake_mmdet.config.data_paths import check_data_paths
 from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.mixing_check import check_pipelines
 from deeplake_mmdet.config.options import OF_LEGACY
+from deeplake_mmdet.config.reading import keep_reading_notes, reading_notes
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.teacher import put_teacher
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import is_legacy, old_keys
+from deeplake_mmdet.legacy import Note, is_legacy, old_keys
 
-__all__ = ["adopt_config"]
+__all__ = ["adopt_config", "adopt_with_notes"]
 
 
 def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
@@ -38,7 +39,18 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
         CredentialError: The config gives a user name and password, or holds a secret that is no lake's: see
             `extract_secrets`.
     """
+    cfg, notes = adopt_with_notes(cfg, cfg_options)
+    keep_reading_notes(cfg, notes)
+    return cfg
+
+
+def adopt_with_notes(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> tuple[Config, list[Note]]:
+    """The same, with the notes of a conversion, those of reading the file among them.
+
+    Arguments and errors as for `adopt_config`.
+    """
     options = {_through_feed(key, cfg): value for key, value in (cfg_options or {}).items()}
+    notes = list(reading_notes(cfg))
     mixed = bool(old_keys(cfg))
     legacy = mixed or is_legacy(cfg)
     early = {key: value for key, value in options.items() if not legacy or _is_for_legacy(key)}
@@ -49,8 +61,9 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     text = cfg.text
     check_toolbox(cfg)
     if legacy:
-        cfg, notes = convert_config(cfg)
-        log_notes(notes)
+        cfg, own = convert_config(cfg)
+        log_notes(own)
+        notes += own
         text = None
         if late := {key: value for key, value in options.items() if key not in early}:
             _merge(cfg, late)
@@ -61,7 +74,7 @@ def adopt_config(cfg: Config, cfg_options: Mapping[str, Any] | None = None) -> C
     check_pipelines(content, legacy=legacy)
     if secrets or not text:
         text = Config(content).pretty_text
-    return Config(content, cfg_text=text, filename=cfg.filename)
+    return Config(content, cfg_text=text, filename=cfg.filename), notes
 
 
 def _merge(cfg: Config, options: Mapping[str, Any]) -> None:

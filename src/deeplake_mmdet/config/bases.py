@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
+import re
 from importlib.util import find_spec
 from pathlib import Path
+
+from mmengine.fileio import load
 
 from deeplake_mmdet.config.computed_bases import computed_bases, literal_bases, predefined
 from deeplake_mmdet.errors import ConfigError
@@ -17,8 +21,12 @@ __all__ = [
     "installed_configs",
     "missing_base",
     "place_of_base",
+    "program_of",
     "stock_file",
 ]
+
+_REFERENCE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
+_MARK = "_variable_of_base_:"
 
 
 def installed_configs() -> Path | None:
@@ -57,11 +65,31 @@ def computes_bases(file: Path) -> bool:
     return tree is not None and literal_bases(tree) is None
 
 
-def _tree(file: Path) -> ast.Module | None:
-    if file.suffix != ".py":
-        return None
+def program_of(file: Path) -> str:
+    """A config file's text as Python, which JSON and YAML files become.
+
+    Raises:
+        ValueError: They hold no config.
+    """
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        return text
+    # MMEngine takes a variable of a base where a value stands, without quotes.
+    marked = _REFERENCE.sub(rf'"{_MARK}\1"', predefined(text, file))
     try:
-        return ast.parse(predefined(file.read_text(encoding="utf-8"), file, variables=True))
+        content = dict(load(io.StringIO(marked), file_format=file.suffix.removeprefix(".")))
+    except Exception as error:  # of whatever reads the format
+        raise ValueError(str(error)) from error
+    lines = [
+        f"{key} = {value!r}" if str(key).isidentifier() else f"globals()[{key!r}] = {value!r}"
+        for key, value in content.items()
+    ]
+    return re.sub(rf"'{_MARK}([\w.]+)'", r"{{_base_.\1}}", "\n".join(lines) + "\n")
+
+
+def _tree(file: Path) -> ast.Module | None:
+    try:
+        return ast.parse(predefined(program_of(file), file, variables=True))
     except (SyntaxError, ValueError, OSError):
         return None
 

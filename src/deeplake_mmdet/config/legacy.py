@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from mmengine.config import Config
 from mmengine.logging import print_log
 
@@ -12,7 +14,7 @@ from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.legacy import Note, convert_config_dict, is_legacy
 
-__all__ = ["convert_config", "log_notes"]
+__all__ = ["convert_config", "log_notes", "note_level"]
 
 
 def convert_config(cfg: Config) -> tuple[Config, list[Note]]:
@@ -48,6 +50,11 @@ def convert_config(cfg: Config) -> tuple[Config, list[Note]]:
 
 
 def log_notes(notes: list[Note]) -> None:
-    """Write notes into the log, one line each."""
+    """Write notes into the log, one line each; what does not mean the same any more as a warning."""
     for note in notes:
-        print_log(f"2.x config: {note}", "current")
+        print_log(f"2.x config: {note}", "current", note_level(note))
+
+
+def note_level(note: Note) -> int:
+    """The level at which a note is logged."""
+    return logging.INFO if note.severity == "info" else logging.WARNING

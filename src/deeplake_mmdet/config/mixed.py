@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config.bases import all_files, bases_of, installed_configs, place_of_base
+from deeplake_mmdet.config.bases import all_files, bases_of, installed_configs, place_of_base, program_of
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import SAID_BY, Note, convert_mixed, old_keys
 
@@ -90,10 +90,8 @@ def _levels(filename: str | Path | None) -> tuple[dict[str, int], dict[str, Any]
 
 
 def _names_set(file: Path) -> list[str]:
-    """The names that a file sets; all its keys if it is no Python."""
-    if file.suffix != ".py":
-        return list(Config.fromfile(str(file)).to_dict())
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    """The names that a file sets."""
+    tree = ast.parse(program_of(file))
     return [
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]

@@ -11,6 +11,7 @@ from deeplake_mmdet.errors import ConfigError
 __all__ = ["check_pipelines"]
 
 _MIXING = ("Mosaic", "MixUp", "CopyPaste")
+_MIXER = "MultiImageMixDataset"
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "Feed")
 
 
@@ -29,13 +30,27 @@ def check_pipelines(content: Mapping[str, Any], *, legacy: bool = True) -> None:
         loader = content.get(f"{split}_dataloader")
         node = loader.get("dataset") if isinstance(loader, Mapping) else None
         where = f"data.{split}" if legacy else f"{split}_dataloader.dataset"
-        for path, dataset in _unmixed(node, where):
-            for kind in _kinds(dataset.get("pipeline")):
-                _check(kind, dataset, path)
+        later = _switched(content) if split == "train" else {}
+        for path, dataset, mixed in _leaves(node, where):
+            # What takes the place of a MultiImageMixDataset's own steps may mix.
+            found = {f"{path}.pipeline": dataset.get("pipeline"), **({} if mixed else later)}
+            for key, steps in found.items():
+                for kind in _kinds(steps):
+                    _check(kind, dataset, key)
 
 
-def _check(kind: str, dataset: Mapping[str, Any], path: str) -> None:
-    where = f"config key '{path}.pipeline'"
+def _switched(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The pipelines that hooks give the training data later, by key."""
+    hooks = content.get("custom_hooks") or ()
+    return {
+        f"custom_hooks[{number}].switch_pipeline": hook["switch_pipeline"]
+        for number, hook in enumerate(hooks)
+        if isinstance(hook, Mapping) and "switch_pipeline" in hook
+    }
+
+
+def _check(kind: str, dataset: Mapping[str, Any], key: str) -> None:
+    where = f"config key '{key}'"
     if kind in _MIXING:
         raise ConfigError(
             f"{kind} mixes several images, and a dataset gives its pipeline one at a time",
@@ -51,18 +66,22 @@ def _check(kind: str, dataset: Mapping[str, Any], path: str) -> None:
         )
 
 
-def _unmixed(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The innermost datasets, but for those inside a wrapper that may do anything with their samples."""
+def _leaves(node: Any, path: str, mixed: bool = False) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """The innermost datasets, and whether a wrapper mixes what they give.
+
+    Those inside a wrapper of someone's own are left out: it may do anything with their samples.
+    """
     if isinstance(node, (list, tuple)):
         for number, part in enumerate(node):
-            yield from _unmixed(part, f"{path}[{number}]")
+            yield from _leaves(part, f"{path}[{number}]", mixed)
     elif isinstance(node, Mapping):
         inner = [key for key in ("dataset", "datasets") if node.get(key)]
+        kind = str(node.get("type")).rpartition(".")[2]
         if not inner:
-            yield path, node
-        elif str(node.get("type")).rpartition(".")[2] in _WRAPPERS:
+            yield path, node, mixed
+        elif kind in (*_WRAPPERS, _MIXER):
             for key in inner:
-                yield from _unmixed(node[key], f"{path}.{key}")
+                yield from _leaves(node[key], f"{path}.{key}", mixed or kind == _MIXER)
 
 
 def _kinds(steps: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from mmengine.utils import mkdir_or_exist
 from deeplake_mmdet.config.custom_imports import import_custom_modules as import_modules_of
 from deeplake_mmdet.config.old_credentials import joined, taken_apart
 from deeplake_mmdet.config.old_runtime import add_usual
-from deeplake_mmdet.config.reading import read_config
+from deeplake_mmdet.config.reading import keep_reading_notes, read_config, reading_notes
 from deeplake_mmdet.config.secrets import extract_secrets
 from deeplake_mmdet.config.toolbox import check_toolbox
 from deeplake_mmdet.legacy import kind_of
@@ -71,7 +71,9 @@ class Config(_Config):
         if not content.get("work_dir"):
             content["work_dir"] = f"./work_dirs/{Path(filename).stem}"
         text = _Config(content).pretty_text if secrets else loaded.text
-        return Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
+        config = Config(content, cfg_text=text, filename=str(filename), format_python_code=format_python_code)
+        keep_reading_notes(config, reading_notes(loaded))
+        return config
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from deeplake_mmdet.config.versions import speaks_new
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import Note, kind_of, merge
 
-__all__ = ["check_order", "read_config", "read_with_notes"]
+__all__ = ["check_order", "keep_reading_notes", "read_config", "read_with_notes", "reading_notes"]
 
+_NOTES = "_reading_notes"
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".pkl", ".bin", ".safetensors")
 
@@ -39,7 +40,19 @@ def read_config(path: str | Path, **options: Any) -> Config:
         SourceNotFoundError: There is no such file.
         ConfigError: It cannot be loaded, a base of it exists nowhere, or no base has a variable that it uses.
     """
-    return read_with_notes(path, **options)[0]
+    cfg, notes = read_with_notes(path, **options)
+    keep_reading_notes(cfg, notes)
+    return cfg
+
+
+def keep_reading_notes(cfg: Config, notes: Sequence[Note]) -> None:
+    """Remember notes beside a config's content, which a script may go through and change."""
+    vars(cfg)[_NOTES] = tuple(notes)
+
+
+def reading_notes(cfg: Config) -> tuple[Note, ...]:
+    """What `read_config` took from elsewhere; nothing of a config that has another origin."""
+    return tuple(vars(cfg).get(_NOTES, ()))
 
 
 def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note]]:
@@ -79,12 +92,12 @@ def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note
 def _read_whole(file: Path, options: dict[str, Any]) -> Config:
     """Read a file whose bases are all there; as MMEngine does where that can be done."""
     used = [item for part in all_files(file.resolve()) for item in _references(part)]
-    if not used:
-        return Config.fromfile(str(file), **options)
     try:
         cfg = Config.fromfile(str(file), **options)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if "Duplicate key" in str(error):
+            read_parts(file.resolve(), file)  # tells in which files
+        if not used or "Duplicate key" in str(error):
             raise
         # A variable that no base has, or the made-up name that stood in a variable's place.
         return _read_by_parts(file)[0]

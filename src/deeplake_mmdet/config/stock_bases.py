@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from deeplake_mmdet.config.base_variables import old_variables
-from deeplake_mmdet.config.bases import bases_of, installed_configs, place_of_base, stock_file
+from deeplake_mmdet.config.bases import bases_of, installed_configs, place_of_base, program_of, stock_file
 from deeplake_mmdet.config.computed_bases import OWN_LIST, predefined, without_bases
 from deeplake_mmdet.config.handover import base_file
 from deeplake_mmdet.config.places import failure, named
@@ -27,6 +27,13 @@ from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values, repeated
 __all__ = ["Parts", "read_parts"]
 
 Content = dict[str, Any]
+
+_MAIN = {
+    "model": (),
+    "train_dataloader": ("data",),
+    "optim_wrapper": ("optimizer",),
+    "param_scheduler": ("lr_config",),
+}
 
 
 @dataclass
@@ -71,11 +78,10 @@ def read_parts(file: Path, top: Path) -> Parts:
     Raises:
         ConfigError: A base exists nowhere, the file uses a variable that no base has, or it fails.
     """
-    if file.suffix != ".py":
-        return Parts(Config.fromfile(str(file), import_custom_modules=False).to_dict())
     parts = Parts()
+    owners: dict[str, str] = {}
     for base in bases_of(file):
-        _add_base(parts, file, base, top)
+        _check_alone(owners, _add_base(parts, file, base, top), base, file)
     text = _own_text(file)
     used = references(text)
     program = rewritten(text)
@@ -91,7 +97,7 @@ def read_parts(file: Path, top: Path) -> Parts:
         known = merge(parts.as_old(), parts.content)
         extra = {name: value for name, value in old_variables(parts.missing).items() if name not in known}
     whole = {**extra, **known}
-    lines = {item: named(file, item.line, top) for item in used}
+    lines = {item: named(file, item.line if file.suffix == ".py" else None, top) for item in used}
     check_references(lines, whole, parts.origins)
     try:
         content = _run(program, whole, file, top)
@@ -105,7 +111,33 @@ def read_parts(file: Path, top: Path) -> Parts:
     return parts
 
 
-def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
+def _check_alone(owners: dict[str, str], keys: Iterable[str], base: str, file: Path) -> None:
+    """Refuse bases of one file that say the same thing, as MMCV and MMEngine do.
+
+    Args:
+        owners: Which base says what; added to.
+        keys: What this one says.
+        base: How it is written.
+        file: The file that names it.
+
+    Raises:
+        ConfigError: Two bases have a key.
+    """
+    twice = sorted(key for key in keys if key in owners)
+    if twice:
+        first = owners[twice[0]]
+        same = [key for key in twice if owners[key] == first]
+        raise ConfigError(
+            f"The config cannot be loaded: two of its bases have {', '.join(map(repr, same))}",
+            where=f"{file}, _base_ {first!r} and {base!r}",
+            advice="bases stand side by side, so none wins: take the key out of one, or make one the base of "
+            "the other",
+        )
+    owners |= dict.fromkeys(keys, base)
+
+
+def _add_base(parts: Parts, file: Path, base: str, top: Path) -> set[str]:
+    """Take a base in; what it says that no other one may say."""
     path = place_of_base(file, base)
     if path is not None and path.is_file():
         inner = read_parts(path, top)
@@ -114,7 +146,7 @@ def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
         parts.values = merge(parts.values, inner.values)
         parts.notes += inner.notes
         parts.origins += [*inner.origins, f"_base_ {base!r} ({path})"]
-        return
+        return {*inner.content, *_main_keys(inner.stock)}
     if path is None:
         found = _of_package(base)
         parts.origins.append(f"_base_ {base!r}")
@@ -126,6 +158,12 @@ def _add_base(parts: Parts, file: Path, base: str, top: Path) -> None:
         parts.notes += _taken_notes(base, taken, values)
         parts.origins.append(f"_base_ {base!r} (no file {path}; taken from MMDetection 3.x's {taken})")
     parts.stock, parts.missing = merge(parts.stock, found), merge(parts.missing, found)
+    return _main_keys(found)
+
+
+def _main_keys(stock: Mapping[str, Any]) -> set[str]:
+    """What a 3.x file says as well as the one of 2.x whose place it takes, by the names of both."""
+    return {name for key, names in _MAIN.items() if key in stock for name in (key, *names)}
 
 
 def _taken_notes(base: str, taken: Path, values: Content) -> list[Note]:
@@ -158,7 +196,7 @@ def _of_package(base: str) -> Content:
 
 def _own_text(file: Path) -> str:
     """A file's text without ``_base_``, and with what MMEngine puts in for the file's own name."""
-    return without_bases(predefined(file.read_text(encoding="utf-8"), file))
+    return without_bases(predefined(program_of(file), file))
 
 
 def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> Content:
@@ -178,7 +216,8 @@ def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> C
         except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(config)]
-            raise failure(error, named(file, lines[-1] if lines else None, top)) from None  # as `read_config`
+            line = lines[-1] if lines and file.suffix == ".py" else None
+            raise failure(error, named(file, line, top)) from None  # as `read_config`
     return {name: value for name, value in read.items() if name != OWN_LIST}
 
 

@@ -71,7 +71,6 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     loop = loop_of(content, notes)
     data = convert_data(content, notes)
     apart = _leave_out_test(data, notes)
-    keep_stored_masks(data.loaders, notes)
     evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
     model = convert_model(content, data.facts, notes)
     new: dict[str, Any] = {}
@@ -97,6 +96,7 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     if apart:
         new |= dict.fromkeys(("test_dataloader", "test_evaluator", "test_cfg"))
     new |= convert_hooks(content, loop, evaluation.checkpoint if validates else {}, notes)
+    keep_stored_masks(new, notes)
     new |= convert_environment(content, data.seed, notes)
     new |= _loader_mode(content, notes)
     _note_variables(content, notes)

@@ -39,7 +39,12 @@ _OF_DATASET = {
     "OpenImagesChallengeDataset": "OpenImagesMetric",
 }
 _COCO_FILES = (*_COCO, "PQ", "pq", "cityscapes")
-_FILES = {"CocoMetric": _COCO_FILES, "LVISMetric": _COCO, "OpenImagesMetric": ("mAP",)}
+_FILES = {
+    "CocoMetric": _COCO_FILES,
+    "LVISMetric": _COCO,
+    "OpenImagesMetric": ("mAP",),
+    "VOCMetric": _VOC,
+}
 _IGNORED = ("logger", "tmpdir", "priority", "test_fn", "nproc", "file_client_args")
 _RENAMED = {"iou_thr": "iou_thrs", "jsonfile_prefix": "outfile_prefix"}
 
@@ -207,8 +212,8 @@ def _file_metrics(
     kind = str(source.get("type", "")).removeprefix("mmdet.")
     name = _OF_DATASET.get(kind, "CocoMetric")
     own = kind not in STOCK  # derived from 2.x's CustomDataset, if it says mAP or recall
-    if name == "VOCMetric" or (own and metrics and set(metrics) <= set(_VOC)):
-        return [_voc_metric(kind, source, metrics, options, notes)]
+    if own and metrics and set(metrics) <= set(_VOC):
+        name = "VOCMetric"
     if unknown := [metric for metric in metrics if metric not in _FILES[name]]:
         raise ConfigError(
             f"Unknown metric {unknown[0]!r}",
@@ -216,6 +221,8 @@ def _file_metrics(
             advice=f"{name} has {', '.join(_FILES[name])}"
             + ("; a metric of your own goes into val_evaluator of the converted config" if own else ""),
         )
+    if name == "VOCMetric":
+        return [_voc_metric(kind, source, metrics, options, notes)]
     if name == "OpenImagesMetric":
         threshold = options.get("iou_thr", 0.5)
         found: Metric = {"type": name, "iou_thrs": threshold, "ioa_thrs": options.get("ioa_thr", 0.5)}

@@ -72,6 +72,8 @@ def as_legacy(base: Mapping[str, Any], *, of_2x: bool = True) -> Part:
     old |= _optimizer(base.get("optim_wrapper") or {})
     if base.get("param_scheduler"):
         old["lr_config"] = _schedule(base["param_scheduler"])
+        if old["lr_config"].get("by_epoch") is ("max_iters" not in loop):
+            del old["lr_config"]["by_epoch"]  # it follows from the runner, which a child may change
     old["evaluation"] = _evaluation(base, loop)
     hooks = base.get("default_hooks") or {}
     if "checkpoint" in hooks:

@@ -10,7 +10,15 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config import adopt_config, check_data, check_order, extract_secrets, read_config, redact
+from deeplake_mmdet.config import (
+    check_data,
+    check_order,
+    extract_secrets,
+    keep_reading_notes,
+    read_config,
+    reading_notes,
+    redact,
+)
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy, old_keys
 from deeplake_mmdet.training.building import give_preprocessor, plain
@@ -19,7 +27,13 @@ from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.launch import count_processes, running_launcher
 from deeplake_mmdet.training.parts_check import check_parts, without_amp_on_cpu
-from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare import (
+    adopted,
+    check_splits,
+    check_trains,
+    prepare_config,
+    prepare_test_config,
+)
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.result import Run
 from deeplake_mmdet.training.run import run_test, run_training
@@ -164,13 +178,19 @@ def _with_given(raw: Config, given: tuple[Given, Given], validate: bool) -> Conf
         tests = "test" in (content.get("data") or {})
         for one in given if validate else (train,):
             one.mark(content)
-        cfg = adopt_config(Config(content, filename=raw.filename, cfg_text=raw.text))
+        cfg = adopted(_with_content(raw, content))
         also = "test" if tests and val.has_data else None
     else:
-        cfg = adopt_config(Config(content, filename=raw.filename, cfg_text=raw.text))
+        cfg = adopted(_with_content(raw, content))
     train.apply(cfg)
     if validate:
         val.apply(cfg, also=also)
+    return cfg
+
+
+def _with_content(raw: Config, content: dict[str, Any]) -> Config:
+    cfg = Config(content, filename=raw.filename, cfg_text=raw.text)
+    keep_reading_notes(cfg, reading_notes(raw))
     return cfg
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from mmcv.transforms import Compose
 from mmengine.hooks import CheckpointHook, Hook
 
 from deeplake_mmdet.errors import ConfigError
@@ -30,6 +31,7 @@ class EvaluationCheckHook(Hook):
                 what a metric needs; no metric gives what ``save_best`` goes by.
         """
         _check_objects(runner)
+        _check_switched(runner)
         if not hasattr(runner._val_loop, "evaluator"):  # none, or not built
             return
         evaluator = runner._val_loop.evaluator
@@ -69,6 +71,22 @@ def _check_objects(runner: Any) -> None:
     for lake in lakes:  # one without any box, of background only, gives no doubt
         if (doubt := clean_boxes(lake.view).doubt()) is not None:
             raise doubt
+
+
+def _check_switched(runner: Any) -> None:
+    """Pipelines that a hook gives the training data later, as ``PipelineSwitchHook`` does."""
+    loader: Any = getattr(runner._train_loop, "dataloader", None)
+    later = [steps for hook in runner.hooks if (steps := getattr(hook, "switch_pipeline", None))]
+    for steps in later:
+        try:
+            pipeline = Compose(steps)
+        except Exception as error:  # of any transform
+            raise ConfigError(
+                f"The pipeline that training switches to cannot be built: {type(error).__name__}: {error}",
+                where="config key 'custom_hooks', 'switch_pipeline'",
+            ) from error
+        for lake in lakes_inside(loader.dataset) if loader is not None else ():
+            lake.check_masks(pipeline)
 
 
 class SeparateEvaluationHook(Hook):

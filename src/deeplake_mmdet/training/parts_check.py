@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from inspect import signature
@@ -13,6 +13,7 @@ from typing import Any
 from mmdet import registry as detection
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
 from torch.utils.data import DataLoader
@@ -22,7 +23,7 @@ from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.launch import on_cpu
 from deeplake_mmdet.training.prepare import pipelines_of
 
-__all__ = ["check_amp", "check_parts", "without_amp_on_cpu"]
+__all__ = ["check_amp", "check_datasets", "check_parts", "without_amp_on_cpu"]
 
 _TRAINING = (
     *("train_dataloader", "val_dataloader", "val_evaluator", "optim_wrapper", "param_scheduler"),
@@ -80,6 +81,9 @@ _NEEDED: tuple[tuple[Callable[[str], bool], str, str], ...] = (
     (lambda name: name.startswith("Pack"), "packs no sample", "end it with dict(type='PackDetInputs')"),
 )
 _SCOPES = ("mmpretrain",)
+# Of a 2.x dataset, and what a 3.x one has instead.
+_OLD_METHODS = ("load_annotations", "_parse_ann_info", "get_ann_info", "_filter_imgs", "prepare_train_img")
+_NEW_METHODS = {"load_data_list", "parse_data_info", "filter_data", "prepare_data", "get_data_info"}
 
 
 def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
@@ -101,6 +105,7 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
     parts = [part for key in keys for part in _parts(cfg.get(key), key)]
     _check_packages(parts)
     _check_types(parts)
+    check_datasets(parts)
     _check_keys(parts)
     splits = ("train", "val") if training else ("test",)
     _check_loaders(cfg, splits)
@@ -259,6 +264,33 @@ def _check_loaders(cfg: Config, splits: Sequence[str]) -> None:
                 f"A loader has no {', '.join(map(repr, unknown))}",
                 where=f"config key {', '.join(f'{key}.{name}' for name in unknown)}",
                 advice=f"perhaps {near!r} is meant" if near else f"known: {', '.join(sorted(known))}",
+            )
+
+
+def check_datasets(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse datasets of one's own that are written for MMDetection 2.x: 3.x would not ask their methods.
+
+    Args:
+        parts: Dicts with a ``type``, with their keys.
+
+    Raises:
+        ConfigError: For the first of them.
+    """
+    for key, part in parts:
+        found = _registered(part["type"])
+        if not isinstance(found, type) or not issubclass(found, BaseDataset) or _is_stock(found):
+            continue
+        own = {name for each in found.__mro__ if not _is_stock(each) for name in vars(each)}
+        old = sorted(own.intersection(_OLD_METHODS))
+        if "CLASSES" in own and not own & {"METAINFO", "load_data_list"}:
+            old.append("CLASSES")
+        if old and not own & _NEW_METHODS:
+            raise ConfigError(
+                f"{found.__name__} is written for MMDetection 2.x: 3.x does not use its {', '.join(old)}",
+                where=f"config key {key}.type, class {found.__module__}.{found.__qualname__}",
+                advice="METAINFO = dict(classes=...) takes the place of CLASSES, load_data_list() and "
+                "parse_data_info() that of load_annotations() and _parse_ann_info(), filter_data() that of "
+                "_filter_imgs(); or import the data into a lake: deeplake-mmdet import",
             )
 
 

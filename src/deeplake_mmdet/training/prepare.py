@@ -13,9 +13,10 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config import (
-    adopt_config,
+    adopt_with_notes,
     check_order,
     drop_useless_handles,
+    note_level,
     read_config,
     use_fast_loaders,
     use_lake_metrics,
@@ -26,7 +27,15 @@ from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.tta import augment_tests
 
-__all__ = ["check_splits", "check_trains", "pipelines_of", "prepare_config", "prepare_test_config"]
+__all__ = [
+    "CONVERSION",
+    "adopted",
+    "check_splits",
+    "check_trains",
+    "pipelines_of",
+    "prepare_config",
+    "prepare_test_config",
+]
 
 _SPLIT_PARTS = {
     "dataloader": "write {split}_dataloader=dict(batch_size=2, num_workers=2, sampler=dict(...), "
@@ -35,6 +44,8 @@ _SPLIT_PARTS = {
     "evaluator": "write {split}_evaluator=dict(type='deeplake_mmdet.CocoMetric', metric='bbox')",
     "wrapper": "write optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.001))",
 }
+#: Key under which a prepared config tells `make_runner` what a conversion has changed.
+CONVERSION = "conversion_notes"
 
 
 def prepare_config(
@@ -56,7 +67,7 @@ def prepare_config(
         DeepLakeMMDetError: The config cannot be used.
     """
     check_order(config)
-    cfg = adopt_config(config if isinstance(config, Config) else read_config(config), cfg_options)
+    cfg = adopted(config if isinstance(config, Config) else read_config(config), cfg_options)
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif not cfg.get("work_dir"):
@@ -73,6 +84,17 @@ def prepare_config(
     use_lake_metrics(cfg)
     use_fast_loaders(cfg)
     keep_run_state(cfg)
+    return cfg
+
+
+def adopted(config: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
+    """What `adopt_config` makes of a config, with the notes under `CONVERSION`, as levels and texts.
+
+    Errors as of `adopt_config`.
+    """
+    cfg, notes = adopt_with_notes(config, cfg_options)
+    if notes:
+        cfg[CONVERSION] = [*cfg.get(CONVERSION, ()), *((note_level(note), str(note)) for note in notes)]
     return cfg
 
 
@@ -204,7 +226,8 @@ def _check_names_data(cfg: Config, split: str) -> None:
         )
     for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
         where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
-        if not dataset.get("type"):
+        lake = str(dataset.get("type")).rpartition(".")[2] == "DeepLakeDataset"
+        if not dataset.get("type") or (lake and not (dataset.get("path") or dataset.get("query"))):
             given = {"train": "ds_train", "val": "ds_val"}.get(split)
             raise ConfigError(
                 f"The {split} data are not named",
@@ -212,7 +235,7 @@ def _check_names_data(cfg: Config, split: str) -> None:
                 advice=f"set data.{split}.deeplake_path, or type and ann_file"
                 + (f", or pass {given} to train_detector" if given else ""),
             )
-        if str(dataset["type"]).rpartition(".")[2] == "DeepLakeDataset" and not any(pipelines):
+        if lake and not any(pipelines):
             raise ConfigError(
                 f"The {split} data have no pipeline",
                 where=where,

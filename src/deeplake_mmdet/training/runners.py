@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import logging
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, load_state_dict
@@ -24,6 +25,7 @@ from deeplake_mmdet.training.class_check import ClassCheckHook
 from deeplake_mmdet.training.class_order import settle_classes
 from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook, SeparateEvaluationHook
 from deeplake_mmdet.training.launch import join, on_cpu
+from deeplake_mmdet.training.prepare import CONVERSION
 from deeplake_mmdet.training.pretrained import local_weights, vet_pretrained
 from deeplake_mmdet.training.statistics_hook import StatisticsHook
 from deeplake_mmdet.training.weights_hook import CheckpointCheckHook
@@ -77,6 +79,7 @@ def make_runner(
         raise ConfigError("The config describes no model", where="config key 'model'")
     join(str(cfg.launcher), (cfg.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout"))
     cfg = copy.deepcopy(cfg)
+    converted = cfg.pop(CONVERSION, ())
     check_load_from(cfg)
     vet_pretrained(cfg, model, only_built=only_test)
     notes = settle_classes(cfg, model, only_test=only_test)
@@ -87,6 +90,7 @@ def make_runner(
     given = {"given_timestamp": _checked(timestamp), "given_lock": lock}
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    _into_files(runner.logger, converted)
     for note in notes:
         runner.logger.log(note.level, note.text)
     runner.register_hook(CheckpointCheckHook(allow_partial=bool(cfg.get("allow_partial", False))))
@@ -100,6 +104,15 @@ def make_runner(
         runner.register_hook(StatisticsHook())
     log_ops_in_use()
     return runner
+
+
+def _into_files(logger: MMLogger, notes: Iterable[tuple[int, str]]) -> None:
+    """Write a conversion's notes into the run's log, which did not exist when the terminal got them."""
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    for level, note in notes:
+        record = logger.makeRecord(logger.name, level, __file__, 0, "2.x config: %s", (note,), None)
+        for handler in files:
+            handler.handle(record)
 
 
 class _Given:

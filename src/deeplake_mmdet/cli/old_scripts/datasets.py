@@ -13,9 +13,10 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from deeplake_mmdet.cli.old_scripts.results import instances_of
-from deeplake_mmdet.config import convert_config, use_lake_metrics
+from deeplake_mmdet.config import convert_config, dataset_leaves, use_lake_metrics
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.building import plain
+from deeplake_mmdet.training.parts_check import check_datasets
 
 __all__ = ["OldDataset", "build_dataloader", "build_dataset", "replace_ImageToTensor"]
 
@@ -115,17 +116,16 @@ class OldDataset(torch.utils.data.Dataset[Any]):
         cfg = self._converted(content)
         use_lake_metrics(cfg)
         metrics = cfg[f"{self._split}_evaluator"]
-        for one in metrics if isinstance(metrics, list) else [metrics]:
-            if write:
-                one["format_only"] = True
-        with DefaultScope.overwrite_default_scope("mmdet"):
-            evaluator = Evaluator(metrics)
-        evaluator.dataset_meta = self.built.metainfo
-        for number, result in enumerate(results):
-            evaluator.process([self._sample(number, result)])
-        scores: dict[str, Any] = {}
-        for one in evaluator.metrics:  # not by its evaluate(): scripts call this in the first process only
-            scores |= one.compute_metrics(one.results)
+        samples = [self._sample(number, result) for number, result in enumerate(results)]
+        if not isinstance(metrics, Mapping) or "dataset_prefixes" not in metrics:
+            return _scores(metrics, self.built.metainfo, samples, write)
+        scores: dict[str, Any] = {}  # of each dataset of a list by itself
+        for prefix, metric, part in zip(
+            metrics["dataset_prefixes"], metrics["metrics"], self.built.datasets, strict=True
+        ):
+            own, samples = samples[: len(part)], samples[len(part) :]
+            found = _scores(metric, part.metainfo, own, write)
+            scores |= {f"{prefix}_{name}": value for name, value in found.items()}
         return scores
 
     def _sample(self, number: int, result: Any) -> Any:
@@ -160,6 +160,22 @@ class OldDataset(torch.utils.data.Dataset[Any]):
         if name.startswith("__") or "built" not in vars(self):
             raise AttributeError(name)
         return getattr(self.built, name)
+
+
+def _scores(metrics: Any, metainfo: Any, samples: Sequence[Any], write: bool) -> dict[str, Any]:
+    """Score data samples, or only write them to files."""
+    if write:
+        for one in metrics if isinstance(metrics, list) else [metrics]:
+            one["format_only"] = True
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        evaluator = Evaluator(metrics)
+    evaluator.dataset_meta = metainfo
+    for sample in samples:
+        evaluator.process([sample])
+    scores: dict[str, Any] = {}
+    for one in evaluator.metrics:  # not by its evaluate(): scripts call this in the first process only
+        scores |= one.compute_metrics(one.results)
+    return scores
 
 
 def build_dataset(cfg: Any, default_args: Mapping[str, Any] | None = None) -> Any:
@@ -248,5 +264,6 @@ def _built(cfg: Any) -> Any:
     from mmdet.utils import register_all_modules
 
     register_all_modules(init_default_scope=False)
+    check_datasets((key, part) for key, part in dataset_leaves(cfg, "data") if "type" in part)
     with DefaultScope.overwrite_default_scope("mmdet"):
         return DATASETS.build(cfg)

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from types import ModuleType
 
-from deeplake_mmdet.cli.old_scripts.names import GONE, OLD_NAMES
+from deeplake_mmdet.cli.old_scripts.names import GONE, GONE_MODULES, OLD_NAMES
 
 __all__ = ["way_on"]
 
@@ -19,6 +19,8 @@ _PACKAGES = ("mmcv", "mmdet", "deeplake")
 
 def way_on(error: BaseException) -> str | None:
     """One line for an ``ImportError`` or ``AttributeError`` that is about an old name; None for others."""
+    if isinstance(error, NameError):  # after "from mmdet.datasets import *"
+        return f"{error.name}: {GONE[error.name]}" if error.name in GONE else None
     if isinstance(error, AttributeError):
         if isinstance(error.obj, ModuleType) and _is_old(error.obj.__name__):
             return _of_name(error.obj.__name__, str(error.name))
@@ -38,6 +40,9 @@ def _of_name(module: str, name: str) -> str:
     own = vars(sys.modules[module]) if module in sys.modules else {}
     known = {key: key for key in (*supplied, *(key for key in own if not key.startswith("_")))}
     elsewhere = [other for other, names in OLD_NAMES.items() if name in names]
+    inner = f"{module}.{name}"
+    if inner in OLD_NAMES or (hasattr(sys.modules.get(module), "__path__") and find_spec(inner)):
+        return f"{inner} is a module of its own: write 'import {inner}'"
     words = [f"{module} has no {name!r}, and no old name {name!r} is supplied for it"]
     if name in GONE:
         words.append(GONE[name])
@@ -56,7 +61,11 @@ def _of_module(module: str) -> str | None:
         return None
     known = [name for name in OLD_NAMES if name.startswith(package)]
     words = [f"the installed {package} has no module {module}, and none is supplied for old scripts"]
-    # "mmcv.runner.hooks": what its parent has is the nearest.
+    if advice := next(
+        (GONE_MODULES[old] for old in GONE_MODULES if f"{module}.".startswith(f"{old}.")), None
+    ):
+        words.append(advice)
+    # "mmcv.runner.utils": what its parent has is the nearest.
     parent = module.rpartition(".")[0]
     if parent in OLD_NAMES:
         words.append(f"of {parent} these are supplied: {', '.join(sorted(OLD_NAMES[parent]))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["GONE", "OLD_NAMES", "OTHERS_MEANING", "target_of"]
+__all__ = ["GONE", "GONE_MODULES", "OLD_NAMES", "OTHERS_MEANING", "target_of"]
 
 _OURS = "deeplake_mmdet"
 _HERE = "deeplake_mmdet.cli.old_scripts"
@@ -36,6 +36,15 @@ _PARALLEL = {
     "MMDistributedDataParallel": "mmengine.model",
     "is_module_wrapper": "mmengine.model:is_model_wrapper",
 }
+_STARTS = _all(
+    "mmengine.model",
+    *("bias_init_with_prob", "caffe2_xavier_init", "constant_init", "initialize", "kaiming_init"),
+    *("normal_init", "trunc_normal_init", "uniform_init", "xavier_init"),
+)
+_HOOKS = {"HOOKS": "mmengine.registry", "Hook": "mmengine.hooks"}
+_BOXES = _all("mmdet.structures.bbox", "bbox2roi", "bbox_overlaps")
+_MASKS = _all("mmdet.structures.mask", "BitmapMasks", "PolygonMasks", "encode_mask_results")
+_SCORES = _all("mmdet.evaluation", "eval_map", "eval_recalls", "get_classes")
 _BUILDERS = _all(_DATASETS, "build_dataloader", "build_dataset", "replace_ImageToTensor")
 _MODEL_KINDS = (*("BACKBONES", "DETECTORS", "HEADS", "LOSSES", "NECKS", "ROI_EXTRACTORS", "SHARED_HEADS"),)
 _MODEL_BUILDERS = {
@@ -61,11 +70,12 @@ OLD_NAMES: dict[str, dict[str, str]] = {
         **_all("mmengine.dist", "get_dist_info", "master_only"),
         "init_dist": _SETTINGS,
         **_all("mmengine.model", "BaseModule", "ModuleDict", "ModuleList", "Sequential"),
-        "HOOKS": "mmengine.registry",
-        "Hook": "mmengine.hooks",
+        **_HOOKS,
         "wrap_fp16_model": _MODELS,
     },
+    "mmcv.runner.hooks": _HOOKS,
     "mmcv.parallel": _PARALLEL,
+    "mmcv.cnn": _STARTS,
     "mmdet.models": _MODEL_BUILDERS,
     "mmdet.models.builder": _MODEL_BUILDERS,
     "mmdet.apis": {**_TRAINS, **_TESTS, **_INFERENCE, "get_root_logger": _SETTINGS},
@@ -79,12 +89,15 @@ OLD_NAMES: dict[str, dict[str, str]] = {
         **_all(_MODELS, "build_ddp", "build_dp", "rfnext_init_model"),
     },
     "mmdet.core": {
-        "get_classes": "mmdet.evaluation",
-        **_all("mmdet.structures.bbox", "bbox2roi", "bbox_overlaps"),
-        **_all("mmdet.structures.mask", "BitmapMasks", "PolygonMasks", "encode_mask_results"),
+        **_BOXES,
+        **_MASKS,
+        **_SCORES,
         "multi_apply": "mmdet.models.utils",
         "multiclass_nms": "mmdet.models.layers",
     },
+    "mmdet.core.bbox": _BOXES,
+    "mmdet.core.mask": _MASKS,
+    "mmdet.core.evaluation": _SCORES,
     "deeplake": {"load": f"{_OURS}.lake:load_old"},
     "deeplake.integrations.mmdet": {"build_detector": _OURS, "train_detector": _OURS},
 }
@@ -123,6 +136,15 @@ GONE = {
     **dict.fromkeys(
         ("auto_fp16", "force_fp32"), "leave it out: 3.x computes in mixed precision by AmpOptimWrapper"
     ),
+}
+#: Old modules without an equal, as beginnings of their names -> how to go on.
+GONE_MODULES = {
+    "mmdet.datasets.custom": GONE["CustomDataset"],
+    "mmdet.datasets.pipelines": f"its transforms are in mmdet.datasets.transforms; {_PIPELINE}",
+    "mmdet.core.evaluation.eval_hooks": GONE["EvalHook"],
+    "mmdet.core": "it became mmdet.structures, mmdet.evaluation, mmdet.engine and mmdet.models.task_modules",
+    "mmcv.parallel": _BATCHES,
+    "mmcv.runner": _RUNNER,
 }
 
 

@@ -63,7 +63,9 @@ class _Finder(MetaPathFinder):
             return None
         found = None if fullname == _REPLACED else self._found_by_others(fullname, path, target)
         if found is None:
-            return ModuleSpec(fullname, _Empty(self.given), origin="supplied by deeplake-mmdet run")
+            spec = ModuleSpec(fullname, _Empty(self.given), origin="supplied by deeplake-mmdet run")
+            spec.submodule_search_locations = []  # old modules had others in them
+            return spec
         if isinstance(found.loader, Loader):
             # Of this one loader object: a loader of another class would hide the package's sources.
             execute = found.loader.exec_module
