@@ -96,6 +96,7 @@ def test_a_sample_of_bases_is_that_of_2_28(names, checkout, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_base_is_that_of_2_28(names, checkout, tmp_path):
     assert len(names) > 620
     assert different(names, checkout, tmp_path) == {}
