@@ -1,5 +1,6 @@
 """Links to files that cannot be read: each error names row and column, and no secret of the address."""
 
+import contextlib
 import http.server
 import os
 import threading
@@ -9,7 +10,7 @@ import mmcv
 import pytest
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, ImageError, StorageError
-from deeplake_mmdet.lake import CredentialRef, Source, lifecycle, put_away
+from deeplake_mmdet.lake import CredentialRef, Source, lifecycle, open_view, put_away
 from deeplake_mmdet.lake.columns import describe_columns
 from deeplake_mmdet.lake.handles import handle_of, resolve
 from deeplake_mmdet.lake.images import fetch_images, read_images
@@ -204,3 +205,23 @@ def test_pipes_devices_and_bombs_behind_links(linked, encode, tmp_path):
     sizes = read_sizes(handle, facts, allow_bad=True)
     assert sizes[4].tolist() == [24, 32]
     assert not sizes[:3].any()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://me:canary@127.0.0.1:9/x.jpg?sig=canary", "s3://me:canary@b/x.jpg"]
+)
+def test_secrets_of_links_are_neither_printed_nor_kept(
+    make_lake, rows, monkeypatch, tmp_path, capfd, address
+):
+    from deeplake import types
+
+    monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "1")
+    monkeypatch.setenv("DEEPLAKE_MMDET_CACHE", str(tmp_path / "cache"))
+    held = types.Link(types.Image(sample_compression="jpeg"))
+    url = make_lake(schema={"images": held}, images=[address], **rows(1)).url
+    for allow in (False, True):
+        with contextlib.suppress(StorageError, CredentialError, ImageError):
+            open_view(Source(url), allow_bad_images=allow)
+    assert "canary" not in "".join(capfd.readouterr())
+    kept = [file.read_bytes() for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    assert not any(b"canary" in content for content in kept)
