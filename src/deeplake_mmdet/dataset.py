@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
-from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from deeplake_mmdet.backend import delivered, delivered_image, delivered_masks, delivered_upright
@@ -43,10 +41,6 @@ from deeplake_mmdet.pipeline_steps import annotation_loaders, count_deterministi
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
-
-_STOCK_KEYS = tuple(
-    name for kind in (BaseDetDataset, BaseDataset) for name in signature(kind).parameters if name != "kwargs"
-)
 
 
 @DATASETS.register_module()
@@ -137,14 +131,7 @@ class DeepLakeDataset(BaseDetDataset):
         self._apply_exif = None if apply_exif is None else bool(apply_exif)
         self._cache = read_cache_settings(cache)
         self._masks_as_stored = masks_as_stored
-        take_out_files(kwargs)
-        if unknown := [name for name in kwargs if name not in _STOCK_KEYS]:
-            near = get_close_matches(unknown[0], (*_STOCK_KEYS, *signature(DeepLakeDataset).parameters), n=1)
-            raise ConfigError(
-                f"DeepLakeDataset has no key {unknown[0]!r}",
-                where=f"dataset key {unknown[0]!r}",
-                advice=f"perhaps {near[0]!r} is meant" if near else "take it out",
-            )
+        take_out_files(kwargs, signature(DeepLakeDataset).parameters)
         self._begun: dict[int, list[HeadStart]] = {}
         self._walked: Any = None
         self._mask_loaders: list[LoadAnnotations] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from inspect import signature
 from itertools import compress
@@ -313,8 +314,12 @@ def is_usable_mask(mask: Any, poly2mask: bool) -> bool:
     return isinstance(mask.get("counts"), list | str) and mask.get("size") is not None
 
 
-def take_out_files(arguments: dict[str, Any]) -> None:
+def take_out_files(arguments: dict[str, Any], own: Iterable[str]) -> None:
     """Take what names files out of a dataset's arguments, in place, and log it.
+
+    Args:
+        arguments: Those that are handed on to MMDetection's base class.
+        own: Names of the others, one of which may have been meant.
 
     Raises:
         ConfigError: One of them would change what is read, and cannot; or there is an argument that neither
@@ -331,8 +336,9 @@ def take_out_files(arguments: dict[str, Any]) -> None:
         print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
     known = {name for kind in (BaseDataset, BaseDetDataset) for name in signature(kind).parameters}
     if unknown := sorted(set(arguments) - known):
+        near = get_close_matches(unknown[0], sorted({*known, *own} - {"kwargs"}), n=1)
         raise ConfigError(
-            f"DeepLakeDataset has no argument {', '.join(map(repr, unknown))}",
+            f"DeepLakeDataset has no key {', '.join(map(repr, unknown))}",
             where=f"dataset key {', '.join(map(repr, unknown))}",
-            advice="correct its name, or take it out",
+            advice=f"perhaps {near[0]!r} is meant" if near else "correct its name, or take it out",
         )

@@ -26,7 +26,9 @@ LAKE_KEYS = frozenset(
         *("masks_as_stored", "metainfo", "filter_cfg", "indices", "serialize_data", "pipeline", "test_mode"),
         *("lazy_init", "max_refetch", "seg_map_suffix", "proposal_file", "file_client_args", "backend_args"),
         *("return_classes", "caption_prompt", "ann_file", "data_root", "data_prefix", "label_file"),
-        *("meta_file", "hierarchy_file", "image_level_ann_file"),
+        *("meta_file", "hierarchy_file", "image_level_ann_file", "label_map_file", "need_text"),
+        *("extra_ann_file", "img_subdir", "ann_subdir", "specific_key_path", "pre_transform", "with_bbox"),
+        *("with_mask", "with_polygon", "with_imagelevel_label", "with_hierarchy"),
     ]
 )
 # Stock datasets of which ``ann_file`` is a file and ``data_prefix['img']`` a folder.
