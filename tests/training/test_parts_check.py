@@ -215,20 +215,24 @@ def test_datasets_that_are_written_for_2x_are_not_trained_on(lake, body, names):
 @pytest.mark.parametrize(
     ("change", "message", "error"),
     [
-        (lambda old: old["model"].pop("neck"), "model cannot be built.*neck.*'model'", ConfigError),
+        (
+            lambda old: old["model"].pop("neck"),
+            "YOLOV3 cannot be built.*'neck'.*config key model",
+            ConfigError,
+        ),
         (
             lambda old: old["optimizer"].update(speed=2),
-            "optimizer cannot be built.*speed.*'optimizer'",
+            "SGD has no 'speed'.*optim_wrapper.optimizer.speed",
             ConfigError,
         ),
         (
             lambda old: old["data"].update(train={"type": "VOCDataset", "ann_file": "no/such.txt"}),
-            "train data cannot be loaded.*no/such.txt.*data.train",
+            "VOCDataset reads files.*no/such.txt.*'train_dataloader.dataset.ann_file'",
             FileNotFoundError,
         ),
         (
             lambda old: old["data"].update(train={"type": "CocoDataset", "ann_file": "none.json"}),
-            "no image is left.*data.train.*classes",
+            "no image is left.*train_dataloader.dataset.*classes",
             ConfigError,
         ),
     ],

@@ -54,7 +54,7 @@ def keys_of(kind: Callable[..., Any]) -> frozenset[str] | None:
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
     """The known name that was perhaps meant; None if none is like it."""
-    found = get_close_matches(str(name), sorted(known), n=1, cutoff=0.6)
+    found = get_close_matches(str(name), sorted(known), n=1, cutoff=0.7)
     return found[0] if found else None
 
 

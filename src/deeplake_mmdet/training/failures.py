@@ -32,6 +32,7 @@ _SET_UP = {
     "register_default_hooks": "default_hooks",
     "register_custom_hooks": "custom_hooks",
 }
+_SERIALIZING = "_serialize_data"  # of MMEngine's datasets, which fails where there is nothing
 _SHOWN = 3  # places that a message names
 
 
@@ -112,6 +113,9 @@ def _told(
         places = places or [f"{key}.{match[1]}" for key, node in _nodes(cfg, "") if match[1] in node]
     elif isinstance(error, TypeError) and (match := _MISSING.search(str(error))):
         text, advice = f"it needs {match[1]}", "add what is missing to this part of the config"
+    elif isinstance(error, ValueError) and _SERIALIZING in _functions(error):
+        text = "no image is left of its data"
+        advice = "compare metainfo's classes with the names in the file of annotations, and see filter_cfg"
     for _, outer in parts[1:] if not places else ():
         if places := _places(cfg, outer):
             advice = f"look into this part of the config; {advice}"
@@ -124,6 +128,10 @@ def _told(
         where=f"config key {listed}" if places else f"the config's {name}",
         advice=f"{advice}; DEEPLAKE_MMDET_TRACEBACK=1 shows where it failed",
     )
+
+
+def _functions(error: BaseException) -> set[str]:
+    return {frame.name for frame in traceback.extract_tb(error.__traceback__)}
 
 
 def _places(cfg: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
