@@ -217,7 +217,7 @@ def test_datasets_that_are_written_for_2x_are_not_trained_on(lake, body, names):
     [
         (
             lambda old: old["model"].pop("neck"),
-            "YOLOV3 cannot be built.*'neck'.*config key model",
+            "YOLOV3 cannot be built.*'neck'.*key model",
             ConfigError,
         ),
         (
