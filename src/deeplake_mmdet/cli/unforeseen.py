@@ -120,12 +120,15 @@ def _hook(owners: list[Any]) -> str | None:
 
 
 def _kept(error: Exception) -> str:
-    """Keep the traceback in a file; what to say of it."""
+    """Keep the traceback in a file, without the secrets of the lines in it; what to say of it."""
+    from deeplake_mmdet.lake import masked  # loads NumPy
+
+    text = masked("".join(traceback.format_exception(error)))
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="deeplake-mmdet-error-", suffix=".txt", delete=False, encoding="utf-8"
         ) as file:
-            traceback.print_exception(type(error), error, error.__traceback__, file=file)
+            file.write(text)
     except OSError:
         return "DEEPLAKE_MMDET_TRACEBACK=1 shows the traceback"
     return f"the traceback is in {file.name}"
