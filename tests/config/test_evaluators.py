@@ -120,8 +120,14 @@ def test_recalls_of_files_are_those_that_numpy_lets_mmdet_compute(metric, instea
     assert replaced({**STOCK, "metric": metric})["metric"] == metric  # ours can
 
 
-def test_recalls_of_voc_files_are_refused_before_training():
-    recall = {"type": "VOCMetric", "metric": "recall"}
-    with pytest.raises(ConfigError, match="recalls"):
-        replaced(recall, {"type": "VOCDataset"})
-    assert replaced(recall)["metric"] == "recall"
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ({"type": "VOCMetric", "metric": "recall"}, "recalls"),
+        ({**STOCK, "iou_thrs": [0.5]}, "IoU thresholds"),
+    ],
+)
+def test_what_mmdet_cannot_score_with_numpy_is_refused_before_training(metric, what):
+    with pytest.raises(ConfigError, match=what):
+        replaced(metric, FILES)
+    assert replaced(metric)["type"].startswith("deeplake_mmdet.")

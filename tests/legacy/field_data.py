@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmdet.datasets import CityscapesDataset, CocoDataset
 from PIL import Image
 
 from deeplake_mmdet import import_coco
@@ -26,6 +25,9 @@ _OBJECT = (
 
 def make(root: Path) -> None:
     """Make all data below a folder: files of COCO and Pascal VOC, lakes of some of them."""
+    # Not before deeplake_mmdet, whose stand-in for mmcv's ops has to be there first.
+    from mmdet.datasets import CityscapesDataset, CocoDataset
+
     data = root / "data"
     folded(data / "trash")
     coco(data / "balloon/train", "annotation_coco.json", ("balloon",), 4, seed=10)

@@ -29,19 +29,19 @@ def use_lake_metrics(cfg: Config) -> None:
     val pipeline to load annotations. Ours give the same numbers. So does our `SeparateEvaluator` in place of
     the stock ``MultiDatasetsEvaluator``, where all of its metrics are ours.
 
-    MMDetection's own recalls of proposals fail with NumPy 2, after a whole epoch: on files, ``proposal_fast``
-    becomes ``proposal``.
+    Some things MMDetection's own metrics cannot do with NumPy 2, which shows after a whole epoch: on files,
+    ``proposal_fast`` becomes ``proposal``.
 
     Raises:
-        ConfigError: Recalls are asked of a stock ``VOCMetric`` on files.
+        ConfigError: Recalls are asked of a stock ``VOCMetric`` on files, or IoUs of a stock ``CocoMetric``.
     """
     for split in ("val", "test"):
         loader, evaluator = cfg.get(f"{split}_dataloader"), cfg.get(f"{split}_evaluator")
         if not loader or not evaluator:
             continue
         if not _reads_lake(loader.get("dataset", {})):
-            for metric in filter(_recalls, _dicts(evaluator)):
-                _without_recalls(metric, f"{split}_evaluator")
+            for metric in _dicts(evaluator):
+                _fit_to_numpy(metric, f"{split}_evaluator")
             continue
         if isinstance(evaluator, Mapping) and "metrics" in evaluator:
             cfg[f"{split}_evaluator"] = _of_several(evaluator, f"{split}_evaluator")
@@ -76,28 +76,30 @@ def _replaced(metric: Any) -> Any:
     return metric
 
 
-def _recalls(metric: Mapping[str, Any]) -> bool:
+def _fit_to_numpy(metric: Any, key: str) -> None:
+    """Change or refuse what a stock metric on files fails with under NumPy 2."""
     asked = metric.get("metric")
-    asked = [asked] if isinstance(asked, str) else list(asked or ())
-    coco, voc = _is(metric, "mmdet", "CocoMetric"), _is(metric, "mmdet", "VOCMetric")
-    return (coco and "proposal_fast" in asked) or (voc and "recall" in asked)
-
-
-def _without_recalls(metric: Any, key: str) -> None:
-    if _is(metric, "mmdet", "VOCMetric"):
-        raise ConfigError(
-            "MMDetection's VOCMetric cannot compute recalls with NumPy 2",
-            where=f"config key '{key}.metric', in a 2.x config 'evaluation.metric'",
-            advice="make a lake of the files, deeplake-mmdet import voc, whose metric can; or metric='mAP'",
+    names = [asked] if isinstance(asked, str) else list(asked or ())
+    coco = _is(metric, "mmdet", "CocoMetric")
+    if coco and "proposal_fast" in names:
+        names = list(dict.fromkeys("proposal" if name == "proposal_fast" else name for name in names))
+        metric["metric"] = names[0] if isinstance(asked, str) else names
+        print_log(
+            f"{key}: proposal_fast becomes proposal: MMDetection's own proposal_fast fails with NumPy 2",
+            "current",
+            logging.WARNING,
         )
-    asked = metric["metric"]
-    names = [asked] if isinstance(asked, str) else list(asked)
-    names = list(dict.fromkeys("proposal" if name == "proposal_fast" else name for name in names))
-    metric["metric"] = names[0] if isinstance(asked, str) else names
-    print_log(
-        f"{key}: proposal_fast becomes proposal: MMDetection's own proposal_fast fails with NumPy 2",
-        "current",
-        logging.WARNING,
+    if _is(metric, "mmdet", "VOCMetric") and "recall" in names:
+        raise _cannot("compute recalls", f"{key}.metric", "metric", "metric='mAP'", "voc")
+    if coco and metric.get("iou_thrs") is not None and {"bbox", "segm", "proposal"} & set(names):
+        raise _cannot("take IoU thresholds", f"{key}.iou_thrs", "iou_thrs", "no iou_thrs", "coco")
+
+
+def _cannot(what: str, key: str, old: str, instead: str, kind: str) -> ConfigError:
+    return ConfigError(
+        f"MMDetection's own metric cannot {what} with NumPy 2",
+        where=f"config key '{key}', in a 2.x config 'evaluation.{old}'",
+        advice=f"make a lake of the files, deeplake-mmdet import {kind}, whose metric can; or {instead}",
     )
 
 

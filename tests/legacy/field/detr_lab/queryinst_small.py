@@ -9,7 +9,7 @@ bbox_head = dict(
     loss_bbox=dict(type='L1Loss', loss_weight=5.0), loss_iou=dict(type='GIoULoss', loss_weight=2.0),
     loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
     bbox_coder=dict(
-        type='DeltaXYWHBBoxCoder', clip_border=False, target_means=[0., 0., 0., 0.],
+        type='DeltaXYWHBBoxCoder', clip_border=True, target_means=[0., 0., 0., 0.],
         target_stds=[0.5, 0.5, 1., 1.]))
 mask_head = dict(
     type='DynamicMaskHead',

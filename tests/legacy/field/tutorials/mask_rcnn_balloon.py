@@ -4,7 +4,9 @@ _base_ = '../mmdetection/configs/mask_rcnn/mask_rcnn_r50_caffe_fpn_mstrain-poly_
 # the heads must know how many classes the dataset's annotation has
 model = dict(
     backbone=dict(depth=18, style='pytorch', init_cfg=None), neck=dict(in_channels=[64, 128, 256, 512]),
-    roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)))
+    roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=32))),
+    test_cfg=dict(rcnn=dict(max_per_img=5)))
 
 # Modify dataset related settings
 dataset_type = 'COCODataset'

@@ -34,5 +34,5 @@ data = dict(
 optimizer = dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001, nesterov=True)
 lr_config = dict(policy='poly', power=0.9, min_lr=1e-4, by_epoch=False, warmup='exp', warmup_iters=20)
 runner = dict(max_epochs=24)
-evaluation = dict(interval=2, start=10, metric='bbox', iou_thrs=[0.5], classwise=True)
+evaluation = dict(interval=2, start=10, metric='bbox', classwise=True)
 custom_hooks = [dict(type='NumClassCheckHook'), dict(type='CheckInvalidLossHook', interval=50)]
