@@ -82,7 +82,7 @@ def look_at_config(args: argparse.Namespace, splits: Sequence[str], checkpoint: 
     options = parse_options(args.cfg_options)
     check_order(args.config, checkpoint)
     cfg = load_config(args.config, options)
-    check_data(cfg, splits)
+    check_data(cfg, splits, model=not getattr(args, "resume", False))
     return cfg
 
 

@@ -77,7 +77,8 @@ def check_data(cfg: Mapping[str, Any], splits: Sequence[str], *, model: bool = T
     trained = [pair for pair in found if pair[0].key.startswith("train")]
     # The first one that states its classes says what labels mean, else the first one.
     trained.sort(key=lambda pair: not (pair[0].node.get("metainfo") or {}).get("classes"))
-    if model and trained:
+    # A resumed model has its checkpoint's classes, with which the data are compared later.
+    if model and trained and not cfg.get("resume"):
         _check_counts(cfg.get("model"), trained[0][0].key, trained[0][1])
 
 
