@@ -39,6 +39,11 @@ CHANGES = {
         {"param_scheduler"},
         lambda c: c.param_scheduler[1].milestones == [3, 5] and c.param_scheduler[0].start_factor == 0.001,
     ),
+    "fp16 = dict(loss_scale=512.0)": ({"optim_wrapper"}, lambda c: c.optim_wrapper.loss_scale == 512),
+    "resume_from = 'a.pth'": ({"load_from", "resume"}, lambda c: c.resume and c.load_from == "a.pth"),
+    "auto_resume = True": ({"resume"}, lambda c: c.resume and c.load_from is None),
+    "seed = 3": ({"randomness"}, lambda c: c.randomness.seed == 3),
+    "cudnn_benchmark = True": ({"env_cfg"}, lambda c: c.env_cfg.cudnn_benchmark),
     "runner = dict(max_epochs=24)": (
         {"train_cfg", "param_scheduler"},
         lambda c: c.train_cfg.max_epochs == 24 == c.param_scheduler[1].end,
@@ -149,3 +154,17 @@ def test_what_cannot_be_converted_names_the_keys(write):
         load_config(
             write(f"_base_ = {BASE!r}\nlr_config = dict(policy='step', warmup=None, _delete_=True)\n")
         )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed = 3\nrandomness = dict(seed=seed)\n",
+        "resume_from = fp16 = seed = None\n",
+        "auto_resume = False\n",
+    ],
+)
+def test_variables_that_say_nothing_more_than_3x_does_are_left_alone(write, text):
+    done = convert(write(f"_base_ = {BASE!r}\n{text}"))
+    assert not done.legacy
+    assert not done.notes

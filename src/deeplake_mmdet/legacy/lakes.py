@@ -57,7 +57,8 @@ def lake_settings(settings: Settings) -> dict[str, Any]:
         ConfigError: An argument is given under two names, with different values.
     """
     take = settings.take
-    take("type"), take("deeplake_dataloader"), take("samples_per_gpu"), take("workers_per_gpu")
+    for name in ("type", "_scope_", "deeplake_dataloader", "samples_per_gpu", "workers_per_gpu"):
+        take(name)
     found: dict[str, Any] = {}
     for name, documented in _DOCUMENTED.items():
         given = {key: settings.take(key) for key in (*documented, name) if key in settings}

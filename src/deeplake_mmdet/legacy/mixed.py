@@ -40,11 +40,21 @@ _TELLING = {
     "evaluation": ("interval", "metric", "save_best", "start"),
     "checkpoint_config": ("interval",),
     "log_config": ("interval", "hooks"),
+    "fp16": ("loss_scale",),
+}
+# The same of keys that are no dicts: what they must be, and the keys of 3.x that say it themselves.
+_TELLING_VALUES: dict[str, tuple[type, tuple[str, ...]]] = {
+    "resume_from": (str, ("resume",)),
+    "auto_resume": (bool, ("resume",)),
+    "seed": (int, ("randomness",)),
+    "deterministic": (bool, ("randomness",)),
+    "cudnn_benchmark": (bool, ()),
+    "deeplake_dataloader_type": (str, ("fast_loader",)),
+    "deeplake_metrics_format": (str, ()),
 }
 _OLD = (
-    *(*_TELLING, "total_epochs", "fp16", "workflow", "resume_from", "auto_resume", "dist_params", "seed"),
-    *("deterministic", "diff_seed", "gpu_ids", "device", "cudnn_benchmark", "mp_start_method"),
-    *("opencv_num_threads", "omp_num_threads", "deeplake_dataloader_type", "deeplake_metrics_format"),
+    *(*_TELLING, *_TELLING_VALUES, "total_epochs", "workflow", "dist_params", "diff_seed", "gpu_ids"),
+    *("device", "mp_start_method", "opencv_num_threads", "omp_num_threads"),
 )
 _NEW = tuple(key for key in SAID_BY if key != "model")
 _PIPELINES = ("train_pipeline", "test_pipeline")
@@ -64,6 +74,11 @@ def old_keys(content: Mapping[str, Any]) -> list[str]:
         for key, telling in _TELLING.items()
         if isinstance(content.get(key), Mapping) and any(name in content[key] for name in telling)
     ]
+    for key, (kind, instead) in _TELLING_VALUES.items():
+        value = content.get(key)
+        said = value is True or (kind is not bool and isinstance(value, kind) and value != "")
+        if said and not any(content.get(other) for other in instead):
+            found.append(key)
     total = content.get("total_epochs")
     if isinstance(total, int) and (content.get("train_cfg") or {}).get("max_epochs") not in (None, total):
         found.append("total_epochs")
