@@ -17,6 +17,7 @@ from mmengine.runner import Runner, load_state_dict
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
+from deeplake_mmdet.terminal import readable_lines
 from deeplake_mmdet.training.checkpoint_files import check_load_from, read_checkpoint
 from deeplake_mmdet.training.checkpoint_reading import is_trusted
 from deeplake_mmdet.training.class_check import ClassCheckHook
@@ -80,6 +81,7 @@ def make_runner(
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
     kind = type(base.__name__, (_Given, base), {"given_timestamp": _checked(timestamp)})
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    runner.logger.addFilter(readable_lines)
     for note in notes:
         runner.logger.log(note.level, note.text)
     runner.register_hook(CheckpointCheckHook(allow_partial=bool(cfg.get("allow_partial", False))))
@@ -134,7 +136,7 @@ class _Given:
             weights = OrderedDict((re.sub(pattern, new, name), value) for name, value in weights.items())
         weights._metadata = getattr(checkpoint["state_dict"], "_metadata", OrderedDict())
         model = self.model  # type: ignore[attr-defined]
-        load_state_dict(model.module if is_model_wrapper(model) else model, weights, strict)
+        load_state_dict(model.module if is_model_wrapper(model) else model, weights, strict, "current")
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")  # type: ignore[attr-defined]
         return checkpoint
