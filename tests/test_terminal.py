@@ -201,3 +201,40 @@ def test_a_mosaic_of_such_names_is_drawn(tmp_path: Path) -> None:
     image = np.zeros((60, 60, 3), np.uint8)
     item = MosaicItem(image, boxes, labels, boxes, labels, [0.9] * len(names))
     assert prediction_mosaic([item], names, tmp_path / "m.png").is_file()
+
+
+def test_logs_errors_and_tracebacks_obey_no_name(tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m"
+    code = (
+        "import logging, sys\n"
+        "from deeplake_mmdet.cli import main\n"
+        "main(['cache', 'show'])\n"
+        "logging.basicConfig()\n"
+        f"logging.getLogger('any').warning('class %s', {evil!r})\n"
+        "from mmengine.logging import print_log\n"
+        f"print_log({evil!r}, 'current')\n"
+        f"raise RuntimeError({evil!r})\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    printed_text = found.stdout + found.stderr
+    assert printed_text.count("owned") == 3
+    for sequence in ("\x1b]", "\x1b[2J", "\x07", "\x9b"):
+        assert sequence not in printed_text
+    assert "\x1b" not in str(DeepLakeMMDetError(evil, where=evil, advice=evil))
+
+
+def test_an_error_of_a_worker_is_the_error_alone() -> None:
+    from torch._utils import ExceptionWrapper
+
+    from deeplake_mmdet.errors import ColumnError, SourceNotFoundError
+
+    for kind in (SourceNotFoundError, ColumnError):
+        try:
+            raise kind("The lake is gone", where="lake a", advice="put it back")
+        except kind:
+            told = ExceptionWrapper(where="in DataLoader worker process 1")
+        with pytest.raises(kind) as caught:
+            told.reraise()
+        assert str(caught.value) == "The lake is gone. Where: lake a. What to do: put it back."

@@ -25,7 +25,7 @@ from deeplake_mmdet.dataset_infos import (
     take_out_files,
     with_cache,
 )
-from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError, readable
 from deeplake_mmdet.lake import (
     CacheStatistics,
     CredentialRef,
@@ -251,7 +251,7 @@ class DeepLakeDataset(BaseDetDataset):
                 if self._sightings.add(row, Sightings.UNDECODABLE):
                     count = len(self._sightings.rows(Sightings.UNDECODABLE))
                     what = f"Skipping row {row} from now on ({count} so far): {error.what} ({error.where})"
-                    print_log(what, "current", logging.WARNING)
+                    print_log(readable(what), "current", logging.WARNING)
         raise ImageError(
             f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
         )
@@ -368,7 +368,7 @@ class DeepLakeDataset(BaseDetDataset):
         where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
         if not left:
             raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
-        print_log(f"Skipping: {what} ({where})", "current", logging.WARNING)
+        print_log(readable(f"Skipping: {what} ({where})"), "current", logging.WARNING)
 
     def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
         flawed = 0

@@ -18,7 +18,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.errors import ConfigError, readable
 from deeplake_mmdet.lake import (
     UNREAD,
     CacheSettings,
@@ -200,10 +200,10 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
         stored_sizes: Whether image sizes are wanted as stored.
     """
     explained = explain_roles(view.columns, tensors, stored_sizes=stored_sizes, left_out=view.left_out)
-    print_log(explained, "current")
+    print_log(readable(explained, lines=True), "current")
     for role, note in view.notes.items():
         if role != "gt_masks":  # matters where masks are asked for, and is told there
-            print_log(f"{view.source.url}: {note}", "current", logging.WARNING)
+            print_log(readable(f"{view.source.url}: {note}"), "current", logging.WARNING)
 
 
 def check_mask_column(view: LakeView, loaders: Sequence[Any], *, as_stored: bool) -> None:
@@ -255,7 +255,7 @@ def clean_data_infos(
         AnnotationError: They are to be trained on, and nothing, or next to nothing, is left of them.
     """
     done = clean_boxes(view, bbox_min_size)
-    print_log(f"{view.source}: {done}", "current")
+    print_log(readable(f"{view.source}: {done}", lines=True), "current")
     doubt = done.doubt()
     if doubt is not None:
         if training and done.is_hopeless:

@@ -27,6 +27,7 @@ __all__ = [
     "SourceNotFoundError",
     "StorageError",
     "login_of",
+    "readable",
     "told_by_worker",
     "without_secrets",
 ]
@@ -62,6 +63,30 @@ def without_secrets(text: str) -> str:
     return ADDRESS.sub(shown, text) if ":/" in text else text
 
 
+# Control characters, those that turn the direction of writing, and halves of characters, which stand for
+# bytes of a file's name that are no text: a terminal obeys them, or cannot be given them.
+_UNPRINTABLE = (
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0x2028, 0x2029),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    *range(0xD800, 0xE000),
+)
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in _UNPRINTABLE}
+_IN_LINES = {code: text for code, text in _ESCAPES.items() if chr(code) not in "\n\t"}
+
+
+def readable(text: object, *, lines: bool = False) -> str:
+    """A text with what cannot be printed written out, as in ``\\x1b``.
+
+    Args:
+        text: Anything; its ``str`` counts.
+        lines: Leave line breaks and tabs alone.
+    """
+    return str(text).translate(_IN_LINES if lines else _ESCAPES)
+
+
 class DeepLakeMMDetError(Exception):
     """Base of all errors raised by this package.
 
@@ -85,7 +110,7 @@ class DeepLakeMMDetError(Exception):
             parts.append(f"Where: {self.where.rstrip('.')}.")
         if self.advice:
             parts.append(f"What to do: {self.advice.rstrip('.')}.")
-        return " ".join(parts)
+        return readable(" ".join(parts), lines=True)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.advice)

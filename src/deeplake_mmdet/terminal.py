@@ -6,37 +6,48 @@ lakes would vanish or end the command. What prints names uses these functions.
 
 from __future__ import annotations
 
+import logging
+import sys
+import traceback
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from deeplake_mmdet.errors import readable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["console", "plain", "readable", "table"]
-
-# Control characters, those that turn the direction of writing, and halves of characters, which stand for
-# bytes of a file's name that are no text: a terminal obeys them, or cannot be given them.
-_UNPRINTABLE = (
-    *range(0x20),
-    *range(0x7F, 0xA0),
-    *(0x2028, 0x2029),
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-    *range(0xD800, 0xE000),
-)
-_ESCAPES = {code: repr(chr(code))[1:-1] for code in _UNPRINTABLE}
-_IN_LINES = {code: text for code, text in _ESCAPES.items() if chr(code) not in "\n\t"}
+__all__ = ["console", "keep_readable", "plain", "readable", "readable_lines", "table"]
 
 
-def readable(text: object, *, lines: bool = False) -> str:
-    """A text with what cannot be printed written out, as in ``\\x1b``.
+class _ReadableRecord(logging.LogRecord):
+    """A line of a log in which nothing commands the terminal."""
 
-    Args:
-        text: Anything; its ``str`` counts.
-        lines: Leave line breaks and tabs alone.
+    def getMessage(self) -> str:
+        """The message."""
+        return readable(super().getMessage(), lines=True)
+
+
+def keep_readable() -> None:
+    """Have all logs and tracebacks of this process write out what a terminal would obey.
+
+    For processes of our commands.
     """
-    return str(text).translate(_IN_LINES if lines else _ESCAPES)
+    logging.setLogRecordFactory(_ReadableRecord)
+    sys.excepthook = _print_readable
+
+
+def _print_readable(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    lines = traceback.format_exception(kind, error, trace)
+    print(readable("".join(lines), lines=True), file=sys.stderr, end="")
+
+
+def readable_lines(record: logging.LogRecord) -> bool:
+    """A logger's filter that does the same, and lets all records pass."""
+    record.msg, record.args = readable(record.getMessage(), lines=True), None
+    return True
 
 
 def plain(text: object, style: str = "") -> Text:

@@ -12,7 +12,7 @@ from deeplake_mmdet import __version__
 from deeplake_mmdet.cli import bench, cache, convert, demo, eval, import_, inspect, run, test, train
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError
-from deeplake_mmdet.terminal import readable
+from deeplake_mmdet.terminal import keep_readable, readable
 
 __all__ = ["build_parser", "main"]
 
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    keep_readable()
     # OpenMP's threads spin long while they wait and take the cores from the data loader's workers: on two
     # busy cores a training step took up to ten times as long. Not to spin at all takes 1.6 times as long on
     # idle ones. So they spin shortly. Read by GNU OpenMP when torch is imported.

@@ -23,8 +23,9 @@ from deeplake_mmdet.lake.faults import is_local, is_on_disk
 from deeplake_mmdet.lake.frozen import FrozenLake, first_random, freeze, restrict, run_query
 from deeplake_mmdet.lake.kept import SCHEME, kept
 from deeplake_mmdet.lake.reading import LakeHandle
+from deeplake_mmdet.lake.regular_files import read_regular
 from deeplake_mmdet.lake.source import ResolvedSource, Source
-from deeplake_mmdet.lake.storage_errors import guard
+from deeplake_mmdet.lake.storage_errors import guard, sound
 
 __all__ = [
     "Listing",
@@ -37,6 +38,8 @@ __all__ = [
     "renew",
     "resolve",
 ]
+
+_HEAD = 16  # bytes of a file, which name the version of its format
 
 # Keyed by process too: a forked child must not use its parent's handle.
 _handles: dict[tuple[int, str], Any] = {}
@@ -141,7 +144,8 @@ def lake_metadata(resolved: ResolvedSource, key: str, credentials: CredentialRef
     """
     ref = newest_credentials(resolved, credentials)
     if resolved.format == "v3":
-        return v3.read_info(resolved, ref).get(key)
+        with sound(f"lake {resolved}"):
+            return v3.read_info(resolved, ref).get(key)
     stored = getattr(_base(resolved, ref), "metadata", None)  # views have none
     return None if stored is None else read_metadata(stored, (key,)).get(key)
 
@@ -154,11 +158,12 @@ def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = 
     """
     ref = credentials or CredentialRef()
     if resolved.format == "v3":
-        commits = v3.read_commits(resolved.url, ref)
-        versions = [
-            (commit, _time_of(commits.nodes[commit]), commits.nodes[commit]["commit_message"] or "")
-            for commit in reversed(commits.line(resolved.version))
-        ]
+        with sound(f"lake {resolved}"):
+            commits = v3.read_commits(resolved.url, ref)
+            versions = [
+                (commit, _time_of(commits.nodes[commit]), commits.nodes[commit]["commit_message"] or "")
+                for commit in reversed(commits.line(resolved.version))
+            ]
         return Listing(tuple(versions), tuple(commits.branches), tuple(v3.saved_views(resolved.url, ref)))
     base = _base(resolved, ref)
     if not hasattr(base, "history"):  # a held view
@@ -182,12 +187,14 @@ def _time_of(commit: Mapping[str, Any]) -> str:
 
 def _pin(source: Source, ref: CredentialRef) -> tuple[ResolvedSource, Any]:
     if _is_v3_folder(source.path):
-        return v3.pin(source, ref)
+        with sound(f"lake {source.path}"):
+            return v3.pin(source, ref)
     try:
         return v4.pin(v4.open_head(source.path, ref), source)
     except SourceFormatError:
         if "://" in source.path and not source.path.startswith("mem://") and v3.is_v3(source.path, ref):
-            return v3.pin(source, ref)
+            with sound(f"lake {source.path}"):
+                return v3.pin(source, ref)
         raise
 
 
@@ -205,7 +212,8 @@ def _fix_order(resolved: ResolvedSource, base: Any, query: str | None) -> Resolv
 
 def _base(resolved: ResolvedSource, ref: CredentialRef) -> Any:
     if not resolved.held:
-        return (v3 if resolved.format == "v3" else v4).open_pinned(resolved, ref)
+        with sound(f"lake {resolved}"):
+            return (v3 if resolved.format == "v3" else v4).open_pinned(resolved, ref)
     if resolved.held not in _held:
         raise SourceNotFoundError(
             "The opened dataset is not in this process",
@@ -238,17 +246,25 @@ def _check_files(base: Any, resolved: ResolvedSource) -> None:
         return
     folder = resolved.url.removeprefix("file://")
     for name, size in getattr(base, "_datafiles", ()):
-        try:
-            found = os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 - one for each 8 MB of images
-        except OSError:
-            found = None
-        if found != size:
-            state = "is missing" if found is None else f"has {found} of its {size} bytes"
+        if (state := _state_of(Path(folder, name), size)) is not None:
             raise SourceFormatError(
                 f"The lake is damaged: its file {name} {state}",
                 where=f"lake {resolved}",
                 advice="copy it again, or restore it from a backup",
             )
+
+
+def _state_of(path: Path, size: int) -> str | None:
+    try:
+        head = read_regular(path, _HEAD)
+        found = path.stat().st_size
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if found != size:
+        return f"has {found} of its {size} bytes"
+    return "holds zeros, as after a power cut" if head and not any(head) else None
 
 
 def _folder_of(resolved: ResolvedSource) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deeplake_mmdet.errors import ColumnError, ConfigError, SourceNotFoundError
+from deeplake_mmdet.errors import ColumnError, ConfigError, SourceNotFoundError, readable
 from deeplake_mmdet.lake.credentials import CredentialRef, put_away
 from deeplake_mmdet.lake.handles import handle_of, resolve
 from deeplake_mmdet.lake.source import Source
@@ -162,9 +162,9 @@ class OldLake:
         """Print the columns, their types and the number of rows."""
         del args
         handle = self._handle()
-        print(f"Dataset(path='{self.path}', commit_id='{self.commit_id}', length={len(self)})")
+        print(f"Dataset(path='{readable(self.path)}', commit_id='{self.commit_id}', length={len(self)})")
         for column in handle.schema.columns:
-            print(f"  {column.name}: {column.dtype}")
+            print(f"  {readable(column.name)}: {column.dtype}")
 
     def _handle(self) -> Any:
         return handle_of(self.resolved, self.credentials)

@@ -6,8 +6,9 @@ import re
 
 from deeplake_mmdet.errors import ConfigError
 
-__all__ = ["is_plain_selection", "is_random", "split_source"]
+__all__ = ["UNQUOTABLE", "is_plain_selection", "is_random", "split_source"]
 
+UNQUOTABLE = ('"', "\n", "\r")  # in a name: TQL has no way to write them
 # TQL has 'text' with '' inside it for a quote, "names", and comments from -- to the end of the line.
 _TEXT = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
 _QUOTED = re.compile(r'"[^"]*"')

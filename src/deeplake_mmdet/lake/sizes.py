@@ -15,11 +15,11 @@ from deeplake_mmdet.lake.containers import CHANNELS, channel_error
 from deeplake_mmdet.lake.exif import read_orientation
 from deeplake_mmdet.lake.images import Turning, fetch_images, holds_files, read_images
 from deeplake_mmdet.lake.links import SIGNATURES, read_addresses, sizes_of_links
+from deeplake_mmdet.lake.queries import UNQUOTABLE
 
 __all__ = ["list_rows", "read_sizes"]
 
 _BLOCK = 64  # rows whose images are in memory at once
-_UNQUOTABLE = ('"', "\n", "\r")  # in names of columns: Deep Lake's queries have no way to write them
 _OWN = {"jpeg": SIGNATURES[0], "png": SIGNATURES[1]}
 _TURNED = 5  # EXIF orientations from here on exchange width and height
 
@@ -53,7 +53,7 @@ def read_sizes(
         sizes, first = _sizes_of_links(handle, facts)
     elif facts.is_nullable:
         sizes = _sizes_of_arrays(handle, facts)
-    elif any(mark in facts.name for mark in _UNQUOTABLE):
+    elif any(mark in facts.name for mark in UNQUOTABLE):
         sizes = _decoded(handle, facts, np.zeros((len(handle), 2), np.int32), len(handle))
     else:
         sizes = _shapes(handle, facts)

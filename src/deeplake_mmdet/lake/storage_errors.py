@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar, cast
 
 from deeplake_mmdet.errors import (
@@ -15,7 +16,7 @@ from deeplake_mmdet.errors import (
 )
 from deeplake_mmdet.lake.faults import code_of, persist
 
-__all__ = ["cause_of", "damaged", "guard", "translate"]
+__all__ = ["cause_of", "damaged", "guard", "sound", "translate"]
 
 Result = TypeVar("Result")
 
@@ -124,13 +125,24 @@ def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
     return kind(f"{what} ({code})", where=where, advice=advice.format(region=region, credentials=_ADVICE))
 
 
+@contextlib.contextmanager
+def sound(where: str) -> Iterator[None]:
+    """Turn the errors of reading a lake's own records, in which anything may stand, into `damaged`."""
+    try:
+        yield
+    except DeepLakeMMDetError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise damaged(error, where) from None
+
+
 def damaged(error: Exception, where: str) -> SourceFormatError:
     """Our error for what Deep Lake cannot make sense of; its own kinds for that are many and say little."""
     text = next(iter(str(error).splitlines()), "")[:_SHOWN]
     # A remote address in it may hold credentials.
     told = f"{type(error).__name__}: {text}" if text and "://" not in where + text else type(error).__name__
     return SourceFormatError(
-        f"Deep Lake cannot read what is there ({told})",
+        f"What is there cannot be read as a lake ({told})",
         where=where,
         advice="a file of the lake is damaged, or was written by a newer Deep Lake: restore it from a copy",
     )

@@ -20,6 +20,7 @@ from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.array_files import read_array_file
 from deeplake_mmdet.lake.column_files import column_files
 from deeplake_mmdet.lake.columns import holds_sequences
+from deeplake_mmdet.lake.storage_errors import damaged
 
 __all__ = ["Block", "list_rows", "read_blocks"]
 
@@ -135,6 +136,8 @@ def _flat(cells: Any, width: int, column: str, start: int) -> Block:
         values = np.concatenate(cells)
     except (TypeError, ValueError):
         return _cell_by_cell(cells, width, column, start)
+    except MemoryError as error:
+        raise damaged(error, f"column {column!r}, rows {start} to {start + len(cells) - 1}") from None
     fits = values.ndim == 2 and values.shape[1] == width if width else values.ndim == 1
     # Empty cells come back with an element type of their own, which the others must not be turned into.
     mixed = not width and len(values) and cells[int(counts.argmax())].dtype != values.dtype

@@ -18,6 +18,7 @@ from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.contents import replaced
 from deeplake_mmdet.lake.credentials import CredentialRef
 from deeplake_mmdet.lake.faults import is_local
+from deeplake_mmdet.lake.queries import UNQUOTABLE
 from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents, short_hash
 from deeplake_mmdet.lake.storage_errors import guard
 from deeplake_mmdet.lake.v3_contents import ALL, contents_of
@@ -302,6 +303,12 @@ def _warn_open(resolved: ResolvedSource) -> None:
 def _query(url: str, reference: str, credentials: CredentialRef) -> Any:
     import deeplake
 
+    if any(mark in url + reference for mark in UNQUOTABLE):
+        raise SourceFormatError(
+            "Queries, by which Deep Lake reads its older format (v3), cannot name this address or commit",
+            where=f"lake {url}{reference}",
+            advice='rename the folder so that it has no ", or copy the lake',
+        )
     token, creds = credentials.resolve()
     query = f'SELECT * FROM "{url}{reference}"'
     if not is_local(url):

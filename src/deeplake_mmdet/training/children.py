@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from deeplake_mmdet.config import import_custom_modules
 from deeplake_mmdet.lake import SCHEME, CredentialRef, KeptSource, is_handle
+from deeplake_mmdet.terminal import keep_readable
 from deeplake_mmdet.training.launch import launch
 
 __all__ = ["run_in_children"]
@@ -46,6 +47,7 @@ def _call(
     options: dict[str, Any],
 ) -> Any:
     del things  # unpickling them was enough
+    keep_readable()
     cfg = Config(content[0], cfg_text=content[1], filename=content[2])
     import_custom_modules(cfg)
     model = None if packed is None else torch.load(io.BytesIO(packed), weights_only=False)

@@ -19,6 +19,7 @@ from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
+from deeplake_mmdet.terminal import readable_lines
 from deeplake_mmdet.training.checkpoint_files import check_load_from, read_checkpoint
 from deeplake_mmdet.training.checkpoint_reading import is_trusted
 from deeplake_mmdet.training.class_check import ClassCheckHook
@@ -90,6 +91,7 @@ def make_runner(
     given = {"given_timestamp": _checked(timestamp), "given_lock": lock}
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
+    runner.logger.addFilter(readable_lines)
     _into_files(runner.logger, converted)
     for note in notes:
         runner.logger.log(note.level, note.text)
@@ -157,7 +159,7 @@ class _Given:
             weights = OrderedDict((re.sub(pattern, new, name), value) for name, value in weights.items())
         weights._metadata = getattr(checkpoint["state_dict"], "_metadata", OrderedDict())
         model = self.model  # type: ignore[attr-defined]
-        load_state_dict(model.module if is_model_wrapper(model) else model, weights, strict)
+        load_state_dict(model.module if is_model_wrapper(model) else model, weights, strict, "current")
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")  # type: ignore[attr-defined]
         return checkpoint
