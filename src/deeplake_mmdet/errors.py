@@ -28,7 +28,6 @@ __all__ = [
     "StorageError",
     "login_of",
     "readable",
-    "told_by_worker",
     "without_secrets",
 ]
 
@@ -99,7 +98,10 @@ class DeepLakeMMDetError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, advice: str | None = None) -> None:
-        self.what = without_secrets(_without_traceback(what))
+        caught = what.startswith("Caught ") and "\nOriginal Traceback" in what
+        if caught and not os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
+            what, where, advice = _told_by_worker(what)
+        self.what = without_secrets(what)
         self.where = where and without_secrets(where)
         self.advice = advice and without_secrets(advice)
         super().__init__(self.what)
@@ -116,13 +118,16 @@ class DeepLakeMMDetError(Exception):
         return _rebuild, (type(self), self.what, self.where, self.advice)
 
 
-def _without_traceback(what: str) -> str:
-    """What a worker of a data loader said: torch raises its error anew, with a traceback for a message."""
-    if not what.startswith("Caught ") or "\nOriginal Traceback" not in what:
-        return what
-    if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
-        return what
-    return re.split(r"^[\w.]+Error: ", what, flags=re.MULTILINE)[-1].strip()
+def _told_by_worker(what: str) -> tuple[str, str | None, str | None]:
+    """The three parts of what a data loader's worker said.
+
+    Torch raises a worker's error anew, with its traceback for the only argument.
+    """
+    told = re.split(r"^[\w.]+Error: ", what, flags=re.MULTILINE)[-1].strip().removesuffix(".")
+    match = re.fullmatch(r"(.*?)(?: Where: (.*?))?(?: What to do: (.*))?", told, re.DOTALL)
+    return (
+        (match[1].rstrip("."), match[2] and match[2].rstrip("."), match[3]) if match else (told, None, None)
+    )
 
 
 def _rebuild(
@@ -181,25 +186,3 @@ class MissingOpError(DeepLakeMMDetError, NotImplementedError):
 
 class ProcessError(DeepLakeMMDetError, RuntimeError):
     """One of several processes of a run was killed, or failed in a way that cannot be told elsewhere."""
-
-
-def told_by_worker(error: DeepLakeMMDetError) -> DeepLakeMMDetError | None:
-    """The error itself, where torch has made one of its whole traceback on the way from a worker process.
-
-    Args:
-        error: Any; None is returned unless it is such a one.
-    """
-    if "Original Traceback" not in error.what:
-        return None
-    lines = error.what.rstrip(". \n").splitlines()
-    first = max(
-        (i for i, line in enumerate(lines) if line.startswith(f"{__name__}.")), default=len(lines) - 1
-    )
-    text = "\n".join(lines[first:]).partition(": ")[2]
-    match = re.fullmatch(r"(.*?)( Where: .*?)?( What to do: .*)?", text, re.DOTALL)
-    what, where, advice = match.groups() if match else (text, None, None)
-    return type(error)(
-        what,
-        where=(where or "").removeprefix(" Where: ") or None,
-        advice=(advice or "").removeprefix(" What to do: ") or None,
-    )

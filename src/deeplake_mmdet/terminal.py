@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["console", "keep_readable", "plain", "readable", "readable_lines", "table"]
+__all__ = ["console", "keep_readable", "plain", "print_readable", "readable", "readable_lines", "table"]
 
 
 class _ReadableRecord(logging.LogRecord):
@@ -36,10 +36,11 @@ def keep_readable() -> None:
     For processes of our commands.
     """
     logging.setLogRecordFactory(_ReadableRecord)
-    sys.excepthook = _print_readable
+    sys.excepthook = print_readable
 
 
-def _print_readable(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def print_readable(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What a process of our commands has for ``sys.excepthook``."""
     lines = traceback.format_exception(kind, error, trace)
     print(readable("".join(lines), lines=True), file=sys.stderr, end="")
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from deeplake_mmdet.cli import script_in_child
 from deeplake_mmdet.cli.old_scripts import old_names, supply, way_on
-from deeplake_mmdet.errors import SourceNotFoundError
+from deeplake_mmdet.errors import SourceNotFoundError, readable
+from deeplake_mmdet.terminal import print_readable
 
 __all__ = ["add_parser", "run_script"]
 
@@ -55,8 +56,9 @@ def run(args: argparse.Namespace) -> None:
         error.__traceback__ = _of_script(error, str(file))
         from deeplake_mmdet.lake import masked
 
-        if sys.excepthook is sys.__excepthook__:  # prints lines of the script, and the secrets in them
-            print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        if sys.excepthook in (sys.__excepthook__, print_readable):  # which show the secrets in lines
+            text = masked("".join(traceback.format_exception(error)))
+            print(readable(text, lines=True), end="", file=sys.stderr)
         else:
             sys.excepthook(type(error), error, error.__traceback__)
         if (hint := way_on(error)) is not None:

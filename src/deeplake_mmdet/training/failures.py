@@ -13,7 +13,7 @@ from mmengine.registry.build_functions import build_from_cfg
 from mmengine.runner import Runner
 
 from deeplake_mmdet.config import keys_of, nearest
-from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, told_by_worker
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError
 
 __all__ = ["failures_named"]
 
@@ -48,17 +48,12 @@ def failures_named(cfg: Config | Mapping[str, Any]) -> Iterator[None]:
 
     Raises:
         ConfigError: A part cannot be built.
-        DeepLakeMMDetError: One that a loader's worker process has told as text.
         Exception: Whatever else happens.
     """
     try:
         yield
-    except DeepLakeMMDetError as error:
-        if (told := told_by_worker(error)) is not None:
-            raise told from error
-        raise
-    except OSError:
-        raise  # of a file that it names itself
+    except (DeepLakeMMDetError, OSError):
+        raise  # which name their place themselves
     except Exception as error:
         parts = _being_built(error)
         if not parts:
