@@ -28,6 +28,7 @@ __all__ = [
     "StorageError",
     "login_of",
     "readable",
+    "was_interrupted",
     "without_secrets",
 ]
 
@@ -116,6 +117,14 @@ class DeepLakeMMDetError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.advice)
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error only follows from a Ctrl-C: some code raises another one while it is unwound."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _told_by_worker(what: str) -> tuple[str, str | None, str | None]:

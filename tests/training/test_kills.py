@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from counting import Diary, passes, recording_config, rows_of
+from mmengine.runner import Runner
 
 from deeplake_mmdet import train
 from deeplake_mmdet.config import use_fast_loaders
@@ -64,6 +65,19 @@ def test_a_dead_worker_is_one_clear_error(lake, tmp_path, iterations):
     assert time.monotonic() - start < 60
     train(recording_config(lake, tmp_path / "run", iterations=iterations, mode="processes"), resume=True)
     assert passes(rows_of(tmp_path / "run" / "iter_9.pth"), ROWS) == ALL
+
+
+def test_ctrl_c_while_a_checkpoint_is_written_is_no_error(lake, tmp_path, monkeypatch):
+    def formatting(*args, **options):
+        try:
+            raise KeyboardInterrupt
+        except BaseException:  # as MMEngine does around the formatting of a config
+            raise SyntaxError("Failed to format the config file")  # noqa: B904
+
+    monkeypatch.setattr(Runner, "save_checkpoint", formatting)
+    with pytest.raises(KeyboardInterrupt):
+        train(recording_config(lake, tmp_path / "run"))
+    assert newest_checkpoint(tmp_path / "run") is None
 
 
 @pytest.mark.parametrize("fast", ["processes", "off"])
