@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zoo_compare
 from mmdet.registry import DATASETS
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from deeplake_mmdet.legacy import convert_config_dict
@@ -57,3 +58,30 @@ def test_images_are_where_they_were(folder, monkeypatch, kind, prefix):
         "root": {"ann_file": file, "img_prefix": "", "data_root": f"{folder}/"},
     }[prefix]
     assert paths(folder, kind, **settings) == [str(folder / "JPEGImages/a.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "split", "name"),
+    [
+        ("OpenImagesDataset", "train", "train-image-metas.pkl"),
+        ("OpenImagesDataset", "val", "validation-image-metas.pkl"),
+        ("OpenImagesChallengeDataset", "train", "challenge-2019-train-metas.pkl"),
+    ],
+)
+def test_open_images_have_their_sizes_from_a_file(kind, split, name):
+    """2.x took them from the images of training; 3.x demands a file of them, which MMDetection offers."""
+    steps = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}]
+    steps += [{"type": "DefaultFormatBundle"}, {"type": "Collect", "keys": ["img", "gt_bboxes", "gt_labels"]}]
+    files = {"ann_file": "data/oi/boxes.csv", "img_prefix": "data/oi", "label_file": "data/oi/names.csv"}
+    dataset = {"type": kind, **files, "hierarchy_file": "data/oi/tree.json", "pipeline": steps}
+    converted, notes = convert_config_dict({"data": {split: dataset}, "model": {"type": "RetinaNet"}})
+    found = converted[f"{split}_dataloader"]["dataset"]
+    assert found["meta_file"] == f"data/oi/{name}"
+    assert [note.severity for note in notes if note.key == f"data.{split}.meta_file"] == ["approximated"]
+    zoo_compare.register()
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        DATASETS.build({**found, "pipeline": [], "lazy_init": True})
+    dataset["meta_file"] = "mine.pkl"
+    converted, notes = convert_config_dict({"data": {split: dataset}, "model": {"type": "RetinaNet"}})
+    assert converted[f"{split}_dataloader"]["dataset"]["meta_file"] == "mine.pkl"
+    assert not [note for note in notes if note.key == f"data.{split}.meta_file"]

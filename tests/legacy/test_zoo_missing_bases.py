@@ -17,7 +17,6 @@ NO_MATTER = (
     r"custom_hooks.*",  # those that only check; SetEpochInfoHook is looked for below
     r"auto_scale_lr\.enable|default_hooks\.checkpoint\.max_keep_ckpts|load_from|visualizer.*",
     r".*\.num_workers|.*\.data_prefix\.(img|seg)|.*\.persistent_workers",
-    r"train_dataloader.*\.meta_file",  # read in tests alone
 )
 # A base of datasets or of a schedule stands beside these.
 BESIDE = ("models/faster_rcnn_r50_fpn", "datasets/coco_detection", "schedules/schedule_1x", "default_runtime")

@@ -210,7 +210,21 @@ class _Converter:
         ):
             take(name)  # for the metric and the loader
         dataset["pipeline"] = self._steps(settings, whole, lake=False)
-        return {**dataset, **settings.rest()}
+        dataset |= settings.rest()
+        if kind in _UNFILTERED and not dataset.get("meta_file"):
+            dataset["meta_file"] = self._sizes(kind, dataset, settings.at("meta_file"))
+        return dataset
+
+    def _sizes(self, kind: str, dataset: Mapping[str, Any], key: str) -> str:
+        """Where MMDetection offers the sizes of Open Images' pictures: 2.x took them from the pictures."""
+        split = "train" if self.train else "validation"
+        name = f"{split}-image-metas.pkl"
+        if kind != "OpenImagesDataset":
+            name = f"challenge-2019-{split}-metas.pkl"
+        folder, slash, _ = str(dataset.get("ann_file", "")).rpartition("/")
+        why = "3.x reads the sizes of all images from a file, which MMDetection's page on Open Images offers"
+        self.notes.approximated(key, f"is {folder}{slash}{name}: it must be there", why)
+        return f"{folder}{slash}{name}"
 
     def _filter(self, settings: Settings, kind: str, *, lake: bool) -> Dataset:
         given = settings.take("filter_cfg") if lake else None
