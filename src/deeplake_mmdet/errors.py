@@ -28,6 +28,7 @@ __all__ = [
     "StorageError",
     "login_of",
     "readable",
+    "was_interrupted",
     "without_secrets",
 ]
 
@@ -128,6 +129,14 @@ def _told_by_worker(what: str) -> tuple[str, str | None, str | None]:
     return (
         (match[1].rstrip("."), match[2] and match[2].rstrip("."), match[3]) if match else (told, None, None)
     )
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error only follows from a Ctrl-C: some code raises another one while it is unwound."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _rebuild(

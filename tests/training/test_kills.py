@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from counting import Diary, passes, recording_config, rows_of
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 
 from deeplake_mmdet import train
 from deeplake_mmdet.config import use_fast_loaders
@@ -50,6 +52,25 @@ def test_no_row_is_lost_or_doubled_by_kills_at_random_moments(tmp_path):
     for kind in ("training", "workers"):
         assert sum(told[kind]["kills"].values()) == 5
         assert told[kind]["complete_runs"] >= 1
+
+
+@HOOKS.register_module()
+class CtrlCBeforeCheckpoint(Hook):
+    """Presses Ctrl-C while MMEngine formats the config for a checkpoint, which makes a SyntaxError of it."""
+
+    priority = "LOW"  # CheckpointHook is VERY_LOW
+
+    def after_train_epoch(self, runner):
+        runner.cfg.long = {f"key{number}": list(range(20)) for number in range(200)}
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+
+
+def test_ctrl_c_while_a_checkpoint_is_written_is_no_error(lake, tmp_path):
+    cfg = recording_config(lake, tmp_path / "run")
+    cfg.custom_hooks = [{"type": "CtrlCBeforeCheckpoint"}]
+    with pytest.raises(KeyboardInterrupt):
+        train(cfg)
 
 
 @pytest.mark.parametrize("iterations", [False, True], ids=["epochs", "iterations"])
@@ -106,6 +127,9 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
 from counting import recording_config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
 from deeplake_mmdet import train
 from deeplake_mmdet.config import use_fast_loaders
 train(recording_config({lake!r}, {run!r}, mode="processes", **{{"train_cfg.max_epochs": 1000}}))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from deeplake_mmdet import __version__
 from deeplake_mmdet.cli import bench, cache, convert, demo, eval, import_, inspect, run, test, train
 from deeplake_mmdet.cli.unforeseen import as_error
-from deeplake_mmdet.errors import DeepLakeMMDetError
+from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
 
 __all__ = ["build_parser", "main"]
@@ -53,17 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", limit if limit.isdecimal() else "200000000")
     try:
         status = args.run(args)
-    except DeepLakeMMDetError as error:
-        if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
-            raise
-        print(f"deeplake-mmdet: error: {readable(error, lines=True)}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("deeplake-mmdet: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:  # of other packages, or of what a config names
+        return _interrupted()
+    except Exception as error:
+        if was_interrupted(error):
+            return _interrupted()
         if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
             raise
-        print(f"deeplake-mmdet: error: {readable(as_error(error), lines=True)}", file=sys.stderr)
+        # Errors that are not ours are of other packages, or of what a config names.
+        told = error if isinstance(error, DeepLakeMMDetError) else as_error(error)
+        print(f"deeplake-mmdet: error: {readable(told, lines=True)}", file=sys.stderr)
         return 1
     return status or 0
+
+
+def _interrupted() -> int:
+    print("deeplake-mmdet: interrupted", file=sys.stderr)
+    return 130
