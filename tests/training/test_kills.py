@@ -120,6 +120,9 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
 from counting import recording_config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
 from deeplake_mmdet import train
 from deeplake_mmdet.config import use_fast_loaders
 train(recording_config({lake!r}, {run!r}, mode="processes", **{{"train_cfg.max_epochs": 1000}}))

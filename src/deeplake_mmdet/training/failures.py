@@ -13,7 +13,7 @@ from mmengine.registry.build_functions import build_from_cfg
 from mmengine.runner import Runner
 
 from deeplake_mmdet.config import keys_of, nearest
-from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, was_interrupted
 
 __all__ = ["failures_named"]
 
@@ -48,6 +48,7 @@ def failures_named(cfg: Config | Mapping[str, Any]) -> Iterator[None]:
 
     Raises:
         ConfigError: A part cannot be built.
+        KeyboardInterrupt: Also where Ctrl-C has become another error.
         Exception: Whatever else happens.
     """
     try:
@@ -55,6 +56,8 @@ def failures_named(cfg: Config | Mapping[str, Any]) -> Iterator[None]:
     except (DeepLakeMMDetError, OSError):
         raise  # which name their place themselves
     except Exception as error:
+        if was_interrupted(error):  # MMEngine makes a SyntaxError of it while it formats the config
+            raise KeyboardInterrupt from None
         parts = _being_built(error)
         if not parts:
             if (key := _key_set_up(error)) is None:
