@@ -139,14 +139,6 @@ def _told_by_worker(what: str) -> tuple[str, str | None, str | None]:
     )
 
 
-def was_interrupted(error: BaseException) -> bool:
-    """Whether an error only follows from a Ctrl-C: some code raises another one while it is unwound."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
-
-
 def _rebuild(
     kind: type[DeepLakeMMDetError], what: str, where: str | None, advice: str | None
 ) -> DeepLakeMMDetError:
