@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from old_configs import innermost, old_config
 
 from deeplake_mmdet import build_detector, train_detector
+from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ColumnError, ConfigError, CredentialError
 from deeplake_mmdet.lake import CredentialRef
@@ -103,11 +104,13 @@ def test_batch_size_and_workers_fall_back_as_documented(lake, beside, own, expec
     content["data"] = {key: content["data"][key] for key in ("train", "val")} | beside
     for split in ("train", "val"):
         content["data"][split]["deeplake_dataloader"] = own
-    cfg = prepare_config(Config(content))
+    loaders = fast_loaders(prepare_config(Config(content)))
     batch, workers, val_batch = expected
-    for loader, size in ((cfg.train_dataloader, batch), (cfg.val_dataloader, val_batch)):
-        assert loader.batch_size == size
-        assert loader.num_workers + loader.dataset.threads == workers  # processes, or threads instead
+    for split, size in (("train", batch), ("val", val_batch)):
+        loader = loaders[f"{split}_dataloader"]
+        assert loader["batch_size"] == size
+        # Processes, or threads instead.
+        assert loader["num_workers"] + loader["dataset"]["threads"] == workers
 
 
 @pytest.mark.parametrize("shuffle", [True, False, None])
