@@ -41,6 +41,16 @@ def test_truth_left_prediction_right(tmp_path):
     assert rows.max() == pytest.approx(179, abs=2)
 
 
+def test_the_truth_alone(tmp_path):
+    names = ["ball", "ring"]
+    out = prediction_mosaic([item()] * 2, names, tmp_path / "m.png", truth_only=True)
+    picture = cv2.imread(str(out))
+    assert picture.shape[1] == 2 * 16 + 2 * 360 + 20
+    assert colour_count(picture[50:330, 16:376], 0) > 300
+    assert colour_count(picture[50:330, 396:756], 0) > 300
+    assert colour_count(picture[:330], 1) == 0
+
+
 def test_low_scores_are_left_out(tmp_path):
     out = prediction_mosaic([item((0.2, 0.29))], ["ball", "ring"], tmp_path / "m.png", columns=1)
     assert colour_count(cv2.imread(str(out))[50:330, 380:740], 1) == 0

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--work-dir", default="runs/demo", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--train-images", type=int, default=400, metavar="N", help="default: %(default)s")
     parser.add_argument("--val-images", type=int, default=100, metavar="N", help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=8, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     parser.set_defaults(run=run)
 
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     screen = console()
     screen.print(class_table(made.run.class_scores, title="Held-out images"))
     screen.print(f"mAP50 {made.run.metrics['coco/bbox_mAP_50']:.3f} after {made.seconds / 60:.1f} minutes\n")
+    screen.print(f"Samples          {made.samples}")
     screen.print(f"Training curve   {made.curve}")
     screen.print(f"Predictions      {made.predictions}")
     screen.print(f"Checkpoint       {made.checkpoint}")

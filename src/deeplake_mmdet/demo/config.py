@@ -72,9 +72,9 @@ def demo_config(
     class_names: Sequence[str],
     work_dir: str,
     *,
-    epochs: int = 10,
+    epochs: int = 8,
     batch_size: int = 4,
-    scale: tuple[int, int] = (208, 160),
+    scale: tuple[int, int] = (160, 128),
     num_workers: int = 2,
     seed: int = 0,
 ) -> Config:

@@ -1,4 +1,4 @@
-"""The demo's predictions beside ground truth."""
+"""What the demo's pictures show: samples of a lake, and predictions beside ground truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from deeplake_mmdet.report import MosaicItem
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["predicted_items"]
+__all__ = ["predicted_items", "truth_items"]
+
+
+def truth_items(dataset: Any, count: int) -> Iterator[MosaicItem]:
+    """The first images of a lake that hold objects, without predictions.
+
+    Args:
+        dataset: A `DeepLakeDataset`.
+        count: Number of images.
+    """
+    for index in _filled(dataset)[:count]:
+        yield _item(dataset, index, np.zeros((0, 4)), [], [])
 
 
 def predicted_items(cfg: Config, checkpoint: Path, count: int) -> Iterator[MosaicItem]:
@@ -24,30 +35,39 @@ def predicted_items(cfg: Config, checkpoint: Path, count: int) -> Iterator[Mosai
         checkpoint: File.
         count: Number of images.
     """
-    import mmcv
     import torch
     from mmdet.apis import init_detector
-    from mmengine.fileio import get
 
     from deeplake_mmdet.registry import DATASETS
 
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     model = init_detector(cfg, str(checkpoint), device=device)
     dataset: Any = DATASETS.build(cfg.test_dataloader.dataset)
-    filled = [index for index in range(len(dataset)) if dataset.get_cat_ids(index)]
-    for index in filled[:count]:
-        info, sample = dataset.get_data_info(index), dataset[index]
+    for index in _filled(dataset)[:count]:
+        sample = dataset[index]
         with torch.no_grad():
             (result,) = model.test_step(
                 {"inputs": [sample["inputs"]], "data_samples": [sample["data_samples"]]}
             )
         found = result.pred_instances.cpu().numpy()
-        truth = info["instances"]
-        yield MosaicItem(
-            mmcv.imfrombytes(get(info["img_path"])),
-            np.array([instance["bbox"] for instance in truth]),
-            np.array([instance["bbox_label"] for instance in truth]),
-            found.bboxes,
-            found.labels,
-            found.scores,
-        )
+        yield _item(dataset, index, found.bboxes, found.labels, found.scores)
+
+
+def _filled(dataset: Any) -> list[int]:
+    return [index for index in range(len(dataset)) if dataset.get_cat_ids(index)]
+
+
+def _item(dataset: Any, index: int, boxes: Any, labels: Any, scores: Any) -> MosaicItem:
+    import mmcv
+    from mmengine.fileio import get
+
+    info = dataset.get_data_info(index)
+    truth = info["instances"]
+    return MosaicItem(
+        mmcv.imfrombytes(get(info["img_path"])),
+        np.array([instance["bbox"] for instance in truth]),
+        np.array([instance["bbox_label"] for instance in truth]),
+        boxes,
+        labels,
+        scores,
+    )

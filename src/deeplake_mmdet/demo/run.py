@@ -6,7 +6,8 @@ import contextlib
 import io
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ class Demo:
         run: The evaluation of the best checkpoint.
         config: The config file, for further commands.
         checkpoint: The best checkpoint.
+        samples: Picture of training images with their boxes.
         curve: Picture of the training curve.
         predictions: Picture of predictions beside ground truth.
         seconds: Time for everything.
@@ -32,6 +34,7 @@ class Demo:
     run: Run
     config: Path
     checkpoint: Path
+    samples: Path
     curve: Path
     predictions: Path
     seconds: float
@@ -42,7 +45,7 @@ def demo(
     *,
     train_images: int = 400,
     val_images: int = 100,
-    epochs: int = 10,
+    epochs: int = 8,
     seed: int = 0,
 ) -> Demo:
     """Draw two small lakes, train a stock YOLOX-nano on one, evaluate on the other, and draw the results.
@@ -57,21 +60,33 @@ def demo(
     Returns:
         Where everything is. Progress is printed on the way.
     """
-    from deeplake_mmdet.demo.config import STOCK_CONFIG, demo_config
-    from deeplake_mmdet.demo.drawing import CLASS_NAMES
-    from deeplake_mmdet.demo.lakes import write_demo_lake
-    from deeplake_mmdet.demo.pictures import predicted_items
-    from deeplake_mmdet.report import prediction_mosaic, training_curve
-    from deeplake_mmdet.terminal import console
-    from deeplake_mmdet.training import test, train
-
     started = time.monotonic()
+    with _quietly():
+        made = _demo(Path(work_dir).absolute(), train_images, val_images, epochs, seed)
+    return replace(made, seconds=time.monotonic() - started)
+
+
+def _demo(folder: Path, train_images: int, val_images: int, epochs: int, seed: int) -> Demo:
+    with contextlib.redirect_stdout(io.StringIO()):  # MMDetection prints what it does without
+        from deeplake_mmdet.dataset import DeepLakeDataset
+        from deeplake_mmdet.demo.config import STOCK_CONFIG, demo_config
+        from deeplake_mmdet.demo.drawing import CLASS_NAMES
+        from deeplake_mmdet.demo.lakes import write_demo_lake
+        from deeplake_mmdet.demo.pictures import predicted_items, truth_items
+        from deeplake_mmdet.report import prediction_mosaic, training_curve
+        from deeplake_mmdet.terminal import console
+        from deeplake_mmdet.training import test, train
+
     screen = console()
-    folder = Path(work_dir).absolute()
     lakes = {"train": folder / "lakes" / "train", "val": folder / "lakes" / "val"}
     for number, (name, count) in enumerate((("train", train_images), ("val", val_images))):
         boxes = write_demo_lake(lakes[name], count, seed=2 * seed + number)
         screen.print(f"Lake {lakes[name]}: {count} images, {boxes} boxes, {len(CLASS_NAMES)} classes")
+    examples = list(truth_items(DeepLakeDataset(path=str(lakes["train"]), pipeline=[]), count=12))
+    samples = prediction_mosaic(
+        examples, CLASS_NAMES, folder / "samples.png", columns=4, tile=(270, 210), truth_only=True
+    )
+    screen.print(f"To look at meanwhile: {samples}")
 
     cfg = demo_config(
         str(lakes["train"]), str(lakes["val"]), CLASS_NAMES, str(folder), epochs=epochs, seed=seed
@@ -79,17 +94,28 @@ def demo(
     config = folder / "demo_config.py"
     cfg.dump(str(config))
     screen.print(f"Training MMDetection's {STOCK_CONFIG} from random weights")
-    with warnings.catch_warnings():
-        # Of stock code about itself; they would tear the progress bar.
-        warnings.simplefilter("ignore")
-        with contextlib.redirect_stdout(io.StringIO()):
-            import mmdet.datasets  # noqa: F401 - prints which optional packages it does without
-        quiet = {"log_level": "WARNING", "custom_hooks": [{"type": "deeplake_mmdet.ProgressHook"}]}
-        trained = train(config, cfg_options=quiet)
-        checkpoint = trained.best_checkpoint or trained.last_checkpoint
-        assert checkpoint is not None  # the config saves one
-        run = test(config, checkpoint, cfg_options={"log_level": "WARNING"})
-        items = list(predicted_items(cfg, checkpoint, count=8))
+    quiet = {"log_level": "WARNING", "custom_hooks": [{"type": "deeplake_mmdet.ProgressHook"}]}
+    trained = train(config, cfg_options=quiet)
+    checkpoint = trained.best_checkpoint or trained.last_checkpoint
+    assert checkpoint is not None  # the config saves one
+    run = test(config, checkpoint, cfg_options={"log_level": "WARNING"})
+    items = list(predicted_items(cfg, checkpoint, count=8))
     curve = training_curve(folder, folder / "training_curve.png")
     predictions = prediction_mosaic(items, CLASS_NAMES, folder / "predictions.png")
-    return Demo(run, config, checkpoint, Path(curve), Path(predictions), time.monotonic() - started)
+    return Demo(run, config, checkpoint, samples, curve, predictions, 0.0)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what stock code warns of about itself, and what is logged before the training's own logger."""
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_instance("mmengine")
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they would tear the progress bar
+            yield
+    finally:
+        logger.setLevel(level)

@@ -138,6 +138,7 @@ def prediction_mosaic(
     columns: int = 2,
     tile: tuple[int, int] = (360, 280),
     min_score: float = 0.3,
+    truth_only: bool = False,
 ) -> Path:
     """Draw images in pairs, the ground truth left and the prediction right, with a legend of the classes.
 
@@ -145,9 +146,10 @@ def prediction_mosaic(
         items: The images, in the order to show, row by row; see ``MosaicItem``.
         class_names: Names in the order of the labels; their colours can be told apart by the colour-blind.
         out_png: The picture to write; its folder is made where missing.
-        columns: Pairs in a row.
+        columns: Pairs in a row; images, if only the truth is drawn.
         tile: Width and height in pixels that each image is scaled to fit into.
         min_score: Predictions below this score are left out.
+        truth_only: Whether to leave out the predictions' side.
 
     Returns:
         The path of the picture.
@@ -167,7 +169,8 @@ def prediction_mosaic(
     columns = min(columns, len(items))
     class_names = [readable(name) for name in class_names]  # a line break would end the drawing
     rows = -(-len(items) // columns)
-    pair = 2 * tile[0] + _GAP
+    headings = ("ground truth",) if truth_only else ("ground truth", "prediction")
+    pair = len(headings) * (tile[0] + _GAP) - _GAP
     width = 2 * _MARGIN + columns * pair + (columns - 1) * _PAIR_GAP
     font, bold = _font(15), _font(15, bold=True)
     legend = _legend_lines(class_names, font, width - 2 * _MARGIN)
@@ -178,13 +181,14 @@ def prediction_mosaic(
 
     for column in range(columns):
         left = _MARGIN + column * (pair + _PAIR_GAP)
-        for side, heading in enumerate(("ground truth", "prediction")):
+        for side, heading in enumerate(headings):
             middle = left + side * (tile[0] + _GAP) + tile[0] / 2
             pen.text((middle, _MARGIN + _HEADER / 2 - 6), heading, font=bold, fill=_INK, anchor="mm")
     for number, raw in enumerate(items):
         row, column = divmod(number, columns)
         left, top = _MARGIN + column * (pair + _PAIR_GAP), grid + row * (tile[1] + _GAP)
-        for side, picture in enumerate(_pair(MosaicItem(*raw), class_names, tile, min_score)):
+        tiles = _pair(MosaicItem(*raw), class_names, tile, min_score)
+        for side, picture in enumerate(tiles[: len(headings)]):
             sheet.paste(picture, (left + side * (tile[0] + _GAP), top))
     for line, entries in enumerate(legend):
         y = foot + line * _LEGEND_LINE
