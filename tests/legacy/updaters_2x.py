@@ -2,8 +2,8 @@
 
 Written down after ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` (MMCV 1.7) and the order in
 which its runners call them: at the beginning of each epoch the regular value is set if the policy counts
-epochs; before each iteration the regular value if it counts iterations, or the one that is warming up. The
-runner over iterations calls no hook's ``before_train_epoch``: a policy that counts epochs sets nothing there.
+epochs; before each iteration the regular value if it counts iterations, or the one that is warming up. Over
+iterations, an epoch is a pass over the data.
 """
 
 from __future__ import annotations
@@ -47,9 +47,6 @@ def values(
     ratio = config.get("warmup_ratio", 0.1)
     unit = "momentum" if momentum else "lr"
     now: list[float] = list(bases)
-    if by_epoch and not runner.by_epoch:
-        yield from ([*bases] for _ in range(runner.iterations))
-        return
     for iteration in range(runner.iterations):
         runner.iteration = iteration
         if not by_epoch or runner.iteration % runner.epoch_length == 0:

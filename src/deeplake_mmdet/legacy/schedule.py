@@ -17,6 +17,7 @@ __all__ = ["Loop", "convert_schedule"]
 
 _FOREVER = 10**9  # mmengine's own mark of no end, which it does not multiply by the epoch's length
 _WHY_OURS = "the products of stock 3.x schedulers do not give its formula at every step"
+_FOR_A_PASS = ("CosineAnnealing", "LinearAnnealing", "FlatCosineAnnealing", "poly", "YOLOX")
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,8 @@ def _convert(config: Any, key: str, rate: Any, loop: Loop, notes: Notebook) -> l
         warmup = read_warmup(settings)
     settings.drop("gamma", "this policy does not use it", harmless=())
     settings.drop_rest("no policy of this kind has such a setting")
-    if policy.by_epoch and not loop.by_epoch:
-        if warmup is not None or name != "fixed":
-            _note_constant(key, notes)
-        return []
+    if policy.by_epoch and not loop.by_epoch and (warmup is not None or name != "fixed"):
+        _note_passes(policy, key, notes)
     stock = stock_schedulers(policy, warmup, suffix, epochs=loop.by_epoch, length=loop.length)
     if stock is not None:
         return stock
@@ -104,13 +103,13 @@ def _ours(policy: Policy, warmup: Warmup | None, suffix: str, loop: Loop) -> Sch
     return {**made, "begin": 0, "end": _FOREVER}
 
 
-def _note_constant(key: str, notes: Notebook) -> None:
-    value = "momentum" if key == "momentum_config" else "rate"
-    notes.dropped(
+def _note_passes(policy: Policy, key: str, notes: Notebook) -> None:
+    length = " The training's length in passes is max_iters over their length" * (policy.name in _FOR_A_PASS)
+    notes.approximated(
         f"{key}.by_epoch",
-        f"the policy never takes effect: the {value} stays as the optimizer has it, without warm-up",
-        "so it was in 2.x: mmcv's IterBasedRunner never told its updaters that an epoch begins. Write "
-        "by_epoch=False, with steps and periods in iterations, or train by an EpochBasedRunner",
+        "the value steps once per pass over the data",
+        "mmcv 1.x's IterBasedRunner counted passes, but never told its updaters that one begins: there the "
+        f"value stayed as it was.{length} Set by_epoch=False to step by iteration",
         old=True,
     )
 

@@ -32,6 +32,8 @@ def stock_schedulers(
         epochs: Whether the loop counts epochs.
         length: How many epochs or iterations it takes.
     """
+    if policy.by_epoch and not epochs and policy.name != "fixed":
+        return None  # by_epoch=True would never step: such a loop tells no scheduler of a pass's end
     first: list[Scheduler] = []
     if warmup is not None:
         # A product of two changes is exact, but not where one of them sets values or keeps a minimum.
