@@ -152,3 +152,20 @@ def test_a_name_that_is_no_text_is_refused(folder):
     except OSError:
         pytest.skip("this file system takes UTF-8 alone")
     assert "not Unicode" in NamedImages(folder, [name]).find(name).fault[0]
+
+
+def test_links_out_of_the_folder_are_noted(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "images").mkdir()
+    for name in ("store/a.jpg", "store/c.jpg", "images/own.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "images" / "a.jpg").symlink_to(tmp_path / "store" / "a.jpg")
+    (tmp_path / "images" / "b.jpg").symlink_to("own.jpg")
+    (tmp_path / "images" / "part").symlink_to(tmp_path / "store")
+    names = ["a.jpg", "b.jpg", "own.jpg", "part/c.jpg"]
+    found = NamedImages(tmp_path / "images", names)
+    noted = {name: [reason for _, reason, _ in found.find(name).changes] for name in names}
+    outside = ["image file lies outside the image folder"]
+    assert noted == {"a.jpg": outside, "b.jpg": [], "own.jpg": [], "part/c.jpg": outside}
+    (tmp_path / "linked").symlink_to(tmp_path / "images")
+    assert NamedImages(tmp_path / "linked", ["own.jpg"]).find("own.jpg").changes == ()

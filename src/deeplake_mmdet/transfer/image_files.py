@@ -58,6 +58,7 @@ class ImageFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._linked: dict[Path, bool] = {}
         # What may stand in front of a name although it is part of the folder's own path.
         self._own_parts = [part.casefold() for part in _absolute(folder).parts[1:]]
 
@@ -65,6 +66,19 @@ class ImageFolder:
     def names(self) -> FileNames:
         """The image files."""
         return FileNames(self.folder, EXTENSIONS)
+
+    @cached_property
+    def _resolved(self) -> Path:
+        return self.folder.resolve()
+
+    def _leads_out(self, exact: Path) -> bool:
+        """Whether a file lies elsewhere by a link; each folder is looked up once."""
+        parent = exact.parent
+        if parent not in self._linked:
+            self._linked[parent] = not parent.resolve().is_relative_to(self._resolved)
+        if self._linked[parent]:
+            return True
+        return exact.is_symlink() and not exact.resolve().is_relative_to(self._resolved)
 
     def by_id(self, image_id: str) -> FoundImage:
         """``<id>.*`` with any of `EXTENSIONS`, in any letter case; else the id in another case or form.
@@ -91,7 +105,7 @@ class ImageFolder:
 
         1. the name as it stands, relative to the folder or absolute, as MMDetection joins it, and without
            COCO's own server, as it reads LVIS's ``coco_url``. A file outside the folder is taken, too, but
-           noted;
+           noted, also where a link leads to it;
         2. with ``/`` for backslashes and without drive letter, server, spaces around it, ``.`` and ``..``;
         3. with URL quoting (``%20``) decoded;
         4. the file alike but for letter case, Unicode form, URL quoting and ``.jpeg`` for ``.jpg``; a name
@@ -144,14 +158,16 @@ class ImageFolder:
         return replace(found, fault=(found.fault[0], detail))
 
     def _as_stated(self, name: str, exact: Path) -> FoundImage:
+        outside = self._leads_out(exact)
         if name.startswith("/") or ".." in name:
             inside = self._inside(exact)
-            if inside is None:
-                change = ("image", "image file lies outside the image folder", shown(_absolute(exact)))
-                return FoundImage(exact, name, changes=(change,))
-            if inside != name:
-                return self._found(name, inside, _EXACT)
-        return FoundImage(exact, name)
+            outside |= inside is None
+            if inside not in (None, name):
+                return self._found(name, str(inside), _EXACT)
+        if not outside:
+            return FoundImage(exact, name)
+        change = ("image", "image file lies outside the image folder", shown(exact.resolve()))
+        return FoundImage(exact, name, changes=(change,))
 
     def _found(self, name: str, file: str, rank: int) -> FoundImage:
         change = ("image", "image file found under another name", f"{name!r} stated, {file!r} taken")
