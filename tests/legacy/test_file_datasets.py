@@ -72,7 +72,8 @@ def test_open_images_have_their_sizes_from_a_file(kind, split, name):
     """2.x took them from the images of training; 3.x demands a file of them, which MMDetection offers."""
     steps = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}]
     steps += [{"type": "DefaultFormatBundle"}, {"type": "Collect", "keys": ["img", "gt_bboxes", "gt_labels"]}]
-    files = {"ann_file": "data/oi/boxes.csv", "img_prefix": "data/oi", "label_file": "data/oi/names.csv"}
+    boxes = "boxes.txt" if "Challenge" in kind else "boxes.csv"
+    files = {"ann_file": f"data/oi/{boxes}", "img_prefix": "data/oi", "label_file": "data/oi/names.csv"}
     dataset = {"type": kind, **files, "hierarchy_file": "data/oi/tree.json", "pipeline": steps}
     converted, notes = convert_config_dict({"data": {split: dataset}, "model": {"type": "RetinaNet"}})
     found = converted[f"{split}_dataloader"]["dataset"]
