@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import os
@@ -5,12 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImportRefusedError
+from deeplake_mmdet.lake import targets
 from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter, check_target
 
 SECRET = "do-not-print-me"
@@ -299,3 +303,44 @@ def test_a_running_import_is_left_alone(tmp_path):
         first.append(record())
         assert rows(tmp_path / f".lake.importing-{os.getpid()}-{socket.gethostname()}") == 0
         assert other.exists()
+
+
+def test_a_lake_is_replaced_in_one_step(tmp_path):
+    write(tmp_path / "lake")
+    seen = set()
+    done = threading.Event()
+
+    def look():
+        while not done.is_set():
+            seen.add((tmp_path / "lake/_deeplake_log").is_dir())
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            for count in (4, 5, 6):
+                write(tmp_path / "lake", rows=count, overwrite=True)
+        finally:
+            done.set()
+        looking.result()
+    assert seen == {True}
+    assert rows(tmp_path / "lake") == 6
+    assert names(tmp_path) == ["lake"]
+
+
+def test_where_folders_cannot_be_exchanged_the_new_lake_is_a_branch_that_becomes_main(tmp_path, monkeypatch):
+    import deeplake
+
+    def refuse(first, second):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    write(tmp_path / "lake")
+    monkeypatch.setattr(targets, "exchange", refuse)
+    reader = deeplake.open_read_only(str(tmp_path / "lake"))
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway(tmp_path / "lake", RuntimeError("midway"), overwrite=True)
+    assert rows(tmp_path / "lake") == 3
+    lake = write(tmp_path / "lake", rows=5, overwrite=True)
+    assert rows(tmp_path / "lake") == 5
+    assert names(tmp_path) == ["lake"]
+    assert "replaced-" in lake.notes[-1]
+    assert (len(reader), reader["images"].get_bytes(2)) == (3, IMAGE)

@@ -1,7 +1,12 @@
 """Writing lakes to memory and to an S3 server on this machine."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -229,6 +234,48 @@ def test_s3_that_takes_no_more_objects_keeps_the_old_lake(s3, proxy, monkeypatch
     proxy.rules()
     write(url, rows=4, creds=creds, overwrite=True)
     assert rows(url, creds) == 4
+
+
+ENDED_BY_CTRL_C = """
+import json, sys
+sys.path.insert(0, {here!r})
+from test_writer import record, writer
+with writer({url!r}, creds=json.loads({creds!r}), overwrite=True) as lake:
+    lake.append(record())
+"""
+INSPECT = ["-m", "deeplake_mmdet.cli", "inspect"]
+
+
+@pytest.mark.parametrize("fault", [Rule("silence"), Rule("status", status=500)], ids=["silent", "failing"])
+@pytest.mark.parametrize("what", ["import", "inspect"])
+def test_ctrl_c_ends_what_waits_for_s3_however_often_it_is_pressed(s3, proxy, what, fault):
+    url, creds = "s3://bucket/ctrl-c", {**s3[1], "endpoint_url": proxy.url}
+    here = str(Path(__file__).parent)
+    code = ENDED_BY_CTRL_C.format(here=here, url=url, creds=json.dumps(creds))
+    command = ["-c", code] if what == "import" else [*INSPECT, url, "--endpoint-url", proxy.url]
+    names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+    environment = {**os.environ, **{name: creds[key] for key, name in names.items()}}
+    proxy.rules(fault)
+    process = subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 60
+        while not proxy.counts().faults and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        _, told = process.communicate(timeout=60)
+        seconds = time.monotonic() - begun
+    finally:
+        process.kill()
+        proxy.rules()
+    assert process.returncode == (130 if what == "inspect" else -signal.SIGINT), told
+    assert seconds < 10  # 1.2 on an idle machine
+    assert SECRET not in told
+    if what == "inspect":
+        assert told.splitlines()[-1] == "deeplake-mmdet: interrupted"
 
 
 def test_records_of_the_log_are_unpacked(s3):
