@@ -210,7 +210,7 @@ def series(
     trial = Chain(f"{base}/trial/lake", creds, data)
     longest = [trial.end()[0] for _ in range(3)][-1]
     number = 0
-    while sum(outcomes.values()) - outcomes["ended before"] < count:
+    while outcomes["old"] + outcomes["new"] < count:
         outcome = chain.kill(draw.uniform(0.0, longest))
         outcomes[outcome] += 1
         longest *= 0.95 if outcome == "ended before" else 1.02

@@ -98,6 +98,7 @@ _CAUSES: dict[str, tuple[type[DeepLakeMMDetError], str, str]] = {
     ),
 }
 _SHOWN = 120  # characters of an error of Deep Lake's
+_WRITING = re.compile(r"action=(Put|Delete)")
 _EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>|x-amz-bucket-region: ([\w-]+)")
 
 
@@ -120,6 +121,9 @@ def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
     if code not in _CAUSES:
         return None
     kind, what, advice = _CAUSES[code]
+    if code == "AccessDenied" and _WRITING.search(str(error)):
+        what = "The storage refused access: these credentials may not write this lake"
+        advice = "they need s3:PutObject and s3:DeleteObject, besides s3:GetObject and s3:ListBucket"
     found = _EXPECTED.search(str(error))
     region = f" ({next(filter(None, found.groups()))})" if found else ""
     return kind(f"{what} ({code})", where=where, advice=advice.format(region=region, credentials=_ADVICE))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import (
     AnnotationError,
     ConfigError,
+    CredentialError,
     DeepLakeMMDetError,
     StorageError,
 )
@@ -131,7 +132,7 @@ class LakeWriter:
         ConfigError: An argument has a value other than those above.
         ImportRefusedError: On entry or at the end: something stands at the path.
         AnnotationError: By `append`: a record contradicts itself or the columns. At the end: no rows.
-        StorageError: The storage refused or failed.
+        CredentialError, StorageError: The storage refused or failed; a lake that stood there is as it was.
     """
 
     def __init__(
@@ -282,14 +283,14 @@ class LakeWriter:
         self._dataset = None
         self._pending = {}
         try:
-            self._target.discard(quick=isinstance(error, KeyboardInterrupt | StorageError))
+            self._target.discard(quick=isinstance(error, KeyboardInterrupt | StorageError | CredentialError))
         except Exception as failure:
             # The first error matters more; the second tells what is left behind.
             reason = str(failure) if isinstance(failure, DeepLakeMMDetError) else type(failure).__name__
             self.notes.append(f"The unfinished lake could not be removed ({reason}): {self._target.leftover}")
             if error is not None and hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(self.notes[-1])
-        if isinstance(error, StorageError) and self._target.replaces:
+        if isinstance(error, StorageError | CredentialError) and self._target.replaces:
             error.what = f"{error.what.rstrip('. ')}. The lake that stood there is as it was"
 
     @contextlib.contextmanager
