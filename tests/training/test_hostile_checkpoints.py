@@ -8,11 +8,12 @@ import pathlib
 import pickle
 import zipfile
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import HistoryBuffer
 from reordered_lakes import reading
 
@@ -21,8 +22,9 @@ from deeplake_mmdet.cli import main
 from deeplake_mmdet.cli.old_scripts.apis import init_detector, load_checkpoint
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceFormatError
 from deeplake_mmdet.training import test_detector as run_detector
-from deeplake_mmdet.training.checkpoint_files import check_data, read_checkpoint
+from deeplake_mmdet.training.checkpoint_files import read_checkpoint, read_data
 from deeplake_mmdet.training.checkpoint_reading import TRUST_VARIABLE
+from deeplake_mmdet.training.pretrained import vet_pretrained
 
 
 class Payload:
@@ -67,8 +69,6 @@ def test_no_door_runs_what_a_checkpoint_says(ready, malicious, tmp_path, capsys)
     started.load_from = str(malicious)
     backbone = copy.deepcopy(cfg)
     backbone.model.backbone.init_cfg = {"type": "Pretrained", "checkpoint": str(malicious)}
-    old = copy.deepcopy(cfg)
-    old.model.backbone.pretrained = str(malicious)
     folder = tmp_path / "run"
     doors = {
         "test": lambda: deeplake_mmdet.test(cfg, malicious, work_dir=folder),
@@ -76,7 +76,10 @@ def test_no_door_runs_what_a_checkpoint_says(ready, malicious, tmp_path, capsys)
         "resume": lambda: deeplake_mmdet.train(cfg, work_dir=folder, resume=malicious),
         "load_from": lambda: deeplake_mmdet.train(started, work_dir=folder),
         "init_cfg": lambda: deeplake_mmdet.train(backbone, work_dir=folder),
-        "pretrained": lambda: deeplake_mmdet.train(old, work_dir=folder),
+        **{
+            key: partial(vet_pretrained, Config({"model": {"part": {key: str(malicious)}}}))
+            for key in ("pretrained", "teacher_ckpt")
+        },
         "init_detector": lambda: init_detector(cfg, malicious, device="cpu"),
         "load_checkpoint": lambda: load_checkpoint(copy.deepcopy(model), malicious),
     }
@@ -95,7 +98,7 @@ def test_the_names_that_are_not_allowed_are_told(ready, tmp_path, mark):
     path = tmp_path / "two.pth"
     torch.save({"state_dict": {"a": torch.ones(1)}, "x": Payload(mark), "y": print}, path)
     with pytest.raises(SourceFormatError, match=r"it would call builtins\.print, pathlib\."):
-        check_data(path)
+        read_data(path)
 
 
 def test_the_newest_checkpoint_of_a_folder_is_no_exception(ready, malicious, tmp_path):

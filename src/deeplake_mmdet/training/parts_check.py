@@ -296,6 +296,9 @@ def check_datasets(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
 
 def _registered(name: str) -> Any:
     """What a type stands for; None if nobody has registered it."""
+    for registry in _registries():  # at once; `get` also tries to import what this registry does not have
+        if (found := registry.module_dict.get(name)) is not None:
+            return found
     with DefaultScope.overwrite_default_scope("mmdet"):
         for registry in _registries():
             try:
