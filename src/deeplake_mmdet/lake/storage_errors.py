@@ -110,9 +110,11 @@ def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result:
     try:
         return cast(Result, persist(call, where))
     except Exception as error:
-        ours = translate(error, where, asked) or damaged(error, where)
+        ours = translate(error, where, asked)
+        if ours is None and isinstance(error, (OSError, MemoryError)):
+            raise  # of the system, and no word about the lake
         # Not chained: Deep Lake's own text may hold the address with its credentials.
-        raise ours from None
+        raise ours or damaged(error, where) from None
 
 
 def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
