@@ -79,7 +79,7 @@ def warm(iters: int, ratio: float, kind: str = "linear") -> dict[str, Any]:
 
 
 MEANINGS: dict[str, Meaning] = {
-    "recycling/runs/faster_r18.py": Meaning(
+    "recycling/experiments/faster_r18.py": Meaning(
         adamw(1e-4, 0.05), cosine(**warm(1000, 0.1), min_lr_ratio=1e-5), 4, 30, 1, TRASH, CLASSWISE,
         best="coco/bbox_mAP_50", clip=35,
     ),

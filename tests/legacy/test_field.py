@@ -86,7 +86,7 @@ def test_a_config_trains_and_validates(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["recycling/runs/faster_r18.py", "lakes_team/atss_two_lakes.py"])
+@pytest.mark.parametrize("name", ["recycling/experiments/faster_r18.py", "lakes_team/atss_two_lakes.py"])
 def test_so_does_a_process_of_its_own(name, tmp_path):
     meant = MEANINGS[name]
     command = [sys.executable, "-m", "deeplake_mmdet.cli", "train", name, "--work-dir", str(tmp_path)]

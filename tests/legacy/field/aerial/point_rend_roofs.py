@@ -1,4 +1,4 @@
-_base_ = ['../recycling/runs/faster_r18.py']
+_base_ = ['../recycling/experiments/faster_r18.py']
 num_classes = 3
 model = dict(
     type='PointRend',

@@ -1,4 +1,4 @@
-_base_ = '../recycling/runs/faster_r18.py'
+_base_ = '../recycling/experiments/faster_r18.py'
 conv_cfg = dict(type='ConvWS')
 norm_cfg = dict(type='GN', num_groups=8, requires_grad=True)
 model = dict(

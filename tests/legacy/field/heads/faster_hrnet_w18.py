@@ -1,4 +1,4 @@
-_base_ = '../recycling/runs/faster_r18.py'
+_base_ = '../recycling/experiments/faster_r18.py'
 model = dict(
     pretrained=None,
     backbone=dict(
