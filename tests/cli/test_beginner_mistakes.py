@@ -52,7 +52,7 @@ EARLY: dict[str, tuple[str, list[str]]] = {
         "val_dataloader['dataset']['type'] = 'DeepLakeDataset'",
         ["'deeplake_mmdet.DeepLakeDataset'"],
     ),
-    "a path": ("val_dataloader['dataset']['path'] += '1'", ["nothing at this path", "lakes0/val' is meant"]),
+    "a path": ("val_dataloader['dataset']['path'] += '1'", ["nothing at this path", "/val' is meant"]),
     "two paths": ("train_dataloader['dataset']['path'] = ['a', 'b']", ["must be text", "ConcatDataset"]),
     "a class": (
         "train_dataloader['dataset']['metainfo'] = dict(classes=('Ball', 'cone'))",

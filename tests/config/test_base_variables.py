@@ -206,9 +206,10 @@ def test_variables_of_two_missing_bases(write):
 
 
 def test_a_base_that_is_here_wins_over_the_missing_one(write):
-    write("data_root = '/mine/'\ndata = dict(train=dict(img_prefix='x'))\n", "work/dataset.py")
+    mine = f"_base_ = {FASTER!r}\ndata_root = '/mine/'\ndata = dict(train=dict(img_prefix='x'))\n"
+    write(mine, "work/dataset.py")
     text = "found = ['{{_base_.data_root}}a', {{_base_.dataset_type}}, {{_base_.data.train.img_prefix}}]\n"
-    cfg = Config.fromfile(write(f"_base_ = [{FASTER!r}, './dataset.py']\n{text}"))
+    cfg = Config.fromfile(write(f"_base_ = './dataset.py'\n{text}"))
     assert cfg.found == ["/mine/a", "CocoDataset", "x"]
 
 

@@ -16,7 +16,7 @@ from counting import Diary, passes, recording_config, rows_of
 from mmengine.runner import Runner
 
 from deeplake_mmdet import train
-from deeplake_mmdet.config import use_fast_loaders
+from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ProcessError
 from deeplake_mmdet.training.checkpoints import newest_checkpoint
@@ -100,9 +100,9 @@ def test_every_loader_with_workers_has_a_timeout(lake, tmp_path, monkeypatch, fa
     cfg.val_dataloader.num_workers = 1
     cfg.train_dataloader.num_workers = 0
     cfg.train_dataloader.timeout = 5  # which torch refuses without workers
-    use_fast_loaders(cfg)
-    assert cfg.val_dataloader.timeout >= 4 * 7
-    assert "timeout" not in cfg.train_dataloader
+    loaders = fast_loaders(cfg)
+    assert loaders["val_dataloader"]["timeout"] >= 4 * 7
+    assert "timeout" not in loaders["train_dataloader"]
 
 
 @pytest.mark.parametrize("mode", ["threads", "processes"])
@@ -124,7 +124,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from deeplake_mmdet import train
-from deeplake_mmdet.config import use_fast_loaders
+from deeplake_mmdet.config import fast_loaders
 train(recording_config({lake!r}, {run!r}, mode="processes", **{{"train_cfg.max_epochs": 1000}}))
 """
 

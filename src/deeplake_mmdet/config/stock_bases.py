@@ -102,7 +102,7 @@ def read_parts(file: Path, top: Path) -> Parts:
     try:
         content = _run(program, whole, file, top)
     except ConfigError as error:
-        if isinstance(error.__cause__, (AttributeError, KeyError)):
+        if isinstance(error.__context__, (AttributeError, KeyError)):  # not its cause: see `_run`
             check_references(lines, whole, parts.origins, plain=True)
         raise
     # The variables of a missing base are no content of this file: only what it makes of them is.
