@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,7 +78,10 @@ def build_all(cfg, seen):
         found = content[f"{split}_evaluator"]
         parts += [(METRICS.build, part) for part in (found if isinstance(found, list) else [found])]
     hooks = [*content["default_hooks"].values(), *(content.get("custom_hooks") or ())]
-    parts += [(HOOKS.build, hook) for hook in hooks]
+    for hook in hooks:  # the runner takes their priority
+        if hook.get("type") in (None, "RFSearchHook"):  # one has none, in 2.x too; the other reads a file
+            continue
+        parts.append((HOOKS.build, {key: value for key, value in hook.items() if key != "priority"}))
     with DefaultScope.overwrite_default_scope("mmdet"):
         for build, part in parts:
             if part.get("type") == "CocoMetric":
@@ -102,6 +106,10 @@ def test_every_config_builds_or_says_which_package_it_lacks(names, one_process, 
         put_teacher(content)
         cfg = Config(content)
         model = bool(cfg.get("model"))
+        if name == BROKEN:
+            with pytest.raises(ConfigError, match=r"model\.bbox_head"):
+                check_parts(cfg, training=True)
+            continue
         try:
             check_parts(cfg, training=True, model=model)
         except InstallError as error:
@@ -111,14 +119,15 @@ def test_every_config_builds_or_says_which_package_it_lacks(names, one_process, 
         built += 1
         if model:
             found = parameters(cfg.model.to_dict())
-            assert not isinstance(found, str) or name == BROKEN, (name, found)
+            assert not isinstance(found, str), (name, found)
             models += 1
-    assert built + len(lacking) == len(others) == 626
+    assert built + len(lacking) + 1 == len(others) == 626
     assert built - models == 6 - sum("/common/" in name for name in lacking)  # files without a model
+    print(f"{models} models and {built} configs built; lacking: {Counter(lacking.values())}")
     packages = {word.strip() for what in lacking.values() for word in what.partition(":")[2].split(",")}
     assert packages <= {
+        *("tensorboard", "wandb", "scikit-learn"),
         *("lvis", "cityscapesscripts", "instaboostfast", "albumentations", "timm", "imagecorruptions"),
-        "scikit-learn",
         "git+https://github.com/cocodataset/panopticapi.git",
     }
 
