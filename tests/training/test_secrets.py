@@ -168,6 +168,7 @@ def test_a_door_that_is_too_late_names_the_files(lakes: dict[str, str], tmp_path
         num_workers=0,
     )
     cfg.train_dataloader.dataset.credentials = {"token": TOKEN}
+    cfg.experiment_name = "too_late"  # by its name MMEngine finds the log of another run of this second
     runner = Runner.from_cfg(cfg)
     with pytest.raises(CredentialError, match=r"credentials\.token") as caught:
         runner.train()

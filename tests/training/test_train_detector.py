@@ -102,6 +102,18 @@ def test_without_validation_no_val_section_is_needed(lakes, cfg):
         train_detector(build_detector(cfg.model), cfg)
 
 
+def test_two_runs_in_one_second_share_nothing(lakes, cfg, tmp_path):
+    """MMEngine keeps loggers and metrics of a process by the config's name and the second of the start."""
+    first = train_detector(build_detector(cfg.model), cfg, validate=True, timestamp="20260101_000000")
+    assert first.metrics
+    second = Config(old_config(lakes["train"], None))
+    second.work_dir = str(tmp_path / "second")
+    run = train_detector(build_detector(second.model), second, validate=False, timestamp="20260101_000000")
+    assert run.metrics == {}
+    (log,) = (tmp_path / "second").rglob("20260101_000000.log")
+    assert "Epoch(train)" in log.read_text()
+
+
 def test_loaded_weights_are_trained_on_and_others_are_initialised_once(cfg, capsys):
     cfg.optimizer.lr = 0.0
     cfg.model.backbone.norm_eval = True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -49,6 +51,7 @@ _OPTIONS = (
     *("default_hooks", "custom_hooks", "data_preprocessor", "resume", "launcher", "env_cfg", "log_processor"),
     *("log_level", "visualizer", "default_scope", "randomness", "experiment_name"),
 )
+_runs = itertools.count(1)
 _TESTING = ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "val_dataloader", "val_cfg")
 
 
@@ -88,6 +91,7 @@ def make_runner(
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
     options |= {key: loader for key, loader in fast_loaders(cfg).items() if key in options}
+    options |= _own_name(cfg, next(_runs))
     given = {"given_timestamp": _checked(timestamp), "given_lock": lock}
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
@@ -106,6 +110,18 @@ def make_runner(
         runner.register_hook(StatisticsHook())
     log_ops_in_use()
     return runner
+
+
+def _own_name(cfg: Config, run: int) -> dict[str, str]:
+    """The experiment's name for a process's later runs.
+
+    MMEngine keeps loggers and the history of metrics by this name and the second of the start: of two short runs
+    in one second, the later would write into the earlier one's log and return its metrics.
+    """
+    if run == 1:
+        return {}
+    name = cfg.get("experiment_name") or (Path(cfg.filename).stem if cfg.filename else "run")
+    return {"experiment_name": f"{name}_{run}"}
 
 
 def _into_files(logger: MMLogger, notes: Iterable[tuple[int, str]]) -> None:
