@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -155,6 +156,30 @@ def test_s3_killed_overwrite_leaves_the_old_lake(s3):
     assert rows(url, creds) == 4
     data = {key for key in keys(s3, "killed-over/") if "/_deeplake_log/" not in key}
     assert data == needed_keys(url, creds, "killed-over")
+
+
+def test_s3_the_lock_of_another_program_is_waited_for(s3, monkeypatch):
+    """Deep Lake's lock on a lake's branches: what a killed program holds lapses after half a minute."""
+    client, url, creds = s3[0], "s3://bucket/locked", s3[1]
+    write(url, creds=creds)
+    monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "6")
+    places = {key.rpartition("/")[0] for key in keys(s3, "locked/_deeplake_log/")}
+    locks = [f"{place}/meta_ops.lock" for place in places if not place.endswith("_meta")]
+    for lock in locks:
+        client.put_object(Bucket="bucket", Key=lock, Body=b"\r")
+    with pytest.raises(StorageError, match="Another program has locked this lake") as caught:
+        write(url, rows=4, creds=creds, overwrite=True)
+    assert "The lake that stood there is as it was" in str(caught.value)
+    monkeypatch.delenv("DEEPLAKE_MMDET_DEADLINE")
+    for lock in locks:  # anew, for the one above may have aged
+        client.put_object(Bucket="bucket", Key=lock, Body=b"\r")
+    release = threading.Timer(
+        2.0, lambda: [client.delete_object(Bucket="bucket", Key=lock) for lock in locks]
+    )
+    release.start()
+    write(url, rows=4, creds=creds, overwrite=True)
+    release.join()
+    assert rows(url, creds) == 4
 
 
 def test_s3_overwrite_disturbs_no_reader_and_keeps_one_old_lake(remote):

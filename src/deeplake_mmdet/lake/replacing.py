@@ -55,6 +55,8 @@ _BEAT = 2**25  # bytes of rows between signs of life
 _UNDER_WAY = 2**27  # bytes of rows that may be on their way when the storage has answered one
 _SILENT = 3600.0  # seconds without one after which an import on another host is taken for dead
 _MOST_PENDING = 2**30  # bytes in memory: Deep Lake takes rows faster than a slow network
+_LOCKED, _LOCK_PAUSE = "lock contended", 1.0
+_LOCK_WAIT = 6.0  # seconds after which Deep Lake surely raises that
 _CLEANUP = 1.5  # seconds for cleaning up after Ctrl-C
 
 
@@ -340,9 +342,21 @@ class BranchTarget:
         return persist(call, self._where) if self._end is None else wait(call, self._end, self._where)
 
     def _run(self, call: Callable[[], Any]) -> Any:
-        """What may not."""
+        """What may not, unless it was refused for the lock, which lapses if its holder was killed."""
         end = time.monotonic() + deadline_seconds() if self._end is None else self._end
-        return wait(lambda: Background(call), end, self._where)
+        while True:
+            try:
+                return wait(lambda: Background(call), end, self._where)
+            except RuntimeError as error:
+                if _LOCKED not in str(error):
+                    raise
+            if time.monotonic() + _LOCK_PAUSE + _LOCK_WAIT > end:
+                raise StorageError(
+                    "Another program has locked this lake",
+                    where=self._where,
+                    advice="wait until it has ended; the lock of one that was killed lapses after half a minute",
+                )
+            time.sleep(_LOCK_PAUSE)
 
 
 def _is_unfinished(head: Any) -> bool:
