@@ -149,6 +149,9 @@ def test_policies_unknown_to_2x_are_noted():
     ("config", "key"),
     [
         ({"policy": "step"}, "step"),
+        ({"policy": "step", "step": ["8"]}, "lr_config.step"),
+        ({"policy": "step", "step": 0}, "lr_config.step"),
+        ({"policy": "step", "step": [8, 11.5]}, "lr_config.step"),
         ({"policy": "exp"}, "gamma"),
         ({"policy": "inv"}, "gamma"),
         ({"policy": "CosineRestart", "min_lr": 0}, "periods"),

@@ -50,6 +50,18 @@ def test_an_optimizer_is_asked_for(old, tmp_path, optimizer):
     assert "optimizer=dict(type=" in told.advice
 
 
+@pytest.mark.parametrize("key", ["custom_hooks", "default_hooks"])
+def test_a_hook_without_a_type_is_told(old, tmp_path, key):
+    content = load_config_of(old).to_dict()
+    if key == "custom_hooks":
+        content["custom_hooks"] = [{"type": "NumClassCheckHook"}, {"interval": 3}]
+    else:
+        content["default_hooks"]["mine"] = {"interval": 3}
+    told = refused(content, tmp_path)
+    assert told.what == "A hook has no type"
+    assert ("custom_hooks[1]" if key == "custom_hooks" else "default_hooks.mine") in told.where
+
+
 @pytest.mark.parametrize("extra", [{"momentum": 0.9}, {"freeze_modules": ["backbone"]}])
 def test_what_an_optimizer_does_not_take_is_told(old, tmp_path, extra):
     old["optimizer"] = {"type": "Adam", "lr": 0.1, **extra}

@@ -102,7 +102,8 @@ def read_policy(name: str, settings: Settings, by_epoch: bool, *, momentum: bool
         rate: The optimizer's, for a config without ``max_lr``.
 
     Raises:
-        ConfigError: A setting is missing without which 2.x refused the policy, or two do not fit together.
+        ConfigError: A setting is missing without which 2.x refused the policy, or has a value that it
+            refused; or two do not fit together.
     """
     if name in _ALWAYS_BY_ITERATION:
         by_epoch = False
@@ -124,6 +125,8 @@ def read_policy(name: str, settings: Settings, by_epoch: bool, *, momentum: bool
         found |= {"min": settings.take(f"min_{unit}"), "min_ratio": settings.take(f"min_{unit}_ratio")}
     if name == "OneCycle":
         found |= _one_cycle(settings, momentum, rate)
+    if name == "step":
+        _check_steps(found["step"], settings.key)
     if name == "Cyclic":
         found["target_ratio"] = _ratios(found["target_ratio"])
     if name == "CosineRestart":
@@ -139,6 +142,16 @@ def read_policy(name: str, settings: Settings, by_epoch: bool, *, momentum: bool
                 advice="give a weight for each period",
             )
     return Policy(name, {key: value for key, value in found.items() if value is not None}, by_epoch)
+
+
+def _check_steps(value: Any, key: str) -> None:
+    each = value if isinstance(value, (list, tuple)) else [value]
+    if any(not isinstance(step, int) or isinstance(step, bool) or step <= 0 for step in each):
+        raise ConfigError(
+            f"{key}.step is {value!r}: it counts epochs or iterations",
+            where=f"config key '{key}.step'",
+            advice="write one positive whole number, or a list of them",
+        )
 
 
 def _one_cycle(settings: Settings, momentum: bool, rate: Any) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
 
     Raises:
         InstallError: A part needs a package that is not installed; all such parts are named.
-        ConfigError: A ``type`` is registered by nobody, a part has a key that it does not take, a pipeline
+        ConfigError: A ``type`` is registered by nobody, a hook has none, a part has a key that it does not take, a pipeline
             lacks a step that it cannot do without, there is no optimizer, or the preprocessor's channels
             cannot be normalised.
     """
@@ -104,6 +104,7 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
     keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))
     parts = [part for key in keys for part in _parts(cfg.get(key), key)]
     _check_packages(parts)
+    _check_hooks(cfg)
     _check_types(parts)
     check_datasets(parts)
     _check_keys(parts)
@@ -178,6 +179,17 @@ def _check_packages(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
             f"The config uses what is not installed: {', '.join(lacking)}",
             where=f"config key {', '.join(where for keys in lacking.values() for where in keys)}",
             advice=f"pip install {' '.join(lacking)}; or take these parts out of the config",
+        )
+
+
+def _check_hooks(cfg: Config) -> None:
+    hooks = [(f"custom_hooks[{number}]", hook) for number, hook in enumerate(cfg.get("custom_hooks") or ())]
+    hooks += [(f"default_hooks.{name}", hook) for name, hook in (cfg.get("default_hooks") or {}).items()]
+    if without := [key for key, hook in hooks if isinstance(hook, Mapping) and not hook.get("type")]:
+        raise ConfigError(
+            "A hook has no type",
+            where=f"config key {', '.join(without)}",
+            advice="add type='NameOfTheHook', or take the hook out",
         )
 
 
