@@ -124,7 +124,7 @@ def kind_of(leaf: Mapping[str, Any]) -> str:
 def is_voc(leaf: Mapping[str, Any]) -> bool:
     """Whether files of Pascal VOC stand for its own: those datasets alone ignore small boxes.
 
-    They have no masks: where those are asked for, the same boxes come from a COCO file, and none is too small.
+    They have no masks: where those are asked for, the same boxes come from a COCO file, and none counts as too small.
     """
     small = "bbox_min_size" in (leaf.get("filter_cfg") or {}) and '"with_mask": true' not in json.dumps(
         leaf, default=str
@@ -159,7 +159,11 @@ def with_lake(dataset: Any, places: Places) -> Any:
     """As a user does it: the dataset's type and the path of the lake."""
 
     def change(leaf: Mapping[str, Any]) -> dict[str, Any]:
-        return {**leaf, "type": "deeplake_mmdet.DeepLakeDataset", "path": str(places.of(leaf).lake)}
+        new = {**leaf, "type": "deeplake_mmdet.DeepLakeDataset", "path": str(places.of(leaf).lake)}
+        small = leaf.get("filter_cfg") or {}
+        if "bbox_min_size" in small and not is_voc(leaf):  # which `CocoDataset` does not know
+            new["filter_cfg"] = {key: value for key, value in small.items() if key != "bbox_min_size"}
+        return new
 
     return replaced(dataset, change)
 
