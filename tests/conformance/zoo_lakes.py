@@ -124,7 +124,7 @@ def kind_of(leaf: Mapping[str, Any]) -> str:
 def is_voc(leaf: Mapping[str, Any]) -> bool:
     """Whether files of Pascal VOC stand for its own: those datasets alone ignore small boxes.
 
-    They have no masks: where those are asked for, the same boxes come from a COCO file, and none counts as too small.
+    They have no masks: where those are asked for, a COCO file has the same boxes, and none is too small.
     """
     small = "bbox_min_size" in (leaf.get("filter_cfg") or {}) and '"with_mask": true' not in json.dumps(
         leaf, default=str
