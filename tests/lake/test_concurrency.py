@@ -1,10 +1,16 @@
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.lifecycle import in_flight
+
+DEFAULT = 8 * os.cpu_count()
+pytestmark = pytest.mark.skipif(DEFAULT >= 64, reason="Deep Lake's default is high enough on so many cores")
 
 
 @pytest.fixture
@@ -13,7 +19,7 @@ def limit():
     from deeplake import storage
 
     before = storage.concurrency()
-    storage.set_concurrency(16)
+    storage.set_concurrency(DEFAULT)
     yield storage
     storage.set_concurrency(before)
 
@@ -38,7 +44,7 @@ def test_it_is_not_changed_under_a_call(limit):
     thread.start()
     inside.wait(5)
     ask_for_more_at_once()
-    assert limit.concurrency() == 16
+    assert limit.concurrency() == DEFAULT
     go.set()
     thread.join()
     ask_for_more_at_once()
@@ -59,5 +65,11 @@ def test_workers_keep_the_default(limit, method):
     here, there = context.Pipe()
     child = context.Process(target=_tell, args=(there,))
     child.start()
-    assert here.recv() == 16
+    assert here.recv() == DEFAULT
     child.join(20)
+
+
+def test_deep_lakes_default_is_the_one_that_is_known():
+    code = "import deeplake; print(deeplake.storage.concurrency())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == DEFAULT

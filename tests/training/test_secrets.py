@@ -173,7 +173,7 @@ def test_a_door_that_is_too_late_names_the_files(lakes: dict[str, str], tmp_path
     with pytest.raises(CredentialError, match=r"credentials\.token") as caught:
         runner.train()
     holding = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and TOKEN in path.read_text()]
-    assert len(holding) >= 3  # log, config dump, the visualizer's copy
+    assert len(holding) >= 3, holding  # log, config dump, the visualizer's copy
     for path in holding:
         assert str(path) in str(caught.value)
     assert "canary" not in str(caught.value)

@@ -12,21 +12,18 @@ its objects: those in the folders of its columns, whose names are the columns' i
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import lifecycle
+from deeplake_mmdet.lake.branch_log import EMPTY, LOG, NEXT, column_folders, number_of, record_name, renaming
 from deeplake_mmdet.lake.credentials import check_storage_options
 from deeplake_mmdet.lake.faults import Background, deadline_seconds, persist, wait
 from deeplake_mmdet.lake.source import check_address
@@ -45,12 +42,9 @@ from deeplake_mmdet.lake.targets import (
 
 __all__ = ["BranchTarget", "open_target"]
 
-_EMPTY = "0000000000v00000000"  # the version before the first commit
-_LOG, _META = "_deeplake_log", "_deeplake_log/_meta"
 _SIGNS = "_importing"  # folder of the signs of life
 _BRANCH = re.compile(r"importing-(.+)-(\d+)-[0-9a-f]{8}")
 _REPLACED = re.compile(r"replaced-\d{8}T\d{12}")
-_COLUMN = re.compile(rb'"createColumn":\{"i":(\d+)')
 _BEAT = 2**25  # bytes of rows between signs of life
 _UNDER_WAY = 2**27  # bytes of rows that may be on their way when the storage has answered one
 _SILENT = 3600.0  # seconds without one after which an import on another host is taken for dead
@@ -110,12 +104,12 @@ class BranchTarget:
             except Exception as error:
                 if type(error).__name__ != "LogNotexistsError":
                     raise
-                if all(name.startswith((f"{_LOG}/", f"{_SIGNS}/")) for name in found):
+                if all(name.startswith((f"{LOG}/", f"{_SIGNS}/")) for name in found):
                     return found, None  # what is left of a lake that was being removed
                 raise refuse_other(self.name) from None
             if not self._overwrite and not _is_unfinished(head):
                 raise refuse_existing(self.name)
-            refuse_foreign((name for name in found if not name.startswith(f"{_LOG}/")), self.name)
+            refuse_foreign((name for name in found if not name.startswith(f"{LOG}/")), self.name)
         return found, head
 
     def begin(self, schema: Mapping[str, Any]) -> Any:
@@ -134,7 +128,7 @@ class BranchTarget:
             self.replaces = not _is_unfinished(head)
             self._remove_leftovers(head, found)
         self._beat()  # where nothing may be written this is told at once, which Deep Lake's branch() does not
-        branch = self._run(lambda: head.branch(self._branch, _EMPTY))
+        branch = self._run(lambda: head.branch(self._branch, EMPTY))
         lake = self._run(branch.open)
         if list(lake.schema.columns):
             raise StorageError("Deep Lake gave a branch that is not empty", where=self._where)
@@ -191,18 +185,17 @@ class BranchTarget:
     def _switch(self, head: Any, old_name: str, metadata: Mapping[str, Any]) -> None:
         """Exchange the branches by one object, in the way that Deep Lake writes its log."""
         old, new = head.branches["main"].id, head.branches[self._branch].id
-        lines = [
-            {"commit": {"release": version("deeplake"), "clientTimestamp": int(time.time())}},
-            {"renameBranch": {"id": old, "name": old_name or f"{self._branch}-empty"}},
-            {"renameBranch": {"id": new, "name": "main"}},
-            *([] if old_name else [{"deleteBranch": {"id": old}}]),
-            *_metadata_lines(metadata),
-        ]
-        record = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        number = self._next_record()
-        self._set(f"{_META}/next_base", (number + 1).to_bytes(8, "little"))
+        record = renaming(
+            old,
+            old_name or f"{self._branch}-empty",
+            new,
+            delete_old=not old_name,
+            metadata={METADATA: dict(metadata)},
+        )
+        number = self._next_number()
+        self._set(NEXT, (number + 1).to_bytes(8, "little"))
         self._switching = True
-        self._set(f"{_META}/{number:010d}m00000000.jsonl", record.encode())
+        self._set(record_name(number), record)
         now = self._open()  # its branches end with it
         if now.branches["main"].id != new:
             raise StorageError(
@@ -210,12 +203,11 @@ class BranchTarget:
             )
         self._switching = False
 
-    def _next_record(self) -> int:
+    def _next_number(self) -> int:
         try:
-            claimed = bytes(self._ask(lambda: self._storage().get_async(f"{_META}/next_base")))
+            return number_of(bytes(self._ask(lambda: self._storage().get_async(NEXT))))
         except KeyError:  # the creation of the lake was interrupted before that
-            claimed = b""
-        return max(int.from_bytes(claimed, "little"), 2)
+            return number_of(b"")
 
     def _after(self, old: str) -> None:
         """Remove the signs of life, and lakes that were replaced before; a fault is only told."""
@@ -285,13 +277,11 @@ class BranchTarget:
 
     def _remove(self, branch: Any, found: Mapping[str, Any]) -> None:
         """Remove a branch with its columns' objects; the branch last, so that the next import can go on."""
-        log, name = f"{_LOG}/{branch.id}", branch.name
+        log, name = f"{LOG}/{branch.id}", branch.name
         folders = {found_name.partition("/")[0] for found_name in found}
         for record in [each for each in found if each.startswith(f"{log}/") and ".jsonl" in each]:
             text = bytes(self._ask(functools.partial(self._storage().get_async, record)))
-            text = unpacked(text) if record.endswith(".lz4") else text
-            for column in map(int, _COLUMN.findall(text)):
-                folder = np.base_repr(column, 36).lower()
+            for folder in column_folders(text, packed=record.endswith(".lz4")):
                 if folder in folders:
                     self._delete(folder)
         self._run(branch.delete)
@@ -354,7 +344,7 @@ class BranchTarget:
                 raise StorageError(
                     "Another program has locked this lake",
                     where=self._where,
-                    advice="wait until it has ended; the lock of one that was killed lapses after half a minute",
+                    advice="wait until it has ended; a killed program's lock lapses after half a minute",
                 )
             time.sleep(_LOCK_PAUSE)
 
@@ -368,46 +358,3 @@ def _is_unfinished(head: Any) -> bool:
 def _age(modified: datetime) -> float:
     modified = modified if modified.tzinfo else modified.replace(tzinfo=timezone.utc)
     return (datetime.now(timezone.utc) - modified).total_seconds()
-
-
-def _metadata_lines(metadata: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The lines of the log by which Deep Lake sets a lake's metadata, as it writes them itself."""
-    import deeplake
-
-    lake: Any = deeplake.create(f"mem://deeplake-mmdet-{secrets.token_hex(8)}")
-    lake.metadata[METADATA] = dict(metadata)
-    lake.commit()
-    record = bytes(lake._reader.get(f"{_META}/0000000002m00000000.jsonl"))
-    for line in map(json.loads, record.splitlines()):
-        if "commit" not in line:
-            yield line
-
-
-def unpacked(data: bytes) -> bytes:
-    """What a record of the log holds: four bytes of its length, then one LZ4 block."""
-    out, at = bytearray(), 4
-
-    def length(total: int) -> int:
-        nonlocal at
-        more = total == 15
-        while more:
-            total += data[at]
-            more = data[at] == 255
-            at += 1
-        return total
-
-    while at < len(data):
-        token = data[at]
-        at += 1
-        literals = length(token >> 4)
-        out += data[at : at + literals]
-        at += literals
-        if at >= len(data):
-            break
-        offset = int.from_bytes(data[at : at + 2], "little")
-        at += 2
-        count = 4 + length(token & 15)
-        start = len(out) - offset
-        for place in range(start, start + count):  # may overlap what it makes
-            out.append(out[place])
-    return bytes(out)

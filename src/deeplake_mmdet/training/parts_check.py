@@ -96,9 +96,9 @@ def check_parts(cfg: Config, *, training: bool, model: bool = True) -> None:
 
     Raises:
         InstallError: A part needs a package that is not installed; all such parts are named.
-        ConfigError: A ``type`` is registered by nobody, a hook has none, a part has a key that it does not take, a pipeline
-            lacks a step that it cannot do without, there is no optimizer, or the preprocessor's channels
-            cannot be normalised.
+        ConfigError: A ``type`` is registered by nobody, a hook has none, a part has a key that it does not
+            take, a pipeline lacks a step that it cannot do without, there is no optimizer, or the
+            preprocessor's channels cannot be normalised.
     """
     register_all_modules(init_default_scope=False)
     keys = (*(("model",) if model else ()), *(_TRAINING if training else _TESTING))

@@ -115,8 +115,8 @@ def make_runner(
 def _own_name(cfg: Config, run: int) -> dict[str, str]:
     """The experiment's name for a process's later runs.
 
-    MMEngine keeps loggers and the history of metrics by this name and the second of the start: of two short runs
-    in one second, the later would write into the earlier one's log and return its metrics.
+    MMEngine keeps loggers and the history of metrics by this name and the second of the start: of two short
+    runs in one second, the later would write into the earlier one's log and return its metrics.
     """
     if run == 1:
         return {}
