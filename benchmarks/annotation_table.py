@@ -85,12 +85,12 @@ def _memory(field: str) -> float:
 
 def measure_table(path: str) -> dict[str, float]:
     """Seconds until the table is there, and MB more at the peak than before."""
-    from deeplake_mmdet.lake.columns import describe_columns
-    from deeplake_mmdet.lake.handles import handle_of, resolve
-    from deeplake_mmdet.lake.labels import label_coding
-    from deeplake_mmdet.lake.roles import assign_roles
-    from deeplake_mmdet.lake.source import Source
-    from deeplake_mmdet.lake.table_store import table_of
+    from deeplake_mmdet.lake.schema.columns import describe_columns
+    from deeplake_mmdet.lake.schema.labels import label_coding
+    from deeplake_mmdet.lake.schema.roles import assign_roles
+    from deeplake_mmdet.lake.source.pinning import handle_of, resolve
+    from deeplake_mmdet.lake.source.source import Source
+    from deeplake_mmdet.lake.table.store import table_of
 
     resolved = resolve(Source(path))
     handle = handle_of(resolved)

@@ -38,7 +38,7 @@ from PIL import Image
 from deeplake_mmdet import import_coco
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import Source, open_view
-from deeplake_mmdet.lake.credentials import CredentialRef
+from deeplake_mmdet.lake.source.credentials import CredentialRef
 from s3.endpoint import s3_endpoint
 
 LONGEST = 120.0  # seconds for anything

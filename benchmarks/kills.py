@@ -33,7 +33,7 @@ from mmengine.registry import HOOKS
 
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.training import train
-from deeplake_mmdet.training.checkpoints import newest_checkpoint
+from deeplake_mmdet.training.resume.checkpoints import newest_checkpoint
 
 ROWS, BATCH, PASSES = 22, 4, 6
 ITERATIONS = -(-ROWS // BATCH) * PASSES

@@ -72,7 +72,7 @@ def main() -> None:
     set_up()
     logging.disable(logging.WARNING)
     from deeplake_mmdet.lake import CredentialRef, Source, open_view, put_away
-    from deeplake_mmdet.lake.images import fetch_span
+    from deeplake_mmdet.lake.images.cells import fetch_span
 
     with s3_server(args.data, core=cores[0], latency=args.latency) as server:
         url = f"s3://{BUCKET}/{made.lake.relative_to(args.data)}"

@@ -30,7 +30,7 @@ _HOMES = {
     "build_detector": "training",
     "convert": "config",
     "convert_config": "config",
-    "deterministic": "determinism",
+    "deterministic": "pipeline.determinism",
     "evaluate_predictions": "evaluation",
     "fast_loader": "config",
     "import_coco": "transfer",
@@ -87,10 +87,10 @@ if TYPE_CHECKING:
         mkdir_or_exist,
     )
     from deeplake_mmdet.dataset import DeepLakeDataset
-    from deeplake_mmdet.determinism import deterministic
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
+    from deeplake_mmdet.pipeline.determinism import deterministic
     from deeplake_mmdet.training import Run, bench, build_detector, test, test_detector, train, train_detector
     from deeplake_mmdet.transfer import import_coco, import_voc
 

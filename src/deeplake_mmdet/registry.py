@@ -62,5 +62,5 @@ PARAM_SCHEDULERS = Registry(
     locations=["deeplake_mmdet.training"],
 )
 TRANSFORMS = Registry(
-    "transform", parent=ROOT_TRANSFORMS, scope="deeplake_mmdet", locations=["deeplake_mmdet.levels"]
+    "transform", parent=ROOT_TRANSFORMS, scope="deeplake_mmdet", locations=["deeplake_mmdet.pipeline.levels"]
 )

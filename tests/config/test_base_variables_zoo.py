@@ -10,7 +10,7 @@ import pytest
 from deeplake_mmdet.config.base_variables import old_variables
 from deeplake_mmdet.legacy import counterpart
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.pipeline import convert_pipeline
+from deeplake_mmdet.legacy.pipelines.pipeline import convert_pipeline
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "legacy"))
 

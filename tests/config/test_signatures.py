@@ -14,7 +14,7 @@ from mmengine.hub import get_config
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.config import keys_of, nearest
 from deeplake_mmdet.config.data_check import LAKE_KEYS
-from deeplake_mmdet.dataset_infos import _OF_FILES
+from deeplake_mmdet.dataset.infos import _OF_FILES
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.parts_check import check_parts
 

@@ -16,7 +16,7 @@ from deeplake import types
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-import deeplake_mmdet.backend  # noqa: F401 - registers deeplake://
+import deeplake_mmdet.dataset.backend  # noqa: F401 - registers deeplake://
 from deeplake_mmdet.lake import LakeView, Source, open_view
 
 FLAGS = ("color", "grayscale", "unchanged", "color_ignore_orientation", "grayscale_ignore_orientation")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from deeplake_mmdet.formats import read_segmentation
-from deeplake_mmdet.lake.segmentation import segmentation_fault
+from deeplake_mmdet.lake.images.segmentation import segmentation_fault
 
 SIZE = (24, 32)
 SQUARE = [3, 4, 20, 4, 20, 15, 3, 15]

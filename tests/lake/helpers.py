@@ -2,7 +2,7 @@ import multiprocessing
 import zipfile
 from pathlib import Path
 
-from deeplake_mmdet.lake.handles import handle_of
+from deeplake_mmdet.lake.source.pinning import handle_of
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "data" / "v3_lake.zip"
 

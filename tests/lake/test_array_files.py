@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake import Source
-from deeplake_mmdet.lake import table_blocks as blocks
-from deeplake_mmdet.lake.array_files import read_array_file
-from deeplake_mmdet.lake.column_files import SWITCH, column_files
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.direct.array_files import read_array_file
+from deeplake_mmdet.lake.direct.column_files import SWITCH, column_files
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
+from deeplake_mmdet.lake.table import blocks
 
 KINDS = ["float64", "float32", "int32", "int64", "uint8", "uint16"]
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from deeplake_mmdet.errors import BoxFormatError
-from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat, corners_of, to_xywh, to_xyxy
+from deeplake_mmdet.lake.schema.boxes import MODES, UNITS, BoxFormat, corners_of, to_xywh, to_xyxy
 
 FORMATS = [BoxFormat(mode, unit) for mode in MODES for unit in UNITS]
 SETTINGS = settings(deadline=None, max_examples=60)

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplake_mmdet.errors import StorageError
-from deeplake_mmdet.lake import LakeView, Source, column_files, open_view
-from deeplake_mmdet.lake.chunk_files import ChunkFiles, chunk_files
-from deeplake_mmdet.lake.chunk_layout import read_places
-from deeplake_mmdet.lake.column_files import SWITCH
+from deeplake_mmdet.lake import LakeView, Source, open_view
+from deeplake_mmdet.lake.direct import column_files
+from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles, chunk_files
+from deeplake_mmdet.lake.direct.chunk_layout import read_places
+from deeplake_mmdet.lake.direct.column_files import SWITCH
 
 from .lakes_in_parts import jpeg, write
 

@@ -19,9 +19,9 @@ import pytest
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, put_away
-from deeplake_mmdet.lake.chunk_objects import ChunkObjects
-from deeplake_mmdet.lake.column_files import SWITCH
-from deeplake_mmdet.lake.object_store import open_store
+from deeplake_mmdet.lake.direct.chunk_objects import ChunkObjects
+from deeplake_mmdet.lake.direct.column_files import SWITCH
+from deeplake_mmdet.lake.direct.object_store import open_store
 from s3 import Proxy, Rule, fault_proxy, s3_endpoint
 
 from .lakes_in_parts import jpeg, write
@@ -116,7 +116,7 @@ def test_after_three_failures_all_comes_from_deep_lake(
             Broken.calls += 1
             raise PermissionError("<AWSAccessKeyId>AKIACANARY</AWSAccessKeyId>")
 
-    monkeypatch.setattr("deeplake_mmdet.lake.chunk_objects.open_store", lambda *_: Broken())
+    monkeypatch.setattr("deeplake_mmdet.lake.direct.chunk_objects.open_store", lambda *_: Broken())
     caplog.set_level(logging.DEBUG)
     for _ in range(2):
         assert chunk_by_chunk(view) == expected
@@ -137,7 +137,7 @@ def test_an_object_of_another_form_is_left_to_deep_lake(
             harmed = {"cut": data[:-7], "longer": data + b"7", "empty": b""}
             return memoryview(harmed.get(harm, data[:-9] + b"other bytes"[:9]))
 
-    monkeypatch.setattr("deeplake_mmdet.lake.chunk_objects.open_store", lambda *_: Store())
+    monkeypatch.setattr("deeplake_mmdet.lake.direct.chunk_objects.open_store", lambda *_: Store())
     assert chunk_by_chunk(view) == expected
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from deeplake_mmdet.lake.boxes import MODES, UNITS, BoxFormat
-from deeplake_mmdet.lake.columns import describe_columns
+from deeplake_mmdet.lake.schema.boxes import MODES, UNITS, BoxFormat
+from deeplake_mmdet.lake.schema.columns import describe_columns
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from deeplake_mmdet.lake.concurrency import ask_for_more_at_once
-from deeplake_mmdet.lake.lifecycle import in_flight
+from deeplake_mmdet.lake.calls.concurrency import ask_for_more_at_once
+from deeplake_mmdet.lake.calls.lifecycle import in_flight
 
 DEFAULT = 8 * os.cpu_count()
 pytestmark = pytest.mark.skipif(DEFAULT >= 64, reason="Deep Lake's default is high enough on so many cores")

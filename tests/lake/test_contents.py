@@ -15,8 +15,8 @@ import pytest
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, is_same_contents, open_view, open_view_of
-from deeplake_mmdet.lake.chunk_cache import ChunkCache
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.cache.chunk_cache import ChunkCache
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from s3 import Proxy, fault_proxy, s3_endpoint
 
 from .helpers import cells_in_child, unpack_v3
@@ -231,7 +231,7 @@ def test_diverged_copies_in_a_bucket(tmp_path: Path, bucket: tuple[Any, Proxy], 
 
 
 def cache_of(view: LakeView, settings: dict[str, Any]) -> ChunkCache:
-    from deeplake_mmdet.lake.cache_settings import CacheSettings
+    from deeplake_mmdet.lake.cache.settings import CacheSettings
 
     cache = ChunkCache(CacheSettings(**settings), view.source, "images")
     cache.open()

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError, StorageError
-from deeplake_mmdet.lake import CredentialRef, Source, lifecycle, open_view
-from deeplake_mmdet.lake import faults as policy
-from deeplake_mmdet.lake.storage_errors import translate
+from deeplake_mmdet.lake import CredentialRef, Source, open_view
+from deeplake_mmdet.lake.calls import faults as policy
+from deeplake_mmdet.lake.calls import lifecycle
+from deeplake_mmdet.lake.calls.storage_errors import translate
 from s3 import Rule, fault_proxy, s3_endpoint
 
 pytestmark = pytest.mark.gives_up
@@ -277,7 +278,7 @@ import sys, os, time, signal
 sys.path.insert(0, {root!r})
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import CredentialRef, Source
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from s3 import Proxy, Rule
 proxy = Proxy({proxy!r})
 ref = CredentialRef({{"endpoint_url": proxy.url, "aws_region": "us-east-1"}})

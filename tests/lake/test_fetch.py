@@ -8,8 +8,8 @@ from PIL import Image
 
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import Source, open_view
-from deeplake_mmdet.lake.columns import describe_columns
-from deeplake_mmdet.lake.images import fetch_images, fetch_span
+from deeplake_mmdet.lake.images.cells import fetch_images, fetch_span
+from deeplake_mmdet.lake.schema.columns import describe_columns
 
 _numbers = itertools.count()
 

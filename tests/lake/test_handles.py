@@ -10,7 +10,7 @@ from deeplake_mmdet.errors import (
     SourceNotFoundError,
 )
 from deeplake_mmdet.lake import CredentialRef, ResolvedSource, Source, put_away
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 
 from .helpers import cells_in_child, read_cells, rows_in_child
 

@@ -12,8 +12,8 @@ import pytest
 
 from deeplake_mmdet.errors import CredentialError, SourceFormatError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake import CredentialRef, Source, put_away
-from deeplake_mmdet.lake.faults import DEADLINE_VARIABLE
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.calls.faults import DEADLINE_VARIABLE
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 
 from .helpers import rows_in_child
 
@@ -32,7 +32,7 @@ def test_a_cloud_without_credentials_or_network_is_told(url, monkeypatch):
 
 def test_google_storage_without_credentials_is_told():
     code = (
-        "from deeplake_mmdet.lake import Source; from deeplake_mmdet.lake.handles import resolve\n"
+        "from deeplake_mmdet.lake import Source; from deeplake_mmdet.lake.source.pinning import resolve\n"
         "from deeplake_mmdet.errors import StorageError, CredentialError; import os\n"
         "try: resolve(Source('gs://bucket/lake'))\n"
         "except (StorageError, CredentialError) as error: print(error, flush=True)\n"
@@ -134,7 +134,7 @@ def test_a_storage_that_does_not_answer_is_told():
     # A process of its own: the call goes on inside Deep Lake and would hold up every later fork.
     code = (
         "from deeplake_mmdet.lake import CredentialRef, Source\n"
-        "from deeplake_mmdet.lake.handles import resolve\n"
+        "from deeplake_mmdet.lake.source.pinning import resolve\n"
         f"resolve(Source('s3://lakes/lake'), CredentialRef(dict(endpoint_url={endpoint!r}, aws_region='a')))"
     )
     keys = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": SECRET, DEADLINE_VARIABLE: "8"}

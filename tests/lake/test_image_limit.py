@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake.image_limit import check_stated_size, most_pixels, stated_size
-from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.images.limit import check_stated_size, most_pixels, stated_size
+from deeplake_mmdet.lake.images.regular_files import read_regular
 
 PILLOWS = {
     "jpeg": {}, "jpeg progressive": {"progressive": True}, "png": {}, "gif": {}, "bmp": {}, "ppm": {},

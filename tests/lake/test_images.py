@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deeplake_mmdet.errors import ColumnError, ConfigError, ImageError
-from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
-from deeplake_mmdet.lake.containers import encode_array
-from deeplake_mmdet.lake.images import check_image_column, holds_files, image_extension, read_images
-from deeplake_mmdet.lake.sizes import read_sizes
+from deeplake_mmdet.lake.images.cells import check_image_column, holds_files, image_extension, read_images
+from deeplake_mmdet.lake.images.lossless import encode_array
+from deeplake_mmdet.lake.schema.columns import ColumnFacts, describe_columns
+from deeplake_mmdet.lake.table.sizes import read_sizes
 
 _numbers = itertools.count()
 FLAGS = ("color", "unchanged", "color_ignore_orientation")

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from deeplake_mmdet.lake import Source, lifecycle, open_view
-from deeplake_mmdet.lake.handles import handle_of, resolve
-from deeplake_mmdet.lake.reading import close_all
+from deeplake_mmdet.lake import Source, open_view
+from deeplake_mmdet.lake.calls import lifecycle
+from deeplake_mmdet.lake.calls.handle import close_all
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 
 SCRIPT = """
 import os, sys, time

@@ -10,12 +10,13 @@ import mmcv
 import pytest
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, ImageError, StorageError
-from deeplake_mmdet.lake import CredentialRef, Source, lifecycle, open_view, put_away
-from deeplake_mmdet.lake.columns import describe_columns
-from deeplake_mmdet.lake.handles import handle_of, resolve
-from deeplake_mmdet.lake.images import fetch_images, read_images
-from deeplake_mmdet.lake.links import is_inside
-from deeplake_mmdet.lake.sizes import read_sizes
+from deeplake_mmdet.lake import CredentialRef, Source, open_view, put_away
+from deeplake_mmdet.lake.calls import lifecycle
+from deeplake_mmdet.lake.images.cells import fetch_images, read_images
+from deeplake_mmdet.lake.images.links import is_inside
+from deeplake_mmdet.lake.schema.columns import describe_columns
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
+from deeplake_mmdet.lake.table.sizes import read_sizes
 from s3 import Rule, fault_proxy, s3_endpoint
 
 pytestmark = pytest.mark.gives_up

@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake import Source, open_view
-from deeplake_mmdet.lake.segmentation import run_lengths, segmentation_fault
+from deeplake_mmdet.lake.images.segmentation import run_lengths, segmentation_fault
 
 POLYGONS = [[1.5, 2, 3, 4, 5, 6.1], [7, 8, 9, 10, 11, 12]]
 RLE = {

@@ -9,7 +9,7 @@ from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ColumnError, ConfigError, SourceNotFoundError
 from deeplake_mmdet.lake import Source, load_old, settings_of
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 
 from .helpers import unpack_v3
 

@@ -5,7 +5,7 @@ import pytest
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import is_opened, open_view_of
-from deeplake_mmdet.lake.opened import source_of
+from deeplake_mmdet.lake.source.opened import source_of
 
 from .helpers import cells_in_child, read_cells, unpack_v3
 

@@ -11,7 +11,7 @@ import pytest
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import ChunkCache, Source, cached_tables, clear_cache, open_view, read_cache_settings
-from deeplake_mmdet.lake.source import ResolvedSource
+from deeplake_mmdet.lake.source.source import ResolvedSource
 
 BOUNDS = np.array([0, 4, 8])
 CELLS = [bytes([row]) * 50 for row in range(8)]

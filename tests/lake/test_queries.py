@@ -1,7 +1,7 @@
 import pytest
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake.queries import is_plain_selection, is_random, split_source
+from deeplake_mmdet.lake.source.queries import is_plain_selection, is_random, split_source
 
 
 @pytest.mark.parametrize(

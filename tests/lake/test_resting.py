@@ -11,7 +11,7 @@ import pytest
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import rest, resting
-from deeplake_mmdet.lake.lifecycle import in_flight
+from deeplake_mmdet.lake.calls.lifecycle import in_flight
 
 FORKS = """
 import os, sys, threading

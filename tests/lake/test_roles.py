@@ -1,8 +1,8 @@
 import pytest
 
 from deeplake_mmdet.errors import ColumnError, ConfigError
-from deeplake_mmdet.lake.columns import ColumnFacts
-from deeplake_mmdet.lake.roles import (
+from deeplake_mmdet.lake.schema.columns import ColumnFacts
+from deeplake_mmdet.lake.schema.roles import (
     COCO_JSON,
     EXIF_TURNED,
     STORED_PIXELS,

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from deeplake_mmdet.errors import ImageError, StorageError
-from deeplake_mmdet.lake.columns import describe_columns
-from deeplake_mmdet.lake.sizes import read_sizes
+from deeplake_mmdet.lake.schema.columns import describe_columns
+from deeplake_mmdet.lake.table.sizes import read_sizes
 
 _numbers = itertools.count()
 

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from deeplake_mmdet.errors import AnnotationError
-from deeplake_mmdet.lake.boxes import BoxFormat, to_xywh, to_xyxy
-from deeplake_mmdet.lake.columns import describe_columns
-from deeplake_mmdet.lake.roles import Roles, assign_roles
-from deeplake_mmdet.lake.table_blocks import read_blocks
-from deeplake_mmdet.lake.table_build import build_table
+from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xywh, to_xyxy
+from deeplake_mmdet.lake.schema.columns import describe_columns
+from deeplake_mmdet.lake.schema.roles import Roles, assign_roles
+from deeplake_mmdet.lake.table.blocks import read_blocks
+from deeplake_mmdet.lake.table.build import build_table
 
 LTWH = BoxFormat("ltwh", "pixel")
 U32 = np.uint32

@@ -11,15 +11,10 @@ import numpy as np
 import pytest
 
 from deeplake_mmdet.errors import AnnotationError, StorageError
-from deeplake_mmdet.lake import (
-    CredentialRef,
-    Source,
-    open_view,
-    put_away,
-    table_blocks,
-    table_files,
-    table_store,
-)
+from deeplake_mmdet.lake import CredentialRef, Source, open_view, put_away
+from deeplake_mmdet.lake.table import blocks as table_blocks
+from deeplake_mmdet.lake.table import files as table_files
+from deeplake_mmdet.lake.table import store as table_store
 
 SECRET = "canary-0123456789"
 
@@ -260,7 +255,7 @@ def test_boxes_come_in_blocks_that_cover_the_table(lake, monkeypatch):
     table = table_of(lake)
     whole = np.concatenate([table.xywh(row) for row in range(len(table))])
     for size in (1, 3, 100):
-        monkeypatch.setattr("deeplake_mmdet.lake.table._BLOCK_BOXES", size)
+        monkeypatch.setattr("deeplake_mmdet.lake.table.table._BLOCK_BOXES", size)
         blocks = list(table.blocks())
         assert np.concatenate([block.xywh for block in blocks]).tolist() == whole.tolist()
         assert np.concatenate([block.rows for block in blocks]).tolist() == table.rows_of_boxes().tolist()

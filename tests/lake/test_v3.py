@@ -9,7 +9,7 @@ import pytest
 
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import CredentialRef, Source, open_view
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 
 from .helpers import cells_in_child, read_cells, unpack_v3
 

@@ -7,8 +7,8 @@ import pytest
 
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake import CredentialRef, Source, inspect, open_view, open_view_of
-from deeplake_mmdet.lake.handles import resolve
-from deeplake_mmdet.lake.v3 import tensor_lengths
+from deeplake_mmdet.lake.source.pinning import resolve
+from deeplake_mmdet.lake.source.v3 import tensor_lengths
 
 from .helpers import unpack_v3
 

@@ -4,7 +4,7 @@ import pytest
 
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
 from deeplake_mmdet.lake import Source
-from deeplake_mmdet.lake.handles import handle_of, resolve
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 
 from .helpers import unpack_v3
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImportRefusedError
-from deeplake_mmdet.lake import targets
-from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter, check_target
+from deeplake_mmdet.lake.writing import targets
+from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter, check_target
 
 SECRET = "do-not-print-me"
 

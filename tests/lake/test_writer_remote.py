@@ -19,9 +19,9 @@ from deeplake_mmdet.errors import (
     StorageError,
 )
 from deeplake_mmdet.lake import Source
-from deeplake_mmdet.lake.branch_log import unpacked
-from deeplake_mmdet.lake.credentials import CredentialRef, put_away
-from deeplake_mmdet.lake.handles import resolve
+from deeplake_mmdet.lake.direct.branch_log import unpacked
+from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
+from deeplake_mmdet.lake.source.pinning import resolve
 from s3 import Rule, fault_proxy, s3_endpoint
 
 from .test_writer import IMAGE, SECRET, fail_midway, killed_import, record, rows, write, writer

@@ -13,7 +13,7 @@ from mmengine.config import ConfigDict
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import as_legacy, convert_config_dict, merge
-from deeplake_mmdet.legacy.model import convert_model_dict
+from deeplake_mmdet.legacy.models.model import convert_model_dict
 
 OFFICIAL = "detr/detr_r50_8xb2-150e_coco.py"
 FLAT = {"type": "Transformer", "embed_dims": 256, "num_heads": 8, "num_encoder_layers": 6}

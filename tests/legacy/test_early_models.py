@@ -15,7 +15,7 @@ from mmengine.config import ConfigDict
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import as_legacy, convert_config_dict, merge
-from deeplake_mmdet.legacy.model import convert_model_dict
+from deeplake_mmdet.legacy.models.model import convert_model_dict
 
 BOXES = {"type": "DeltaXYWHBBoxCoder", "target_means": [0.0] * 4, "target_stds": [0.1, 0.1, 0.2, 0.2]}
 NEW_RPN = {"nms_pre": 200, "max_per_img": 100, "nms": {"type": "nms", "iou_threshold": 0.7}}

@@ -12,9 +12,9 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
 from deeplake_mmdet.legacy import as_legacy, convert_config_dict, merge
-from deeplake_mmdet.legacy.model import convert_model
+from deeplake_mmdet.legacy.models.model import convert_model
+from deeplake_mmdet.legacy.models.old_models import as_old_model
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.old_models import as_old_model
 
 FOLDERS = (
     *("detr", "deformable_detr", "mask2former", "maskformer", "queryinst", "sparse_rcnn", "yolox"),

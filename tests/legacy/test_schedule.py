@@ -13,7 +13,7 @@ from zoo_compare import learning_rates
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.schedule import Loop, convert_schedule
+from deeplake_mmdet.legacy.schedules.schedule import Loop, convert_schedule
 
 EPOCHS, LENGTH, BASE = 20, 100, 0.02
 LINEAR = {"warmup": "linear", "warmup_iters": 75, "warmup_ratio": 0.001}

@@ -11,7 +11,7 @@ from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
 from updaters_2x import Runner, values
 
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.schedule import Loop, convert_schedule
+from deeplake_mmdet.legacy.schedules.schedule import Loop, convert_schedule
 
 LENGTH = 17  # iterations per epoch
 RUNNERS = [Runner(True, 12, LENGTH), Runner(False, 12 * LENGTH, LENGTH), Runner(False, 199, LENGTH)]

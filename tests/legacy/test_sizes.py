@@ -10,10 +10,10 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 
-from deeplake_mmdet.legacy.facts import Facts
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.sizes import as_old_steps
-from deeplake_mmdet.legacy.transforms import convert_step
+from deeplake_mmdet.legacy.pipelines.facts import Facts
+from deeplake_mmdet.legacy.pipelines.sizes import as_old_steps
+from deeplake_mmdet.legacy.pipelines.transforms import convert_step
 
 HEIGHT, WIDTH, DRAWS = 80, 120, 300
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from deeplake_mmdet.legacy.facts import Facts
 from deeplake_mmdet.legacy.notes import Notebook
-from deeplake_mmdet.legacy.pipeline import convert_pipeline
-from deeplake_mmdet.legacy.transforms import convert_step
+from deeplake_mmdet.legacy.pipelines.facts import Facts
+from deeplake_mmdet.legacy.pipelines.pipeline import convert_pipeline
+from deeplake_mmdet.legacy.pipelines.transforms import convert_step
 
 
 def convert(step, train=True, facts=None):

@@ -18,7 +18,7 @@ from drawn_lakes import LOAD, PACK, lake_dataset, loader_of
 
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.errors import ImageError, StorageError
-from deeplake_mmdet.lake.column_files import SWITCH
+from deeplake_mmdet.lake.direct.column_files import SWITCH
 from s3 import Endpoint, Proxy, Rule, fault_proxy, s3_endpoint
 
 pytestmark = pytest.mark.gives_up

@@ -17,7 +17,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample
 
 from deeplake_mmdet import DeepLakeDataset
-from deeplake_mmdet.pipeline_steps import planes_in, run_steps
+from deeplake_mmdet.pipeline.steps import planes_in, run_steps
 
 
 @TRANSFORMS.register_module()

@@ -14,7 +14,7 @@ from drawn_lakes import LOAD, PACK, fingerprints, lake_dataset, loader_of
 from mmdet.registry import TRANSFORMS
 
 from deeplake_mmdet import deterministic
-from deeplake_mmdet.determinism import is_deterministic
+from deeplake_mmdet.pipeline.determinism import is_deterministic
 
 STILL = [*LOAD, {"type": "Resize", "scale": (96, 96), "keep_ratio": True}, *PACK]
 WAYS = [("threads", 0), ("threads", 2), ("processes", 2)]

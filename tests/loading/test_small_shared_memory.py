@@ -15,7 +15,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader, Dataset
 from deeplake_mmdet import packed_collate
-from deeplake_mmdet.training.workers_lost import lost_workers_named
+from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
 
 class Images(Dataset):
     def __len__(self):

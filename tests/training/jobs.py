@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.training.launch import join
+from deeplake_mmdet.training.processes.launch import join
 
 
 def add_up(value: Any) -> tuple[Any, float, int]:

@@ -22,7 +22,7 @@ from deeplake_mmdet.demo.config import demo_config
 from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.training.launch import launch
+from deeplake_mmdet.training.processes.launch import launch
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +147,7 @@ ENDS_AFTER_A_GATHERING = """
 import atexit, os, pathlib, sys
 import torch
 import torch.distributed as dist
-from deeplake_mmdet.training.launch import join
+from deeplake_mmdet.training.processes.launch import join
 
 def work():
     join("pytorch")

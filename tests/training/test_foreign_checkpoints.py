@@ -19,7 +19,7 @@ import deeplake_mmdet
 from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.training import test_detector as run_detector
-from deeplake_mmdet.training.weights import fit_of
+from deeplake_mmdet.training.resume.weights import fit_of
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from deeplake_mmdet.cli import main
 from deeplake_mmdet.cli.old_scripts.apis import init_detector, load_checkpoint
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceFormatError
 from deeplake_mmdet.training import test_detector as run_detector
-from deeplake_mmdet.training.checkpoint_files import read_checkpoint, read_data
-from deeplake_mmdet.training.checkpoint_reading import TRUST_VARIABLE
 from deeplake_mmdet.training.pretrained import vet_pretrained
+from deeplake_mmdet.training.resume.checkpoint_files import read_checkpoint, read_data
+from deeplake_mmdet.training.resume.checkpoint_reading import TRUST_VARIABLE
 
 
 class Payload:

@@ -19,7 +19,7 @@ from deeplake_mmdet import train
 from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.demo.lakes import write_demo_lake
 from deeplake_mmdet.errors import ProcessError
-from deeplake_mmdet.training.checkpoints import newest_checkpoint
+from deeplake_mmdet.training.resume.checkpoints import newest_checkpoint
 
 ROWS = 10
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"

@@ -14,8 +14,8 @@ import pytest
 
 from deeplake_mmdet.errors import ConfigError, ProcessError
 from deeplake_mmdet.lake import CredentialRef, put_away
-from deeplake_mmdet.training import launch as launching
-from deeplake_mmdet.training.launch import count_processes, join, launch, running_launcher
+from deeplake_mmdet.training.processes import launch as launching
+from deeplake_mmdet.training.processes.launch import count_processes, join, launch, running_launcher
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
 import jobs
-from deeplake_mmdet.training.launch import launch
+from deeplake_mmdet.training.processes.launch import launch
 {guard}
     launch(jobs.run_long, {target!r}, processes=2)
 """

@@ -186,7 +186,7 @@ def test_overwrite_and_refusals_up_front(make_coco, tmp_path):
 
 
 def test_an_interrupt_midway_leaves_no_lake(make_coco, tmp_path, monkeypatch):
-    from deeplake_mmdet.lake.writer import LakeWriter
+    from deeplake_mmdet.lake.writing.writer import LakeWriter
 
     append = LakeWriter.append
 

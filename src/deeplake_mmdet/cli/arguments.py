@@ -61,7 +61,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def trust_checkpoint(args: argparse.Namespace) -> None:
     """Have this command and the processes that it starts trust checkpoints, if the user says so."""
     if args.trust_checkpoint:
-        from deeplake_mmdet.training.checkpoint_reading import TRUST_VARIABLE
+        from deeplake_mmdet.training.resume.checkpoint_reading import TRUST_VARIABLE
 
         os.environ[TRUST_VARIABLE] = "1"
 

@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, Registry
 __all__ = ["dataset_leaves", "is_lake"]
 
 _LAKE = "DeepLakeDataset"
+_LAKE_CLASS = "deeplake_mmdet.dataset.lake_dataset.DeepLakeDataset"
 
 
 def is_lake(node: Any) -> bool:
@@ -51,7 +52,7 @@ def dataset_leaves(node: Any, key: str) -> Iterator[tuple[str, MutableMapping[st
 
 def _is_derived(kind: Any) -> bool:
     parents = kind.__mro__ if isinstance(kind, type) else ()
-    return any((each.__module__, each.__name__) == ("deeplake_mmdet.dataset", _LAKE) for each in parents)
+    return any(f"{each.__module__}.{each.__name__}" == _LAKE_CLASS for each in parents)
 
 
 def _named(text: str) -> Iterator[Any]:

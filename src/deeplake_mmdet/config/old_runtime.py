@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from deeplake_mmdet.legacy import is_legacy
-from deeplake_mmdet.legacy.lakes import is_lake
+from deeplake_mmdet.legacy.datasets.lakes import is_lake
 
 __all__ = ["add_usual"]
 

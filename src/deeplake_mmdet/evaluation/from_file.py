@@ -28,7 +28,7 @@ from deeplake_mmdet.evaluation.truth import image_ids, stored_category_ids
 from deeplake_mmdet.evaluation.voc_metric import VOCMetric
 from deeplake_mmdet.formats import Id, IdIndex, read_id, stated
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, name_difference, open_view
-from deeplake_mmdet.lake.segmentation import segmentation_fault
+from deeplake_mmdet.lake.images.segmentation import segmentation_fault
 
 __all__ = ["Evaluated", "evaluate_predictions"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
-from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.images.regular_files import read_regular
 
 __all__ = ["load_json"]
 

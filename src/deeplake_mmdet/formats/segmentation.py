@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deeplake_mmdet.lake.segmentation import polygon_fault, run_length_fault, run_lengths
+from deeplake_mmdet.lake.images.segmentation import polygon_fault, run_length_fault, run_lengths
 
 __all__ = ["MaskReading", "read_segmentation"]
 

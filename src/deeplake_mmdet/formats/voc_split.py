@@ -15,7 +15,7 @@ from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extensio
 from deeplake_mmdet.formats.voc import VocImage, read_voc_file
 from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.lake import class_list
-from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.images.regular_files import read_regular
 
 __all__ = ["VocSplit", "load_voc", "near_name"]
 

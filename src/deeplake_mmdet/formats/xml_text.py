@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.images.regular_files import read_regular
 
 __all__ = ["decode_text", "read_xml"]
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from deeplake_mmdet.lake.addresses import parse_uri
-from deeplake_mmdet.lake.boxes import BoxFormat
-from deeplake_mmdet.lake.cache_settings import CacheSettings, human_bytes, read_cache_settings
-from deeplake_mmdet.lake.cache_shelves import cached_chunks, remove_chunks
-from deeplake_mmdet.lake.chunk_cache import CacheStatistics, ChunkCache, new_counters
-from deeplake_mmdet.lake.class_names import ClassNames, class_list, read_class_names
-from deeplake_mmdet.lake.cleaning import Cleaning, clean_boxes
-from deeplake_mmdet.lake.credentials import ENVIRONMENT, CredentialRef, is_handle, put_away, refuse_literals
-from deeplake_mmdet.lake.exif import read_orientation
-from deeplake_mmdet.lake.faults import deadline_seconds, is_local
+from deeplake_mmdet.lake.cache.chunk_cache import CacheStatistics, ChunkCache, new_counters
+from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_cache_settings
+from deeplake_mmdet.lake.cache.shelves import cached_chunks, remove_chunks
+from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
+from deeplake_mmdet.lake.calls.lifecycle import rest, resting
+from deeplake_mmdet.lake.images.exif import read_orientation
+from deeplake_mmdet.lake.images.refetch import image_anew
 from deeplake_mmdet.lake.inspection import Inspection, inspect
-from deeplake_mmdet.lake.kept import SCHEME, KeptSource
-from deeplake_mmdet.lake.labels import source_category_ids
-from deeplake_mmdet.lake.lifecycle import rest, resting
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
-from deeplake_mmdet.lake.opened import is_opened
 from deeplake_mmdet.lake.opening import open_view, open_view_of
-from deeplake_mmdet.lake.own_classes import name_difference, own_classes
-from deeplake_mmdet.lake.refetch import image_anew
-from deeplake_mmdet.lake.roles import explain_roles
-from deeplake_mmdet.lake.secret_texts import (
+from deeplake_mmdet.lake.schema.boxes import BoxFormat
+from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_class_names
+from deeplake_mmdet.lake.schema.labels import source_category_ids
+from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes
+from deeplake_mmdet.lake.schema.roles import explain_roles
+from deeplake_mmdet.lake.source.addresses import parse_uri
+from deeplake_mmdet.lake.source.as_settings import SOURCE_KEYS, settings_of
+from deeplake_mmdet.lake.source.carried import SCHEME, KeptSource
+from deeplake_mmdet.lake.source.credentials import (
+    ENVIRONMENT,
+    CredentialRef,
+    is_handle,
+    put_away,
+    refuse_literals,
+)
+from deeplake_mmdet.lake.source.opened import is_opened
+from deeplake_mmdet.lake.source.secret_texts import (
     MASK,
     PUBLIC,
     holds_secret,
@@ -31,12 +37,12 @@ from deeplake_mmdet.lake.secret_texts import (
     literals_in,
     masked,
 )
-from deeplake_mmdet.lake.settings import SOURCE_KEYS, settings_of
-from deeplake_mmdet.lake.source import ResolvedSource, Source, is_same_contents
-from deeplake_mmdet.lake.table import AnnotationTable
-from deeplake_mmdet.lake.table_store import cache_folder, cached_tables, clear_cache
+from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents
+from deeplake_mmdet.lake.table.cleaning import Cleaning, clean_boxes
+from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
+from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
-from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
+from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
 __all__ = [
     "ENVIRONMENT",

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import DeepLakeMMDetError
-from deeplake_mmdet.lake.columns import ColumnFacts, describe_columns
-from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.handles import handle_of, list_versions, resolve
 from deeplake_mmdet.lake.opening import open_view
-from deeplake_mmdet.lake.roles import Roles, assign_roles
-from deeplake_mmdet.lake.source import ResolvedSource, Source
+from deeplake_mmdet.lake.schema.columns import ColumnFacts, describe_columns
+from deeplake_mmdet.lake.schema.roles import Roles, assign_roles
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
+from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 from deeplake_mmdet.lake.views import LakeView
 
 __all__ = ["Inspection", "inspect"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import ColumnError, ConfigError, SourceNotFoundError, readable
-from deeplake_mmdet.lake.credentials import CredentialRef, put_away
-from deeplake_mmdet.lake.handles import handle_of, resolve
-from deeplake_mmdet.lake.source import Source
+from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
+from deeplake_mmdet.lake.source.source import Source
 
 __all__ = ["OldLake", "OldTensor", "load_old"]
 

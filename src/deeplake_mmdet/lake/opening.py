@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deeplake_mmdet.lake.boxes import BoxFormat
-from deeplake_mmdet.lake.choices import classes_of, stored_format
-from deeplake_mmdet.lake.columns import describe_columns
-from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.exif_choice import roles_and_exif
-from deeplake_mmdet.lake.handles import handle_of, renew, resolve
-from deeplake_mmdet.lake.images import check_image_column
-from deeplake_mmdet.lake.labels import label_coding
-from deeplake_mmdet.lake.opened import source_of
-from deeplake_mmdet.lake.roles import inferred_roles
-from deeplake_mmdet.lake.source import ResolvedSource, Source
-from deeplake_mmdet.lake.table import AnnotationTable
-from deeplake_mmdet.lake.table_store import table_of
-from deeplake_mmdet.lake.undeclared import table_of_undeclared
-from deeplake_mmdet.lake.unused import notes_on, short_tensors
+from deeplake_mmdet.lake.images.cells import check_image_column
+from deeplake_mmdet.lake.images.exif_choice import roles_and_exif
+from deeplake_mmdet.lake.schema.boxes import BoxFormat
+from deeplake_mmdet.lake.schema.classes import classes_of, stored_format
+from deeplake_mmdet.lake.schema.columns import describe_columns
+from deeplake_mmdet.lake.schema.labels import label_coding
+from deeplake_mmdet.lake.schema.roles import inferred_roles
+from deeplake_mmdet.lake.schema.undeclared import table_of_undeclared
+from deeplake_mmdet.lake.schema.unused import notes_on, short_tensors
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.opened import source_of
+from deeplake_mmdet.lake.source.pinning import handle_of, renew, resolve
+from deeplake_mmdet.lake.source.source import ResolvedSource, Source
+from deeplake_mmdet.lake.table.store import table_of
+from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import LakeView, registered
 
 __all__ = ["open_view", "open_view_of"]

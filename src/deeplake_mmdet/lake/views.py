@@ -11,18 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
-from deeplake_mmdet.lake.cached_lake import CachedLake
-from deeplake_mmdet.lake.chunk_cache import ChunkCache
-from deeplake_mmdet.lake.chunk_files import ChunkFiles
-from deeplake_mmdet.lake.chunk_objects import ChunkObjects
-from deeplake_mmdet.lake.chunks import chunk_bounds, mean_bytes
-from deeplake_mmdet.lake.column_files import close_kept
-from deeplake_mmdet.lake.columns import ColumnFacts
-from deeplake_mmdet.lake.credentials import CredentialRef
-from deeplake_mmdet.lake.direct import direct_reader
-from deeplake_mmdet.lake.faults import is_local
-from deeplake_mmdet.lake.handles import forget, handle_of, newest_credentials
-from deeplake_mmdet.lake.images import (
+from deeplake_mmdet.lake.cache.cached_lake import CachedLake
+from deeplake_mmdet.lake.cache.chunk_cache import ChunkCache
+from deeplake_mmdet.lake.calls.faults import is_local
+from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles
+from deeplake_mmdet.lake.direct.chunk_objects import ChunkObjects
+from deeplake_mmdet.lake.direct.chunks import chunk_bounds, mean_bytes
+from deeplake_mmdet.lake.direct.column_files import close_kept
+from deeplake_mmdet.lake.direct.direct import direct_reader
+from deeplake_mmdet.lake.images.cells import (
     Turning,
     encoded_cells,
     fetch_images,
@@ -31,12 +28,15 @@ from deeplake_mmdet.lake.images import (
     image_extension,
     read_images,
 )
-from deeplake_mmdet.lake.labels import category_ids_of
-from deeplake_mmdet.lake.links import lead_elsewhere
-from deeplake_mmdet.lake.masks import read_mask_cells, segmentations_of
-from deeplake_mmdet.lake.roles import Roles
-from deeplake_mmdet.lake.source import ResolvedSource, short_hash
-from deeplake_mmdet.lake.table import AnnotationTable
+from deeplake_mmdet.lake.images.links import lead_elsewhere
+from deeplake_mmdet.lake.images.masks import read_mask_cells, segmentations_of
+from deeplake_mmdet.lake.schema.columns import ColumnFacts
+from deeplake_mmdet.lake.schema.labels import category_ids_of
+from deeplake_mmdet.lake.schema.roles import Roles
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.pinning import forget, handle_of, newest_credentials
+from deeplake_mmdet.lake.source.source import ResolvedSource, short_hash
+from deeplake_mmdet.lake.table.table import AnnotationTable
 
 __all__ = ["UNREAD", "LakeView", "find_view", "registered"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from deeplake_mmdet.legacy.convert import convert_config_dict
+from deeplake_mmdet.legacy.datasets.old_wrappers import repeated
 from deeplake_mmdet.legacy.detect import is_legacy, kind_of
 from deeplake_mmdet.legacy.mixed import SAID_BY, convert_mixed, old_keys
-from deeplake_mmdet.legacy.model import convert_model_dict
+from deeplake_mmdet.legacy.models.model import convert_model_dict
 from deeplake_mmdet.legacy.names import counterpart, similar
 from deeplake_mmdet.legacy.notes import Note
 from deeplake_mmdet.legacy.old_values import old_values
-from deeplake_mmdet.legacy.old_wrappers import repeated
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
 from deeplake_mmdet.legacy.packages import modern_module
 

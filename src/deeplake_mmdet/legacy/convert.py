@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from deeplake_mmdet.legacy.data import Data, convert_data
+from deeplake_mmdet.legacy.datasets.data import Data, convert_data
+from deeplake_mmdet.legacy.datasets.evaluation import convert_evaluation
+from deeplake_mmdet.legacy.datasets.lake_masks import keep_stored_masks
 from deeplake_mmdet.legacy.detect import kind_of
-from deeplake_mmdet.legacy.evaluation import convert_evaluation
 from deeplake_mmdet.legacy.keys import check_keys
-from deeplake_mmdet.legacy.lake_masks import keep_stored_masks
-from deeplake_mmdet.legacy.model import convert_model
+from deeplake_mmdet.legacy.models.model import convert_model
 from deeplake_mmdet.legacy.notes import Note, Notebook
 from deeplake_mmdet.legacy.optimizer import convert_optimizer
 from deeplake_mmdet.legacy.packages import modern_types
 from deeplake_mmdet.legacy.runtime import convert_environment, convert_hooks, convert_loop, loop_of
-from deeplake_mmdet.legacy.schedule import convert_schedule
+from deeplake_mmdet.legacy.schedules.schedule import convert_schedule
 from deeplake_mmdet.legacy.shapes import check_shapes
 
 __all__ = ["convert_config_dict"]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from deeplake_mmdet.legacy.old_models import as_old_model
-from deeplake_mmdet.legacy.old_wrappers import as_one_dataset, with_old_wrappers
-from deeplake_mmdet.legacy.sizes import as_old_steps
+from deeplake_mmdet.legacy.datasets.old_wrappers import as_one_dataset, with_old_wrappers
+from deeplake_mmdet.legacy.models.old_models import as_old_model
+from deeplake_mmdet.legacy.pipelines.sizes import as_old_steps
 
 __all__ = ["as_legacy", "merge"]
 

@@ -9,7 +9,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.files import backend_args
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 from deeplake_mmdet.legacy.packages import convert_imports
-from deeplake_mmdet.legacy.schedule import Loop
+from deeplake_mmdet.legacy.schedules.schedule import Loop
 
 __all__ = ["convert_environment", "convert_hooks", "convert_loop", "loop_of"]
 

@@ -13,8 +13,8 @@ from mmengine.registry import DATASETS as ROOT_DATASETS
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset
+from deeplake_mmdet.dataset.backend import delivered
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, blocks_to_read
@@ -27,7 +27,7 @@ from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
 from deeplake_mmdet.loading.statistics import Statistics
 from deeplake_mmdet.loading.wrappers import hands_on, lakes_under, leaves_of
-from deeplake_mmdet.pipeline_steps import draws_nothing, failed_step, planes_in
+from deeplake_mmdet.pipeline.steps import draws_nothing, failed_step, planes_in
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["Feed"]

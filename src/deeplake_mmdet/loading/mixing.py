@@ -12,7 +12,7 @@ from mmdet.datasets import MultiImageMixDataset as StockMultiImageMixDataset
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading.seeding import current_seed, derive, generators_kept, seed_generators
-from deeplake_mmdet.pipeline_steps import run_steps
+from deeplake_mmdet.pipeline.steps import run_steps
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["MultiImageMixDataset"]

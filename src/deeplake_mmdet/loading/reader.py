@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from deeplake_mmdet.backend import delivered
 from deeplake_mmdet.dataset import DeepLakeDataset, HeadStart
+from deeplake_mmdet.dataset.backend import delivered
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.loading.resting import to_rest
 from deeplake_mmdet.loading.statistics import Statistics

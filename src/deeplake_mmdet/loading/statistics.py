@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import get_worker_info
 
-from deeplake_mmdet.pipeline_steps import watched
+from deeplake_mmdet.pipeline.steps import watched
 
 __all__ = ["STAGES", "STATISTICS_VARIABLE", "StageTimes", "Statistics", "is_asked_for", "pack_timed"]
 

@@ -14,7 +14,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from deeplake_mmdet.config import dataset_leaves, is_lake
 from deeplake_mmdet.errors import AnnotationError, ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.lake import class_list, name_difference, own_classes
-from deeplake_mmdet.training.checkpoint_files import classes_in, read_checkpoint
+from deeplake_mmdet.training.resume.checkpoint_files import classes_in, read_checkpoint
 
 __all__ = ["Note", "settle_classes"]
 

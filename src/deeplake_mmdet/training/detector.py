@@ -22,10 +22,7 @@ from deeplake_mmdet.config import (
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy, old_keys
 from deeplake_mmdet.training.building import give_preprocessor, plain
-from deeplake_mmdet.training.checkpoint_files import usable_checkpoint
-from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.given import Given
-from deeplake_mmdet.training.launch import count_processes, running_launcher
 from deeplake_mmdet.training.parts_check import check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import (
     adopted,
@@ -35,7 +32,10 @@ from deeplake_mmdet.training.prepare import (
     prepare_test_config,
 )
 from deeplake_mmdet.training.pretrained import check_pretrained
+from deeplake_mmdet.training.processes.children import run_in_children
+from deeplake_mmdet.training.processes.launch import count_processes, running_launcher
 from deeplake_mmdet.training.result import Run
+from deeplake_mmdet.training.resume.checkpoint_files import usable_checkpoint
 from deeplake_mmdet.training.run import run_test, run_training
 from deeplake_mmdet.training.tta import augmented
 

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 
 from deeplake_mmdet.config import is_lake, keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, InstallError
-from deeplake_mmdet.training.launch import on_cpu
 from deeplake_mmdet.training.prepare import pipelines_of
+from deeplake_mmdet.training.processes.launch import on_cpu
 
 __all__ = ["check_amp", "check_datasets", "check_parts", "without_amp_on_cpu"]
 

@@ -22,9 +22,9 @@ from deeplake_mmdet.config import (
     use_lake_metrics,
 )
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.training.keeping import keep_run_state
-from deeplake_mmdet.training.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
+from deeplake_mmdet.training.processes.launch import LAUNCHERS, on_cpu, running_launcher
+from deeplake_mmdet.training.resume.in_config import keep_run_state
 from deeplake_mmdet.training.tta import augment_tests
 
 __all__ = [

@@ -17,8 +17,8 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
-from deeplake_mmdet.training.checkpoint_files import read_data
-from deeplake_mmdet.training.checkpoint_reading import is_trusted
+from deeplake_mmdet.training.resume.checkpoint_files import read_data
+from deeplake_mmdet.training.resume.checkpoint_reading import is_trusted
 
 __all__ = ["check_pretrained", "local_weights", "vet_pretrained"]
 

@@ -13,22 +13,22 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.training.checkpoint_files import usable_checkpoint
-from deeplake_mmdet.training.children import run_in_children
 from deeplake_mmdet.training.failures import failures_named
-from deeplake_mmdet.training.keeping import choose_checkpoint, nothing_left
-from deeplake_mmdet.training.latest import LatestHook
-from deeplake_mmdet.training.launch import count_processes
+from deeplake_mmdet.training.hooks.progress import TimeLeftHook
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
-from deeplake_mmdet.training.progress import TimeLeftHook
+from deeplake_mmdet.training.processes.children import run_in_children
+from deeplake_mmdet.training.processes.launch import count_processes
+from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
 from deeplake_mmdet.training.result import Run, finished
+from deeplake_mmdet.training.resume.checkpoint_files import usable_checkpoint
+from deeplake_mmdet.training.resume.in_config import choose_checkpoint, nothing_left
+from deeplake_mmdet.training.resume.latest import LatestHook
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
 from deeplake_mmdet.training.tta import augmented, check_merges
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock
-from deeplake_mmdet.training.workers_lost import lost_workers_named
 
 __all__ = ["run_test", "run_training", "test", "train"]
 

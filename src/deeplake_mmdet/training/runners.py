@@ -22,16 +22,16 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
 from deeplake_mmdet.terminal import readable_lines
-from deeplake_mmdet.training.checkpoint_files import check_load_from, read_checkpoint
-from deeplake_mmdet.training.checkpoint_reading import is_trusted
-from deeplake_mmdet.training.class_check import ClassCheckHook
 from deeplake_mmdet.training.class_order import settle_classes
-from deeplake_mmdet.training.hooks import EvaluationCheckHook, MetaHook, SeparateEvaluationHook
-from deeplake_mmdet.training.launch import join, on_cpu
+from deeplake_mmdet.training.hooks.checkpoint_check import CheckpointCheckHook
+from deeplake_mmdet.training.hooks.class_check import ClassCheckHook
+from deeplake_mmdet.training.hooks.default import EvaluationCheckHook, MetaHook, SeparateEvaluationHook
+from deeplake_mmdet.training.hooks.statistics import StatisticsHook
 from deeplake_mmdet.training.prepare import CONVERSION
 from deeplake_mmdet.training.pretrained import local_weights, vet_pretrained
-from deeplake_mmdet.training.statistics_hook import StatisticsHook
-from deeplake_mmdet.training.weights_hook import CheckpointCheckHook
+from deeplake_mmdet.training.processes.launch import join, on_cpu
+from deeplake_mmdet.training.resume.checkpoint_files import check_load_from, read_checkpoint
+from deeplake_mmdet.training.resume.checkpoint_reading import is_trusted
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock, take_on_first_rank
 
 __all__ = ["make_runner"]

@@ -13,7 +13,7 @@ from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.coco import load_coco, select_classes
 from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_values import Id, shown
-from deeplake_mmdet.lake.writer import LakeWriter, check_target
+from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages

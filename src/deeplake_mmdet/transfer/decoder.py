@@ -13,7 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.lake.image_limit import OPENCV_VARIABLE, check_stated_size, stated_size
+from deeplake_mmdet.lake.images.limit import OPENCV_VARIABLE, check_stated_size, stated_size
 
 __all__ = ["check_image", "decode"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake.image_limit import most_bytes
-from deeplake_mmdet.lake.regular_files import read_regular
+from deeplake_mmdet.lake.images.limit import most_bytes
+from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.transfer.decoder import check_image
 
 __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "read_file"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplake_mmdet.lake.cache_settings import human_bytes
+from deeplake_mmdet.lake.cache.settings import human_bytes
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import UNDECIDED, Frame
 from deeplake_mmdet.transfer.images import ReadImage

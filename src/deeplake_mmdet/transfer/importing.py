@@ -12,8 +12,8 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImageError
-from deeplake_mmdet.lake.boxes import BoxFormat, to_xyxy
-from deeplake_mmdet.lake.writer import ImageRecord, LakeWriter
+from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xyxy
+from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 from deeplake_mmdet.terminal import console
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import EXIF_MODES, Frame, choose_frame

@@ -10,7 +10,7 @@ import numpy as np
 
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
-from deeplake_mmdet.lake.writer import LakeWriter, check_target
+from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
 from deeplake_mmdet.transfer.importing import PlannedImage, check_exif, run_import

@@ -23,8 +23,8 @@ from deeplake_mmdet.config import adopt_config, read_config
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy
 from deeplake_mmdet.training.building import give_preprocessor, plain
-from deeplake_mmdet.training.checkpoint_files import read_checkpoint
 from deeplake_mmdet.training.pretrained import local_weights
+from deeplake_mmdet.training.resume.checkpoint_files import read_checkpoint
 
 __all__ = [
     "inference_detector",

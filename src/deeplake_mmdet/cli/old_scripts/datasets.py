@@ -141,7 +141,7 @@ class OldDataset(torch.utils.data.Dataset[Any]):
         return "test" if self._test else "train"
 
     def _is_lake(self) -> bool:
-        from deeplake_mmdet.legacy.lakes import is_lake
+        from deeplake_mmdet.legacy.datasets.lakes import is_lake
 
         return bool(is_lake(self.cfg))
 

@@ -70,7 +70,7 @@ def init_dist(launcher: str, backend: str = "nccl", **kwargs: Any) -> None:
     """
     from mmengine.dist import init_dist as start
 
-    from deeplake_mmdet.training.launch import join, on_cpu
+    from deeplake_mmdet.training.processes.launch import join, on_cpu
 
     if on_cpu():
         join(launcher)

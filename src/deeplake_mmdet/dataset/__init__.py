@@ -1,0 +1,7 @@
+"""`DeepLakeDataset`, its data-infos, and the file backend that serves its images."""
+
+from __future__ import annotations
+
+from deeplake_mmdet.dataset.lake_dataset import DeepLakeDataset, HeadStart
+
+__all__ = ["DeepLakeDataset", "HeadStart"]

@@ -1,0 +1,390 @@
+"""`DeepLakeDataset`: a Deep Lake dataset where MMDetection expects one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from mmdet.datasets import BaseDetDataset
+from mmdet.datasets.transforms import LoadAnnotations
+from mmengine.logging import print_log
+
+from deeplake_mmdet.dataset.backend import delivered, delivered_image, delivered_masks, delivered_upright
+from deeplake_mmdet.dataset.infos import (
+    DataInfos,
+    HeadStart,
+    Sightings,
+    check_mask_column,
+    clean_data_infos,
+    is_usable_mask,
+    log_choices,
+    take_out_files,
+    with_cache,
+)
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError, readable
+from deeplake_mmdet.lake import (
+    CacheStatistics,
+    CredentialRef,
+    LakeView,
+    Source,
+    image_anew,
+    open_view,
+    parse_uri,
+    read_cache_settings,
+    refuse_literals,
+)
+from deeplake_mmdet.pipeline.steps import annotation_loaders, count_deterministic, run_steps
+from deeplake_mmdet.registry import DATASETS
+
+__all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
+
+
+@DATASETS.register_module()
+class DeepLakeDataset(BaseDetDataset):
+    """A detection dataset read from a lake.
+
+    Works wherever a config names ``CocoDataset``: pipelines, wrappers, samplers and hooks stay stock. Boxes
+    reach the pipeline as MMDetection's (left, top, right, bottom) in pixels of the stored image, cleaned as
+    ``CocoDataset`` does it: boxes flagged ``ignore``, without area, narrower or lower than one pixel, outside
+    the image, or of a class that is not selected are left out and counted in the log, with a warning if these
+    are many and an error if hardly any is left to train on; crowds and difficult boxes get ``ignore_flag=1``.
+    Label i means ``metainfo['classes'][i]``, whatever the lake's own order.
+
+    Images that cannot be decoded stop everything, with their rows named (``on_error='raise'``), or are
+    skipped (``on_error='skip'``): those that Deep Lake's ``SHAPE()`` shows are no samples at all. One that
+    only decoding shows is replaced, whenever it is asked for, by the next sample that can be decoded, so that
+    what a position holds depends on the lake alone and is the same on every rank and in every worker. Each is
+    logged once; `skipped_rows` lists them all. The next sample then comes twice; our metrics count it once.
+
+    Images are turned by their EXIF orientation, as by stock MMDetection, where an import recorded that boxes
+    and size mean the turned image; elsewhere they mean the stored pixels, and nothing is turned. The
+    `get_data_info` of a derived class may run in any thread, so that it must not draw random numbers.
+
+    Args:
+        path: Folder, or ``s3://``, ``gs://``, ``azure://``, ``al://`` or ``mem://`` address of a lake.
+        credentials: None (environment), public options such as ``dict(endpoint_url=...)``, or a handle put
+            here by ``load_config``. Literal secrets are refused.
+        commit: Version id; the newest otherwise.
+        branch: Branch name.
+        tag: Tag name.
+        view: Saved view: a tag on a query, or a view's id in an older lake (v3).
+        version: Name of a branch or a tag, or id of a commit, whichever there is; alone.
+        query: TQL on the pinned version or view, e.g. ``'SELECT * WHERE width > 500'``.
+        tensors: Role to column name (``img``, ``gt_bboxes``, ``gt_labels``, ``gt_masks``, ...); inferred
+            from the schema where not given. False leaves an extra role out, as in ``dict(area=False)``.
+        box_format: ``'ltwh'``, ``'ltrb'``, ``'ccwh'``, optionally with ``'_fractional'``; overrides the lake.
+            ``'legacy'``: as it declares, else ``'ltwh'``, or ``'ccwh_fractional'`` of a mean below 1.
+        on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
+        apply_exif: True turns all images by their EXIF orientation, False none, whatever the lake recorded.
+            For lakes of other makers whose boxes and masks mean the turned images. Telling the sizes of those
+            fetches all once, unless ``tensors`` names columns of ``width`` and ``height``.
+        cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
+            ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
+        masks_as_stored: Let ``poly2mask=False`` mean bitmaps where the lake stores pixels, not an error.
+        metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
+            name its classes it tells the names by stored label, as a list or as a mapping from label to name.
+        filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
+            ``CocoDataset`` and ``XMLDataset``.
+        kwargs: ``pipeline``, ``test_mode``, ``indices``, ``return_classes`` and the rest of
+            ``BaseDetDataset``. ``ann_file``, ``data_root`` and the like are accepted and ignored, so that a
+            stock config needs no other change.
+
+    Raises:
+        DeepLakeMMDetError: Before training, of the kind that fits; see ``deeplake_mmdet.errors``.
+    """
+
+    def __init__(
+        self,
+        path: str = "",
+        *,
+        credentials: str | Mapping[str, Any] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        tag: str | None = None,
+        view: str | None = None,
+        version: str | None = None,
+        query: str | None = None,
+        tensors: Mapping[str, str] | None = None,
+        box_format: str | None = None,
+        on_error: str = "raise",
+        apply_exif: bool | None = None,
+        cache: str | int | Mapping[str, Any] | None = None,
+        masks_as_stored: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(
+                f"on_error is {on_error!r}",
+                where="dataset key 'on_error'",
+                advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
+            )
+        refuse_literals({**kwargs, "credentials": credentials, "path": path, "query": query, "cache": cache})
+        self._credentials = CredentialRef(credentials)
+        self._source = Source(path, commit, branch, tag, query, view, version)
+        self._tensors = dict(tensors or {})
+        self._box_format = box_format
+        self._skip = on_error == "skip"
+        self._apply_exif = None if apply_exif is None else bool(apply_exif)
+        self._cache = read_cache_settings(cache)
+        self._masks_as_stored = masks_as_stored
+        take_out_files(kwargs, signature(DeepLakeDataset).parameters)
+        self._begun: dict[int, list[HeadStart]] = {}
+        self._walked: Any = None
+        self._mask_loaders: list[LoadAnnotations] = []
+        # The annotation table already is what serialisation is for: flat arrays shared by all workers.
+        kwargs["serialize_data"] = False
+        super().__init__(**kwargs)
+
+    @property
+    def view(self) -> LakeView:
+        """The lake as this dataset sees it. Loads the annotations if that has not been done yet."""
+        self.full_init()
+        view: LakeView = self.data_list.view
+        return view
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether any box of the lake takes part in training."""
+        self.full_init()
+        return bool(self.data_list.has_objects)
+
+    @property
+    def cache_statistics(self) -> CacheStatistics | None:
+        """What the cache has done so far, workers of this process included; None if there is no cache."""
+        return None if self.view.cache is None else self.view.cache.statistics()
+
+    def close(self) -> None:
+        """Close this process's handle of the lake; the next read opens it again."""
+        if self._fully_initialized:
+            self.data_list.view.close()
+
+    def load_data_list(self) -> DataInfos:
+        """Pin the lake and read its annotation table; called once, by ``full_init``."""
+        view = open_view(
+            self._source,
+            credentials=self._credentials,
+            tensors=self._tensors,
+            box_format=self._box_format,
+            classes=self._metainfo.get("classes"),
+            apply_exif=self._apply_exif,
+            allow_bad_images=self._skip,
+        )
+        self._metainfo["classes"] = view.classes
+        log_choices(view, self._tensors, stored_sizes=view.roles.width is not None)
+        if loaders := self.mask_loaders:
+            check_mask_column(view, loaders, as_stored=self._masks_as_stored)
+        view = with_cache(view, self._cache)
+        self._sightings = Sightings(len(view.table))
+        infos = clean_data_infos(
+            view, self._bbox_min_size(), self._extra_entries(view), training=not self.test_mode
+        )
+        self._drop_rows(view, len(infos))
+        return infos
+
+    @property
+    def skipped_rows(self) -> dict[str, list[int]]:
+        """Rows that ``on_error='skip'`` left out so far, as row numbers of the lake (of its query, if any).
+
+        ``up_front``: not among the samples; ``at_first_sight``: among them, but replaced. Workers of this
+        process are included.
+        """
+        self.full_init()
+        return {
+            "up_front": np.flatnonzero(self.view.table.widths == 0).tolist(),
+            "at_first_sight": self._sightings.rows(Sightings.UNDECODABLE),
+        }
+
+    @property
+    def rows_without_usable_masks(self) -> list[int]:
+        """Rows read so far of which objects were ignored in training because their masks cannot be used."""
+        self.full_init()
+        return self._sightings.rows(Sightings.NO_USABLE_MASK)
+
+    def filter_data(self) -> DataInfos:
+        """Leave out images by ``filter_cfg``, as ``CocoDataset`` does; nothing in test mode."""
+        infos: DataInfos = self.data_list
+        if self.test_mode or self.filter_cfg is None:
+            return infos
+        table, rows = infos.view.table, infos.rows
+        keep = np.minimum(table.widths, table.heights)[rows] >= self.filter_cfg.get("min_size", 0)
+        small = int((~keep).sum())
+        if self.filter_cfg.get("filter_empty_gt", False):
+            # As CocoDataset: an image whose only boxes are crowds or were cleaned away still counts.
+            selected = table.count_per_row(infos.view.labels >= 0)
+            keep &= selected[rows] > 0
+        if (dropped := int((~keep).sum())) > 0:
+            print_log(
+                f"filter_cfg leaves out {dropped} of {len(rows)} images ({small} smaller than min_size, "
+                f"{dropped - small} without objects)",
+                "current",
+            )
+        if not keep.any():
+            raise ConfigError(
+                "No image is left after filtering",
+                where=f"dataset key 'filter_cfg'={dict(self.filter_cfg)}, lake {self._source.path}",
+                advice="check metainfo.classes and filter_cfg",
+            )
+        return infos.select(np.flatnonzero(keep))
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one sample; masks are fetched only if the pipeline loads them.
+
+        With ``on_error='skip'``, a sample whose image cannot be decoded gives way to the next that can.
+
+        Raises:
+            ImageError: The image cannot be decoded; when skipping, none can.
+        """
+        if not self._skip:
+            return self._prepare(idx)
+        self.full_init()
+        for step in range(len(self)):
+            row = int(self.data_list.rows[(idx + step) % len(self)])
+            if self._sightings.has(row, Sightings.UNDECODABLE):
+                continue
+            try:
+                return self._prepare((idx + step) % len(self))
+            except ImageError as error:
+                if self._sightings.add(row, Sightings.UNDECODABLE):
+                    count = len(self._sightings.rows(Sightings.UNDECODABLE))
+                    what = f"Skipping row {row} from now on ({count} so far): {error.what} ({error.where})"
+                    print_log(readable(what), "current", logging.WARNING)
+        raise ImageError(
+            f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
+        )
+
+    def begin(self, idx: int) -> HeadStart:
+        """Make a sample's data-info, for `go_on` or `head_starts`. Safe in any thread, as is `go_on`."""
+        info = self._info_with_masks(idx)
+        return HeadStart(idx, info["img_path"], self.pipeline, 0, info)
+
+    def go_on(self, start: HeadStart) -> HeadStart:
+        """Run the steps of a begun sample as far as no random numbers are needed, for `head_starts`."""
+        steps = getattr(start.pipeline, "transforms", ())
+        count = count_deterministic(steps)
+        results = self._run(steps[:count], start.results)
+        return HeadStart(start.index, start.uri, start.pipeline, count, results)
+
+    @contextlib.contextmanager
+    def head_starts(self, begun: Sequence[HeadStart]) -> Iterator[None]:
+        """Use these begun samples, each once, for the samples that this process asks for meanwhile."""
+        for start in begun:
+            self._begun.setdefault(start.index, []).append(start)
+        try:
+            yield
+        finally:
+            self._begun.clear()
+
+    def _prepare(self, idx: int) -> Any:
+        begun = self._begun.get(idx)
+        start = begun.pop() if begun else None
+        steps = getattr(self.pipeline, "transforms", [self.pipeline])
+        try:
+            if start is not None and start.pipeline is self.pipeline:
+                return self._run(steps[start.count :], start.results)
+            return self._run(steps, self._info_with_masks(idx))
+        except DeepLakeMMDetError:
+            raise
+        except Exception:  # whatever a transform makes of an image that is not there
+            info = self._info_with_masks(idx)
+            uri = info["img_path"]
+            fresh = image_anew(self.view, parse_uri(uri)[2], delivered_image(uri))
+            if fresh is None:  # it is not the image that is wrong
+                raise
+        with delivered({uri: fresh}):
+            return self._run(steps, info)
+
+    @property
+    def mask_loaders(self) -> list[LoadAnnotations]:
+        """The pipeline's steps that load masks."""
+        if self._walked is not self.pipeline:  # hooks exchange pipelines
+            self._mask_loaders = [step for step in annotation_loaders(self.pipeline) if step.with_mask]
+            self._walked = self.pipeline
+            if self._fully_initialized:
+                self.check_masks(self.pipeline)
+        return self._mask_loaders
+
+    def check_masks(self, pipeline: Any) -> None:
+        """Refuse masks that the lake cannot give.
+
+        Args:
+            pipeline: This dataset's, or one that a hook gives it later. Steps that load masks are changed to
+                load bitmaps if ``masks_as_stored`` says so.
+
+        Raises:
+            ConfigError: It has none, or pixels where polygons are asked for.
+        """
+        if loaders := [step for step in annotation_loaders(pipeline) if step.with_mask]:
+            check_mask_column(self.view, loaders, as_stored=self._masks_as_stored)
+
+    def _info_with_masks(self, idx: int) -> dict[str, Any]:
+        info = self.get_data_info(idx)
+        if loaders := self.mask_loaders:
+            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in loaders))
+        return info
+
+    def _run(self, steps: Sequence[Any], results: Any) -> Any:
+        turning = self.data_list.view.turns_images
+        return run_steps(steps, results, delivered_upright if turning else delivered_image)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels."""
+        self.full_init()
+        info: dict[str, Any] = self.data_list[idx]
+        info["sample_idx"] = idx if idx >= 0 else len(self) + idx
+        return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Class indices of the boxes of one sample, for ``ClassBalancedDataset`` and samplers."""
+        self.full_init()
+        return list(self.data_list.labels_of(idx))
+
+    def _get_unserialized_subset(self, indices: Any) -> DataInfos:
+        infos: DataInfos = self.data_list
+        if isinstance(indices, int):
+            return infos.select(slice(None, indices) if indices >= 0 else slice(indices, None))
+        return infos.select(np.asarray(indices, np.int64))
+
+    def _bbox_min_size(self) -> float | None:
+        filter_cfg = self.filter_cfg or {}
+        return None if self.test_mode else filter_cfg.get("bbox_min_size")
+
+    def _extra_entries(self, view: LakeView) -> dict[str, Any]:
+        if not self.return_classes:
+            return {}
+        return {"text": view.classes, "caption_prompt": self.caption_prompt, "custom_entities": True}
+
+    def _drop_rows(self, view: LakeView, left: int) -> None:
+        bad = np.flatnonzero(view.table.widths == 0)
+        if not len(bad):
+            return
+        listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+        linked = view.columns[view.roles.img].is_link
+        state = "linked images cannot be fetched or decoded" if linked else "images cannot be decoded"
+        what = f"{len(bad)} of {len(view.table)} {state}"
+        where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
+        if not left:
+            raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
+        print_log(readable(f"Skipping: {what} ({where})"), "current", logging.WARNING)
+
+    def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
+        flawed = 0
+        masks = self.data_list.segmentations_of(idx, delivered_masks(info["img_path"]))
+        for instance, mask in zip(info["instances"], masks, strict=True):
+            instance["mask"] = [] if mask is None else mask
+            flawed += not instance["ignore_flag"] and not is_usable_mask(instance["mask"], poly2mask)
+        if not flawed:
+            return
+        row = int(self.data_list.rows[idx])
+        first = not self._sightings.rows(Sightings.NO_USABLE_MASK)
+        if self._sightings.add(row, Sightings.NO_USABLE_MASK) and first:
+            print_log(
+                f"Column {self.view.roles.gt_masks!r}, row {row}: {flawed} objects have no mask that can be "
+                "used (none, a polygon of less than three points, or run lengths where polygons are asked "
+                "for) and are ignored in training, as in CocoDataset; further such rows are not logged",
+                "current",
+                logging.WARNING,
+            )

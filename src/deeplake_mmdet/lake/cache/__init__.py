@@ -1,0 +1,1 @@
+"""Encoded chunks of remote lakes on a local disk."""

@@ -1,0 +1,1 @@
+"""Calls of Deep Lake made safe: deadlines, retries, one exception family, no work in flight at a fork."""

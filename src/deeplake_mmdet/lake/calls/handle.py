@@ -1,0 +1,244 @@
+"""Open lakes as the rest of this package reads them: with deadlines, retries and a cure for sticky failures.
+
+After a failed fetch a Deep Lake handle raises the same error again without asking the storage; only a handle
+opened anew helps.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
+from deeplake_mmdet.lake.calls import faults, lifecycle
+from deeplake_mmdet.lake.calls.storage_errors import damaged, translate
+from deeplake_mmdet.lake.source.contents import gone, stamp_of
+
+__all__ = ["NO_BYTES", "LakeColumn", "LakeHandle", "close_all"]
+
+NO_BYTES = "not a bytes array"  # what Deep Lake says of a cell that holds None
+
+_open_handles: weakref.WeakSet[LakeHandle] = weakref.WeakSet()
+
+
+class LakeHandle:
+    """An open lake, or a query's view of one; read-only, of one process, never pickled.
+
+    Behaves like Deep Lake's own handle as far as reading goes: ``len()``, ``handle[column]``, ``query`` and
+    the attributes. Reads of remote lakes keep the deadline (`faults.deadline_seconds`) and are retried on a
+    handle opened anew. Safe to use from several threads.
+
+    Args:
+        open_raw: Opens Deep Lake's own handle; called again after failures and `close`.
+        where: The lake, for messages.
+        local: Whether reads need no network: they are then neither polled nor retried.
+        raw: Deep Lake's handle, if it is open already.
+        folder: The lake's folder, if its rows are those of its files in their order.
+        witness: A file that is exchanged with the lake, see `witness_of`; for lakes on a disk.
+    """
+
+    def __init__(
+        self,
+        open_raw: Callable[[], Any],
+        where: str,
+        *,
+        local: bool,
+        raw: Any = None,
+        folder: Path | None = None,
+        witness: Path | None = None,
+    ) -> None:
+        self._open_raw = open_raw
+        self.where = where
+        self.local = local
+        self.folder = folder
+        self._raw = raw
+        self._report: tuple[Any, Any] = (None, None)
+        self._opening = threading.Lock()
+        self._witness = witness
+        self._stamp = None if witness is None else stamp_of(witness)
+        self._queried: LakeHandle | None = None
+        _open_handles.add(self)
+        lifecycle.at_exit(close_all)
+
+    @property
+    def raw(self) -> Any:
+        """Deep Lake's own handle; opened if it is not."""
+        raw = self._raw
+        if raw is None:
+            with self._opening:  # threads that find it closed wait for one to open it
+                raw = self._raw
+                if raw is None:
+                    raw = self._raw = self._open_raw()
+        return raw
+
+    def close(self) -> None:
+        """Drop Deep Lake's handle with its caches and connections. The next read opens it again."""
+        self._raw = None
+        self._report = (None, None)
+
+    @property
+    def files(self) -> Any:
+        """What Deep Lake tells of the columns' files, which takes it 0.1 s for a million rows."""
+        raw = self.raw
+        if self._report[0] is not raw:
+            self._report = (raw, raw._datafiles_report)
+        return self._report[1]
+
+    @property
+    def file_sizes(self) -> dict[str, int]:
+        """Bytes of the columns' files by name, as far as Deep Lake tells them."""
+        return {str(name): int(size) for name, size in getattr(self.raw, "_datafiles", ())}
+
+    def check(self) -> None:
+        """Make sure, by one look at a file, that the lake in a folder is still the one that was opened.
+
+        Deep Lake itself would go on with what it has in memory and those files that have the right names, and
+        may crash over one that is gone.
+
+        Raises:
+            SourceNotFoundError: Another lake stands there now, or none.
+        """
+        if self._queried is not None:
+            self._queried.check()
+        if self._witness is None or stamp_of(self._witness) == self._stamp:
+            return
+        with self._opening:
+            stamp = stamp_of(self._witness)
+            if stamp != self._stamp:
+                if stamp is None:
+                    raise gone(self.where)
+                self._raw = self._open_raw()  # finds out what stands there; a true copy will do
+                self._stamp = stamp
+
+    def query(self, tql: str) -> LakeHandle:
+        """The view that a query gives. Raises Deep Lake's ``RuntimeError`` if it cannot be run."""
+        raw = self.read(lambda raw: raw.query(tql), lambda raw: raw.query_async(tql))
+        found = LakeHandle(lambda: self.raw.query(tql), self.where, local=self.local, raw=raw)
+        found._queried = self
+        return found
+
+    def read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
+        """Run one read.
+
+        Args:
+            call: Reads from Deep Lake's handle; for local lakes.
+            start: The same, giving a future; for remote lakes.
+
+        Raises:
+            StorageError: The storage failed for good, or the deadline passed.
+            SourceNotFoundError: The lake was exchanged or removed since it was opened.
+            CredentialError: The storage refused access, even with credentials resolved anew.
+        """
+        if self.local:
+            self.check()
+            with lifecycle.in_flight():
+                try:
+                    return call(self.raw)
+                except Exception as error:
+                    self.check()
+                    problem = _translate(error, self.where)
+                    if problem is None or problem is error:
+                        raise
+                    raise problem from None
+        end = time.monotonic() + faults.deadline_seconds()
+        attempt, renewed = 0, False
+        last: DeepLakeMMDetError | None = None
+        while True:
+            used = self._raw
+            try:
+                return faults.wait(lambda: start(self.raw), end, self.where)
+            except Exception as error:
+                attempt += 1
+                if isinstance(error, StorageError) and last is not None:
+                    raise last from None  # the reason of the retry says more than that time is up
+                problem = _translate(error, self.where)
+                if problem is None:
+                    raise
+                if self._raw is used:
+                    self.close()
+                if faults.is_denied(error) and not renewed:
+                    renewed = True  # the next try resolves credentials again
+                elif not faults.is_transient(error) or not faults.pause_before_retry(attempt, end):
+                    raise problem from None
+                last = problem
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, column: str) -> LakeColumn:
+        return LakeColumn(self, column)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.raw, name)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("An open lake cannot be pickled: its pickle would drop the version and hold secrets")
+
+    def __repr__(self) -> str:
+        return f"LakeHandle({self.where}, {'closed' if self._raw is None else 'open'})"
+
+
+class LakeColumn:
+    """One column of a `LakeHandle`; unlike Deep Lake's own it keeps its lake open."""
+
+    def __init__(self, handle: LakeHandle, name: str) -> None:
+        self._handle = handle
+        self.name = name
+        handle.raw[name]  # finds out whether there is such a column
+
+    @property
+    def metadata(self) -> Any:
+        """The column's metadata."""
+        return self._handle.raw[self.name].metadata
+
+    def __getitem__(self, index: Any) -> Any:
+        name = self.name
+        return self._read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
+
+    def get_async(self, index: Any) -> Any:
+        """Deep Lake's own future of cells, without deadline and retries: see `faults.persist`."""
+        return self._handle.raw[self.name].get_async(index)
+
+    def get_bytes(self, index: Any) -> Any:
+        """The encoded cells of an index, a slice or a list of indices, as Deep Lake gives them."""
+        name = self.name
+        return self._read(
+            lambda raw: raw[name].get_bytes(index), lambda raw: raw[name].get_bytes_async(index)
+        )
+
+    def _read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
+        try:
+            return self._handle.read(call, start)
+        except DeepLakeMMDetError:
+            raise
+        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+            if NO_BYTES in str(error):
+                raise
+            raise damaged(error, f"{self._handle.where}, column {self.name!r}") from None
+
+    def __len__(self) -> int:
+        return len(self._handle)
+
+
+def _translate(error: Exception, where: str) -> DeepLakeMMDetError | None:
+    if type(error) is KeyError:
+        return faults.missing(where)
+    if faults.is_transient(error) and isinstance(error, RuntimeError):
+        return StorageError(
+            "The storage gave incomplete or damaged data",
+            where=where,
+            advice="check the network; if it happens at each start, an object of the lake is damaged",
+        )
+    return translate(error, where)
+
+
+def close_all() -> None:
+    """Close all lakes that this process has open. A later read opens them again."""
+    for handle in list(_open_handles):
+        handle.close()

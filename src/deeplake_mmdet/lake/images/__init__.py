@@ -1,0 +1,1 @@
+"""Encoded images and masks as they leave a lake."""

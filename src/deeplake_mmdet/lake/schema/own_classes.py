@@ -1,0 +1,80 @@
+"""What a lake calls its classes, without reading it, and how two lists of names differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from deeplake_mmdet.lake.schema.classes import classes_of
+from deeplake_mmdet.lake.schema.columns import describe_columns
+from deeplake_mmdet.lake.schema.roles import assign_roles
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
+from deeplake_mmdet.lake.source.source import Source
+
+__all__ = ["name_difference", "own_classes"]
+
+_LISTED = 10
+
+
+def own_classes(
+    source: Source,
+    *,
+    credentials: CredentialRef | None = None,
+    tensors: Mapping[str, Any] | None = None,
+    chosen: Any = None,
+) -> tuple[str, ...]:
+    """The names of a lake's classes in its own order; no annotation is read, unless the labels are texts.
+
+    Args:
+        source: As for `open_view`, like all the rest.
+        credentials: Likewise.
+        tensors: Likewise.
+        chosen: ``classes`` of `open_view`: these are returned, in their order, if the lake has them.
+
+    Raises:
+        ConfigError: The lake has no such classes.
+        AnnotationError: The lake does not name its classes, or not in a way that can be read.
+        DeepLakeMMDetError: It cannot be opened, or its columns are ambiguous.
+    """
+    ref = credentials or CredentialRef()
+    resolved = resolve(source, ref)
+    handle = handle_of(resolved, ref)
+    columns = describe_columns(handle)
+    labels = columns[assign_roles(columns, tensors).gt_labels]
+    return classes_of(labels, chosen, resolved, handle, ref).selected
+
+
+def name_difference(expected: Sequence[str], found: Sequence[str]) -> str:
+    """In words, which names are missing and which are too many; the nearest spelling beside the latter.
+
+    Args:
+        expected: Class names, in any order.
+        found: Others; the text is empty if these are the same in any order.
+    """
+    missing = [name for name in expected if name not in found]
+    extra = [name for name in found if name not in expected]
+    parts = [f"missing {_listed(list(map(repr, missing)))}"] if missing else []
+    if extra:
+        near = missing or expected
+        parts.append(f"not among them {_listed([repr(name) + _near(name, near) for name in extra])}")
+    return "; ".join(parts)
+
+
+def _near(name: str, candidates: Sequence[str]) -> str:
+    plain = {_plain(other): other for other in candidates}
+    if (same := plain.get(_plain(name))) is not None:
+        return f" (written otherwise than {same!r})"
+    near = get_close_matches(_plain(name), list(plain), n=1, cutoff=0.75)
+    return f" (near to {plain[near[0]]!r})" if near else ""
+
+
+def _plain(name: str) -> str:
+    """A name without what is often written in two ways: case, spaces, hyphens, underscores."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum()) or name
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

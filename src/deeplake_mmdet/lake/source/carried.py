@@ -1,0 +1,59 @@
+"""Pinned sources of opened datasets, under an address that a config may hold."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from deeplake_mmdet.errors import SourceNotFoundError
+from deeplake_mmdet.lake.source.source import ResolvedSource
+
+__all__ = ["SCHEME", "KeptSource", "keep", "kept"]
+
+SCHEME = "opened://"
+
+_kept: dict[str, ResolvedSource] = {}
+
+
+def keep(resolved: ResolvedSource) -> str:
+    """Keep a pinned source in this process; its address."""
+    for address, known in _kept.items():
+        if known == resolved:
+            return address
+    address = SCHEME + secrets.token_hex(8)
+    _kept[address] = resolved
+    return address
+
+
+def kept(address: str) -> ResolvedSource:
+    """What stands behind an address.
+
+    Raises:
+        SourceNotFoundError: It is another process's.
+    """
+    found = _kept.get(address)
+    if found is None:
+        raise SourceNotFoundError(
+            "This address stands for a dataset that another process had opened",
+            where=f"dataset key 'path'={address!r}",
+            advice="give the lake's path, version and query instead, or pass the opened dataset again",
+        )
+    return found
+
+
+class KeptSource:
+    """Carries a kept source to another process, which then knows it by the same address.
+
+    Args:
+        address: What `keep` gave.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"address": self._address, "resolved": kept(self._address)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._address = state["address"]
+        _kept[self._address] = state["resolved"]

@@ -1,0 +1,50 @@
+"""Small files of lakes in Deep Lake's older format v3, which Deep Lake 4 does not read out by itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake.calls.storage_errors import guard
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+
+__all__ = ["FIRST", "fetch", "folder_of", "read_json", "tensors_of"]
+
+FIRST = "firstdbf9474d461a19e9333c2fd19b46115348f"  # the id of every v3 lake's first commit
+
+
+def folder_of(commit: str) -> str:
+    """Where the files of a commit lie, with a slash at the end."""
+    return "" if commit == FIRST else f"versions/{commit}/"
+
+
+def tensors_of(url: str, commit: str, credentials: CredentialRef) -> list[str]:
+    """The tensors that users see at a commit."""
+    meta = read_json(url, f"{folder_of(commit)}dataset_meta.json", credentials) or {}
+    return sorted(set(meta.get("tensors", ())) - set(meta.get("hidden_tensors", ())))
+
+
+def read_json(url: str, name: str, credentials: CredentialRef) -> Any:
+    """A JSON file of the lake, or None if there is none."""
+    content = fetch(url, name, credentials)
+    try:
+        return None if content is None else json.loads(content)
+    except ValueError:
+        raise SourceFormatError(
+            f"The lake's file {name} is damaged", where=f"lake {url}", advice="restore it from a copy"
+        ) from None
+
+
+def fetch(url: str, name: str, credentials: CredentialRef) -> bytes | None:
+    """A file of the lake, or None if there is none."""
+    # deeplake.storage is announced but bound to something else.
+    from deeplake._deeplake.storage import Reader
+
+    token, creds = credentials.resolve()
+    where = f"lake {url}"
+    reader: Any = guard(where, lambda: Reader(url, creds=creds or None, token=token))
+    try:
+        return bytes(guard(where, lambda: reader.get_async(name)))
+    except SourceNotFoundError:
+        return None

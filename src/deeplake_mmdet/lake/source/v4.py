@@ -1,0 +1,168 @@
+"""Lakes in Deep Lake's format v4: pinning a version, and opening it again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deeplake_mmdet.errors import (
+    ConfigError,
+    CredentialError,
+    SourceFormatError,
+    SourceNotFoundError,
+    StorageError,
+)
+from deeplake_mmdet.lake.calls.concurrency import ask_for_more_at_once
+from deeplake_mmdet.lake.calls.faults import Background, is_local
+from deeplake_mmdet.lake.calls.lifecycle import linger
+from deeplake_mmdet.lake.calls.storage_errors import guard
+from deeplake_mmdet.lake.source.contents import contents_of, replaced
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.source import ResolvedSource, Source
+
+__all__ = ["at_version", "open_head", "open_pinned", "pin"]
+
+
+def open_head(url: str, credentials: CredentialRef) -> Any:
+    """The newest version of ``main``, read-only."""
+    import deeplake
+
+    token, creds = credentials.resolve()
+
+    def call() -> Any:
+        return deeplake.open_read_only(url, creds=creds or None, token=token)
+
+    if is_local(url):
+        return guard(f"lake {url}", call)
+    ask_for_more_at_once()
+    try:
+        # Deep Lake's own asynchronous opening asks the network before it returns.
+        return guard(f"lake {url}", lambda: Background(call))
+    except (CredentialError, StorageError):
+        linger()
+        raise
+
+
+def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
+    """Choose the version that the source asks for.
+
+    Args:
+        base: The lake as `open_head` gives it.
+        source: What the user named; its query is left to the caller.
+
+    Returns:
+        The pinned source, with a saved view's query, and the lake opened at that version.
+
+    Raises:
+        SourceNotFoundError: There is no such version, branch or tag.
+        SourceFormatError: The lake has no columns, as while an import to a new address is under way.
+        ConfigError: Commit or branch contradict the tag.
+    """
+    if source.version:
+        names = guard(f"lake {source.path}", lambda: (base.branches.names(), base.tags.names()))
+        source = source.with_version_among(*map(list, names))
+    queries: tuple[str, ...] = ()
+    version = source.commit
+    name = source.tag or source.view
+    if name:
+        key = "tag" if source.tag else "view"
+        tag = _named(base.tags, name, key, source)
+        base = _branch_of(tag, base, source)
+        queries = (str(tag.query),) if tag.query else ()
+        _check_agreement(source, key, base.current_branch.name, tag.version)
+        version = tag.version or version
+    elif source.branch and source.branch != base.current_branch.name:
+        entry = _named(base.branches, source.branch, "branch", source)
+        base = guard(f"lake {source.path}", entry.open_async)
+    pinned = at_version(base, version or base.version, f"lake {source.path}", f"'commit'={version!r}")
+    if not list(pinned.schema.columns):
+        raise SourceFormatError(
+            "This lake has no columns yet: an import to it is under way, or was interrupted",
+            where=f"lake {source.path}",
+            advice="wait for the import, or start it again",
+        )
+    branch = base.current_branch
+    resolved = ResolvedSource(
+        source.path,
+        base.id,
+        branch.id,
+        pinned.version,
+        queries,
+        branch=branch.name,
+        contents=contents_of(pinned, f"lake {source.path}"),
+    )
+    return resolved, pinned
+
+
+def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
+    """The lake at the pinned version, without its queries.
+
+    Raises:
+        SourceNotFoundError: Another lake stands there now, or the branch or the version is gone.
+    """
+    base = open_head(resolved.url, credentials)
+    where = f"lake {resolved}"
+    if base.id != resolved.dataset_id:
+        raise SourceNotFoundError(
+            "Another lake now stands at this path",
+            where=where,
+            advice="it was overwritten while in use: start again",
+        )
+    if resolved.branch_id != base.current_branch.id:
+        base = guard(where, _entry(base, resolved.branch_id, where).open_async)
+    pinned = at_version(base, resolved.version, where, f"version {resolved.version!r}")
+    if resolved.contents and contents_of(pinned, where) != resolved.contents:
+        raise replaced(where)
+    return pinned
+
+
+def at_version(base: Any, version: str, where: str, asked: str) -> Any:
+    """A branch at one of its versions. Which version of a branch an id means depends on the branch."""
+    if version == base.version:
+        return base
+    # Opening takes a request for each commit; a version that is not there fails at the look-up already.
+    return guard(where, lambda: base.history[version].open_async(), asked)
+
+
+def _check_agreement(source: Source, key: str, branch: str, version: str) -> None:
+    wrong_commit = source.commit and version and source.commit != version
+    if wrong_commit or (source.branch and source.branch != branch):
+        raise ConfigError(
+            f"The {key} {getattr(source, key)!r} is version {version or 'newest'!r} of branch {branch!r}, "
+            "which contradicts what else was asked for",
+            where=f"dataset keys {key!r}={getattr(source, key)!r}, 'commit'={source.commit!r}, "
+            f"'branch'={source.branch!r}",
+            advice=f"keep {key!r} alone, or commit and branch without it",
+        )
+
+
+def _branch_of(tag: Any, base: Any, source: Source) -> Any:
+    """The branch that a tag belongs to, opened."""
+    # A tag does not tell its branch, and versions of different branches share ids: only the state of what
+    # it opens says it.
+    where = f"lake {source.path}"
+    state = json.loads(guard(where, tag.open_async).__getstate__()[0])
+    branch_id = (state[0] if isinstance(state, list) else state)["branch_id"]
+    if branch_id == base.current_branch.id:
+        return base
+    return guard(where, _entry(base, branch_id, where).open_async)
+
+
+def _entry(base: Any, branch_id: str, where: str) -> Any:
+    for name in base.branches.names():
+        if base.branches[name].id == branch_id:
+            return base.branches[name]
+    raise SourceNotFoundError(
+        "The branch is no longer there", where=where, advice="deeplake-mmdet inspect lists its branches"
+    )
+
+
+def _named(entries: Any, name: str, what: str, source: Source) -> Any:
+    names = list(entries.names())
+    if name not in names:
+        raise SourceNotFoundError(
+            f"The lake has no {what} {name!r}",
+            where=f"dataset key {what!r}, lake {source.path}",
+            advice=f"it has: {', '.join(names) or 'none'}",
+        )
+    return entries[name]

@@ -1,0 +1,272 @@
+"""Where a new lake is written: it appears at its final place only when it is complete.
+
+A folder is written beside its place and exchanged with what stands there in one step of the file system.
+Addresses, and folders of file systems that cannot exchange, are for `replacing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from deeplake_mmdet.errors import DeepLakeMMDetError, ImportRefusedError, StorageError
+from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, wait
+from deeplake_mmdet.lake.calls.storage_errors import cause_of
+
+__all__ = [
+    "LocalTarget",
+    "active",
+    "exchange",
+    "host_name",
+    "is_alive",
+    "refuse_existing",
+    "refuse_foreign",
+    "refuse_other",
+    "storage_errors",
+    "upload",
+]
+
+# What this very process writes to; anything else with its id is of a dead namesake.
+active: set[str] = set()
+METADATA = "deeplake_mmdet"
+_SLOWEST = 2**20  # bytes a second that an upload is granted, besides the deadline
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+@contextlib.contextmanager
+def storage_errors(what: str, where: str, creds: Mapping[str, str] | None) -> Iterator[None]:
+    """Turn Deep Lake's errors into `StorageError`, without the values of ``creds``."""
+    try:
+        yield
+    except StorageError as error:  # the deadline passed
+        raise StorageError(f"{what}: {error.what}", where=error.where, advice=error.advice) from None
+    except DeepLakeMMDetError:
+        raise
+    except Exception as error:
+        if (cause := cause_of(error, f"lake {where}")) is not None:
+            cause.what = f"{what}: {cause.what}"
+            raise cause from None
+        text = f"{type(error).__name__}: {error}"
+        for secret in sorted((creds or {}).values(), key=len, reverse=True):
+            if isinstance(secret, str) and secret:
+                text = text.replace(secret, "***")
+        # Not chained: the original text may hold credentials.
+        raise StorageError(
+            f"{what} ({text})",
+            where=f"lake {where}",
+            advice="Check the address, the credentials, the network and the free space",
+        ) from None
+
+
+def upload(start: Callable[[], Any], where: str, size: int) -> None:
+    """Wait for a call that sends data, open to Ctrl-C.
+
+    Args:
+        start: As of `wait`.
+        where: The lake, for messages.
+        size: Bytes to send; what is slower than 1 MiB/s by more than the deadline is given up.
+
+    Raises:
+        StorageError: Time is up.
+        Exception: As Deep Lake raises it.
+    """
+    wait(start, time.monotonic() + deadline_seconds() + size / _SLOWEST, where)
+
+
+def _refuse(what: str, where: str, advice: str) -> ImportRefusedError:
+    return ImportRefusedError(what, where=f"lake {where}", advice=advice)
+
+
+def refuse_existing(where: str) -> ImportRefusedError:
+    """The error for a lake that is not to be replaced."""
+    return _refuse(
+        "There is already a lake at this path",
+        where,
+        "Choose another path, or replace it with overwrite=True (--overwrite)",
+    )
+
+
+def refuse_other(where: str) -> ImportRefusedError:
+    """The error for what is no lake."""
+    return _refuse(
+        "There is something at this path that is not a Deep Lake v4 lake; it is never replaced",
+        where,
+        "Choose another path, or empty this one yourself",
+    )
+
+
+def refuse_foreign(names: Iterable[str], where: str) -> None:
+    """A lake's own top level has folders only; anything else there belongs to someone else.
+
+    Raises:
+        ImportRefusedError: There is such a thing.
+    """
+    for name in names:
+        if "/" not in name or name.split("/")[1] == "_deeplake_log":
+            raise _refuse(
+                f"Overwriting would delete something that is not part of the lake ({name})",
+                where,
+                "Move it elsewhere, or choose another path",
+            )
+
+
+class LocalTarget:
+    """A folder: written beside its final place, and renamed or exchanged."""
+
+    creds: dict[str, str] | None = None
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self._path = path
+        self._overwrite = overwrite
+        self._staging = self._sibling("importing")
+        self._size = 0
+        self.replaces = path.exists()
+        self.name = str(self._path)
+        self.leftover = str(self._staging)
+        self.notes: list[str] = []
+
+    def can_replace(self) -> bool:
+        """Whether what stands here could be replaced in one step; tried out."""
+        standing = self._path.is_dir() and any(self._path.iterdir())
+        return not standing or _can_exchange(self._sibling("trial"))
+
+    def check(self) -> None:
+        """Refuse what may not be written over; changes nothing."""
+        import deeplake
+
+        path = self._path
+        if not path.exists():
+            return
+        if not path.is_dir():
+            raise refuse_other(self.name)
+        if not any(path.iterdir()):
+            return
+        with storage_errors("The path cannot be examined", self.name, None):
+            is_lake = deeplake.exists(self.name)
+        if not is_lake:
+            raise refuse_other(self.name)
+        if not self._overwrite:
+            raise refuse_existing(self.name)
+        entries = [entry for entry in path.iterdir() if entry.name != "_deeplake_log"]
+        refuse_foreign((e.name for e in entries if not e.is_dir() or e.is_symlink()), self.name)
+        refuse_foreign(
+            (f"{e.name}/_deeplake_log" for e in entries if (e / "_deeplake_log").exists()), self.name
+        )
+
+    def begin(self, schema: Mapping[str, Any]) -> Any:
+        """Make ready; the lake to append to, with columns and no rows."""
+        import deeplake
+
+        self._tidy()
+        self.check()
+        with storage_errors("The staging folder cannot be made", self.name, None):
+            self._staging.mkdir(parents=True)
+        active.add(str(self._staging))
+        return deeplake.create(str(self._staging), schema=dict(schema))
+
+    def appended(self, size: int) -> None:
+        """Told after each batch of rows, with its bytes."""
+        self._size += size
+
+    def publish(self, dataset: Any, message: str, rows: int, metadata: Mapping[str, Any]) -> None:
+        """Commit, and put the complete lake at its final place."""
+        with storage_errors("The lake cannot be committed", self.name, None):
+            dataset.metadata[METADATA] = dict(metadata)
+            upload(lambda: Background(lambda: dataset.commit(message)), f"lake {self.name}", self._size)
+        self.check()
+        with storage_errors("The complete lake cannot be moved to its path", self.name, None):
+            replaces = self._path.exists() and any(self._path.iterdir())
+            if replaces:
+                exchange(self._staging, self._path)
+            else:
+                self._staging.rename(self._path)
+        if replaces:
+            self.discard()  # the old lake lies there now
+
+    def discard(self, quick: bool = False) -> None:
+        """Remove what was begun."""
+        if str(self._staging) in active:
+            shutil.rmtree(self._staging, ignore_errors=not self._staging.exists())
+            active.discard(str(self._staging))
+
+    def _sibling(self, state: str) -> Path:
+        return self._path.with_name(f".{self._path.name}.{state}-{os.getpid()}-{host_name()}")
+
+    def _tidy(self) -> None:
+        """Remove what imports to this path left behind when they were killed on this host."""
+        if not self._path.parent.is_dir():
+            return
+        prefix, host = f".{self._path.name}.", self._staging.name.rpartition("-")[2]
+        pattern = re.compile(rf"{re.escape(prefix)}(importing|replaced|trial)-(\d+)-{re.escape(host)}")
+        for folder in sorted(self._path.parent.iterdir()):
+            match = pattern.fullmatch(folder.name)
+            if not match or str(folder) in active or is_alive(int(match[2])):
+                continue
+            with storage_errors("What an interrupted import left cannot be removed", str(folder), None):
+                # Earlier versions moved the old lake aside before the new one took its place.
+                if match[1] == "replaced" and not self._path.exists():
+                    folder.rename(self._path)
+                    self.notes.append(f"Put back the lake that an interrupted import had moved to {folder}")
+                else:
+                    shutil.rmtree(folder)
+                    self.notes.append(f"Removed what an interrupted import had left: {folder}")
+
+
+def host_name() -> str:
+    """This host's name, as it stands in names of what an import is writing."""
+    return re.sub(r"[^\w.]", "_", socket.gethostname())
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this host lives; False for this one, which keeps its own in `active`."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Let two folders change places in one step: at every moment there is one under each name.
+
+    Raises:
+        OSError: The file system cannot, or one of them is not there.
+    """
+    renameat2 = getattr(_libc(), "renameat2", None)
+    if renameat2 is None:
+        raise OSError("the C library has no renameat2")
+    if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(second))
+
+
+def _can_exchange(trial: Path) -> bool:
+    """Whether folders can be exchanged at a place; tried out with two empty ones in a new folder."""
+    first, second = trial / "a", trial / "b"
+    try:
+        first.mkdir(parents=True)
+        second.mkdir()
+        exchange(first, second)
+    except OSError:
+        return False
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+    return True
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

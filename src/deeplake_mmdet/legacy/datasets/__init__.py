@@ -1,0 +1,1 @@
+"""``data``: datasets, their wrappers, and how they are scored."""

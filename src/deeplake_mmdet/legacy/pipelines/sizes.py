@@ -1,0 +1,89 @@
+"""Sizes whose order changed: (height, width) in 2.x, (width, height) in 3.x; both ways.
+
+Resize, MultiScaleFlipAug, CutOut and MinIoURandomCrop have the same order in both, an ``absolute_range`` is
+one for both sides, and 3.x forgot to change ``relative_range``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from deeplake_mmdet.legacy.files import backend_args
+from deeplake_mmdet.legacy.notes import Settings
+from deeplake_mmdet.legacy.pipelines.facts import Facts, Step
+
+__all__ = ["as_old_steps", "random_crop", "sized", "swapped"]
+
+_SIZES = {
+    "Pad": "size",
+    "Mosaic": "img_scale",
+    "MixUp": "img_scale",
+    "RandomAffine": "border",
+    "RandomCenterCropPad": "crop_size",
+    "RandomCrop": "crop_size",
+}
+_SWAPPED_CROPS = ("absolute", "relative")
+
+
+def swapped(pair: Any) -> Any:
+    """(height, width) <-> (width, height)."""
+    return (pair[1], pair[0]) if isinstance(pair, (list, tuple)) and len(pair) == 2 else pair
+
+
+def as_old_steps(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """Write the steps of a stock 3.x pipeline so that the conversion gives them back as they are.
+
+    Only what it would take for something else is changed: the order of sizes, and a default that changed.
+    """
+    return [_as_old_step(step) for step in steps]
+
+
+def _as_old_step(step: Mapping[str, Any]) -> Step:
+    old: Step = deepcopy(dict(step))
+    kind = str(old.get("type", "")).removeprefix("mmdet.")
+    name = _SIZES.get(kind)
+    if name in old and (kind != "RandomCrop" or old.get("crop_type", "absolute") in _SWAPPED_CROPS):
+        old[name] = swapped(old[name])
+    if kind == "Resize":
+        old.setdefault("keep_ratio", False)  # True in 2.x
+    return old
+
+
+def sized(kind: str) -> Callable[[Settings, Facts], list[Step]]:
+    """Mosaic and its like: their size is turned, and what they filtered went to FilterAnnotations."""
+
+    def make(settings: Settings, _: Facts) -> list[Step]:
+        skip = settings.take("skip_filter", True)
+        for name in ("min_bbox_size", "min_area_ratio", "max_aspect_ratio"):
+            if not skip:
+                settings.drop(name, "FilterAnnotations filters by size only")
+            elif (value := settings.take(name)) is not None:
+                settings.notes.info(settings.at(name), "left out", "skip_filter made it idle", old=value)
+        settings.drop("dynamic_scale", "3.x resizes whole batches in the preprocessor")
+        arguments = backend_args(settings)
+        step: Step = {"type": kind, **settings.rest(), **arguments}
+        if _SIZES[kind] in step:
+            step[_SIZES[kind]] = swapped(step[_SIZES[kind]])
+        if kind == "MixUp":
+            what, why = "fills around a small other image with pad_val", "2.x filled with 0, whatever pad_val"
+            settings.notes.info(settings.key, what, why)
+        if skip:
+            return [step]
+        settings.notes.approximated(
+            settings.at("skip_filter"),
+            "boxes are filtered by a FilterAnnotations step",
+            "it filters by size only",
+        )
+        return [step, {"type": "FilterAnnotations", "min_gt_bbox_wh": (1, 1), "keep_empty": False}]
+
+    return make
+
+
+def random_crop(settings: Settings, _: Facts) -> list[Step]:
+    """RandomCrop: how its size is meant depends on the kind of crop."""
+    step: Step = {"type": "RandomCrop", **settings.rest()}
+    if step.get("crop_type", "absolute") in _SWAPPED_CROPS:
+        step["crop_size"] = swapped(step.get("crop_size"))
+    return [step]

@@ -1,0 +1,1 @@
+"""``lr_config`` and ``momentum_config``."""
