@@ -13,7 +13,18 @@ import deeplake_mmdet
 
 ROOT = Path(deeplake_mmdet.__file__).parent
 FLOORS = (
-    *("cli", "demo", "training", "report", "config", "legacy", "evaluation", "loading", "dataset", "pipeline"),
+    *(
+        "cli",
+        "demo",
+        "training",
+        "report",
+        "config",
+        "legacy",
+        "evaluation",
+        "loading",
+        "dataset",
+        "pipeline",
+    ),
     *("transfer", "formats", "lake", "models", "ops", "registry", "terminal", "environment", "errors"),
 )
 AT_THE_ROOT = {"__init__.py", "environment.py", "errors.py", "registry.py"}

@@ -237,6 +237,17 @@ def test_no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "TMPDIR" in str(as_error(caught.value))
 
 
+def test_a_temporary_folder_that_is_not_there(tmp_path: Path) -> None:
+    write_demo_lake(tmp_path / "lake", count=2, seed=0)
+    done = subprocess.run(
+        [sys.executable, "-m", "deeplake_mmdet.cli", "inspect", str(tmp_path / "lake")],
+        capture_output=True, text=True, env={**os.environ, "TMPDIR": "/nowhere"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "There is no temporary folder" in done.stderr
+    assert "TMPDIR='/nowhere'" in done.stderr
+
+
 def test_what_nobody_foresaw_is_one_line_and_its_traceback_is_kept() -> None:
     try:
         raise RuntimeError("of a stranger")

@@ -10,11 +10,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from test_dataset import PIPELINE, Make, bad, jpeg, make, mmdet_scope, rows, schema
 from torch.utils.data import DataLoader
 
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImageError
-from test_dataset import PIPELINE, Make, bad, jpeg, make, mmdet_scope, rows, schema
 
 __all__ = ["make", "mmdet_scope"]  # fixtures
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from deeplake import types
 from mmengine.logging import MMLogger
+from test_dataset import PIPELINE, Make, make, mmdet_scope, rows, schema
 
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.errors import AnnotationError
-from test_dataset import PIPELINE, Make, make, mmdet_scope, rows, schema
 
 __all__ = ["make", "mmdet_scope"]  # fixtures
 

@@ -10,10 +10,10 @@ import pytest
 from deeplake import types
 from mmcv.transforms import Compose
 from pycocotools import mask as coco_mask
+from test_dataset import PIPELINE, Make, jpeg, make, mmdet_scope, rows, schema
 
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.errors import AnnotationError, ConfigError
-from test_dataset import PIPELINE, Make, jpeg, make, mmdet_scope, rows, schema
 
 __all__ = ["make", "mmdet_scope"]  # fixtures
 

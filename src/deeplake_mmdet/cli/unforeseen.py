@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -83,6 +84,12 @@ def _of_imports(error: ImportError) -> DeepLakeMMDetError:
             where=f"the packages of {sys.prefix}",
             advice="pip uninstall -y opencv-python opencv-contrib-python && "
             "pip install --force-reinstall --no-deps opencv-python-headless",
+        )
+    if "temp_directory_path" in str(error):  # the C++ library's, as Deep Lake is loaded
+        return StorageError(
+            "There is no temporary folder",
+            where=f"environment variable TMPDIR={os.environ.get('TMPDIR')!r}",
+            advice="make this folder, or set TMPDIR to another one",
         )
     advice = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else ""
     return InstallError(

@@ -39,6 +39,7 @@ from deeplake_mmdet.lake.writing.targets import (
     METADATA,
     LocalTarget,
     active,
+    check_complete,
     host_name,
     is_alive,
     refuse_existing,
@@ -178,17 +179,9 @@ class BranchTarget:
 
     def _verify(self, head: Any, rows: int) -> None:
         """Every row and every object has arrived."""
-        lake = self._run(head.branches[self._branch].open)
         sizes = {name: meta.size for name, meta in self._list().items()}
-        files = dict(lake._datafiles)
-        wrong = sorted(name for name, size in files.items() if sizes.get(name) != size)
-        if len(lake) != rows or wrong or not files:
-            raise StorageError(
-                f"The storage has {len(lake)} of {rows} rows, and {len(wrong)} of {len(files)} objects are "
-                f"missing or incomplete {wrong[:1]}",
-                where=self._where,
-                advice="Import again",
-            )
+        branch = head.branches[self._branch]
+        check_complete(self._lake, lambda: self._run(branch.open), rows, sizes, self._where, "Import again")
 
     def _switch(self, head: Any, old_name: str, metadata: Mapping[str, Any]) -> None:
         """Exchange the branches by one object, in the way that Deep Lake writes its log."""

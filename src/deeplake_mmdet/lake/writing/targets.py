@@ -25,6 +25,7 @@ from deeplake_mmdet.lake.calls.storage_errors import cause_of
 __all__ = [
     "LocalTarget",
     "active",
+    "check_complete",
     "exchange",
     "host_name",
     "is_alive",
@@ -80,6 +81,39 @@ def upload(start: Callable[[], Any], where: str, size: int) -> None:
         Exception: As Deep Lake raises it.
     """
     wait(start, time.monotonic() + deadline_seconds() + size / _SLOWEST, where)
+
+
+def check_complete(
+    written: Any, reopen: Callable[[], Any], rows: int, sizes: Mapping[str, int], where: str, advice: str
+) -> None:
+    """Refuse a lake of which not every row and every object has arrived.
+
+    Args:
+        written: The lake as the handle that wrote it has it, after its commit.
+        reopen: Opens it anew.
+        rows: How many were written.
+        sizes: The bytes of all objects that are there, by name.
+        where: The lake, for the message.
+        advice: For the message.
+
+    Raises:
+        StorageError: Something is missing or incomplete.
+        Exception: What opening raises.
+    """
+    files = dict(written._datafiles)
+    wrong = sorted(name for name, size in files.items() if sizes.get(name) != size)
+    if not wrong:
+        there = reopen()
+        found = dict(there._datafiles)
+        wrong = sorted(name for name, size in files.items() if found.get(name) != size)
+        if len(there) == rows and files and not wrong:
+            return
+    raise StorageError(
+        f"Not all of the {rows} rows have arrived: {len(wrong)} of {len(files)} objects are missing or "
+        f"incomplete {wrong[:1]}",
+        where=where,
+        advice=advice,
+    )
 
 
 def _refuse(what: str, where: str, advice: str) -> ImportRefusedError:
@@ -182,6 +216,7 @@ class LocalTarget:
         with storage_errors("The lake cannot be committed", self.name, None):
             dataset.metadata[METADATA] = dict(metadata)
             upload(lambda: Background(lambda: dataset.commit(message)), f"lake {self.name}", self._size)
+            self._verify(dataset, rows)
         self.check()
         with storage_errors("The complete lake cannot be moved to its path", self.name, None):
             replaces = self._path.exists() and any(self._path.iterdir())
@@ -191,6 +226,22 @@ class LocalTarget:
                 self._staging.rename(self._path)
         if replaces:
             self.discard()  # the old lake lies there now
+
+    def _verify(self, written: Any, rows: int) -> None:
+        """Deep Lake tells nobody that a disk is full: its files are short then."""
+        import deeplake
+
+        free = shutil.disk_usage(self._staging).free
+        files = (file for file in self._staging.rglob("*") if file.is_file())
+        sizes = {file.relative_to(self._staging).as_posix(): file.stat().st_size for file in files}
+        check_complete(
+            written,
+            lambda: deeplake.open_read_only(str(self._staging)),
+            rows,
+            sizes,
+            f"lake {self.name}",
+            f"make room and import again: {free / 2**20:,.0f} MiB are free on that disk",
+        )
 
     def discard(self, quick: bool = False) -> None:
         """Remove what was begun."""
