@@ -168,7 +168,8 @@ def test_a_door_that_is_too_late_names_the_files(lakes: dict[str, str], tmp_path
         num_workers=0,
     )
     cfg.train_dataloader.dataset.credentials = {"token": TOKEN}
-    cfg.experiment_name = "too_late"  # by its name MMEngine finds the log of another run of this second
+    # By names MMEngine finds the logs and visualizers of other runs in this process.
+    cfg.experiment_name = cfg.visualizer.name = "too_late"
     runner = Runner.from_cfg(cfg)
     with pytest.raises(CredentialError, match=r"credentials\.token") as caught:
         runner.train()
