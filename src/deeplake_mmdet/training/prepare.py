@@ -25,6 +25,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.processes.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.resume.in_config import keep_run_state
+from deeplake_mmdet.training.run_log import join_run_log
 from deeplake_mmdet.training.tta import augment_tests
 
 __all__ = [
@@ -66,6 +67,7 @@ def prepare_config(
     Raises:
         DeepLakeMMDetError: The config cannot be used.
     """
+    join_run_log()
     check_order(config)
     cfg = adopted(config if isinstance(config, Config) else read_config(config), cfg_options)
     if work_dir is not None:

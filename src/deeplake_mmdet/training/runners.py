@@ -32,6 +32,7 @@ from deeplake_mmdet.training.pretrained import local_weights, vet_pretrained
 from deeplake_mmdet.training.processes.launch import join, on_cpu
 from deeplake_mmdet.training.resume.checkpoint_files import check_load_from, read_checkpoint
 from deeplake_mmdet.training.resume.checkpoint_reading import is_trusted
+from deeplake_mmdet.training.run_log import put_early_lines
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock, take_on_first_rank
 
 __all__ = ["make_runner"]
@@ -96,6 +97,7 @@ def make_runner(
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     runner.logger.addFilter(readable_lines)
+    put_early_lines(runner.logger)
     _into_files(runner.logger, converted)
     for note in notes:
         runner.logger.log(note.level, note.text)

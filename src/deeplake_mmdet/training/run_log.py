@@ -1,0 +1,70 @@
+"""What this package's rooms log, in the log of the run: on the terminal and in its file."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from mmengine.logging import MMLogger
+
+__all__ = ["join_run_log", "put_early_lines"]
+
+_LOGGER = logging.getLogger("deeplake_mmdet")
+_MOST_EARLY = 200  # lines that are kept until there is a file
+
+
+class _RunLog(logging.Handler):
+    """Hands lines on to MMEngine's current logger, as `mmengine.logging.print_log` does.
+
+    Rooms below this one know no MMEngine, and log by Python's own means.
+
+    Attributes:
+        early: Lines of a run that has no file yet.
+        waits: Whether there is such a run; the current logger is an earlier one's then, or nobody's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.early: deque[logging.LogRecord] = deque(maxlen=_MOST_EARLY)
+        self.waits = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a line, and write it into the run's file."""
+        logger = MMLogger.get_current_instance()
+        if not self.waits:
+            logger.handle(record)
+            return
+        self.early.append(record)
+        if logger.filter(record):
+            for handler in logger.handlers:
+                if record.levelno >= handler.level and not isinstance(handler, logging.FileHandler):
+                    handler.handle(record)
+
+
+_handler = _RunLog()
+
+
+def join_run_log() -> None:
+    """Show what is logged under ``deeplake_mmdet`` where MMEngine shows its own lines, from INFO on.
+
+    For the beginning of a run; `put_early_lines` follows when its file is there.
+    """
+    _handler.waits = True
+    _handler.early.clear()
+    if _handler not in _LOGGER.handlers:
+        _LOGGER.addHandler(_handler)
+    if _LOGGER.level == logging.NOTSET:
+        _LOGGER.setLevel(logging.INFO)
+
+
+def put_early_lines(logger: MMLogger) -> None:
+    """Write what was logged before a run had its file into it."""
+    for record in _handler.early:
+        for file in _files(logger):
+            file.handle(record)
+    _handler.early.clear()
+    _handler.waits = False
+
+
+def _files(logger: MMLogger) -> list[logging.FileHandler]:
+    return [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
