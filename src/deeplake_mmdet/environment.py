@@ -1,6 +1,7 @@
-"""Refuse, at import, installations that cannot work, and name the command that repairs them.
+"""Refuse installations that cannot work, and name the command that repairs them.
 
-Reads folder names and asks the dynamic linker; imports neither torch nor cv2 nor any mm* package.
+At import this reads folder names and asks the dynamic linker, and imports neither torch nor cv2 nor any mm*
+package. What we use of other packages without their having promised it is looked for when it is needed.
 """
 
 from __future__ import annotations
@@ -9,12 +10,50 @@ import ctypes
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import InstallError
 
-__all__ = ["check_environment"]
+__all__ = ["PRIVATE_NAMES", "check_environment", "check_private_names"]
+
+#: Names of other packages that begin with ``_`` and that we use or override, by class or module. Those of
+#: Deep Lake are guarded where they are used, as lakes can be read without most of them.
+PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
+    "mmengine.dataset.base_dataset:BaseDataset": (
+        *("_fully_initialized", "_metainfo", "_get_unserialized_subset"),
+    ),
+    "mmengine.config.config:Config": ("_cfg_dict",),
+    "mmengine.config.config:DictAction": ("_parse_iterable",),
+    "mmengine.hooks.hook:Hook": ("_before_epoch", "_before_iter", "_after_iter", "_after_epoch"),
+    "mmengine.hooks.checkpoint_hook:CheckpointHook": ("_save_checkpoint_with_step",),
+    "mmengine.logging.history_buffer:HistoryBuffer": (
+        *("_set_default_statistics", "_log_history", "_count_history"),
+    ),
+    "mmengine.optim.scheduler.param_scheduler:_ParamScheduler": ("_get_value",),
+    "mmengine.runner.checkpoint:": ("_get_mmengine_home",),
+    "mmengine.runner.runner:Runner": (
+        *("_timestamp", "_has_loaded", "_load_from", "_init_model_weights"),
+        *("_train_loop", "_val_loop", "_test_loop"),
+    ),
+    "mmengine.runner.loops:EpochBasedTrainLoop": ("_epoch", "_iter", "_max_epochs"),
+    "mmengine.runner.loops:IterBasedTrainLoop": ("_iter", "_max_iters", "_decide_current_val_interval"),
+    "mmcv.transforms.processing:RandomFlip": ("_choose_direction",),
+    "mmcv.transforms.processing:Resize": ("_resize_img",),
+    "mmdet.datasets.dataset_wrappers:ConcatDataset": ("_get_ori_dataset_idx",),
+    "mmdet.datasets.dataset_wrappers:MultiImageMixDataset": ("_skip_type_keys",),
+    "mmdet.datasets.transforms.colorspace:ColorTransform": ("_get_mag",),
+    "mmdet.datasets.transforms.geometric:GeomTransform": (
+        *("_get_mag", "_get_homography_matrix", "_transform_bboxes", "_transform_img"),
+        *("_transform_masks", "_transform_seg"),
+    ),
+    "mmdet.datasets.transforms.transforms:Resize": ("_resize_bboxes",),
+    "mmdet.engine.hooks.visualization_hook:DetVisualizationHook": ("_visualizer", "_test_index"),
+    "torch.nn.modules.module:Module": ("_load_from_state_dict", "_modules"),
+    "pycocotools.cocoeval:COCOeval": ("_prepare", "_gts"),
+}
 
 # The maintained distribution, then those that install files under the same import name.
 _FORKS = (
@@ -44,6 +83,47 @@ def check_environment() -> None:
     installed = _installed()
     _check_forks(installed)
     _check_opencv(installed)
+
+
+@cache
+def check_private_names(*packages: str) -> None:
+    """Look for the names of other packages that we use without their having promised them.
+
+    Args:
+        packages: Only those of modules whose names begin so; all by default. They are imported.
+
+    Raises:
+        InstallError: Some are not there: another version is installed than those that were tested.
+    """
+    gone = [
+        f"{place.rstrip(':').replace(':', '.')}.{name}"
+        for place, names in PRIVATE_NAMES.items()
+        if not packages or place.startswith(packages)
+        for name in names
+        if not _has(place, name)
+    ]
+    if gone:
+        installed = [f"{fork} {_installed().get(fork, '(not found)')}" for fork, _ in _FORKS]
+        raise InstallError(
+            f"The installed packages lack what this one uses: {', '.join(gone)}",
+            where=f"the packages of {sys.prefix}: {', '.join(installed)}",
+            advice="install the versions that were tested: pip install -c constraints.txt . in a clone of "
+            "deeplake-mmdet",
+        )
+
+
+def _has(place: str, name: str) -> bool:
+    """Whether a class or module has a name, or a method of the class says it of its instances."""
+    module, _, owner = place.partition(":")
+    try:
+        found = getattr(import_module(module), owner) if owner else import_module(module)
+    except (ImportError, AttributeError):
+        return False
+    if not owner:
+        return hasattr(found, name)
+    members = [vars(each) for each in found.__mro__]  # descriptors need instances
+    codes = [getattr(value, "__code__", None) for member in members for value in member.values()]
+    return any(name in member for member in members) or any(code and name in code.co_names for code in codes)
 
 
 def _installed() -> dict[str, str]:

@@ -25,6 +25,7 @@ from deeplake_mmdet.dataset.infos import (
     take_out_files,
     with_cache,
 )
+from deeplake_mmdet.environment import check_private_names
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError, readable
 from deeplake_mmdet.lake import (
     CacheStatistics,
@@ -122,6 +123,7 @@ class DeepLakeDataset(BaseDetDataset):
                 where="dataset key 'on_error'",
                 advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
             )
+        check_private_names("mmengine.dataset", "mmdet.datasets", "mmcv")
         refuse_literals({**kwargs, "credentials": credentials, "path": path, "query": query, "cache": cache})
         self._credentials = CredentialRef(credentials)
         self._source = Source(path, commit, branch, tag, query, view, version)

@@ -18,6 +18,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, load_state_dict
 
 from deeplake_mmdet.config import fast_loaders
+from deeplake_mmdet.environment import check_private_names
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
@@ -76,10 +77,12 @@ def make_runner(
         lock: Of the work dir; taken by the first process before anything is written there.
 
     Raises:
+        InstallError: The installed packages lack what this one uses.
         ConfigError: Another training has the lock.
         ConfigError: There is no model, or the timestamp cannot be part of a file's name.
         DeepLakeMMDetError: See `settle_classes`; and the checkpoint may be none.
     """
+    check_private_names()
     if model is None and not cfg.get("model"):
         raise ConfigError("The config describes no model", where="config key 'model'")
     join(str(cfg.launcher), (cfg.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout"))

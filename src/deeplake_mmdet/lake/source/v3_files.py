@@ -7,6 +7,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake.calls.storage_errors import guard
+from deeplake_mmdet.lake.direct.object_reader import object_reader
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 
 __all__ = ["FIRST", "fetch", "folder_of", "read_json", "tensors_of"]
@@ -38,12 +39,9 @@ def read_json(url: str, name: str, credentials: CredentialRef) -> Any:
 
 def fetch(url: str, name: str, credentials: CredentialRef) -> bytes | None:
     """A file of the lake, or None if there is none."""
-    # deeplake.storage is announced but bound to something else.
-    from deeplake._deeplake.storage import Reader
-
     token, creds = credentials.resolve()
     where = f"lake {url}"
-    reader: Any = guard(where, lambda: Reader(url, creds=creds or None, token=token))
+    reader: Any = guard(where, lambda: object_reader(url, creds=creds or None, token=token))
     try:
         return bytes(guard(where, lambda: reader.get_async(name)))
     except SourceNotFoundError:

@@ -141,8 +141,16 @@ def _branch_of(tag: Any, base: Any, source: Source) -> Any:
     # A tag does not tell its branch, and versions of different branches share ids: only the state of what
     # it opens says it.
     where = f"lake {source.path}"
-    state = json.loads(guard(where, tag.open_async).__getstate__()[0])
-    branch_id = (state[0] if isinstance(state, list) else state)["branch_id"]
+    opened = guard(where, tag.open_async)
+    try:
+        state = json.loads(opened.__getstate__()[0])
+        branch_id = (state[0] if isinstance(state, list) else state)["branch_id"]
+    except Exception:  # not chained: the state's form is not documented, and it holds credentials
+        raise ConfigError(
+            f"Deep Lake does not say to which branch tag {source.tag!r} belongs",
+            where=f"{where}, dataset key 'tag'",
+            advice="name the version and the branch instead: commit=..., branch=...",
+        ) from None
     if branch_id == base.current_branch.id:
         return base
     return guard(where, _entry(base, branch_id, where).open_async)

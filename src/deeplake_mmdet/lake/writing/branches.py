@@ -33,6 +33,7 @@ from deeplake_mmdet.lake.direct.branch_log import (
     record_name,
     renaming,
 )
+from deeplake_mmdet.lake.direct.object_reader import object_reader
 from deeplake_mmdet.lake.source.credentials import check_storage_options
 from deeplake_mmdet.lake.source.source import check_address
 from deeplake_mmdet.lake.writing.targets import (
@@ -307,10 +308,7 @@ class BranchTarget:
         return {name: meta for name, meta in found.items() if name.startswith(folder)}
 
     def _storage(self) -> Any:
-        # deeplake.storage is announced but bound to something else.
-        from deeplake._deeplake.storage import Reader
-
-        return Reader(self.name, creds=self.creds)
+        return object_reader(self.name, creds=self.creds)
 
     def _set(self, name: str, content: bytes) -> None:
         self._ask(lambda: self._lake._writer.set_async(name, content))

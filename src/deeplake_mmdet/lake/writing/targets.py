@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import DeepLakeMMDetError, ImportRefusedError, StorageError
+from deeplake_mmdet.errors import DeepLakeMMDetError, ImportRefusedError, InstallError, StorageError
 from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, wait
 from deeplake_mmdet.lake.calls.storage_errors import cause_of
 
@@ -100,11 +100,11 @@ def check_complete(
         StorageError: Something is missing or incomplete.
         Exception: What opening raises.
     """
-    files = dict(written._datafiles)
+    files = _files_of(written)
     wrong = sorted(name for name, size in files.items() if sizes.get(name) != size)
     if not wrong:
         there = reopen()
-        found = dict(there._datafiles)
+        found = _files_of(there)
         wrong = sorted(name for name, size in files.items() if found.get(name) != size)
         if len(there) == rows and files and not wrong:
             return
@@ -114,6 +114,19 @@ def check_complete(
         where=where,
         advice=advice,
     )
+
+
+def _files_of(lake: Any) -> dict[str, int]:
+    """The objects of a lake's columns, with their bytes; no documented part of Deep Lake tells them."""
+    try:
+        return dict(lake._datafiles)
+    except AttributeError:
+        raise InstallError(
+            "The installed Deep Lake does not tell a lake's files, by which it is verified that all of it "
+            "has arrived; nothing was replaced",
+            where="deeplake's attribute _datafiles",
+            advice="pip install deeplake==4.7.4",
+        ) from None
 
 
 def _refuse(what: str, where: str, advice: str) -> ImportRefusedError:
