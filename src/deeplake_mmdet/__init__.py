@@ -1,7 +1,8 @@
 """Train, evaluate and run MMDetection detectors on Deep Lake datasets.
 
 The names below are loaded when first used, so that importing this package stays cheap. Importing it checks
-that the installed packages can work together, and offers a stand-in for ``mmcv._ext`` if mmcv has none.
+that the installed packages can work together, sets ``GOMP_SPINCOUNT`` if nothing has, and offers a stand-in
+for ``mmcv._ext`` if mmcv has none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeplake_mmdet.environment import check_environment
+from deeplake_mmdet.environment import check_environment, set_openmp_waiting
 from deeplake_mmdet.errors import InstallError
 from deeplake_mmdet.ops import install as _install_ops
 
@@ -101,6 +102,7 @@ except InstallError as error:
     if Path(sys.argv[0]).stem != "deeplake-mmdet" and "deeplake_mmdet.cli" not in sys.orig_argv:
         raise
     sys.exit(f"deeplake-mmdet: error: {error}")
+set_openmp_waiting()
 _install_ops()
 
 

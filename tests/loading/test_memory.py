@@ -12,7 +12,7 @@ import pytest
 COUNT_HEAPS = """
 import ctypes, sys, tempfile, threading
 import numpy as np
-from deeplake_mmdet.loading.memory import keep_freed_memory
+from deeplake_mmdet.loading.process_settings import keep_freed_memory
 
 def heaps():
     libc = ctypes.CDLL(None)

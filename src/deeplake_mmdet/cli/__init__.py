@@ -44,11 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     keep_readable()
-    # OpenMP's threads spin long while they wait and take the cores from the data loader's workers: on two
-    # busy cores a training step took up to ten times as long. Not to spin at all takes 1.6 times as long on
-    # idle ones. So they spin shortly. Read by GNU OpenMP when torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    # Read by OpenCV when it is imported: it refuses by itself what `image_limit` cannot tell from headers.
+    # Read by OpenCV when it is imported: it refuses by itself what our own limit cannot tell from headers.
     limit = os.environ.get("DEEPLAKE_MMDET_MAX_PIXELS", "")
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", limit if limit.isdecimal() else "200000000")
     try:

@@ -6,6 +6,7 @@ from deeplake_mmdet.loading.collate import packed_collate
 from deeplake_mmdet.loading.concatenation import ConcatDataset
 from deeplake_mmdet.loading.feed import Feed
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
+from deeplake_mmdet.loading.process_settings import settings_restored
 from deeplake_mmdet.loading.report import LoaderReport, Recorder
 from deeplake_mmdet.loading.sampler import Batch, LakeBatchSampler, LakeSampler
 from deeplake_mmdet.loading.statistics import StageTimes, Statistics, is_asked_for
@@ -25,4 +26,5 @@ __all__ = [
     "init_worker",
     "is_asked_for",
     "packed_collate",
+    "settings_restored",
 ]

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.loading.arena import new_arena
 from deeplake_mmdet.loading.block_reader import BlockReader, blocks_to_read
 from deeplake_mmdet.loading.cache_fit import check_caches, is_scattered
-from deeplake_mmdet.loading.interpreter import share_interpreter
-from deeplake_mmdet.loading.memory import keep_freed_memory
+from deeplake_mmdet.loading.process_settings import keep_freed_memory, set_for_threads
 from deeplake_mmdet.loading.reader import TOGETHER, Begun, Delivery, Images, Need, Reader
 from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
@@ -300,8 +298,7 @@ class Feed:
     def _own_reader(self) -> Reader:
         if self._reader is None or self._reader_process != os.getpid():
             if self.threads:
-                cv2.setNumThreads(0)  # threads that decode side by side need none of OpenCV's own
-                share_interpreter()
+                set_for_threads()
             self._reader = Reader(
                 self.fetch,
                 self.statistics,

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.loading import settings_restored
 from deeplake_mmdet.training.failures import failures_named
 from deeplake_mmdet.training.hooks.progress import TimeLeftHook
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
@@ -156,7 +157,7 @@ def run_training(
         choose_checkpoint(cfg)
         if note := nothing_left(cfg):
             print_log(note, "current", logging.WARNING)
-        with failures_named(cfg):
+        with settings_restored(), failures_named(cfg):
             runner = make_runner(cfg, model, timestamp=timestamp, meta=meta, lock=lock)
             if model is not None:  # of the old interface, whose guide names these files
                 runner.register_hook(LatestHook())
@@ -179,7 +180,7 @@ def run_test(cfg: Config, model: Any = None) -> Run:
         cfg: From `prepare_test_config`.
         model: A detector; the config's otherwise.
     """
-    with failures_named(cfg), lost_workers_named(lambda: None):
+    with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
         runner = make_runner(cfg, model, only_test=True)
         check_merges(runner.model)
         runner.register_hook(TimeLeftHook())
