@@ -1,5 +1,6 @@
 """The cache of annotation tables."""
 
+import json
 import logging
 import multiprocessing
 import os
@@ -116,14 +117,15 @@ def test_a_damaged_table_is_built_anew(lake, damage, caplog, monkeypatch):
     assert len(list(folder.parent.glob(".*-*"))) == 0
 
 
-def test_after_a_boot_the_contents_are_checked_once(lake, monkeypatch):
+def test_what_nobody_has_checked_is_checked_once(lake, monkeypatch):
+    """As after a copy of the cache, or in the form of an older version of this package."""
     folder = table_of(lake).folder
     summed = []
     checksum = table_files._checksum
     monkeypatch.setattr(table_files, "_checksum", lambda array: summed.append(1) or checksum(array))
     table_of(lake)
     assert not summed
-    monkeypatch.setattr(table_files, "_boot", lambda: "another")
+    (folder / "checked.json").write_text(json.dumps({"boot": "0", "files": {}}))
     table_of(lake)
     assert len(summed) == len(list(folder.glob("*.npy")))
     table_of(lake)

@@ -1,8 +1,8 @@
 """Files of a cached annotation table: one ``.npy`` for each array and a manifest that describes them.
 
 The manifest holds a checksum of each array. Checking it reads the whole table, so that what was checked once
-is remembered until the next boot, together with size, times and inode of each file: whatever changes a file
-changes these. After a boot, which may have lost pages that were never written to disk, it is checked anew.
+is remembered, together with size, times and inode of each file: whatever changes a file changes these. Files
+are on the disk before that, so that a power failure cannot empty them afterwards.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ class FileSink:
             shape = (self._lengths[name], *width)
             file.seek(0)
             file.write(_header(dtype, shape))
+            file.flush()
+            os.fsync(file.fileno())
             file.close()
             arrays[name] = {"dtype": dtype.str, "shape": list(shape), "crc32": self._sums[name]}
         manifest = {"version": _VERSION, "facts": {**facts, "left_out": self.left_out}, "arrays": arrays}
@@ -183,12 +185,12 @@ def _checksum(array: NDArray[Any]) -> int:
     return total
 
 
-def _stamps(folder: Path, names: list[str]) -> dict[str, Any]:
+def _stamps(folder: Path, names: list[str]) -> dict[str, list[int]]:
     found = {}
     for name in names:
         stat = (folder / f"{name}.npy").stat()
         found[name] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-    return {"boot": _boot(), "files": found}
+    return found
 
 
 def _remembered(folder: Path) -> Any:
@@ -199,17 +201,9 @@ def _remembered(folder: Path) -> Any:
 
 def _remember(folder: Path, names: list[str]) -> None:
     """Write down that the files are good as they are. A read-only folder is always checked."""
-    if not _boot():
-        return
     part = folder / f".{_CHECKED}.{os.getpid()}"
     with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)
         with os.fdopen(open_file(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
             json.dump(_stamps(folder, names), file)
         part.replace(folder / _CHECKED)
-
-
-def _boot() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
