@@ -100,6 +100,7 @@ def make_runner(
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     runner.logger.addFilter(readable_lines)
+    runner.logger.addFilter(_is_of_use)
     put_early_lines(runner.logger)
     _into_files(runner.logger, converted)
     for note in notes:
@@ -115,6 +116,11 @@ def make_runner(
         runner.register_hook(StatisticsHook())
     log_ops_in_use()
     return runner
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """MMEngine's checkpoint hook warns of two classes that it uses itself; users can do nothing about it."""
+    return not str(record.msg).startswith(('"FileClient" will be', '"HardDiskBackend" is the alias'))
 
 
 def _own_name(cfg: Config, run: int) -> dict[str, str]:
