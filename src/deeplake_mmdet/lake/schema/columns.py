@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 CATEGORY_SOURCE_IDS = "category_source_ids"  # JSON: ids of classes that are not all 64-bit integers
+_DEEP_LAKES_MODES = ("ltwh", "ltrb", "ccwh")  # its type's constructor raises for others
 _METADATA_KEYS = ("class_names", "category_ids", CATEGORY_SOURCE_IDS, "coords", "format", "exif_column")
 
 
@@ -151,7 +152,7 @@ def _box_format(dtype: Any, metadata: dict[str, Any]) -> BoxFormat | None:
 
     coords = metadata.get("coords")
     coords = coords if isinstance(coords, dict) else {}
-    for mode in MODES:
+    for mode in _DEEP_LAKES_MODES:
         for unit in UNITS:
             plain = types.BoundingBox(dtype.id, mode, unit)
             if dtype == plain or any(dtype == held for held in _holding(dtype, plain)):
