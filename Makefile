@@ -6,8 +6,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 comma := ,
+# Tests wait as long as they compute, so that two for each core take little longer than one.
 # Of the tests that leave given-up reads behind, each file has a process of its own.
 PARALLEL := --dist loadfile
+PROCESSES := $(shell expr 2 '*' $$(nproc))
 OPENCV := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 
 # imaug, which mmdet requires, drags in both OpenCV wheels. They share their files, and the one that needs
@@ -25,8 +27,8 @@ demo: $(VENV)/.installed
 	$(BIN)/deeplake-mmdet demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "not slow and not gives_up"
-	$(BIN)/python -m pytest $(PARALLEL) -n 4 -m "not slow and gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n $(PROCESSES) -m "not slow and not gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n 8 -m "not slow and gives_up"
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "slow and not gives_up"

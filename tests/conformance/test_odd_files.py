@@ -10,7 +10,7 @@ from mmdet.utils import register_all_modules
 from odd_files import CHECKS, run
 from odd_images import write_images
 
-COUNT = 60
+COUNT = 40
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from deeplake_mmdet.config.conversion import convert
 from deeplake_mmdet.legacy import old_values
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_files_say():
     try:
         found = zoo_values.read()
