@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,7 +48,6 @@ def lost_workers_named(batches: Callable[[], Any]) -> Iterator[None]:
         broken = isinstance(error, OSError | EOFError) and getattr(batches(), "_workers", None)
         patience = _PATIENCE if broken else 0.0
         if (lost := _awaited(batches(), patience) or _told(error)) is not None:
-            _end_other_workers(batches(), error)
             raise lost from error
         raise
 
@@ -99,17 +97,6 @@ def _told(error: BaseException | None) -> ProcessError | None:
             )
         error = error.__cause__ or error.__context__
     return None
-
-
-def _end_other_workers(batches: Any, error: BaseException | None) -> None:
-    """Kill the loader's workers: torch would wait five seconds for each that waits for one that is lost."""
-    workers = list(getattr(batches, "_workers", ()))
-    while error is not None:
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            workers += getattr(frame.f_locals.get("self"), "_workers", ())
-        error = error.__cause__ or error.__context__
-    for worker in workers:
-        worker.kill()
 
 
 def _shared_memory() -> str:
