@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 
 from mmengine.logging import MMLogger
 
@@ -57,14 +58,20 @@ def join_run_log() -> None:
         _LOGGER.setLevel(logging.INFO)
 
 
-def put_early_lines(logger: MMLogger) -> None:
-    """Write what was logged before a run had its file into it."""
-    for record in _handler.early:
-        for file in _files(logger):
+def put_early_lines(logger: MMLogger, notes: Iterable[tuple[int, str]]) -> None:
+    """Write into a run's file what was told before there was one.
+
+    Args:
+        logger: The run's.
+        notes: Levels and texts of a conversion; and all that has come here since `join_run_log`.
+    """
+    made = (
+        logger.makeRecord(logger.name, level, __file__, 0, "2.x config: %s", (note,), None)
+        for level, note in notes
+    )
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    for record in (*_handler.early, *made):
+        for file in files:
             file.handle(record)
     _handler.early.clear()
     _handler.waits = False
-
-
-def _files(logger: MMLogger) -> list[logging.FileHandler]:
-    return [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]

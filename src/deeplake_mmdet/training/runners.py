@@ -7,12 +7,12 @@ import itertools
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, load_state_dict
@@ -101,8 +101,7 @@ def make_runner(
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     runner.logger.addFilter(readable_lines)
     runner.logger.addFilter(_is_of_use)
-    put_early_lines(runner.logger)
-    _into_files(runner.logger, converted)
+    put_early_lines(runner.logger, converted)
     for note in notes:
         runner.logger.log(note.level, note.text)
     runner.register_hook(CheckpointCheckHook(allow_partial=bool(cfg.get("allow_partial", False))))
@@ -133,15 +132,6 @@ def _own_name(cfg: Config, run: int) -> dict[str, str]:
         return {}
     name = cfg.get("experiment_name") or (Path(cfg.filename).stem if cfg.filename else "run")
     return {"experiment_name": f"{name}_{run}"}
-
-
-def _into_files(logger: MMLogger, notes: Iterable[tuple[int, str]]) -> None:
-    """Write a conversion's notes into the run's log, which did not exist when the terminal got them."""
-    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
-    for level, note in notes:
-        record = logger.makeRecord(logger.name, level, __file__, 0, "2.x config: %s", (note,), None)
-        for handler in files:
-            handler.handle(record)
 
 
 class _Given:

@@ -22,6 +22,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.lake.calls.storage_errors import guard
+from deeplake_mmdet.lake.direct.branch_log import LOG
 from deeplake_mmdet.lake.source.source import short_hash
 
 __all__ = ["Stamp", "contents_of", "gone", "replaced", "stamp_of", "witness_of"]
@@ -30,7 +31,6 @@ _RECORDS = 16
 # The number, one of some kinds of commit, and what is 0 unless it is a summary of others.
 _COUNTED = re.compile(r"(\d{10})([a-z])0{8}")
 _KINDS = "mc"
-_LOG = "_deeplake_log"
 _ENDINGS = (".jsonl.lz4", ".jsonl")
 # What a commit with data files says; its record is compressed, but what occurs for the first time is not.
 _ADDS = (b"addBlock", b"updateData")
@@ -89,7 +89,7 @@ def gone(where: str) -> SourceNotFoundError:
 
 def witness_of(folder: Path, branch_id: str, version: str) -> Path | None:
     """The file that shows, without being read, that the lake in a folder is still the one that was opened."""
-    log = folder / _LOG
+    log = folder / LOG
     names = [log / branch_id / f"{version}{ending}" for ending in _ENDINGS]
     names += [log / "_meta" / "0000000001c00000000.jsonl"]  # of a branch that has no commits yet
     names += [folder / "version_control_info.json", folder / "dataset_meta.json"]  # of v3
@@ -133,7 +133,7 @@ def _origin(base: Any, branch_id: str) -> tuple[str, str] | None:
 
 def _record(reader: Any, branch: str, versions: list[str], where: str) -> bytes | None:
     for version, ending in itertools.product(versions, _ENDINGS):
-        name = f"{_LOG}/{branch}/{version}{ending}"
+        name = f"{LOG}/{branch}/{version}{ending}"
         try:
             return bytes(guard(where, functools.partial(reader.get_async, name)))
         except SourceNotFoundError:

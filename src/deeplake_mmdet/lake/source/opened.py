@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,13 +83,9 @@ def source_of(opened: Any, credentials: CredentialRef | None = None) -> tuple[Re
 
 
 def _state_of(opened: Any, credentials: CredentialRef | None) -> _State:
-    """The only place that reads an opened object's state, which holds its credentials in clear text."""
+    """Where an opened object comes from. Of changes that were not committed `_held` tells."""
     try:
-        with warnings.catch_warnings():
-            # It warns of a pickle without uncommitted changes; none is made, and `_held` tells of these.
-            warnings.simplefilter("ignore", UserWarning)
-            parts = json.loads(opened.__getstate__()[0])
-        parts = parts if isinstance(parts, list) else [parts]
+        parts = v4.state_parts(opened)
         reader = parts[0].get("reader") or {}
         params = dict(reader.get("params") or {})
         branch_id = str(parts[0].get("branch_id") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 from deeplake_mmdet.errors import (
@@ -136,6 +137,18 @@ def _check_agreement(source: Source, key: str, branch: str, version: str) -> Non
         )
 
 
+def state_parts(opened: Any) -> list[dict[str, Any]]:
+    """What an opened object's state says: its branch, reader and queries, in an undocumented form.
+
+    It holds credentials in clear text: an error of reading it is never to be chained or shown.
+    """
+    with warnings.catch_warnings():
+        # It warns of a pickle without uncommitted changes; none is made.
+        warnings.simplefilter("ignore", UserWarning)
+        parts = json.loads(opened.__getstate__()[0])
+    return parts if isinstance(parts, list) else [parts]
+
+
 def _branch_of(tag: Any, base: Any, source: Source) -> Any:
     """The branch that a tag belongs to, opened."""
     # A tag does not tell its branch, and versions of different branches share ids: only the state of what
@@ -143,8 +156,7 @@ def _branch_of(tag: Any, base: Any, source: Source) -> Any:
     where = f"lake {source.path}"
     opened = guard(where, tag.open_async)
     try:
-        state = json.loads(opened.__getstate__()[0])
-        branch_id = (state[0] if isinstance(state, list) else state)["branch_id"]
+        branch_id = state_parts(opened)[0]["branch_id"]
     except Exception:  # not chained: the state's form is not documented, and it holds credentials
         raise ConfigError(
             f"Deep Lake does not say to which branch tag {source.tag!r} belongs",

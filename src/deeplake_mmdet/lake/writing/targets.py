@@ -21,6 +21,7 @@ from typing import Any
 from deeplake_mmdet.errors import DeepLakeMMDetError, ImportRefusedError, InstallError, StorageError
 from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, wait
 from deeplake_mmdet.lake.calls.storage_errors import cause_of
+from deeplake_mmdet.lake.direct.branch_log import LOG
 
 __all__ = [
     "LocalTarget",
@@ -158,7 +159,7 @@ def refuse_foreign(names: Iterable[str], where: str) -> None:
         ImportRefusedError: There is such a thing.
     """
     for name in names:
-        if "/" not in name or name.split("/")[1] == "_deeplake_log":
+        if "/" not in name or name.split("/")[1] == LOG:
             raise _refuse(
                 f"Overwriting would delete something that is not part of the lake ({name})",
                 where,
@@ -203,11 +204,9 @@ class LocalTarget:
             raise refuse_other(self.name)
         if not self._overwrite:
             raise refuse_existing(self.name)
-        entries = [entry for entry in path.iterdir() if entry.name != "_deeplake_log"]
+        entries = [entry for entry in path.iterdir() if entry.name != LOG]
         refuse_foreign((e.name for e in entries if not e.is_dir() or e.is_symlink()), self.name)
-        refuse_foreign(
-            (f"{e.name}/_deeplake_log" for e in entries if (e / "_deeplake_log").exists()), self.name
-        )
+        refuse_foreign((f"{e.name}/{LOG}" for e in entries if (e / LOG).exists()), self.name)
 
     def begin(self, schema: Mapping[str, Any]) -> Any:
         """Make ready; the lake to append to, with columns and no rows."""
