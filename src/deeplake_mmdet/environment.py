@@ -18,7 +18,13 @@ from pathlib import Path
 
 from .errors import InstallError
 
-__all__ = ["PRIVATE_NAMES", "check_environment", "check_private_names", "set_openmp_waiting"]
+__all__ = [
+    "PRIVATE_NAMES",
+    "available_cores",
+    "check_environment",
+    "check_private_names",
+    "set_openmp_waiting",
+]
 
 #: Names of other packages that begin with ``_`` and that we use or override, by class or module. Those of
 #: Deep Lake are guarded where they are used, as lakes can be read without most of them.
@@ -41,7 +47,6 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.runner.loops:EpochBasedTrainLoop": ("_epoch", "_iter", "_max_epochs"),
     "mmengine.runner.loops:IterBasedTrainLoop": ("_iter", "_max_iters", "_decide_current_val_interval"),
-    "mmcv.transforms.processing:RandomFlip": ("_choose_direction",),
     "mmcv.transforms.processing:Resize": ("_resize_img",),
     "mmdet.datasets.dataset_wrappers:ConcatDataset": ("_get_ori_dataset_idx",),
     "mmdet.datasets.dataset_wrappers:MultiImageMixDataset": ("_skip_type_keys",),
@@ -158,6 +163,16 @@ def _installed() -> dict[str, str]:
             if name in wanted and ((child / "METADATA").exists() or (child / "PKG-INFO").exists()):
                 found.setdefault(name, match["version"])
     return found
+
+
+def available_cores() -> int:
+    """How many cores this process may use: those it is bound to, or its container's share if that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return cores
 
 
 def _check_forks(installed: dict[str, str]) -> None:

@@ -230,7 +230,7 @@ def test_a_lake_that_is_exchanged_under_a_running_loader(lakes, tmp_path, mode):
             seen.extend(prints_of(batch))
 
     # Between the two renames nothing stands there: a worker may look just then.
-    with pytest.raises(Exception, match="Another lake now stands|no longer at its path") as caught:
+    with pytest.raises(Exception, match=r"Another lake now stands|no longer at its path") as caught:
         go_on()
     assert "SourceNotFoundError" in repr(caught.type) + str(caught.value)
     assert set(seen) <= expected

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.kinds import is_lake
+from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import deadline_seconds, is_local
 
@@ -180,7 +180,7 @@ def check_loader(
 
 
 def _tell_cores(loader: Mapping[str, Any]) -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     if loader.get("num_workers", 0) > 4 * cores:
         print_log(
             f"num_workers={loader['num_workers']} is more than this machine's {cores} cores can feed; the "

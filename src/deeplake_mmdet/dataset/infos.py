@@ -149,11 +149,6 @@ class HeadStart:
     count: int
     results: dict[str, Any] | None
 
-    def sample_for(self, pipeline: Any) -> dict[str, Any] | None:
-        """The sample, if it is what that pipeline makes of it in the end; else None."""
-        steps = getattr(pipeline, "transforms", ())
-        return self.results if self.pipeline is pipeline and 0 < self.count == len(steps) else None
-
 
 class Sightings:
     """Rows that turned out to be flawed when they were read; one byte for each row of the lake.

@@ -11,6 +11,7 @@ from deeplake_mmdet.loading.report import LoaderReport, Recorder
 from deeplake_mmdet.loading.sampler import Batch, LakeBatchSampler, LakeSampler
 from deeplake_mmdet.loading.statistics import StageTimes, Statistics, is_asked_for
 from deeplake_mmdet.loading.workers import init_worker
+from deeplake_mmdet.loading.wrappers import lakes_under
 
 __all__ = [
     "Batch",
@@ -25,6 +26,7 @@ __all__ = [
     "Statistics",
     "init_worker",
     "is_asked_for",
+    "lakes_under",
     "packed_collate",
     "settings_restored",
 ]

@@ -199,8 +199,6 @@ class Feed:
         with contextlib.ExitStack() as about:
             about.enter_context(self.statistics.watching())
             about.enter_context(self.statistics.timed("finish", images=len(items)))
-            if (samples := self._begun_to_the_end(needs, begun)) is not None:
-                return samples
             about.enter_context(delivered(delivery.images, delivery.masks))
             if in_worker and (arena := new_arena()) is not None:
                 about.enter_context(planes_in(arena.take))
@@ -208,7 +206,7 @@ class Feed:
             for lake in self.lakes:
                 if mine := [start for owner, start in begun if owner is lake]:
                     about.enter_context(lake.head_starts(mine))
-            return self._without_drawing(needs) or self._drawing(items)
+            return self._seedless(needs) or self._seeded(items)
 
     @property
     def _is_lakes_alone(self) -> bool:
@@ -217,21 +215,14 @@ class Feed:
             self._hands_on = hands_on(self.dataset)
         return self._hands_on
 
-    def _begun_to_the_end(self, needs: Sequence[Need], begun: Sequence[Begun]) -> list[Any] | None:
-        """All samples, if threads have made every one of them completely."""
-        if len(begun) != len(needs) or not self._is_lakes_alone:
-            return None
-        samples = [start.sample_for(lake.pipeline) for lake, start in begun]
-        return None if any(sample is None for sample in samples) else samples
-
-    def _without_drawing(self, needs: Sequence[Need]) -> list[Any] | None:
+    def _seedless(self, needs: Sequence[Need]) -> list[Any] | None:
         """All samples, if no step draws random numbers and none is to be drawn again."""
         if not self._is_lakes_alone or not all(draws_nothing(lake.pipeline) for lake in self.lakes):
             return None
         samples = [lake.prepare_data(index) for lake, index in needs]
         return None if any(sample is None for sample in samples) else samples
 
-    def _drawing(self, items: Sequence[Item]) -> list[Any]:
+    def _seeded(self, items: Sequence[Item]) -> list[Any]:
         with contextlib.nullcontext() if get_worker_info() is not None else generators_kept():
             return [self._sample(index, sample_seed(self.seed, pass_, index)) for pass_, index in items]
 

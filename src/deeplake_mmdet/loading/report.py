@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.lake import CacheStatistics, human_bytes
 from deeplake_mmdet.loading.feed import Feed
 from deeplake_mmdet.loading.statistics import StageTimes
@@ -120,7 +120,7 @@ class LoaderReport:
         happens in. ``fetch`` and ``begun`` are none of them: others work at the same time. Where
         cores are contended, CPU time counts instead of time that passed, but for ``wait``.
         """
-        stages, lanes = self.stages, max(1, min(self.threads, _cores()))
+        stages, lanes = self.stages, max(1, min(self.threads, available_cores()))
         names = ("begin", "decode", "finish", "pack")
         times = {name: stages[name].cpu if self.is_contended else stages[name].seconds for name in names}
         ahead = min(times["decode"], times["begin"])
@@ -141,7 +141,7 @@ class LoaderReport:
         the share is `idle`. ``training thread``: transforms that no other thread may run, while the others
         wait for them. ``decoding`` and ``transforms``: whichever needs more time of all threads.
         """
-        stages, cores, shares = self.stages, _cores(), self.shares()
+        stages, cores, shares = self.stages, available_cores(), self.shares()
         spent = sum(stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
         if stages["wait"].seconds / max(spent, 1e-9) >= _MOST:
             return "storage", shares["wait"]
@@ -203,7 +203,11 @@ class LoaderReport:
 
     def _more(self) -> str:
         used = max(self.workers, self.threads)
-        return f"raise num_workers from {used} to {_cores()}" if used < _cores() else "use more cores"
+        return (
+            f"raise num_workers from {used} to {available_cores()}"
+            if used < available_cores()
+            else "use more cores"
+        )
 
     def rows(self) -> Iterator[tuple[str, str, str, str, str, str]]:
         """Stage, meaning, seconds, share of the loader's time (`shares`), ms and CPU ms for each image."""
@@ -301,10 +305,6 @@ def _whole(shares: dict[str, float]) -> dict[str, int]:
     for name in rest[: round(100 * sum(shares.values())) - sum(found.values())]:
         found[name] += 1
     return found
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _core_times() -> tuple[int, int]:

@@ -13,6 +13,7 @@ from torch.utils.data import Sampler
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading.blocks import BlockMap, map_blocks
+from deeplake_mmdet.loading.fed import Fed, fed_by
 from deeplake_mmdet.loading.lanes import Order, in_stretches
 from deeplake_mmdet.loading.order import (
     Batches,
@@ -89,8 +90,12 @@ class LakeSampler(Sampler[int]):
         self.rank, self.ranks = get_dist_info()
         self.pass_ = 0
         self._blocks: BlockMap | None = None
-        if hasattr(dataset, "bind_seed"):
-            dataset.bind_seed(self.seed)
+        self.fed.bind_seed(self.seed)
+
+    @property
+    def fed(self) -> Fed:
+        """The dataset, as far as it wants to be told what comes."""
+        return fed_by(self.dataset)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the number of the pass."""
@@ -99,8 +104,7 @@ class LakeSampler(Sampler[int]):
     def reseed(self, seed: int) -> None:
         """Take another seed; before the pass begins."""
         self.seed = int(seed)
-        if hasattr(self.dataset, "bind_seed"):
-            self.dataset.bind_seed(self.seed)
+        self.fed.bind_seed(self.seed)
 
     def order(self, pass_: int) -> Order:
         """All indices in the order of a pass, for all ranks together."""
@@ -175,8 +179,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         self.workers = workers
         self.even = even
         self._groups = is_upright(sampler.dataset) if group_by_aspect else None
-        if hasattr(sampler.dataset, "suit"):
-            sampler.dataset.suit(sampler, workers)
+        sampler.fed.suit(sampler, workers)
         self._done: list[Stretch] = []
         self._done_pass = 0
         self._repeated = False
@@ -265,25 +268,22 @@ class LakeBatchSampler(Sampler[list[Item]]):
         return count - skip + self.used
 
     def __iter__(self) -> Iterator[Batch]:
-        rest = getattr(self.sampler.dataset, "rest", None)
-        if self.workers and rest is not None:
-            rest()  # worker processes are started right after this
+        if self.workers:
+            self.sampler.fed.rest()  # worker processes are started right after this
         return self._stream(self.sampler.pass_)
 
     def _stream(self, pass_: int) -> Iterator[Batch]:
-        dataset = self.sampler.dataset
-        depth_for = getattr(dataset, "depth_for", None)
+        fed = self.sampler.fed
         # In worker processes, only images that come over a network are fetched ahead.
-        told = self.workers if getattr(dataset, "is_remote", False) else 0
-        depth = told * 2 if self.workers else depth_for(self.batch_size) if depth_for else 0
-        announce = getattr(dataset, "announce", None)
+        told = self.workers if fed.is_remote else 0
+        depth = told * 2 if self.workers else fed.depth_for(self.batch_size)
         coming: deque[Batch] = deque()
         source = self._of_rank(pass_)
         while True:
             while len(coming) <= depth and (batch := next(source, None)) is not None:
                 coming.append(batch)
-                if announce is not None and not self.workers:
-                    announce(batch)
+                if not self.workers:
+                    fed.announce(batch)
             if not coming:
                 return
             batch = coming.popleft()
@@ -294,10 +294,9 @@ class LakeBatchSampler(Sampler[list[Item]]):
     def _of_rank(self, pass_: int) -> Iterator[Batch]:
         while True:
             batches, skip = self._batches(pass_)
-            plan = getattr(self.sampler.dataset, "plan", None)
             rank, ranks = self.sampler.rank, self.sampler.ranks
-            if plan is not None and not self.workers:
-                plan(self.sampler, shares_of_rank(batches, skip, rank, ranks))
+            if not self.workers:
+                self.sampler.fed.plan(self.sampler, shares_of_rank(batches, skip, rank, ranks))
             for number, share in enumerate(shares_in_turn(batches, skip, rank, ranks), skip):
                 if share := self._filled(share, batches, number):
                     yield Batch([(pass_, index) for index in share])

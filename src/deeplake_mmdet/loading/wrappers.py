@@ -37,7 +37,11 @@ def leaves_of(dataset: Any, index: int, seed: int) -> Iterator[Leaf]:
 
 
 def lakes_under(dataset: Any) -> list[DeepLakeDataset]:
-    """The lakes inside a dataset, each once."""
+    """The lakes inside a dataset, each once; also under wrappers that are not known here.
+
+    Args:
+        dataset: A dataset with any wrappers around it.
+    """
     if isinstance(dataset, DeepLakeDataset):
         return [dataset]
     found: list[DeepLakeDataset] = []
@@ -127,8 +131,11 @@ def _inner(dataset: Any) -> list[Any]:
         return list(dataset.datasets)
     if isinstance(dataset, RepeatDataset | ClassBalancedDataset | StockMultiImageMixDataset):
         return [dataset.dataset]
-    seen_through = _seen_through(dataset)
-    return [] if seen_through is None else [seen_through]
+    if (seen_through := _seen_through(dataset)) is not None:
+        return [seen_through]
+    # A wrapper of somebody else's: which index leads where is not known.
+    others = [getattr(dataset, "dataset", None), *(getattr(dataset, "datasets", None) or ())]
+    return [other for other in others if other is not None]
 
 
 def _seen_through(dataset: Any) -> Any:

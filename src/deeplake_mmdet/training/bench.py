@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from deeplake_mmdet.config import fast_loaders
+from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import Feed, LoaderReport, Recorder, Statistics
 from deeplake_mmdet.training.prepare import prepare_config
@@ -118,7 +118,7 @@ def _decode_rate(feed: Feed) -> float | None:
     images = [np.frombuffer(image, np.uint8) for image in found if isinstance(image, bytes)]
     if not images:
         return None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     threads_before = cv2.getNumThreads()
     cv2.setNumThreads(0)
     done, start = 0, time.perf_counter()

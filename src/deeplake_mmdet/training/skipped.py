@@ -11,8 +11,9 @@ from mmengine.dist import get_rank
 from mmengine.runner import Runner
 
 from deeplake_mmdet.dataset import DeepLakeDataset
+from deeplake_mmdet.loading import lakes_under
 
-__all__ = ["lakes_inside", "write_skipped_rows"]
+__all__ = ["write_skipped_rows"]
 
 
 def write_skipped_rows(runner: Runner) -> Path | None:
@@ -42,13 +43,4 @@ def _datasets(runner: Runner) -> Iterator[DeepLakeDataset]:
     # The loops are plain dicts until they are built.
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         if hasattr(loop, "dataloader"):
-            yield from lakes_inside(loop.dataloader.dataset)
-
-
-def lakes_inside(dataset: Any) -> Iterator[DeepLakeDataset]:
-    """The lakes that a dataset, with wrappers and all, reads."""
-    if isinstance(dataset, DeepLakeDataset):
-        yield dataset
-    for inner in (getattr(dataset, "dataset", None), *getattr(dataset, "datasets", ())):
-        if inner is not None:
-            yield from lakes_inside(inner)
+            yield from lakes_under(loop.dataloader.dataset)

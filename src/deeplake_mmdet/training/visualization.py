@@ -17,8 +17,8 @@ from mmengine.structures import InstanceData
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import LakeView, find_view, parse_uri
+from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.registry import HOOKS
-from deeplake_mmdet.training.skipped import lakes_inside
 
 __all__ = ["LakeVisualizationHook"]
 
@@ -57,7 +57,7 @@ class LakeVisualizationHook(DetVisualizationHook):
                 where="argument show_dir of the test run",
                 advice="draw in a run of one process",
             )
-        keys = sorted({lake.view.key for lake in lakes_inside(runner.test_loop.dataloader.dataset)})
+        keys = sorted({lake.view.key for lake in lakes_under(runner.test_loop.dataloader.dataset)})
         self._numbers, self._taken = {key: number for number, key in enumerate(keys)}, set()
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:

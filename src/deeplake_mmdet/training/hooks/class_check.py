@@ -10,9 +10,9 @@ from mmengine.runner import BaseLoop
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import name_difference
+from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.registry import HOOKS
 from deeplake_mmdet.training.resume.checkpoint_files import classes_in
-from deeplake_mmdet.training.skipped import lakes_inside
 
 __all__ = ["ClassCheckHook"]
 
@@ -87,7 +87,7 @@ def _classes_by_split(runner: Any) -> Iterator[tuple[str, tuple[str, ...], bool]
     for split in _SPLITS:
         loop = getattr(runner, f"_{split}_loop")
         dataset = getattr(getattr(loop, "dataloader", None), "dataset", None)
-        lakes = list(lakes_inside(dataset)) if dataset is not None else []
+        lakes = lakes_under(dataset) if dataset is not None else []
         seen = [tuple(lake.metainfo["classes"]) for lake in lakes if not lake.return_classes]
         for classes in dict.fromkeys(seen):
             yield split, classes, True

@@ -12,8 +12,8 @@ from mmengine.hooks import CheckpointHook, Hook
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import LakeMetric, SeparateEvaluator
 from deeplake_mmdet.lake import clean_boxes
+from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.training.mask_check import check_predicts_masks
-from deeplake_mmdet.training.skipped import lakes_inside
 
 __all__ = ["EvaluationCheckHook", "MetaHook", "SeparateEvaluationHook"]
 
@@ -37,7 +37,7 @@ class EvaluationCheckHook(Hook):
         evaluator = runner._val_loop.evaluator
         metrics = evaluator.metrics
         for metric in metrics:
-            for lake in lakes_inside(runner._val_loop.dataloader.dataset):
+            for lake in lakes_under(runner._val_loop.dataloader.dataset):
                 if isinstance(metric, LakeMetric):
                     metric.check_view(lake.view)
         if any(isinstance(metric, LakeMetric) and metric.scores_masks for metric in metrics):
@@ -65,7 +65,7 @@ class EvaluationCheckHook(Hook):
 
 def _check_objects(runner: Any) -> None:
     loader = getattr(runner._train_loop, "dataloader", None)
-    lakes = list(lakes_inside(loader.dataset)) if loader is not None else []
+    lakes = lakes_under(loader.dataset) if loader is not None else []
     if any(lake.has_objects for lake in lakes):
         return
     for lake in lakes:  # one without any box, of background only, gives no doubt
@@ -85,7 +85,7 @@ def _check_switched(runner: Any) -> None:
                 f"The pipeline that training switches to cannot be built: {type(error).__name__}: {error}",
                 where="config key 'custom_hooks', 'switch_pipeline'",
             ) from error
-        for lake in lakes_inside(loader.dataset) if loader is not None else ():
+        for lake in lakes_under(loader.dataset) if loader is not None else ():
             lake.check_masks(pipeline)
 
 
@@ -108,7 +108,7 @@ class SeparateEvaluationHook(Hook):
             dataset = inner
         loop.evaluator.bind(
             [
-                [(lake.view.key, lake.data_list.rows) for lake in lakes_inside(part)]
+                [(lake.view.key, lake.data_list.rows) for lake in lakes_under(part)]
                 for part in getattr(dataset, "datasets", [dataset])
             ]
         )

@@ -24,6 +24,7 @@ import torch.distributed as dist
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
+from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError, ProcessError
 
 __all__ = ["LAUNCHERS", "count_processes", "join", "launch", "on_cpu", "running_launcher"]
@@ -185,7 +186,7 @@ def launch(function: Callable[..., Any], *args: Any, processes: int) -> Any:
 def _work(processes: int, reports: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """One process: run the function, and report an error before dying of it."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+        torch.set_num_threads(max(1, available_cores() // processes))
     rank = int(os.environ["RANK"])
     try:
         value = function(*args)

@@ -10,10 +10,9 @@ import numpy as np
 
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.lake import is_same_contents
-from deeplake_mmdet.loading import LakeBatchSampler
-from deeplake_mmdet.loading.wrappers import lakes_under
+from deeplake_mmdet.loading import LakeBatchSampler, lakes_under
 
-__all__ = ["differences", "lakes_of", "pins_of", "unknown_contents"]
+__all__ = ["differences", "pins_of", "unknown_contents"]
 
 _WORDS = {
     "dataset_id": "is another lake",
@@ -39,12 +38,6 @@ _FACTS = (
 )
 
 
-def lakes_of(dataset: Any) -> list[DeepLakeDataset]:
-    """The lakes under a loader's dataset, a feed or not."""
-    lakes: list[DeepLakeDataset] = getattr(dataset, "lakes", None) or lakes_under(dataset)
-    return lakes
-
-
 def pins_of(loader: Any) -> dict[str, Any]:
     """What the order of a loader's samples depends on, as plain values without secrets.
 
@@ -54,7 +47,7 @@ def pins_of(loader: Any) -> dict[str, Any]:
     sampler = loader.batch_sampler
     own = isinstance(sampler, LakeBatchSampler)
     return {
-        "lakes": [_facts(lake) for lake in lakes_of(loader.dataset)],
+        "lakes": [_facts(lake) for lake in lakes_under(loader.dataset)],
         "length": len(loader.dataset),
         "order": sampler.rules if own else None,
         "seed": sampler.sampler.seed if own else None,
