@@ -1,16 +1,15 @@
-"""The demo's images: textured shapes over photographic-looking backgrounds, drawn by code."""
+"""The demo's images: patterned shapes of five classes over blotched backgrounds, drawn by code."""
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from deeplake_mmdet.demo.shapes import CLASS_NAMES, coverage, outline
-from deeplake_mmdet.demo.textures import background, noise, surface
 
 __all__ = ["CLASS_NAMES", "EMPTY_SHARE", "MIN_VISIBLE", "Scene", "demo_images", "draw_scene"]
 
@@ -26,6 +25,7 @@ _HUES = {
     "star": (0.10, 0.18),
     "ring": (0.35, 0.48),
 }
+CLASS_NAMES: tuple[str, ...] = tuple(_HUES)
 _MIN_PIXELS = 300
 _JPEG_QUALITY = 90
 
@@ -51,142 +51,66 @@ class Scene:
     owner: NDArray[np.int16]
 
 
-@dataclass(frozen=True)
-class _Object:
-    label: int
-    radius: float
-    angle: float
-    left: int
-    top: int
-    centre: tuple[float, float]
-    cover: NDArray[np.uint8]
+def _outlines(name: str, rng: np.random.Generator) -> list[NDArray[np.float64]]:
+    """The outline of an object in the unit circle, and that of its hole if it has one; (n, 2) each."""
 
-    @property
-    def solid(self) -> NDArray[np.bool_]:
-        return self.cover >= 128
+    def arc(start: float, stop: float, points: int) -> NDArray[np.float64]:
+        angles = np.linspace(start, stop, points, endpoint=False)
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
-
-def _windows(left: int, top: int, size: int, shape: tuple[int, int]) -> tuple[tuple[slice, slice], ...]:
-    """The part of the image under a patch, and the part of the patch inside the image."""
-    y1, y2 = max(top, 0), min(top + size, shape[0])
-    x1, x2 = max(left, 0), min(left + size, shape[1])
-    y2, x2 = max(y1, y2), max(x1, x2)
-    return (slice(y1, y2), slice(x1, x2)), (slice(y1 - top, y2 - top), slice(x1 - left, x2 - left))
+    circle = arc(0, 2 * np.pi, 56)
+    if name == "brick":
+        half = np.array([1.0, 1.0 / rng.uniform(1.6, 2.4)])
+        return [np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half / np.hypot(*half)]
+    if name == "cone":
+        width = rng.uniform(0.62, 0.78)
+        return [np.array([[0, -1], [width, 0.72], [-width, 0.72]])]
+    if name == "star":
+        star = arc(-np.pi / 2, 1.5 * np.pi, 10)
+        star[1::2] *= rng.uniform(0.42, 0.52)
+        return [star]
+    return [circle, circle * rng.uniform(0.52, 0.64)] if name == "ring" else [circle]
 
 
-def _random_object(rng: np.random.Generator, shape: tuple[int, int], near: _Object | None) -> _Object:
-    label = int(rng.integers(len(CLASS_NAMES)))
-    radius = float(np.exp(rng.uniform(np.log(22), np.log(58))))
-    if near is None:
-        x, y = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
+def _blotches(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> NDArray[np.float32]:
+    """Smooth random values from about 0 to 1, with blotches of some pixels."""
+    grid = rng.random([max(2, int(side / cell) + 2) for side in shape], dtype=np.float32)
+    return np.asarray(cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _colour(rng: np.random.Generator, hue: tuple[float, float], saturation: float) -> NDArray[np.float32]:
+    rgb = colorsys.hsv_to_rgb(rng.uniform(*hue) % 1, saturation, rng.uniform(0.55, 0.95))
+    return np.array(rgb[::-1], np.float32) * 255
+
+
+def _background(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
+    coarse, fine = _blotches(rng, shape, rng.uniform(40, 140)), _blotches(rng, shape, rng.uniform(4, 9))
+    light = _blotches(rng, shape, 200) * 0.4 + 0.7
+    first, second = (_colour(rng, (0, 1), rng.uniform(0.03, 0.3)) for _ in range(2))
+    amount = (coarse * 0.75 + fine * 0.25)[..., None]
+    return np.asarray((first + (second - first) * amount) * light[..., None], np.float32)
+
+
+def _surface(rng: np.random.Generator, size: int, label: int) -> NDArray[np.float32]:
+    """Colours of a square patch, (size, size, 3): plain, striped, checked or blotched, lit from one side."""
+    first = _colour(rng, _HUES[CLASS_NAMES[label]], rng.uniform(0.6, 0.95))
+    second = first * rng.uniform(0.35, 0.7)
+    rows, columns = np.mgrid[:size, :size].astype(np.float32)
+    angle, period = rng.uniform(0, np.pi), rng.uniform(5, 12)
+    across = rows * np.sin(angle) + columns * np.cos(angle)
+    along = rows * np.cos(angle) - columns * np.sin(angle)
+    kind = rng.integers(4)
+    amount: NDArray[Any]
+    if kind == 0:
+        amount = np.zeros((size, size))
+    elif kind == 1:
+        amount = np.sin(across / period * np.pi) > 0
+    elif kind == 2:
+        amount = (across // period + along // period) % 2
     else:
-        # Uniform placement alone rarely makes objects overlap.
-        direction, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 1.0) * (radius + near.radius)
-        x = near.left + near.centre[0] + np.cos(direction) * reach
-        y = near.top + near.centre[1] + np.sin(direction) * reach
-    angle = float(rng.uniform(0, 2 * np.pi))
-    size = int(np.ceil(radius)) * 2 + 4
-    left, top = int(np.floor(x)) - size // 2, int(np.floor(y)) - size // 2
-    centre = (float(x - left), float(y - top))
-    outer, hole = outline(CLASS_NAMES[label], rng)
-    cover = coverage(outer, hole, centre, radius, angle, size)
-    return _Object(label, radius, angle, left, top, centre, cover)
-
-
-def _plan(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[list[_Object], list[float]]:
-    """Place objects from front to back, keeping those of which enough can be seen.
-
-    An object placed later lies behind all earlier ones, so it cannot spoil what they were kept for; one
-    that would be too well hidden is left out of the image, so that all that is drawn is in the ground truth.
-    """
-    wanted = 0 if rng.random() < EMPTY_SHARE else int(rng.integers(1, 7))
-    taken = np.zeros(shape, np.bool_)
-    objects: list[_Object] = []
-    shares: list[float] = []
-    for _ in range(wanted * 4):
-        if len(objects) == wanted:
-            break
-        near = objects[rng.integers(len(objects))] if objects and rng.random() < 0.3 else None
-        candidate = _random_object(rng, shape, near)
-        inside, patch = _windows(candidate.left, candidate.top, len(candidate.cover), shape)
-        solid = candidate.solid
-        seen = int(np.count_nonzero(solid[patch] & ~taken[inside]))
-        share = seen / int(np.count_nonzero(solid))
-        if share >= MIN_VISIBLE and seen >= _MIN_PIXELS:
-            taken[inside] |= solid[patch]
-            objects.append(candidate)
-            shares.append(share)
-    return objects, shares
-
-
-def _shaded(rng: np.random.Generator, item: _Object, light: NDArray[np.float64]) -> NDArray[np.float32]:
-    size = len(item.cover)
-    steps = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(item.radius)
-    x = (steps - np.float32(item.centre[0] / item.radius))[None, :]
-    y = (steps - np.float32(item.centre[1] / item.radius))[:, None]
-    cos, sin = np.float32(np.cos(item.angle)), np.float32(np.sin(item.angle))
-    colours = surface(rng, x * cos + y * sin, y * cos - x * sin, item.radius, _HUES[CLASS_NAMES[item.label]])
-    if CLASS_NAMES[item.label] == "ball":
-        height = np.sqrt(np.clip(1 - x * x - y * y, 0, 1))
-        facing = np.clip(x * np.float32(light[0]) + y * np.float32(light[1]) + height, 0, None) / 1.41
-        shade = 0.35 + 0.75 * facing
-        gloss = rng.uniform(0, 0.5) * np.clip(facing, 0, 1) ** 24
-    else:
-        soft = cv2.GaussianBlur(item.cover, (0, 0), item.radius * 0.09).astype(np.float32) / 255
-        slope = -cv2.Sobel(soft, -1, 1, 0) * light[0] - cv2.Sobel(soft, -1, 0, 1) * light[1]
-        tilt = (x * np.float32(light[0]) + y * np.float32(light[1])) * rng.uniform(0.05, 0.25)
-        shade = 0.85 + tilt + np.clip(slope * item.radius * 0.035, -0.4, 0.35)
-        gloss = np.zeros_like(shade)
-    lit = np.clip(colours * shade[..., None] + gloss[..., None], 0, 1)
-    return np.asarray(lit, np.float32)
-
-
-def _compose(rng: np.random.Generator, canvas: NDArray[np.float32], objects: list[_Object]) -> None:
-    """Paint the objects, last first, each with its shadow on what lies behind it."""
-    shape = (canvas.shape[0], canvas.shape[1])
-    direction = rng.uniform(0, 2 * np.pi)
-    light = np.array([np.cos(direction), np.sin(direction)])
-    depth = rng.uniform(0.25, 0.6)
-    for item in reversed(objects):
-        size = len(item.cover)
-        reach = item.radius * rng.uniform(0.08, 0.28)
-        pad = int(np.ceil(item.radius * 0.4))
-        shadow = cv2.GaussianBlur(
-            cv2.copyMakeBorder(item.cover, pad, pad, pad, pad, cv2.BORDER_CONSTANT),
-            (0, 0),
-            item.radius * 0.12,
-        )
-        dx, dy = (round(float(step)) for step in -light * reach)
-        inside, patch = _windows(item.left - pad + dx, item.top - pad + dy, size + 2 * pad, shape)
-        canvas[inside] *= 1 - np.float32(depth / 255) * shadow[patch][..., None]
-
-        inside, patch = _windows(item.left, item.top, size, shape)
-        alpha = (item.cover[patch].astype(np.float32) / 255)[..., None]
-        under = canvas[inside]
-        under += alpha * (_shaded(rng, item, light)[patch] - under)
-
-
-def _photograph(rng: np.random.Generator, canvas: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Light, lens and film: uneven light, vignette, tint, blur, tone curve and grain."""
-    height, width = canvas.shape[:2]
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    direction = rng.uniform(0, 2 * np.pi)
-    slant = x * np.float32(np.cos(direction)) + y * np.float32(np.sin(direction))
-    light = 1 + slant * np.float32(rng.uniform(0, 0.25))
-    light -= (x * x + y * y) * np.float32(rng.uniform(0.03, 0.18))
-    light += (noise(rng, height, width, 150, 1) - np.float32(0.5)) * np.float32(0.25)
-    tint = rng.normal(1, 0.03, 3) * rng.uniform(0.85, 1.15)
-    tint = rng.normal(1, 0.03, 3) * rng.uniform(0.85, 1.15) * 255
-    photo = cv2.multiply(canvas, cv2.merge([light * np.float32(gain) for gain in tint]))
-    photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.35, 0.9))
-    grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(1.5, 5))
-    photo = cv2.add(photo, cv2.merge([grain] * 3))
-    levels = np.clip(photo, 0, 255).astype(np.uint8)
-    # A smoothstep blended in is the film's soft shoulder and toe.
-    ramp, bend = np.linspace(0, 1, 256), rng.uniform(0.1, 0.5)
-    curve = ramp + bend * (ramp * ramp * (3 - 2 * ramp) - ramp)
-    return np.asarray(cv2.LUT(levels, np.rint(curve * 255).astype(np.uint8)), np.uint8)
+        amount = _blotches(rng, (size, size), size / 4)
+    light = np.linspace(1.15, 0.75, size, dtype=np.float32)[:, None, None]
+    return np.asarray((first + (second - first) * amount[..., None]) * light, np.float32)
 
 
 def draw_scene(seed: int, index: int) -> Scene:
@@ -204,27 +128,59 @@ def draw_scene(seed: int, index: int) -> Scene:
     """
     rng = np.random.default_rng([seed, index])
     shape = (int(rng.integers(26, 37)) * 8, int(rng.integers(34, 45)) * 8)
-    objects, shares = _plan(rng, shape)
-    canvas = background(rng, *shape)
-    if rng.random() < 0.5:
-        canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.8, 2.5)).astype(np.float32)
-    _compose(rng, canvas, objects)
-
-    owner = np.full(shape, -1, np.int16)
-    for number in reversed(range(len(objects))):
-        item = objects[number]
-        inside, patch = _windows(item.left, item.top, len(item.cover), shape)
-        owner[inside][item.solid[patch]] = number
-    boxes = np.zeros((len(objects), 4))
-    for number in range(len(objects)):
-        seen = owner == number
-        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-        boxes[number] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    image, owner = _background(rng, shape), np.full(shape, -1, np.int16)
+    wanted = 0 if rng.random() < EMPTY_SHARE else int(rng.integers(1, 7))
+    labels: list[int] = []
+    visible: list[float] = []
+    boxes: list[tuple[int, int, int, int]] = []
+    centres: list[NDArray[np.float64]] = []
+    # From front to back: what comes later lies behind, and cannot spoil what the earlier ones were kept for.
+    for _ in range(wanted * 4):
+        if len(labels) == wanted:
+            break
+        label = int(rng.integers(len(CLASS_NAMES)))
+        radius = float(np.exp(rng.uniform(np.log(22), np.log(58))))
+        centre = np.array([rng.uniform(0, shape[1]), rng.uniform(0, shape[0])])
+        if centres and rng.random() < 0.4:  # placed anywhere, objects would rarely overlap
+            direction = rng.uniform(0, 2 * np.pi)
+            reach = radius * rng.uniform(1.0, 1.8)
+            centre = (
+                centres[rng.integers(len(centres))] + np.array([np.cos(direction), np.sin(direction)]) * reach
+            )
+        turn = rng.uniform(0, 2 * np.pi)
+        rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) * radius
+        size = 2 * int(radius) + 6
+        corner = np.floor(centre).astype(int) - size // 2
+        cover = np.zeros((size, size), np.uint8)
+        for outline, value in zip(_outlines(CLASS_NAMES[label], rng), (255, 0), strict=False):
+            points = np.rint((outline @ rotation + (centre - corner)) * 16).astype(np.int32)
+            cv2.fillPoly(cover, [points], (value,), cv2.LINE_AA, 4)
+        left, top = np.maximum(corner, 0)
+        right, bottom = np.minimum(corner + size, shape[::-1])
+        if right <= left or bottom <= top:
+            continue
+        inside = slice(top, bottom), slice(left, right)
+        patch = slice(top - corner[1], bottom - corner[1]), slice(left - corner[0], right - corner[0])
+        seen = (cover[patch] >= 128) & (owner[inside] < 0)
+        count = int(seen.sum())
+        if count < _MIN_PIXELS or count < MIN_VISIBLE * (cover >= 128).sum():
+            continue
+        alpha = (cover[patch] / np.float32(255) * (owner[inside] < 0))[..., None]
+        under = image[inside]
+        under += alpha * (_surface(rng, size, label)[patch] - under)
+        owner[inside][seen] = len(labels)
+        rows, columns = np.flatnonzero(seen.any(1)) + top, np.flatnonzero(seen.any(0)) + left
+        boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+        visible.append(count / int((cover >= 128).sum()))
+        labels.append(label)
+        centres.append(centre)
+    photo = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.9))
+    photo = photo + rng.standard_normal((*shape, 1), dtype=np.float32) * np.float32(rng.uniform(2, 6))
     return Scene(
-        image=_photograph(rng, canvas),
-        boxes=boxes,
-        labels=np.array([item.label for item in objects], np.int64),
-        visible=np.array(shares, np.float64),
+        image=np.clip(photo, 0, 255).astype(np.uint8),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        labels=np.array(labels, np.int64),
+        visible=np.array(visible, np.float64),
         owner=owner,
     )
 
