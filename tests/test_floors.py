@@ -23,6 +23,7 @@ FLOORS = (
         "evaluation",
         "loading",
         "dataset",
+        "prepared",
         "pipeline",
     ),
     *("transfer", "formats", "lake", "models", "ops", "registry", "terminal", "environment", "errors"),

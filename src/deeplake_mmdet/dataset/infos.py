@@ -18,7 +18,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, readable
+from deeplake_mmdet.errors import ConfigError, ImageError, readable
 from deeplake_mmdet.lake import (
     UNREAD,
     CacheSettings,
@@ -35,11 +35,10 @@ __all__ = [
     "DataInfos",
     "HeadStart",
     "Sightings",
-    "check_mask_column",
     "clean_data_infos",
-    "is_usable_mask",
     "log_choices",
     "take_out_files",
+    "tell_left_out",
     "with_cache",
 ]
 
@@ -201,40 +200,6 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
             print_log(readable(f"{view.source.url}: {note}"), "current", logging.WARNING)
 
 
-def check_mask_column(view: LakeView, loaders: Sequence[Any], *, as_stored: bool) -> None:
-    """Refuse a lake that has no masks of the kind that a pipeline's steps load.
-
-    Args:
-        view: The lake.
-        loaders: Steps that load masks; changed to load bitmaps if those are stored and ``as_stored``.
-        as_stored: Whether steps that ask for polygons take pixels.
-
-    Raises:
-        ConfigError: It has no masks, or pixels where polygons are asked for.
-    """
-    column = view.columns.get(view.roles.gt_masks or "")
-    if column is None:
-        note = view.notes.get("gt_masks")
-        raise ConfigError(
-            "The pipeline asks for masks (with_mask=True), but this lake has no mask column, or several "
-            "equally good ones" + (f". {note}" if note else ""),
-            where=f"lake {view.source.url}, columns {', '.join(view.columns)}",
-            advice="import with segmentations, name the column in tensors=dict(gt_masks=...), "
-            "or use LoadAnnotations(with_mask=False)",
-        )
-    if column.kind == "binarymask" and as_stored:
-        for step in loaders:
-            step.poly2mask = True
-    if column.kind == "binarymask" and not all(step.poly2mask for step in loaders):
-        raise ConfigError(
-            "The pipeline asks for polygons (poly2mask=False), but this lake's masks are pixels, which "
-            "do not become polygons without loss",
-            where=f"LoadAnnotations of the pipeline, column {column.name!r} of type {column}",
-            advice="use LoadAnnotations(with_mask=True, poly2mask=True), name a column of polygons in "
-            "tensors=dict(gt_masks=...), or say masks_as_stored=True",
-        )
-
-
 def clean_data_infos(
     view: LakeView, bbox_min_size: float | None, extra: Mapping[str, Any], *, training: bool
 ) -> DataInfos:
@@ -300,15 +265,6 @@ def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
     return view.with_cache(cache)
 
 
-def is_usable_mask(mask: Any, poly2mask: bool) -> bool:
-    """Whether stock ``LoadAnnotations`` takes a segmentation; it ignores the others' objects."""
-    if isinstance(mask, list):
-        return any(len(part) >= 6 and len(part) % 2 == 0 for part in mask)
-    if not poly2mask or not isinstance(mask, dict):
-        return False
-    return isinstance(mask.get("counts"), list | str) and mask.get("size") is not None
-
-
 def take_out_files(arguments: dict[str, Any], own: Iterable[str]) -> None:
     """Take what names files out of a dataset's arguments, in place, and log it.
 
@@ -337,3 +293,26 @@ def take_out_files(arguments: dict[str, Any], own: Iterable[str]) -> None:
             where=f"dataset key {', '.join(map(repr, unknown))}",
             advice=f"perhaps {near[0]!r} is meant" if near else "correct its name, or take it out",
         )
+
+
+def tell_left_out(view: LakeView, left: int) -> None:
+    """Log the rows that are not among the samples because their images cannot be decoded.
+
+    Args:
+        view: The lake.
+        left: How many rows are left.
+
+    Raises:
+        ImageError: None is.
+    """
+    bad = np.flatnonzero(view.table.widths == 0)
+    if not len(bad):
+        return
+    listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
+    linked = view.columns[view.roles.img].is_link
+    state = "linked images cannot be fetched or decoded" if linked else "images cannot be decoded"
+    what = f"{len(bad)} of {len(view.table)} {state}"
+    where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
+    if not left:
+        raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
+    print_log(readable(f"Skipping: {what} ({where})"), "current", logging.WARNING)

@@ -13,18 +13,18 @@ from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
-from deeplake_mmdet.dataset.backend import delivered, delivered_image, delivered_masks, delivered_upright
+from deeplake_mmdet.dataset.backend import delivered, delivered_image, delivered_upright
 from deeplake_mmdet.dataset.infos import (
     DataInfos,
     HeadStart,
     Sightings,
-    check_mask_column,
     clean_data_infos,
-    is_usable_mask,
     log_choices,
     take_out_files,
+    tell_left_out,
     with_cache,
 )
+from deeplake_mmdet.dataset.masks import add_masks, check_mask_column
 from deeplake_mmdet.environment import check_private_names
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError, readable
 from deeplake_mmdet.lake import (
@@ -39,6 +39,7 @@ from deeplake_mmdet.lake import (
     refuse_literals,
 )
 from deeplake_mmdet.pipeline.steps import annotation_loaders, count_deterministic, run_steps
+from deeplake_mmdet.prepared import PreparedImages, open_prepared, read_prepared_settings
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
@@ -85,6 +86,9 @@ class DeepLakeDataset(BaseDetDataset):
             fetches all once, unless ``tensors`` names columns of ``width`` and ``height``.
         cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
             ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
+        prepared: Keep what the pipeline's first steps make of an image, decoded and, if a fixed ``Resize``
+            follows, resized, in pixels, for all epochs and processes: a size, ``'ram'``, or a mapping as for
+            ``cache``. The samples stay the same; a size that is too small for all keeps a part of the rows.
         masks_as_stored: Let ``poly2mask=False`` mean bitmaps where the lake stores pixels, not an error.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
             name its classes it tells the names by stored label, as a list or as a mapping from label to name.
@@ -114,6 +118,7 @@ class DeepLakeDataset(BaseDetDataset):
         on_error: str = "raise",
         apply_exif: bool | None = None,
         cache: str | int | Mapping[str, Any] | None = None,
+        prepared: str | int | Mapping[str, Any] | None = None,
         masks_as_stored: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -124,7 +129,14 @@ class DeepLakeDataset(BaseDetDataset):
                 advice="use 'raise' to stop at images that cannot be decoded, or 'skip' to leave them out",
             )
         check_private_names("mmengine.dataset", "mmdet.datasets", "mmcv")
-        refuse_literals({**kwargs, "credentials": credentials, "path": path, "query": query, "cache": cache})
+        told = {
+            "credentials": credentials,
+            "path": path,
+            "query": query,
+            "cache": cache,
+            "prepared": prepared,
+        }
+        refuse_literals({**kwargs, **told})
         self._credentials = CredentialRef(credentials)
         self._source = Source(path, commit, branch, tag, query, view, version)
         self._tensors = dict(tensors or {})
@@ -132,6 +144,9 @@ class DeepLakeDataset(BaseDetDataset):
         self._skip = on_error == "skip"
         self._apply_exif = None if apply_exif is None else bool(apply_exif)
         self._cache = read_cache_settings(cache)
+        self._prepared_settings = read_prepared_settings(prepared)
+        self._prepared: PreparedImages | None = None
+        self._prepared_for: Any = None
         self._masks_as_stored = masks_as_stored
         take_out_files(kwargs, signature(DeepLakeDataset).parameters)
         self._begun: dict[int, list[HeadStart]] = {}
@@ -147,6 +162,22 @@ class DeepLakeDataset(BaseDetDataset):
         self.full_init()
         view: LakeView = self.data_list.view
         return view
+
+    def full_init(self) -> None:
+        """Load annotations, and open the prepared images, if that has not been done."""
+        if not self._fully_initialized:
+            super().full_init()
+            _ = self.prepared  # by this process, for all that it starts
+
+    @property
+    def prepared(self) -> PreparedImages | None:
+        """What is kept of the images for this pipeline (see ``prepared``); None if nothing is."""
+        if self._prepared_settings is None or not self._fully_initialized:
+            return None
+        if self._prepared_for is not self.pipeline:  # hooks exchange pipelines
+            self._prepared = open_prepared(self._prepared_settings, self.view, self.pipeline)
+            self._prepared_for = self.pipeline
+        return self._prepared
 
     @property
     def has_objects(self) -> bool:
@@ -184,7 +215,7 @@ class DeepLakeDataset(BaseDetDataset):
         infos = clean_data_infos(
             view, self._bbox_min_size(), self._extra_entries(view), training=not self.test_mode
         )
-        self._drop_rows(view, len(infos))
+        tell_left_out(view, len(infos))
         return infos
 
     @property
@@ -267,7 +298,7 @@ class DeepLakeDataset(BaseDetDataset):
         """Run the steps of a begun sample as far as no random numbers are needed, for `head_starts`."""
         steps = getattr(start.pipeline, "transforms", ())
         count = count_deterministic(steps)
-        results = self._run(steps[:count], start.results)
+        results = self._run(steps[:count], start.results, start.index)
         return HeadStart(start.index, start.uri, start.pipeline, count, results)
 
     @contextlib.contextmanager
@@ -286,8 +317,8 @@ class DeepLakeDataset(BaseDetDataset):
         steps = getattr(self.pipeline, "transforms", [self.pipeline])
         try:
             if start is not None and start.pipeline is self.pipeline:
-                return self._run(steps[start.count :], start.results)
-            return self._run(steps, self._info_with_masks(idx))
+                return self._run(steps[start.count :], start.results, None if start.count else idx)
+            return self._run(steps, self._info_with_masks(idx), idx)
         except DeepLakeMMDetError:
             raise
         except Exception:  # whatever a transform makes of an image that is not there
@@ -325,12 +356,16 @@ class DeepLakeDataset(BaseDetDataset):
     def _info_with_masks(self, idx: int) -> dict[str, Any]:
         info = self.get_data_info(idx)
         if loaders := self.mask_loaders:
-            self._add_masks(info, idx, poly2mask=all(step.poly2mask for step in loaders))
+            polygons = not all(step.poly2mask for step in loaders)
+            add_masks(self.data_list, info, idx, self._sightings, polygons=polygons)
         return info
 
-    def _run(self, steps: Sequence[Any], results: Any) -> Any:
-        turning = self.data_list.view.turns_images
-        return run_steps(steps, results, delivered_upright if turning else delivered_image)
+    def _run(self, steps: Sequence[Any], results: Any, idx: int | None = None) -> Any:
+        """Run steps, from the first one on if an index is named."""
+        at_hand = delivered_upright if self.data_list.view.turns_images else delivered_image
+        prepared = None if idx is None else self.prepared
+        row = None if prepared is None else prepared.row(self.data_list.rows.item(idx))
+        return run_steps(steps, results, at_hand, row)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels."""
@@ -358,35 +393,3 @@ class DeepLakeDataset(BaseDetDataset):
         if not self.return_classes:
             return {}
         return {"text": view.classes, "caption_prompt": self.caption_prompt, "custom_entities": True}
-
-    def _drop_rows(self, view: LakeView, left: int) -> None:
-        bad = np.flatnonzero(view.table.widths == 0)
-        if not len(bad):
-            return
-        listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
-        linked = view.columns[view.roles.img].is_link
-        state = "linked images cannot be fetched or decoded" if linked else "images cannot be decoded"
-        what = f"{len(bad)} of {len(view.table)} {state}"
-        where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
-        if not left:
-            raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
-        print_log(readable(f"Skipping: {what} ({where})"), "current", logging.WARNING)
-
-    def _add_masks(self, info: dict[str, Any], idx: int, *, poly2mask: bool) -> None:
-        flawed = 0
-        masks = self.data_list.segmentations_of(idx, delivered_masks(info["img_path"]))
-        for instance, mask in zip(info["instances"], masks, strict=True):
-            instance["mask"] = [] if mask is None else mask
-            flawed += not instance["ignore_flag"] and not is_usable_mask(instance["mask"], poly2mask)
-        if not flawed:
-            return
-        row = int(self.data_list.rows[idx])
-        first = not self._sightings.rows(Sightings.NO_USABLE_MASK)
-        if self._sightings.add(row, Sightings.NO_USABLE_MASK) and first:
-            print_log(
-                f"Column {self.view.roles.gt_masks!r}, row {row}: {flawed} objects have no mask that can be "
-                "used (none, a polygon of less than three points, or run lengths where polygons are asked "
-                "for) and are ignored in training, as in CocoDataset; further such rows are not logged",
-                "current",
-                logging.WARNING,
-            )

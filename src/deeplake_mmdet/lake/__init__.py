@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from deeplake_mmdet.lake.cache.chunk_cache import CacheStatistics, ChunkCache, new_counters
+from deeplake_mmdet.lake.cache.own_files import make_folder as make_cache_folder
+from deeplake_mmdet.lake.cache.own_files import open_file as open_cache_file
+from deeplake_mmdet.lake.cache.own_files import read_text as read_cache_text
 from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_cache_settings
 from deeplake_mmdet.lake.cache.shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
@@ -37,7 +40,7 @@ from deeplake_mmdet.lake.source.secret_texts import (
     literals_in,
     masked,
 )
-from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents
+from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents, short_hash
 from deeplake_mmdet.lake.table.cleaning import Cleaning, clean_boxes
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
@@ -88,15 +91,18 @@ __all__ = [
     "is_secret_name",
     "literals_in",
     "load_old",
+    "make_cache_folder",
     "masked",
     "name_difference",
     "new_counters",
+    "open_cache_file",
     "open_view",
     "open_view_of",
     "own_classes",
     "parse_uri",
     "put_away",
     "read_cache_settings",
+    "read_cache_text",
     "read_class_names",
     "read_orientation",
     "refuse_literals",
@@ -104,5 +110,6 @@ __all__ = [
     "rest",
     "resting",
     "settings_of",
+    "short_hash",
     "source_category_ids",
 ]

@@ -24,7 +24,7 @@ from deeplake_mmdet.loading.resting import rest_all
 from deeplake_mmdet.loading.sampler import Batch, Item, LakeSampler
 from deeplake_mmdet.loading.seeding import generators_kept, sample_of, sample_seed
 from deeplake_mmdet.loading.statistics import Statistics
-from deeplake_mmdet.loading.wrappers import hands_on, lakes_under, leaves_of
+from deeplake_mmdet.loading.wrappers import for_every_index, hands_on, lakes_under, leaves_of
 from deeplake_mmdet.pipeline.steps import draws_nothing, failed_step, planes_in
 from deeplake_mmdet.registry import DATASETS
 
@@ -138,9 +138,23 @@ class Feed:
         """
         self._drop_blocks()
         if self.threads and self.is_remote:
+            indices = indices[~self._prepared_among(indices)]
             chosen = blocks_to_read(sampler.blocks, indices)
             if len(chosen):
                 self._blocks = BlockReader(sampler.blocks, indices, chosen, self.statistics)
+
+    def _prepared_among(self, indices: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Which of some indices lead to images that need not be fetched, shape (len(indices),)."""
+        if all(lake.prepared is None for lake in self.lakes):
+            return np.zeros(len(indices), bool)
+
+        def of_lake(lake: DeepLakeDataset) -> NDArray[Any]:
+            rows = lake.data_list.rows
+            return np.zeros(len(rows), bool) if lake.prepared is None else lake.prepared.has(rows)
+
+        found = for_every_index(self.dataset, of_lake, lambda other: np.zeros(len(other), bool))
+        there: NDArray[np.bool_] = found.astype(bool)[indices]
+        return there
 
     def announce(self, items: Sequence[Item]) -> None:
         """Work for a batch that will be asked for later, if this process does such work."""
@@ -259,7 +273,8 @@ class Feed:
 
     def fetch(self, needs: Sequence[Need]) -> Delivery:
         """What some samples need of their lakes: from blocks at hand, else in one call for each lake."""
-        wanted = [(lake, int(lake.data_list.rows[index])) for lake, index in needs]
+        every = [(lake, int(lake.data_list.rows[index])) for lake, index in needs]
+        wanted = [(lake, row) for lake, row in every if lake.prepared is None or not lake.prepared.has(row)]
         delivery = Delivery()
         if self._blocks is not None:
             for (lake, row), cell in zip(wanted, self._blocks.take(wanted), strict=True):
@@ -270,6 +285,7 @@ class Feed:
             at_hand = delivery.images
             missing = [row for row in rows if lake.view.uri(row) not in at_hand] if at_hand else rows
             at_hand.update(self._fetch_rows(lake, missing))
+            rows = sorted({row for owner, row in every if owner is lake})
             if rows and lake.mask_loaders:
                 found = lake.view.mask_cells(rows)
                 delivery.masks.update(

@@ -22,6 +22,7 @@ _MEANINGS = {
     "fetch": "reading (in wait, or beside)",
     "begin": "transforms in threads",
     "decode": "decoding",
+    "prepared": "reading prepared images",
     "wait": "waiting for images",
     "begun": "waiting for threads",
     "finish": "other transforms",

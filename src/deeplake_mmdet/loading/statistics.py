@@ -18,9 +18,10 @@ __all__ = ["STAGES", "STATISTICS_VARIABLE", "StageTimes", "Statistics", "is_aske
 
 STATISTICS_VARIABLE = "DEEPLAKE_MMDET_STATS"
 # fetch: reading from the lake or its cache, in whatever thread. begin: the threads' part of a sample.
-# decode: loading images, within begin or finish. wait: until a batch's images are there. begun: until the
-# threads have done their part. finish: the rest of the pipeline. pack: collating, and leaving a worker.
-STAGES = ("fetch", "begin", "decode", "wait", "begun", "finish", "pack")
+# decode: loading images, within begin or finish. prepared: the same, of images that are at hand in pixels.
+# wait: until a batch's images are there. begun: until the threads have done their part. finish: the rest of
+# the pipeline. pack: collating, and leaving a worker.
+STAGES = ("fetch", "begin", "decode", "prepared", "wait", "begun", "finish", "pack")
 _NUMBERS = ("seconds", "cpu", "calls", "images", "bytes", "hits")
 _MOST_WORKERS = 256
 _NOTHING = contextlib.nullcontext()
@@ -87,9 +88,9 @@ class Statistics:
         _packing = self
         return watched(self._note)
 
-    def _note(self, loads: bool, seconds: float, cpu: float) -> None:
-        if loads:
-            self.add("decode", seconds=seconds, cpu=cpu, calls=1, images=1)
+    def _note(self, stage: str | None, seconds: float, cpu: float) -> None:
+        if stage is not None:
+            self.add(stage, seconds=seconds, cpu=cpu, calls=1, images=1)
 
     def add(self, stage: str, **numbers: float) -> None:
         """Add to the counters of a stage: seconds, cpu, calls, images, bytes, hits."""

@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-__all__ = ["Allocator", "decode_jpeg", "load_quickly"]
+__all__ = ["Allocator", "decode_jpeg", "decoder_name", "load_quickly"]
 
 SWITCH = "DEEPLAKE_MMDET_DECODER"
 Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
@@ -83,6 +83,11 @@ def _decoded(decoder: Any, encoded: bytes, allocate: Allocator | None = None) ->
     except ValueError:  # damaged, also if only a little: OpenCV decides what comes out
         return None
     return image
+
+
+def decoder_name() -> str:
+    """What JPEG files are decoded with here: ``'simplejpeg'`` or ``'cv2'``."""
+    return "cv2" if _checked_decoder() is None else "simplejpeg"
 
 
 @functools.cache

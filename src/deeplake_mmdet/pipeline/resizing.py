@@ -1,4 +1,4 @@
-"""Resizing to the very size that an image has, without copying it."""
+"""What ``Resize`` does beside the image, where that has its new size already."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 from deeplake_mmdet.pipeline.stand_ins import run_as
 
-__all__ = ["keep_size"]
+__all__ = ["keep_size", "resize_the_rest"]
 
 
 def keep_size(step: Any, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -34,20 +34,31 @@ def keep_size(step: Any, results: dict[str, Any]) -> dict[str, Any] | None:
     size = image.shape[1::-1]
     if (mmcv.image.rescale_size(size, step.scale) if step.keep_ratio else step.scale) != size:
         return None
-    return run_as(_KeepingSize, step, results)
+    return resize_the_rest(step, results)
 
 
-class _KeepingSize(mmdet.datasets.transforms.Resize):
+def resize_the_rest(step: Any, results: dict[str, Any]) -> dict[str, Any]:
+    """What stock ``Resize`` does to boxes, masks and records of a sample whose image is resized already.
+
+    Args:
+        step: The step.
+        results: What it would get, but ``img`` as it makes it. ``img_shape`` is the size before.
+    """
+    return run_as(_ImageDone, step, results)
+
+
+class _ImageDone(mmdet.datasets.transforms.Resize):
     """Does the rest of ``Resize``: boxes, masks and records."""
 
     def _resize_img(self, results: dict[str, Any]) -> None:
-        results["img_shape"] = results["img"].shape[:2]
-        results["scale_factor"] = (1.0, 1.0)
+        before, now = results["img_shape"], results["img"].shape[:2]
+        results["img_shape"] = now
+        results["scale_factor"] = (now[1] / before[1], now[0] / before[0])
         results["keep_ratio"] = self.keep_ratio
 
     def _resize_bboxes(self, results: dict[str, Any]) -> None:
         boxes: Any = results.get("gt_bboxes")
-        if type(boxes) is not HorizontalBoxes:
+        if type(boxes) is not HorizontalBoxes or results["scale_factor"] != (1.0, 1.0):
             super()._resize_bboxes(results)
         elif self.clip_object_border:
             boxes.clip_(results["img_shape"])

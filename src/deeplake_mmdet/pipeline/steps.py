@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import mmcv.transforms
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.pipeline.decoding import Allocator, load_quickly
 from deeplake_mmdet.pipeline.determinism import is_deterministic
-from deeplake_mmdet.pipeline.resizing import keep_size
+from deeplake_mmdet.pipeline.resizing import keep_size, resize_the_rest
 
 __all__ = [
     "annotation_loaders",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Step = Callable[[dict[str, Any]], dict[str, Any] | None]
-Note = Callable[[bool, float, float], None]
+Note = Callable[[str | None, float, float], None]
 
 _STOCK = ("mmcv.", "mmdet.", "mmengine.")
 _LOADERS = (mmcv.transforms.LoadImageFromFile, mmdet.datasets.transforms.LoadAnnotations)
@@ -57,7 +57,8 @@ def watched(note: Note) -> Iterator[None]:
     """Tell how long each step takes that this thread runs meanwhile.
 
     Args:
-        note: Gets whether the step loads an image, its seconds, and its seconds of this thread's CPU time.
+        note: Gets ``'decode'`` for a step that loads an image, ``'prepared'`` if that was at hand in pixels,
+            None for any other; its seconds, and its seconds of this thread's CPU time.
     """
     _watch.note = note
     try:
@@ -98,10 +99,33 @@ class _Plan(NamedTuple):
     hands_on: bool  # a decoded image may leave the pipeline as it is
 
 
+class Prepared(Protocol):
+    """The image of one sample as a pipeline's first steps leave it, which may be at hand."""
+
+    @property
+    def load(self) -> int:
+        """Place of the step that loads the image."""
+
+    @property
+    def resize(self) -> int | None:
+        """Place of the step that resizes it, if what is at hand is resized."""
+
+    def get(self, allocate: Allocator | None) -> NDArray[np.uint8] | None:
+        """The image, the caller's own; None if it is not at hand."""
+
+    @property
+    def last(self) -> int:
+        """Place of the last of these steps."""
+
+    def put(self, image: Any) -> None:
+        """Take the image that these steps made."""
+
+
 def run_steps(
     steps: Sequence[Step],
     results: dict[str, Any] | None,
     at_hand: Callable[[str], bytes | None] = lambda path: None,
+    prepared: Prepared | None = None,
 ) -> dict[str, Any] | None:
     """Run pipeline steps in order; None as soon as one gives None, as ``Compose`` does.
 
@@ -113,26 +137,41 @@ def run_steps(
         steps: Transforms.
         results: A data-info or what earlier steps made of one.
         at_hand: Gives the encoded image at a path, if it need not be fetched and no EXIF tag turns it.
+        prepared: The image as some of these steps leave it.
     """
     note: Note | None = getattr(_watch, "note", None)
     plan = _plan_for(tuple(map(type, steps)))
     ours = False  # whether nobody else can have kept the image
-    for step, kind in zip(steps, plan.kinds, strict=True):
+    image = None  # the prepared one
+    for place, (step, kind) in enumerate(zip(steps, plan.kinds, strict=True)):
         if results is None:
             return None
         if note is not None:
             start, cpu = time.perf_counter(), time.thread_time()
         if kind.packs and "img" in results:
             results["img"] = planes_from(results["img"])
-        if kind.loads and type(step) is mmcv.transforms.LoadImageFromFile:
-            memory = getattr(_memory, "allocate", None) if plan.hands_on else None
+        memory = getattr(_memory, "allocate", None) if plan.hands_on else None
+        quick: dict[str, Any] | None = None
+        if prepared is not None and place == prepared.load:
+            image = prepared.get(memory)
+        if prepared is not None and image is not None and place in (prepared.load, prepared.resize):
+            if place == prepared.load:
+                results["img"] = image
+                results["img_shape"] = results["ori_shape"] = results["height"], results["width"]
+                quick = results
+            else:
+                quick = resize_the_rest(step, results)
+        elif kind.loads and type(step) is mmcv.transforms.LoadImageFromFile:
             quick = load_quickly(step, results, at_hand(results["img_path"]), memory)
         else:
             quick = None if kind.twin is None else kind.twin(step, results, ours)
         results = step(results) if quick is None else quick
         ours = (ours or kind.loads) and kind.deterministic
         if note is not None:
-            note(kind.loads, time.perf_counter() - start, time.thread_time() - cpu)
+            stage = None if not kind.loads else "decode" if image is None else "prepared"
+            note(stage, time.perf_counter() - start, time.thread_time() - cpu)
+        if prepared is not None and image is None and results is not None and place == prepared.last:
+            prepared.put(results["img"])
     return results
 
 

@@ -14,8 +14,6 @@ from deeplake_mmdet.lake.table.store import cache_folder
 __all__ = ["CacheSettings", "human_bytes", "read_cache_settings"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b", re.IGNORECASE)
-_WHERE = "dataset key 'cache'"
-_ADVICE = "write cache='20GB', or cache=dict(size='20GB', folder='/fast/disk')"
 
 
 @dataclass(frozen=True)
@@ -31,33 +29,43 @@ class CacheSettings:
     folder: Path
 
 
-def read_cache_settings(given: Any) -> CacheSettings | None:
-    """Understand the key ``cache``.
+def read_cache_settings(given: Any, key: str = "cache") -> CacheSettings | None:
+    """Understand the key ``cache``, or another that says the same things.
 
     Args:
         given: None or False for no cache, a size, or a mapping of ``size`` and ``folder``. A size is a number
             of bytes or a text such as ``'500MB'`` or ``'1.5TB'`` (``'2GiB'`` counts by 1024).
+        key: The key's name, for errors.
 
     Raises:
         ConfigError: It is something else.
     """
     if given is None or given is False:
         return None
+    told = {
+        "where": f"dataset key {key!r}",
+        "advice": f"write {key}='20GB', or {key}=dict(size='20GB', folder='/fast/disk')",
+    }
     folder = None
     if isinstance(given, Mapping):
         unknown = sorted(set(given) - {"size", "folder"})
         if unknown or "size" not in given:
             what = f"has no key {unknown[0]!r}" if unknown else "has no size"
-            raise ConfigError(f"The cache {what}: {dict(given)}", where=_WHERE, advice=_ADVICE)
+            raise ConfigError(f"{key!r} {what}: {dict(given)}", **told)
         given, folder = given["size"], given.get("folder")
         if folder is not None and (not isinstance(folder, str | Path) or not str(folder).strip()):
-            raise ConfigError(f"The cache's folder is {folder!r}", where=_WHERE, advice=_ADVICE)
+            raise ConfigError(f"The folder of {key!r} is {folder!r}", **told)
         if folder is not None and "://" in str(folder):
             raise ConfigError(
-                f"The cache's folder is an address, {folder}", where=_WHERE, advice="name a local folder"
+                f"The folder of {key!r} is an address, {folder}",
+                where=told["where"],
+                advice="name a local folder",
             )
     place = cache_folder() if folder is None else Path(folder).expanduser().absolute()
-    return CacheSettings(_bytes(given), place)
+    size = _bytes(given)
+    if size <= 0:
+        raise ConfigError(f"The size of {key!r} is {given!r}", **told)
+    return CacheSettings(size, place)
 
 
 def human_bytes(count: float) -> str:
@@ -70,12 +78,11 @@ def human_bytes(count: float) -> str:
 
 
 def _bytes(given: Any) -> int:
+    """The bytes that a number or a text means; -1 for anything else."""
     size = -1
     if isinstance(given, int) and not isinstance(given, bool):
         size = given
     elif isinstance(given, str) and (match := _SIZE.fullmatch(given.strip())):
         base = 1024 if match[3] else 1000
         size = int(float(match[1]) * base ** " kmgt".index(match[2].lower() or " "))
-    if size <= 0:
-        raise ConfigError(f"The cache's size is {given!r}", where=_WHERE, advice=_ADVICE)
     return size
