@@ -110,6 +110,10 @@ class Prepared(Protocol):
     def resize(self) -> int | None:
         """Place of the step that resizes it, if what is at hand is resized."""
 
+    @property
+    def planar(self) -> bool:
+        """Whether it is laid out in planes."""
+
     def get(self, allocate: Allocator | None) -> NDArray[np.uint8] | None:
         """The image, the caller's own; None if it is not at hand."""
 
@@ -153,7 +157,7 @@ def run_steps(
         memory = getattr(_memory, "allocate", None) if plan.hands_on else None
         quick: dict[str, Any] | None = None
         if prepared is not None and place == prepared.load:
-            image = prepared.get(memory)
+            image = prepared.get(getattr(_memory, "allocate", None) if prepared.planar else memory)
         if prepared is not None and image is not None and place in (prepared.load, prepared.resize):
             if place == prepared.load:
                 results["img"] = image
@@ -235,12 +239,19 @@ def planes_from(image: NDArray[Any]) -> NDArray[Any]:
         return image
     mirrored = [stride < 0 for stride in image.strides[:2]]
     plain = image[:: -1 if mirrored[0] else 1, :: -1 if mirrored[1] else 1]
-    if any(mirrored):  # OpenCV copies views with negative strides slowly, but mirrors fast
-        plain = cv2.flip(plain, -1 if all(mirrored) else int(mirrored[1]))
+    in_planes = plain.transpose(2, 0, 1).flags.c_contiguous
+    if in_planes and not any(mirrored):
+        return image
     shape = (3, image.shape[0], image.shape[1])
     allocate: Allocator | None = getattr(_memory, "allocate", None)
     planes = np.empty(shape, np.uint8) if allocate is None else allocate(shape)
-    cv2.split(plain, list(planes))
+    turn = -1 if all(mirrored) else int(mirrored[1])  # OpenCV's word for it
+    if in_planes:
+        for source, target in zip(plain.transpose(2, 0, 1), planes, strict=True):
+            cv2.flip(source, turn, target)
+    else:
+        # OpenCV copies views with negative strides slowly, but mirrors fast.
+        cv2.split(cv2.flip(plain, turn) if any(mirrored) else plain, list(planes))
     view: NDArray[Any] = planes.transpose(1, 2, 0)
     return view
 

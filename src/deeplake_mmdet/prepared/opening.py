@@ -134,6 +134,7 @@ def _facts(view: LakeView, steps: PreparedSteps) -> dict[str, Any]:
         "column": view.roles.img,
         "turning": turning,
         "steps": steps.settings,
+        "planar": steps.planar,
         "sizes": sizes.hexdigest(),
         "versions": [cv2.__version__, decoder_name(), *map(_version, packages)],
     }

@@ -24,6 +24,10 @@ class PreparedSteps:
         load: Place of the step that loads the image.
         resize: Place of the step that resizes it, if that is kept too.
         settings: The steps' classes and settings, as JSON knows them.
+        scale: Width and height in pixels that it resizes to; None if it does not.
+        keep_ratio: Whether it keeps the ratio of width and height.
+        planar: Whether the image is kept as three planes. That is how it is packed in the end, and how flips
+            are fastest, where nothing else happens to it.
     """
 
     load: int
@@ -31,6 +35,7 @@ class PreparedSteps:
     settings: tuple[str, ...]
     scale: tuple[int, int] | None = None
     keep_ratio: bool = False
+    planar: bool = False
 
     @property
     def last(self) -> int:
@@ -49,12 +54,13 @@ class PreparedSteps:
         As ``mmcv.rescale_size`` counts: the long side fits the longer of ``scale``, the short side the
         shorter, and halves are rounded up.
         """
-        widths, heights = widths.astype(np.int64), heights.astype(np.int64)
+        wide: NDArray[np.int64] = widths.astype(np.int64)
+        high: NDArray[np.int64] = heights.astype(np.int64)
         if self.scale is None:
-            return widths, heights
+            return wide, high
         if not self.keep_ratio:
-            there = (widths > 0).astype(np.int64)
-            return there * self.scale[0], there * self.scale[1]
+            wide, high = np.minimum(wide, 1) * self.scale[0], np.minimum(high, 1) * self.scale[1]
+            return wide, high
         long, short = np.maximum(widths, heights), np.minimum(widths, heights)
         with np.errstate(divide="ignore"):
             factor = np.minimum(max(self.scale) / long, min(self.scale) / short)
@@ -79,14 +85,22 @@ def prepared_steps(steps: Sequence[Any]) -> PreparedSteps | None:
     load, step = others[0], steps[others[0]]
     if type(step) is not mmcv.transforms.LoadImageFromFile or step.to_float32 or step.color_type != "color":
         return None
-    settings = (_told(step),)
+    settings: tuple[str, ...] = (_told(step),)
+    kinds = [type(steps[place]) for place in others]
     if len(others) > 1:
         resize = steps[others[1]]
         fixed = type(resize) is mmdet.datasets.transforms.Resize and isinstance(resize.scale, tuple)
         if fixed and all(isinstance(side, int) and side > 0 for side in resize.scale):
             scale = (int(resize.scale[0]), int(resize.scale[1]))
-            return PreparedSteps(load, others[1], (*settings, _told(resize)), scale, bool(resize.keep_ratio))
-    return PreparedSteps(load, None, settings)
+            settings = (*settings, _told(resize))
+            ratio, planar = bool(resize.keep_ratio), _ends_in_planes(kinds[2:])
+            return PreparedSteps(load, others[1], settings, scale, ratio, planar)
+    return PreparedSteps(load, None, settings, planar=_ends_in_planes(kinds[1:]))
+
+
+def _ends_in_planes(kinds: Sequence[type]) -> bool:
+    flips = all(kind is mmdet.datasets.transforms.RandomFlip for kind in kinds[:-1])
+    return bool(kinds) and flips and kinds[-1] is mmdet.datasets.transforms.PackDetInputs
 
 
 def _told(step: Any) -> str:

@@ -104,7 +104,7 @@ class PreparedImages:
         return int(np.count_nonzero(self._marks))
 
     def get(self, row: int, allocate: Allocator | None = None) -> NDArray[np.uint8] | None:
-        """The image of a row, the caller's own; None if it is not there.
+        """The image of a row, the caller's own, in planes if it is kept so; None if it is not there.
 
         Args:
             row: Row number.
@@ -117,6 +117,7 @@ class PreparedImages:
         if not mark:
             return None
         shape = (self._heights.item(row), self._widths.item(row), 3)
+        shape = (3, *shape[:2]) if self.steps.planar else shape
         image = np.empty(shape, np.uint8) if allocate is None else allocate(shape)
         try:
             whole = os.preadv(self._pixels, [image.data], self._start(row)) == image.nbytes
@@ -128,7 +129,7 @@ class PreparedImages:
         if not whole:
             self._marks[row] = self._checked[row] = 0
             return None
-        return image
+        return image.transpose(1, 2, 0) if self.steps.planar else image
 
     def put(self, row: int, image: Any) -> None:
         """Keep the image of a row, unless it is none of those that are kept, or of another size or kind.
@@ -145,7 +146,7 @@ class PreparedImages:
             return
         if self._chosen is not None and not self._chosen[row]:
             return
-        image = np.ascontiguousarray(image)
+        image = np.ascontiguousarray(image.transpose(2, 0, 1) if self.steps.planar else image)
         try:
             place, left = self._start(row), image.data.cast("B")
             while left:
@@ -197,6 +198,11 @@ class PreparedRow(NamedTuple):
     def resize(self) -> int | None:
         """Place of the step that resizes it, if that is kept."""
         return self.store.steps.resize
+
+    @property
+    def planar(self) -> bool:
+        """Whether its memory is in planes."""
+        return self.store.steps.planar
 
     @property
     def last(self) -> int:
