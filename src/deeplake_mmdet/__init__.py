@@ -39,6 +39,7 @@ _HOMES = {
     "inspect": "lake",
     "load_config": "config",
     "packed_collate": "loading",
+    "prepare": "training",
     "mkdir_or_exist": "config",
     "run_script": "cli.run",
     "test": "training",
@@ -70,6 +71,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "load_config",
     "mkdir_or_exist",
     "packed_collate",
+    "prepare",
     "run_script",
     "test",
     "test_detector",
@@ -92,7 +94,16 @@ if TYPE_CHECKING:
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
     from deeplake_mmdet.pipeline.determinism import deterministic
-    from deeplake_mmdet.training import Run, bench, build_detector, test, test_detector, train, train_detector
+    from deeplake_mmdet.training import (
+        Run,
+        bench,
+        build_detector,
+        prepare,
+        test,
+        test_detector,
+        train,
+        train_detector,
+    )
     from deeplake_mmdet.transfer import import_coco, import_voc
 
 try:

@@ -21,7 +21,8 @@ import pytest
 from drawn_lakes import FLIPPED, HEAVY, LIGHT, LOAD, MIXED, PACK, fingerprints, lake_dataset, loader_of
 from mmdet.registry import DATASETS
 
-from deeplake_mmdet.prepared import PreparedImages, prepared_folders
+from deeplake_mmdet.prepared.places import prepared_folders
+from deeplake_mmdet.prepared.store import PreparedImages
 
 ROOM = "40MB"
 SHAPED = [*LOAD, {"type": "Resize", "scale": (50, 30), "keep_ratio": False}, *PACK]

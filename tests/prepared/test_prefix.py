@@ -12,7 +12,8 @@ from mmcv.transforms import LoadImageFromFile
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.pipeline.steps import planes_from
-from deeplake_mmdet.prepared import prepared_steps, read_prepared_settings
+from deeplake_mmdet.prepared.opening import read_prepared_settings
+from deeplake_mmdet.prepared.prefix import prepared_steps
 
 LOAD = [LoadImageFromFile(), stock.LoadAnnotations(with_bbox=True)]
 SIDES = st.integers(1, 5000)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 __all__ = [
+    "add_prepared_argument",
     "add_run_arguments",
     "add_source_arguments",
     "look_at_config",
@@ -55,6 +56,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust-checkpoint",
         action="store_true",
         help="let checkpoints and pretrained weights run code: only if you trust whoever made them",
+    )
+
+
+def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
+    """``--prepared``, for commands that load images."""
+    parser.add_argument(
+        "--prepared",
+        metavar="SIZE",
+        help="keep decoded images for all epochs and runs, in so much room: e.g. 40GB, or ram",
     )
 
 

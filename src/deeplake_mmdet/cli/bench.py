@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_prepared_argument
+
 __all__ = ["add_parser"]
 
 
@@ -23,6 +25,7 @@ def add_parser(commands: Any) -> None:
         "--split", choices=["train", "val", "test"], default="train", help="default: %(default)s"
     )
     parser.add_argument("--step-ms", type=float, default=0.0, metavar="MS", help="pause after each batch")
+    add_prepared_argument(parser)
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
     parser.set_defaults(run=run)
 
@@ -40,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
         workers=args.workers,
         split=args.split,
         step_ms=args.step_ms,
+        prepared=args.prepared,
         cfg_options=parse_options(args.cfg_options),
     )
     made = table("stage", "")

@@ -14,10 +14,11 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "cache",
         help="show or clear the caches",
-        description="Show or clear what is kept on this machine: annotation tables and chunks of images.",
+        description="Show or clear what is kept on this machine: annotation tables, chunks of images and "
+        "prepared images.",
     )
     parser.add_argument("action", choices=["show", "clear"])
-    parser.add_argument("--folder", metavar="DIR", help="folder of a cache= of your own; chunks only")
+    parser.add_argument("--folder", metavar="DIR", help="folder of a cache= or prepared= of your own")
     parser.set_defaults(run=run)
 
 
@@ -31,11 +32,14 @@ def run(args: argparse.Namespace) -> None:
         human_bytes,
         remove_chunks,
     )
+    from deeplake_mmdet.prepared.places import default_folder, prepared_folders, remove_prepared
     from deeplake_mmdet.terminal import readable
 
     folder = Path(args.folder).expanduser() if args.folder else cache_folder()
+    places = [folder] if args.folder else [folder, default_folder("ram")]
     if args.action == "clear":
-        freed = remove_chunks(folder) + (0 if args.folder else clear_cache())
+        freed = remove_chunks(folder) + sum(map(remove_prepared, places))
+        freed += 0 if args.folder else clear_cache()
         print(f"{human_bytes(freed)} freed in {readable(folder)}")
         return
     tables = [] if args.folder else cached_tables()
@@ -43,3 +47,7 @@ def run(args: argparse.Namespace) -> None:
     print(readable(folder))
     print(f"  annotation tables: {len(tables)}, {human_bytes(sum(size for _, size in tables))}")
     print(f"  chunks of images: {len(chunks)}, {human_bytes(sum(size for _, size in chunks))}")
+    prepared = [found for place in places for found in prepared_folders(place)]
+    print(f"  prepared images: {len(prepared)}, {human_bytes(sum(found.bytes for found in prepared))}")
+    for found in prepared:
+        print(f"    {human_bytes(found.bytes)} of {human_bytes(found.planned)}: {readable(found.what)}")

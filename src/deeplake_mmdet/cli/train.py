@@ -6,7 +6,12 @@ import argparse
 import shlex
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config, trust_checkpoint
+from deeplake_mmdet.cli.arguments import (
+    add_prepared_argument,
+    add_run_arguments,
+    look_at_config,
+    trust_checkpoint,
+)
 
 __all__ = ["add_parser"]
 
@@ -29,6 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--auto-scale-lr", action="store_true", help="scale the learning rate to the batch size"
     )
+    add_prepared_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -48,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
         resume=args.resume,
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
+        prepared=args.prepared,
         launcher=args.launcher,
         processes=args.processes,
     )

@@ -22,7 +22,16 @@ _SOURCE_KEYS = ("path", "commit", "branch", "tag", "query", "view", "version")
 # Of `DeepLakeDataset`, whose module needs torch; and those of stock datasets that it ignores.
 LAKE_KEYS = frozenset(
     [
-        *(*_SOURCE_KEYS, "credentials", "tensors", "box_format", "on_error", "apply_exif", "cache"),
+        *(
+            *_SOURCE_KEYS,
+            "credentials",
+            "tensors",
+            "box_format",
+            "on_error",
+            "apply_exif",
+            "cache",
+            "prepared",
+        ),
         *("masks_as_stored", "metainfo", "filter_cfg", "indices", "serialize_data", "pipeline", "test_mode"),
         *("lazy_init", "max_refetch", "seg_map_suffix", "proposal_file", "file_client_args", "backend_args"),
         *("return_classes", "caption_prompt", "ann_file", "data_root", "data_prefix", "label_file"),

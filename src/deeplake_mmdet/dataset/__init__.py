@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deeplake_mmdet.dataset.filling import Filled, fill_prepared
 from deeplake_mmdet.dataset.lake_dataset import DeepLakeDataset, HeadStart
 
-__all__ = ["DeepLakeDataset", "HeadStart"]
+__all__ = ["DeepLakeDataset", "Filled", "HeadStart", "fill_prepared"]

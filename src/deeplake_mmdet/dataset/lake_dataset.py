@@ -39,7 +39,8 @@ from deeplake_mmdet.lake import (
     refuse_literals,
 )
 from deeplake_mmdet.pipeline.steps import annotation_loaders, count_deterministic, run_steps
-from deeplake_mmdet.prepared import PreparedImages, open_prepared, read_prepared_settings
+from deeplake_mmdet.prepared.opening import open_prepared, read_prepared_settings
+from deeplake_mmdet.prepared.store import PreparedImages
 from deeplake_mmdet.registry import DATASETS
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]

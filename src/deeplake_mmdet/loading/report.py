@@ -18,6 +18,7 @@ __all__ = ["LoaderReport", "Recorder"]
 _KEEPS_UP = 0.05  # share of the time that the training loop may wait
 _CONTENDED = 0.9
 _MOST = 0.5
+_PAYS = 0.7  # of the time for decoding that reading a prepared image may take
 _MEANINGS = {
     "fetch": "reading (in wait, or beside)",
     "begin": "transforms in threads",
@@ -182,7 +183,8 @@ class LoaderReport:
                 share = f"the workers stood still for {self.idle:.0%} of the time"
             return f"Handing over batches is the limit ({share}): use {advice}."
         if limit == "decoding":
-            return f"Decoding is the limit ({share}): store smaller images, or {self._more()}."
+            once = "" if self.stages["prepared"].images else "decode once (prepared='40GB'), "
+            return f"Decoding is the limit ({share}): {once}store smaller images, or {self._more()}."
         return f"The transforms are the limit ({share}): make the pipeline lighter, or {self._more()}."
 
     def _percent(self, limit: str) -> int:
@@ -230,6 +232,8 @@ class LoaderReport:
             f"{1000 * self.cpu:.2f} ms of CPU for each image"
             + ("" if self.busy is None else f"; all cores {self.busy:.0%} busy")
         )
+        if self.stages["prepared"].images:
+            yield self._prepared()
         calls = f"{self.calls} reads of the lake ({self.calls / self.made:.3f} for each image)"
         if self.cache is None:
             yield f"{calls}, {human_bytes(self.stages['fetch'].bytes)}"
@@ -240,6 +244,17 @@ class LoaderReport:
                 f"cache: {cache.hits} hits ({human_bytes(cache.bytes_read)}), {cache.misses} misses, "
                 f"{cache.evictions} evictions, {cache.damaged} damaged entries"
             )
+
+    def _prepared(self) -> str:
+        """How many images were prepared, and what that saved."""
+        prepared, decode = self.stages["prepared"], self.stages["decode"]
+        each = 1000 * prepared.cpu / prepared.images
+        told = f"prepared: {prepared.images} of {prepared.images + decode.images} images, {each:.2f} ms each"
+        if not self.decode_rate:
+            return told
+        decoding = 1000 * available_cores() / self.decode_rate
+        verdict = "" if each < _PAYS * decoding else ": that does not pay"
+        return f"{told} in place of {decoding:.2f} ms for decoding{verdict}"
 
     def __str__(self) -> str:
         rows = [("stage", "", "seconds", "share", "ms/image", "CPU ms/image"), *self.rows()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -15,16 +14,21 @@ import xxhash
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.lake import CacheSettings, LakeView, human_bytes, read_cache_settings, short_hash
+from deeplake_mmdet.lake import (
+    CacheSettings,
+    LakeView,
+    human_bytes,
+    read_cache_settings,
+    short_hash,
+)
 from deeplake_mmdet.pipeline.decoding import decoder_name
-from deeplake_mmdet.prepared.places import make_room, network_file_system
+from deeplake_mmdet.prepared.places import MEMORY, default_folder, make_room, network_file_system
 from deeplake_mmdet.prepared.prefix import PreparedSteps, prepared_steps
 from deeplake_mmdet.prepared.store import PreparedImages, row_bytes
 
 __all__ = ["open_prepared", "read_prepared_settings"]
 
 _FORMAT = 1
-_MEMORY = "/dev/shm"
 
 
 def read_prepared_settings(given: Any) -> CacheSettings | None:
@@ -41,12 +45,11 @@ def read_prepared_settings(given: Any) -> CacheSettings | None:
     folder = given.get("folder") if isinstance(given, Mapping) else given
     if folder != "ram":
         return read_cache_settings(given, "prepared")
-    memory = f"{_MEMORY}/deeplake-mmdet-{os.geteuid()}"
     size = given.get("size") if isinstance(given, Mapping) else None
     if size is None:
-        size = max(1, shutil.disk_usage(_MEMORY).free // 2) if Path(_MEMORY).is_dir() else 1
+        size = max(1, shutil.disk_usage(MEMORY).free // 2) if Path(MEMORY).is_dir() else 1
     others = dict(given) if isinstance(given, Mapping) else {}
-    return read_cache_settings({**others, "size": size, "folder": memory}, "prepared")
+    return read_cache_settings({**others, "size": size, "folder": str(default_folder("ram"))}, "prepared")
 
 
 def open_prepared(settings: CacheSettings, view: LakeView, pipeline: Any) -> PreparedImages | None:

@@ -12,10 +12,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from deeplake_mmdet.lake import make_cache_folder, open_cache_file, read_cache_text
+from deeplake_mmdet.lake import cache_folder, make_cache_folder, open_cache_file, read_cache_text
 
-__all__ = ["Place", "lock_shared", "make_room", "network_file_system", "prepared_folders", "remove_prepared"]
+__all__ = [
+    "MEMORY",
+    "Place",
+    "default_folder",
+    "lock_shared",
+    "make_room",
+    "network_file_system",
+    "prepared_folders",
+    "remove_prepared",
+]
 
+MEMORY = "/dev/shm"  # files there take memory, and no disk
 _FACTS, _LOCK = "facts.json", "lock"
 _NETWORK = (
     "nfs",
@@ -56,6 +66,11 @@ class Place(NamedTuple):
             with contextlib.suppress(OSError):
                 found += file.lstat().st_blocks * 512
         return found
+
+
+def default_folder(kind: str = "disk") -> Path:
+    """Where images are kept if no folder is named: on the ``'disk'``, or in the ``'ram'``."""
+    return Path(f"{MEMORY}/deeplake-mmdet-{os.geteuid()}") if kind == "ram" else cache_folder()
 
 
 def prepared_folders(folder: Path) -> list[Place]:

@@ -99,6 +99,11 @@ class PreparedImages:
         return int(sizes.sum() if self._chosen is None else sizes[self._chosen].sum())
 
     @property
+    def filling(self) -> bool:
+        """Whether images are taken; not after the disk has refused one."""
+        return self._filling
+
+    @property
     def count(self) -> int:
         """How many images are there."""
         return int(np.count_nonzero(self._marks))

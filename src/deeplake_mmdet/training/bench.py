@@ -19,6 +19,7 @@ from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import Feed, LoaderReport, Recorder, Statistics
 from deeplake_mmdet.training.prepare import prepare_config
+from deeplake_mmdet.training.prepare_images import use_prepared
 
 __all__ = ["bench"]
 
@@ -36,6 +37,7 @@ def bench(
     workers: int | None = None,
     split: str = "train",
     step_ms: float = 0.0,
+    prepared: Any = None,
     cfg_options: Mapping[str, Any] | None = None,
 ) -> LoaderReport:
     """Run the loader of a config as `train` would, without a model, and measure it.
@@ -47,6 +49,7 @@ def bench(
         workers: Number of threads or worker processes; the config's otherwise.
         split: ``'train'``, ``'val'`` or ``'test'``.
         step_ms: Milliseconds to pause after each batch, as a training step would take them.
+        prepared: The key ``prepared`` for those of its lakes that have none; see `DeepLakeDataset`.
         cfg_options: Changes by dotted key.
 
     Raises:
@@ -66,6 +69,7 @@ def bench(
         if not workers:
             options[f"{split}_dataloader.persistent_workers"] = False
     cfg = prepare_config(config, cfg_options=options, launcher="none")
+    use_prepared(cfg, prepared, (split,))
     key = f"{split}_dataloader"
     if not cfg.get(key):
         raise ConfigError("The config has no such loader", where=f"config key {key!r}")

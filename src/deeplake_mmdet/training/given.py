@@ -28,7 +28,7 @@ _SHARED = (
     *("pipeline", "metainfo", "filter_cfg", "test_mode", "indices", "return_classes", "caption_prompt"),
     *("lazy_init", "max_refetch"),
 )
-_OURS = (*_SHARED, "tensors", "box_format", "on_error", "apply_exif", "cache", "masks_as_stored")
+_OURS = (*_SHARED, "tensors", "box_format", "on_error", "apply_exif", "cache", "prepared", "masks_as_stored")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from deeplake_mmdet.training.failures import failures_named
 from deeplake_mmdet.training.hooks.progress import TimeLeftHook
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
+from deeplake_mmdet.training.prepare_images import use_prepared
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.processes.children import run_in_children
 from deeplake_mmdet.training.processes.launch import count_processes
@@ -41,6 +42,7 @@ def train(
     resume: bool | str | Path = False,
     amp: bool = False,
     auto_scale_lr: bool = False,
+    prepared: Any = None,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     processes: bool | int | None = None,
@@ -53,6 +55,8 @@ def train(
         resume: True for the newest checkpoint in the work dir, or a checkpoint file.
         amp: Train in mixed precision (GPU only).
         auto_scale_lr: Scale the learning rate by the config's ``auto_scale_lr.base_batch_size``.
+        prepared: The key ``prepared`` for the lakes to train and validate on that have none: decoded images
+            are kept for all epochs; see `DeepLakeDataset`.
         cfg_options: Changes by dotted key.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in mmengine; torchrun and slurm steps are
             recognised by themselves.
@@ -63,6 +67,7 @@ def train(
     """
     started = _launcher(launcher, processes)
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=started)
+    use_prepared(cfg, prepared, ("train", "val"))
     without_amp_on_cpu(cfg)
     if amp:
         check_amp()

@@ -24,7 +24,17 @@ _DOCUMENTED = {
     "tensors": ("deeplake_tensors",),
 }
 _OTHERS = (
-    *("branch", "version", "box_format", "on_error", "apply_exif", "cache", "indices", "return_classes"),
+    *(
+        "branch",
+        "version",
+        "box_format",
+        "on_error",
+        "apply_exif",
+        "cache",
+        "prepared",
+        "indices",
+        "return_classes",
+    ),
     *("caption_prompt", "lazy_init", "max_refetch", "masks_as_stored"),
 )
 _SAY_WHICH = ("path", "query")

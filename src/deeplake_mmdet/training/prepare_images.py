@@ -1,0 +1,97 @@
+"""`prepare`: decoding a config's images once, before it is trained; and the setting for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deeplake_mmdet.config import dataset_leaves, is_lake
+from deeplake_mmdet.dataset import DeepLakeDataset, Filled, fill_prepared
+from deeplake_mmdet.environment import available_cores
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.loading import lakes_under
+from deeplake_mmdet.terminal import console
+from deeplake_mmdet.training.prepare import prepare_config
+
+__all__ = ["prepare", "use_prepared"]
+
+
+def prepare(
+    config: str | Path | Config,
+    *,
+    prepared: Any = None,
+    splits: Sequence[str] = ("train",),
+    shard: tuple[int, int] = (0, 1),
+    threads: int | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> list[Filled]:
+    """Make the images that a config's datasets keep prepared, on all cores; what is there already stays.
+
+    Args:
+        config: Config file, or a loaded config, which is not changed; for MMDetection 2.x or 3.x.
+        prepared: The key ``prepared`` for those of its lakes that have none; see `DeepLakeDataset`.
+        splits: Of ``'train'``, ``'val'`` and ``'test'``.
+        shard: ``(i, n)``: only each ``n``-th row, the ``i``-th of them, counted from 0.
+        threads: Threads that decode; one for each core otherwise.
+        cfg_options: Changes by dotted key.
+        progress: Whether to draw a progress bar on stderr.
+
+    Returns:
+        What was done for each lake.
+
+    Raises:
+        ConfigError: No lake has the key, or an argument is out of range.
+        DeepLakeMMDetError: Config or data cannot be used.
+    """
+    number, count = shard
+    if not 0 <= number < count:
+        raise ConfigError(
+            f"There is no shard {number}/{count}",
+            where="argument shard, --shard",
+            advice="count from 0: the shards of three are 0/3, 1/3 and 2/3",
+        )
+    cfg = prepare_config(config, cfg_options=cfg_options, launcher="none")
+    use_prepared(cfg, prepared, splits)
+    init_default_scope(cfg.default_scope)
+    nodes = [cfg[f"{split}_dataloader"].dataset for split in splits if cfg.get(f"{split}_dataloader")]
+    if not any(node.get("prepared") for whole in nodes for node in _lakes(whole)):
+        raise ConfigError(
+            "No dataset prepares images",
+            where=", ".join(f"config key '{split}_dataloader.dataset'" for split in splits),
+            advice="say how much room they may take: --prepared 40GB, or prepared='40GB' in the dataset",
+        )
+    found = []
+    for node in nodes:
+        for lake in lakes_under(DATASETS.build(node)):
+            found.append(_fill(lake, shard, threads or available_cores(), progress))
+    return found
+
+
+def _fill(lake: DeepLakeDataset, shard: tuple[int, int], threads: int, progress: bool) -> Filled:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console(stderr=True), disable=not progress) as bar:
+        task = bar.add_task("preparing", total=None)
+
+        def tell(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
+        return fill_prepared(lake, shard=shard, threads=threads, tell=tell)
+
+
+def use_prepared(cfg: Config, prepared: Any, splits: Sequence[str]) -> None:
+    """Give the lakes of a prepared config the key ``prepared`` where they have none; nothing for None."""
+    if prepared is None:
+        return
+    for split in splits:
+        for node in _lakes((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+            node.setdefault("prepared", prepared)
+
+
+def _lakes(node: Any) -> Iterator[MutableMapping[str, Any]]:
+    return (leaf for _, leaf in dataset_leaves(node, "") if is_lake(leaf))
