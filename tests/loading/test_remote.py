@@ -216,3 +216,17 @@ def test_full_shuffle_reads_rows_and_not_chunks(remote: Any) -> None:
     one = loader_of(dataset_of(source, LIGHT), "threads", 2, shuffle="full")
     assert len(fingerprints(one)) == IMAGES
     one.dataset.close()
+
+
+@pytest.mark.parametrize(("mode", "workers"), [("threads", 2), ("processes", 1)])
+def test_prepared_images_are_not_fetched_again(
+    remote: Any, big_lake: Path, tmp_path: Path, mode: str, workers: int
+) -> None:
+    source, proxy, _ = remote
+    prepared = {"size": "1GB", "folder": str(tmp_path)}
+    loader = loader_of({**dataset_of(source, LIGHT), "prepared": prepared}, mode, workers)
+    first = fingerprints(loader)
+    before = proxy.counts().requests
+    assert fingerprints(loader) == first
+    assert proxy.counts().requests == before
+    loader.dataset.close()
