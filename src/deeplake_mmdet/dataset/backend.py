@@ -42,7 +42,10 @@ def delivered_image(uri: str) -> bytes | None:
 
 
 def delivered_upright(uri: str) -> bytes | None:
-    """The same, unless a decoder would turn it by its EXIF orientation; for datasets that turn images."""
+    """The encoded image that was delivered for an address, unless decoders would turn it by its EXIF tag.
+
+    For datasets that turn images, whose quick decoder does not look at EXIF.
+    """
     found = delivered_image(uri)
     return found if found is not None and read_orientation(found) == 1 else None
 
@@ -90,5 +93,5 @@ class DeepLakeBackend(BaseStorageBackend):
         return view.images([row])[0]
 
     def get_text(self, filepath: str, encoding: str = "utf-8") -> str:
-        """The same bytes as text; images hold none, so this serves only mmengine's interface."""
+        """The image's bytes as text; images hold none, so this serves only mmengine's interface."""
         return self.get(filepath).decode(encoding)

@@ -89,7 +89,7 @@ class DataInfos(Sequence[dict[str, Any]]):
         return bool((self.keep & ~self.ignored).any())
 
     def select(self, chosen: Any) -> DataInfos:
-        """The same for some entries, given as anything that indexes a NumPy array."""
+        """A list of some of the entries only, chosen by anything that indexes a NumPy array."""
         return DataInfos(self.view, self.rows[chosen], self.keep, self.ignored, self.extra)
 
     def __getitem__(self, index: Any) -> Any:

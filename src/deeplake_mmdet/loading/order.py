@@ -113,7 +113,7 @@ def resume_batches(order: Indices, done: Sequence[Stretch], size: int, **options
         order: The whole pass.
         done: Each stretch that has been used, in turn.
         size: Size from now on.
-        options: As for `cut_into_batches`.
+        options: The keyword arguments of `cut_into_batches`.
 
     Returns:
         The batches of the last stretch, and how many of those have been used.
@@ -133,10 +133,10 @@ def count_batches(length: int, done: Sequence[Stretch], size: int, *, least: int
 
     Args:
         length: Number of indices.
-        done: As for `resume_batches`.
-        size: As for `cut_into_batches`; likewise the others.
-        least: Likewise.
-        drop_last: Likewise.
+        done: Each stretch of batches that has been used, in turn.
+        size: Indices in a batch, of all ranks together.
+        least: A last batch smaller than this is joined to the one before it.
+        drop_last: A last batch that is not full is left out.
     """
 
     def cut(size: int, least: int) -> int:

@@ -69,7 +69,7 @@ class LoaderReport:
     decode_rate: float | None = None
 
     def with_decode_rate(self, rate: float | None) -> LoaderReport:
-        """The same with that rate."""
+        """This report with ``decode_rate``, images per second."""
         return replace(self, decode_rate=rate)
 
     @property

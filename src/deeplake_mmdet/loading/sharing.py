@@ -53,10 +53,13 @@ def shares_in_turn(batches: Batches, skip: int, rank: int, ranks: int) -> Iterat
     """What one rank gets of each batch, in turn: many batches are dealt at once, in a fraction of the time.
 
     Args:
-        batches: As for `shares_of_rank`; likewise the others.
-        skip: Likewise.
-        rank: Likewise.
-        ranks: Likewise.
+        batches: Batches of all ranks; all but the last two of one size.
+        skip: Number of batches to leave out at the front.
+        rank: The rank.
+        ranks: Number of ranks.
+
+    Yields:
+        The indices of one batch.
     """
     alike = _end_of_alike(batches, skip)
     for first in range(skip, alike, _AT_ONCE):
@@ -77,7 +80,7 @@ def _alike(batches: Batches, first: int, stop: int) -> Indices:
 
 
 def _part(table: Indices, rank: int, ranks: int, lanes: Indices | None) -> Indices:
-    """The same for batches of one size, shape (batches, size)."""
+    """What one rank gets of batches of one size, which are the rows of ``table``, shape (batches, size)."""
     bounds = table.shape[1] * np.arange(ranks + 1) // ranks
     if lanes is not None and ranks > 1:
         table = np.take_along_axis(table, _dealt(lanes[table] % ranks, bounds), axis=1)

@@ -74,7 +74,7 @@ def table(*headings: str, title: object = None, **options: Any) -> Table:
     Args:
         headings: Of the columns.
         title: Stands above the table, at its left.
-        options: As for ``rich.table.Table``.
+        options: Settings of ``rich.table.Table``.
     """
     from rich.table import Column, Table
 

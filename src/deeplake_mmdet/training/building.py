@@ -33,8 +33,8 @@ def build_detector(
 
     Args:
         cfg: ``cfg.model``; not changed.
-        train_cfg: What 2.x configs may have beside the model.
-        test_cfg: Likewise.
+        train_cfg: The ``train_cfg`` that a 2.x config may have beside its model.
+        test_cfg: The ``test_cfg`` that a 2.x config may have beside its model.
 
     Raises:
         ConfigError: It is no model, or a setting stands in two places.

@@ -182,7 +182,7 @@ def _stated(leaves: Sequence[_Leaf]) -> tuple[Names, str] | None:
 
 
 def _written(cfg: Config) -> tuple[Names, str] | None:
-    """The same, as far as it stands in the config itself."""
+    """The classes that the config itself states for the first training dataset that has any."""
     for leaf in _leaves(cfg, ("train",)):
         if classes := _texts((leaf.node.get("metainfo") or {}).get("classes")):
             return classes, leaf.key

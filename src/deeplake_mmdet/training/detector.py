@@ -127,18 +127,18 @@ def test_detector(
         model: A detector, as MMDetection builds it.
         cfg: The config, or its file; its ``model`` is not built.
         checkpoint: Weights to load first; the model's own otherwise.
-        work_dir: As for `test`; likewise the following.
+        work_dir: Folder of the run; else the config's ``work_dir``, else ``work_dirs/<config name>``.
         cfg_options: Changes by dotted key.
         launcher: How processes were started: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-        distributed: As for `train_detector`.
+        distributed: Test in several processes: one per visible GPU, or as many as the number given.
         out: File for the predictions.
         show_dir: Folder for drawings.
         tta: Whether each image is tested in several versions.
-        allow_partial: As for `test`.
-        overwrite: As for `test`.
+        allow_partial: Test a checkpoint that holds only a part of the model's weights.
+        overwrite: Whether ``out`` and the files in ``show_dir`` may be replaced.
 
     Raises:
-        ImportRefusedError: As for `test`.
+        ImportRefusedError: ``out`` is there already, or ``show_dir`` is not empty.
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
     check_order(cfg, checkpoint)

@@ -111,13 +111,13 @@ def prepare_test_config(
     tta: bool = False,
     overwrite: bool = False,
 ) -> Config:
-    """The same for a test run.
+    """A config of any version as our test runs use it.
 
     Args:
-        config: As for `prepare_config`; likewise the next three.
-        work_dir: Likewise.
-        cfg_options: Likewise.
-        launcher: Likewise.
+        config: File, or a loaded config, which is not changed; 2.x ones are converted.
+        work_dir: Folder of the run; else the config's ``work_dir``, else ``work_dirs/<config name>``.
+        cfg_options: Changes by dotted key.
+        launcher: One of ``LAUNCHERS``; None for the one that has started this process, if any.
         out: File for the predictions.
         show_dir: Folder for drawings.
         tta: Whether images come in several versions; see `augment_tests`.

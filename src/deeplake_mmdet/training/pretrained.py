@@ -85,7 +85,7 @@ def vet_pretrained(cfg: Config, model: Any = None, *, only_built: bool = False) 
 
     Args:
         cfg: Its ``model`` is looked through unless a detector is given.
-        model: As for `check_pretrained`.
+        model: A detector that is built already.
         only_built: Leave out what the weights are initialised with: the run loads others.
 
     Raises:

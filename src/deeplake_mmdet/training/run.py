@@ -150,8 +150,8 @@ def run_training(
     Args:
         cfg: From `prepare_config`.
         model: A detector; the config's otherwise.
-        timestamp: See `make_runner`.
-        meta: Likewise.
+        timestamp: Names the run's log files; the time otherwise.
+        meta: For the ``meta`` of every checkpoint.
 
     Raises:
         ConfigError: Another training writes into the work dir.

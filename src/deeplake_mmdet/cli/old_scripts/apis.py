@@ -127,11 +127,11 @@ def single_gpu_test(
 def multi_gpu_test(
     model: Any, data_loader: Any, tmpdir: str | None = None, gpu_collect: bool = False
 ) -> list[Any] | None:
-    """The same in several processes.
+    """Test a detector in several processes.
 
     Args:
-        model: As for `single_gpu_test`.
-        data_loader: Likewise.
+        model: The detector, perhaps in a wrapper.
+        data_loader: From `build_dataloader`, without shuffling.
         tmpdir: Folder through which results travel.
         gpu_collect: Whether they travel through GPUs instead.
 
@@ -205,8 +205,8 @@ def load_checkpoint(model: Any, filename: str | Path, *args: Any, **kwargs: Any)
     Args:
         model: Gets the weights.
         filename: A file or an address.
-        args: As MMEngine's.
-        kwargs: Likewise.
+        args: Other arguments of MMEngine's function, by place.
+        kwargs: Other arguments of MMEngine's function, by name.
     """
     from mmengine.runner import load_checkpoint as stock
 
@@ -221,8 +221,8 @@ def inference_detector(model: Any, imgs: Any, *args: Any, **kwargs: Any) -> Any:
     Args:
         model: From `init_detector`.
         imgs: A file or an array (height, width, 3) in BGR, or a list of them.
-        args: As MMDetection 3.x's.
-        kwargs: Likewise.
+        args: Other arguments of MMDetection 3.x's function, by place.
+        kwargs: Other arguments of MMDetection 3.x's function, by name.
 
     Returns:
         Per image what `OldBoxes` says, with masks `OldResult`; either answers MMDetection 3.x's attributes,
@@ -285,14 +285,14 @@ def show_result(
 
     Args:
         model: The detector.
-        img: As for `show_result_pyplot`.
-        result: Likewise.
-        score_thr: Likewise.
+        img: A file or an array (height, width, 3) in BGR.
+        result: From `inference_detector`.
+        score_thr: From which score predictions are drawn.
         args: Not used (colours and widths).
         win_name: Title of the window.
         show: Whether to show it.
-        wait_time: As for `show_result_pyplot`.
-        out_file: Likewise.
+        wait_time: Seconds to show it; 0 until it is closed.
+        out_file: Where to write it; it is not shown then.
         kwargs: Not used.
 
     Returns:

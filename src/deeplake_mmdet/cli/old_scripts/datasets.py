@@ -93,9 +93,9 @@ class OldDataset(torch.utils.data.Dataset[Any]):
         """Write the results to ``<prefix>.bbox.json`` and ``<prefix>.segm.json``.
 
         Args:
-            results: As for `evaluate`.
+            results: One for each image, in the dataset's order.
             jsonfile_prefix: ``'results'`` otherwise.
-            kwargs: As for `evaluate`.
+            kwargs: Other settings of the config's ``evaluation``.
         """
         kwargs |= {"jsonfile_prefix": jsonfile_prefix or "results", "format_only": True}
         return self._evaluated(results, "bbox", kwargs)

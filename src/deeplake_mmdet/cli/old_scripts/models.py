@@ -75,8 +75,8 @@ def build_ddp(model: Any, device: str = "cuda", *args: Any, **kwargs: Any) -> An
     Args:
         model: The detector.
         device: ``'cuda'`` or ``'cpu'``.
-        args: Further arguments of torch's ``DistributedDataParallel``.
-        kwargs: Likewise.
+        args: Further arguments of torch's ``DistributedDataParallel``, by place.
+        kwargs: Further arguments of torch's ``DistributedDataParallel``, by name.
     """
     if device == "cpu":
         kwargs["device_ids"] = None

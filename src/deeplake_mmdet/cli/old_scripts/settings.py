@@ -46,8 +46,8 @@ def get_root_logger(
     """The script's own logger; the training's log is ``latest.log`` in the work dir.
 
     Args:
-        log_file: As for `get_logger`.
-        log_level: Likewise.
+        log_file: The file; its folder must exist.
+        log_level: What is written.
     """
     return get_logger("mmdet", log_file, log_level)
 

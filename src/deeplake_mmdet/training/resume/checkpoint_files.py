@@ -79,7 +79,7 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu", mmap: bool =
 
     Args:
         path: A file that exists.
-        map_location: As for ``torch.load``.
+        map_location: Where tensors go, as ``torch.load`` takes it, e.g. ``'cpu'``.
         mmap: Leave weights on the disk where possible: for a look at a file that stays as it is meanwhile.
 
     Returns:

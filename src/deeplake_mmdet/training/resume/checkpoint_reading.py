@@ -40,7 +40,7 @@ def load_data(file: Path, *, mmap: bool = False, map_location: Any = "cpu") -> A
     Args:
         file: A file that exists.
         mmap: Leave the weights on the disk.
-        map_location: As for ``torch.load``.
+        map_location: Where tensors go, as ``torch.load`` takes it, e.g. ``'cpu'``.
 
     Raises:
         SourceFormatError: It would run other code, and `is_trusted` does not hold.

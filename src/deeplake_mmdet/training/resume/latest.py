@@ -36,11 +36,11 @@ class LatestHook(Hook):
         self._link_checkpoint(runner)
 
     def after_train_epoch(self, runner: Any) -> None:
-        """Likewise."""
+        """Link a checkpoint that was just written."""
         self._link_checkpoint(runner)
 
     def after_run(self, runner: Any) -> None:
-        """Likewise, and copy the log where it could not be linked."""
+        """Link the last checkpoint, and copy the log where it could not be linked."""
         self._link_checkpoint(runner)
         self._link_log(runner, copy=True)
 

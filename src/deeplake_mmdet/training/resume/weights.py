@@ -46,7 +46,7 @@ class Fit:
 
     @property
     def share(self) -> float:
-        """The same as a fraction."""
+        """This share as a fraction, 0 to 1."""
         return self.fitting / len(self.names) if self.names else 1.0
 
     @property
