@@ -18,7 +18,6 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,16 +71,20 @@ def main() -> None:
     set_up()
     logging.disable(logging.WARNING)
     from deeplake_mmdet.lake import CredentialRef, Source, open_view, put_away
-    from deeplake_mmdet.lake.images.cells import fetch_span
+    from deeplake_mmdet.lake.images.cells import fetch_images
 
     with s3_server(args.data, core=cores[0], latency=args.latency) as server:
         url = f"s3://{BUCKET}/{made.lake.relative_to(args.data)}"
         far = open_view(Source(url), credentials=CredentialRef(put_away({"creds": server.creds})))
         near = open_view(Source(str(made.lake)))
         column = far.columns[far.roles.img]
+
+        def by_deep_lake(start: int, stop: int) -> list[Any]:
+            return fetch_images(far.handle, column, range(start, stop))
+
         ways: dict[str, Callable[[], None]] = {
             "direct": lambda: chunk_by_chunk(far.fetch_span, far),
-            "deep lake": lambda: chunk_by_chunk(partial(fetch_span, far.handle, column), far),
+            "deep lake": lambda: chunk_by_chunk(by_deep_lake, far),
             "local": lambda: batch_by_batch(near),
         }
         found: dict[str, list[float]] = {name: [] for name in ways}

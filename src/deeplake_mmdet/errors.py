@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "ADDRESS",
@@ -26,6 +28,7 @@ __all__ = [
     "SourceFormatError",
     "SourceNotFoundError",
     "StorageError",
+    "listed",
     "login_of",
     "readable",
     "was_interrupted",
@@ -117,6 +120,15 @@ class DeepLakeMMDetError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.advice)
+
+
+def listed(rows: Sequence[int] | Any) -> str:
+    """Row numbers for people: the first ten.
+
+    Args:
+        rows: Any number of them, in a list or an array of shape (n,).
+    """
+    return ", ".join(str(int(row)) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
 
 
 def was_interrupted(error: BaseException) -> bool:

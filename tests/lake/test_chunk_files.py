@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import pickle
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,43 @@ from hypothesis import strategies as st
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake import LakeView, Source, open_view
-from deeplake_mmdet.lake.direct import column_files
+from deeplake_mmdet.lake.calls.handle import LakeHandle
+from deeplake_mmdet.lake.direct import chunk_files as chunk_files_module
 from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.direct.chunk_layout import read_places
 from deeplake_mmdet.lake.direct.column_files import SWITCH
+from deeplake_mmdet.lake.images.cell_reader import CellReader, StoredCells
 
 from .lakes_in_parts import jpeg, write
 
 
-def files_of(path: Path) -> ChunkFiles | None:
-    view = open_view(Source(str(path)), allow_bad_images=True)
-    return view._direct
+def reader_of(path: Path) -> CellReader:
+    return open_view(Source(str(path)), allow_bad_images=True).cell_reader()
 
 
 def cells_of(view: LakeView, rows: list[int]) -> list[bytes]:
     return [bytes(view.handle["images"].get_bytes(row)) for row in rows]
 
 
-def no_deep_lake(rows: Any) -> list[Any]:
-    raise AssertionError("Deep Lake was asked")
+class Noting:
+    """Gives cells in Deep Lake's place, and notes the rows that it was asked for."""
+
+    def __init__(self, cells: list[bytes | None]) -> None:
+        self.cells = cells
+        self.asked: list[int] = []
+
+    def get_bytes(self, rows: Sequence[int]) -> list[bytes | None]:
+        self.asked.extend(rows)
+        return [self.cells[row] for row in rows]
+
+    def forget(self, rows: Sequence[int]) -> None: ...
+
+
+def files_over(view: LakeView, under: CellReader) -> ChunkFiles:
+    assert isinstance(view.handle, LakeHandle)
+    files = chunk_files(view.handle, "images", under)
+    assert files is not None
+    return files
 
 
 @given(data=st.data())
@@ -46,46 +65,32 @@ def test_cells_are_deep_lakes(data: st.DataObject, tmp_path_factory: pytest.Temp
     parts = data.draw(st.lists(st.lists(sizes, min_size=1, max_size=12), min_size=1, max_size=3))
     write(path, [[jpeg(*size) for size in part] for part in parts])
     view = open_view(Source(str(path)))
-    files = view._direct
-    assert files is not None
+    files = view.cell_reader()
+    assert isinstance(files, ChunkFiles)
     count = len(view.table)
     rows = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=20))
     assert files.get_bytes(rows) == cells_of(view, rows)
-    assert files.get_bytes(slice(0, count)) == cells_of(view, list(range(count)))
-    assert files.get_bytes(rows[0]) == cells_of(view, rows[:1])[0]
+    assert files.get_bytes(range(count)) == cells_of(view, list(range(count)))
+    assert files.get_bytes(rows[:1]) == cells_of(view, rows[:1])
 
 
 def test_deep_lake_is_asked_for_three_images_of_a_file_only(tmp_path: Path) -> None:
     write(tmp_path / "lake", [[jpeg(seed) for seed in range(50)]])
     view = open_view(Source(str(tmp_path / "lake")))
-    expected = cells_of(view, list(range(50)))
-    asked: list[int] = []
-
-    def read(rows: Any) -> list[bytes]:
-        asked.extend(rows)
-        return [expected[row] for row in rows]
-
-    files = chunk_files(view.handle, "images", read)
-    assert files is not None
-    assert [files.get_bytes(row) for row in range(50)] == expected
-    assert asked == [0, 25, 49]
+    noting = Noting([*cells_of(view, list(range(50)))])
+    files = files_over(view, noting)
+    assert [files.get_bytes([row])[0] for row in range(50)] == noting.cells
+    assert noting.asked == [0, 25, 49]
 
 
 def test_files_of_a_version_are_compared_until_eight_were_right(tmp_path: Path) -> None:
     write(tmp_path / "lake", [[jpeg(row), jpeg(row + 100)] for row in range(12)])
     view = open_view(Source(str(tmp_path / "lake")))
-    expected = cells_of(view, list(range(24)))
-    asked: list[int] = []
-
-    def read(rows: Any) -> list[bytes]:
-        asked.extend(rows)
-        return [expected[row] for row in rows]
-
-    files = chunk_files(view.handle, "images", read)
-    assert files is not None
+    noting = Noting([*cells_of(view, list(range(24)))])
+    files = files_over(view, noting)
     assert len(files._files.names) == 12
-    assert [files.get_bytes(row) for row in range(24)] == expected
-    assert asked == list(range(16))
+    assert [files.get_bytes([row])[0] for row in range(24)] == noting.cells
+    assert noting.asked == list(range(16))
 
 
 def test_the_view_reads_from_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +98,11 @@ def test_the_view_reads_from_the_files(tmp_path: Path, monkeypatch: pytest.Monke
     view = open_view(Source(str(tmp_path / "lake")))
     expected = cells_of(view, [4, 2, 8, 4])
     assert view.images([0]) == cells_of(view, [0])
-    monkeypatch.setattr(view._direct, "_read", no_deep_lake)
+
+    def no_deep_lake(*_: Any) -> list[Any]:
+        raise AssertionError("Deep Lake was asked")
+
+    monkeypatch.setattr(StoredCells, "get_bytes", no_deep_lake)
     assert view.images([4, 2, 8, 4]) == expected
     assert view.fetch_span(2, 9)[2] == expected[0]
 
@@ -101,8 +110,8 @@ def test_the_view_reads_from_the_files(tmp_path: Path, monkeypatch: pytest.Monke
 def test_empty_cells(tmp_path: Path) -> None:
     write(tmp_path / "lake", [[jpeg(0), b"", jpeg(1), b""]])
     view = open_view(Source(str(tmp_path / "lake")), allow_bad_images=True)
-    expected = cells_of(view, [0, 1, 2, 3])
-    assert view._images_of(scattered=True)["images"].get_bytes([0, 1, 2, 3]) == expected
+    expected = [cell or None for cell in cells_of(view, [0, 1, 2, 3])]
+    assert view.cell_reader().get_bytes([0, 1, 2, 3]) == expected
 
 
 def test_changed_and_deleted_rows_are_deep_lakes_business(tmp_path: Path) -> None:
@@ -111,11 +120,11 @@ def test_changed_and_deleted_rows_are_deep_lakes_business(tmp_path: Path) -> Non
     lake["images"][3] = jpeg(100)
     lake.commit()
     changed = open_view(Source(str(tmp_path / "lake")))
-    assert changed._direct is None
+    assert isinstance(changed.cell_reader(), StoredCells)
     assert changed.images([3]) == [jpeg(100)]
     lake.delete(0)
     lake.commit()
-    assert files_of(tmp_path / "lake") is None
+    assert isinstance(reader_of(tmp_path / "lake"), StoredCells)
     old = open_view(Source(str(tmp_path / "lake"), commit=first))
     assert old.images([3, 0]) == [jpeg(3), jpeg(0)]
 
@@ -123,7 +132,7 @@ def test_changed_and_deleted_rows_are_deep_lakes_business(tmp_path: Path) -> Non
 def test_a_query_has_an_order_of_its_own(tmp_path: Path) -> None:
     write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
     view = open_view(Source(str(tmp_path / "lake"), query="SELECT * ORDER BY ROW_NUMBER() DESC"))
-    assert view._direct is None
+    assert isinstance(view.cell_reader(), StoredCells)
     assert view.images([0]) == [jpeg(8)]
 
 
@@ -138,14 +147,8 @@ def test_a_file_that_is_not_the_lakes_own_is_never_believed(tmp_path: Path, harm
     view = open_view(Source(str(tmp_path / "lake")))
     expected = cells_of(view, list(range(9)))
     chunk = chunk_of(tmp_path / "lake")
-    asked: list[int] = []
-
-    def read(rows: Any) -> list[bytes]:
-        asked.extend(rows)
-        return [expected[row] for row in rows]
-
-    files = chunk_files(view.handle, "images", read)
-    assert files is not None
+    noting = Noting([*expected])
+    files = files_over(view, noting)
     data = chunk.read_bytes()
     if harm == "gone":
         chunk.unlink()
@@ -156,11 +159,11 @@ def test_a_file_that_is_not_the_lakes_own_is_never_believed(tmp_path: Path, harm
         chunk.write_bytes(changed)
     if harm == "other bytes":  # Deep Lake is asked
         assert files.get_bytes([1, 8, 3]) == [expected[1], expected[8], expected[3]]
-        assert {1, 8, 3} <= set(asked)
+        assert {1, 8, 3} <= set(noting.asked)
         return
     with pytest.raises(StorageError, match="does not exist" if harm == "gone" else "exchanged or damaged"):
         files.get_bytes([1, 8, 3])
-    assert not asked
+    assert not noting.asked
 
 
 def test_a_file_exchanged_for_another_of_its_size_is_noticed(tmp_path: Path) -> None:
@@ -188,7 +191,7 @@ def test_no_file_breaks_the_reading_of_heads(noise: bytes, count: int) -> None:
 def test_it_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "lake", [[jpeg(0)]])
     monkeypatch.setenv(SWITCH, "0")
-    assert files_of(tmp_path / "lake") is None
+    assert isinstance(reader_of(tmp_path / "lake"), StoredCells)
 
 
 def test_a_pickled_view_finds_the_files_itself(tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_a_pickled_view_finds_the_files_itself(tmp_path: Path) -> None:
     view = open_view(Source(str(tmp_path / "lake")))
     expected = view.images([3])
     again = pickle.loads(pickle.dumps(view))
-    assert "_direct" not in again.__dict__
+    assert again.cell_reader() is not view.cell_reader()
     assert again.images([3]) == expected
 
 
@@ -227,10 +230,10 @@ def test_more_files_than_stay_open_in_several_threads(
     write(tmp_path / "lake", [[jpeg(row)] for row in range(20)])
     view = open_view(Source(str(tmp_path / "lake")))
     expected = cells_of(view, list(range(20)))
-    files = view._direct
-    assert files is not None
+    files = view.cell_reader()
     # A descriptor that was closed too early would be given to the next file that another thread opens.
-    monkeypatch.setattr(column_files, "_kept", functools.lru_cache(2)(column_files._kept.__wrapped__))
+    limited = functools.lru_cache(2)(chunk_files_module._opened.__wrapped__)
+    monkeypatch.setattr(chunk_files_module, "_opened", limited)
 
     def look(seed: int) -> bool:
         random = np.random.default_rng(seed)

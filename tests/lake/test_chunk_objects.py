@@ -22,6 +22,7 @@ from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, put_
 from deeplake_mmdet.lake.direct.chunk_objects import ChunkObjects
 from deeplake_mmdet.lake.direct.column_files import SWITCH
 from deeplake_mmdet.lake.direct.object_store import open_store
+from deeplake_mmdet.lake.images.cell_reader import StoredCells
 from s3 import Proxy, Rule, fault_proxy, s3_endpoint
 
 from .lakes_in_parts import jpeg, write
@@ -83,7 +84,7 @@ def asked(proxy: Proxy, call: Any) -> int:
 def test_chunks_are_what_deep_lake_gives(
     view: LakeView, served: tuple[str, Proxy, str], expected: list[bytes]
 ) -> None:
-    direct = view._direct
+    direct = view.cell_reader()
     assert isinstance(direct, ChunkObjects)
     assert chunk_by_chunk(view) == expected
     assert direct._failures == 0
@@ -143,7 +144,7 @@ def test_an_object_of_another_form_is_left_to_deep_lake(
 
 def test_a_failure_of_deep_lake_itself_is_told(view: LakeView, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has waited and tried again by then: nothing asks it a second time."""
-    direct = view._direct
+    direct = view.cell_reader()
     assert isinstance(direct, ChunkObjects)
     asked: list[Any] = []
 
@@ -151,8 +152,7 @@ def test_a_failure_of_deep_lake_itself_is_told(view: LakeView, monkeypatch: pyte
         asked.append(rows)
         raise StorageError("The storage did not answer", where="here")
 
-    monkeypatch.setattr(direct, "_read", read)
-    monkeypatch.setattr(direct._trust, "_read", read)
+    monkeypatch.setattr(direct._under, "get_bytes", read)
     with pytest.raises(StorageError):
         view.fetch_span(0, BOUNDS[1])
     assert len(asked) == 1
@@ -161,7 +161,7 @@ def test_a_failure_of_deep_lake_itself_is_told(view: LakeView, monkeypatch: pyte
 def test_queries_are_deep_lakes_business(served: tuple[str, Proxy, str], view: LakeView) -> None:
     _, proxy, _ = served
     query = open_view(Source(view.source.url, query="SELECT * LIMIT 70"), credentials=through(proxy))
-    assert query._direct is None
+    assert isinstance(query.cell_reader(), StoredCells)
     assert len(query.fetch_span(0, 70)) == 70
 
 
@@ -210,7 +210,7 @@ def read(view, pipe):
 
 view = opened()
 cells = view.fetch_span(0, 30)
-assert type(view._direct).__name__ == "ChunkObjects" and view._direct._failures == 0
+assert type(view.cell_reader()).__name__ == "ChunkObjects" and view.cell_reader()._failures == 0
 context = multiprocessing.get_context("fork")
 for given in (view, None):
     here, there = context.Pipe()
@@ -241,7 +241,7 @@ def test_a_forked_process_leaves_the_clients_threads_alone(served: tuple[str, Pr
 def test_nothing_holds_keys_but_the_store(view: LakeView) -> None:
     chunk_by_chunk(view)
     assert b"canary" not in pickle.dumps(view).lower()
-    assert "_direct" not in pickle.loads(pickle.dumps(view)).__dict__
+    assert pickle.loads(pickle.dumps(view)).cell_reader() is not view.cell_reader()
     store = open_store(view.source.url, view.credentials)
     assert store is not None
     assert "canary" not in repr(store).lower()

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deeplake_mmdet.lake.images.exif import neutralise_orientation, read_orientation
+from deeplake_mmdet.lake.images.headers import neutralise_orientation, read_orientation
 
 SETTINGS = settings(deadline=None, max_examples=200)
 ENCODINGS = ("jpeg", "png")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import Source, open_view
-from deeplake_mmdet.lake.images.cells import fetch_images, fetch_span
+from deeplake_mmdet.lake.images.cells import fetch_images
 from deeplake_mmdet.lake.schema.columns import describe_columns
 
 _numbers = itertools.count()
@@ -23,6 +23,9 @@ class Counting:
     def __getitem__(self, name):
         self.column = self.lake[name]
         return self
+
+    def __len__(self):
+        return len(self.lake)
 
     def get_bytes(self, index):
         self.asked.append(index)
@@ -48,7 +51,7 @@ def only():
 
 def both(lake, facts, count):
     """What rows and spans give, checked to be the same."""
-    rows, span = fetch_images(lake, facts, range(count)), fetch_span(lake, facts, 0, count)
+    rows, span = fetch_images(lake, facts, list(range(count))), fetch_images(lake, facts, range(count))
     assert [str(image) for image in rows] == [str(image) for image in span]
     return span
 
@@ -104,7 +107,7 @@ def test_a_row_that_repeats_is_fetched_once(only, encode):
     counting = Counting(lake)
     assert fetch_images(counting, facts, np.array([3, 0, 3, 3])) == [images[row] for row in (3, 0, 3, 3)]
     assert fetch_images(counting, facts, [2, 2]) == [images[2]] * 2
-    assert fetch_span(counting, facts, 1, 4) == images[1:]
+    assert fetch_images(counting, facts, range(1, 4)) == images[1:]
     assert counting.asked == [[3, 0], 2, slice(1, 4)]
 
 
@@ -113,7 +116,7 @@ def test_nothing_is_asked_for_no_rows(only, encode):
 
     lake, facts = only(types.Image(sample_compression="jpeg"), [encode()])
     counting = Counting(lake)
-    assert fetch_images(counting, facts, []) == fetch_span(counting, facts, 1, 1) == []
+    assert fetch_images(counting, facts, []) == fetch_images(counting, facts, range(1, 1)) == []
     assert counting.asked == []
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake.images.limit import check_stated_size, most_pixels, stated_size
+from deeplake_mmdet.lake.images.headers import check_stated_size, most_pixels, stated_size
 from deeplake_mmdet.lake.images.regular_files import read_regular
 
 PILLOWS = {

@@ -10,7 +10,7 @@ from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_
 from deeplake_mmdet.lake.cache.shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.calls.lifecycle import rest, resting
-from deeplake_mmdet.lake.images.exif import read_orientation
+from deeplake_mmdet.lake.images.headers import read_orientation
 from deeplake_mmdet.lake.images.refetch import image_anew
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.old_lake import OldLake, load_old

@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
-from deeplake_mmdet.lake.cache.cached_lake import CachedLake
+from deeplake_mmdet.lake.cache.cached_cells import CachedCells
 from deeplake_mmdet.lake.cache.chunk_cache import ChunkCache
 from deeplake_mmdet.lake.calls.faults import is_local
-from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles
-from deeplake_mmdet.lake.direct.chunk_objects import ChunkObjects
+from deeplake_mmdet.lake.calls.protocols import OpenLake
+from deeplake_mmdet.lake.direct.chunk_files import close_files
 from deeplake_mmdet.lake.direct.chunks import chunk_bounds, mean_bytes
-from deeplake_mmdet.lake.direct.column_files import close_kept
-from deeplake_mmdet.lake.direct.direct import direct_reader
+from deeplake_mmdet.lake.direct.direct import read_directly
+from deeplake_mmdet.lake.images.cell_reader import CellReader, StoredCells, check_rows
 from deeplake_mmdet.lake.images.cells import (
+    Cells,
     Turning,
-    encoded_cells,
-    fetch_images,
-    fetch_span,
     holds_files,
     image_extension,
-    read_images,
+    images_of,
+    raised,
+    unencoded_cells,
 )
 from deeplake_mmdet.lake.images.links import lead_elsewhere
 from deeplake_mmdet.lake.images.masks import read_mask_cells, segmentations_of
@@ -42,7 +42,7 @@ __all__ = ["UNREAD", "LakeView", "find_view", "registered"]
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
-_PER_PROCESS = ("labels", "_direct", "turning")
+_PER_PROCESS = ("labels", "_cells", "turning")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class LakeView:
     def close(self) -> None:
         """Close this process's handle of the lake and its files; the next read opens them again."""
         forget(self.source)
-        close_kept()
+        close_files()
 
     def __enter__(self) -> LakeView:
         return self
@@ -136,7 +136,7 @@ class LakeView:
         self.close()
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> OpenLake:
         """This process's open Deep Lake handle."""
         return handle_of(self.source, self.credentials)
 
@@ -193,67 +193,73 @@ class LakeView:
                 view.__dict__[name] = self.__dict__[name]
         return view
 
-    @cached_property
-    def _direct(self) -> ChunkFiles | ChunkObjects | None:
-        """The images, if they can be read without Deep Lake."""
-        if not self.has_encoded_images:
-            return None
-        source, checked = self.source, self.cache is not None
-        return direct_reader(source, self.roles.img, lambda: self.handle, self.credentials, checked=checked)
+    def cell_reader(self, *, scattered: bool = False) -> CellReader:
+        """What reads the encoded files of the image column, by the fastest way that there is.
 
-    def _check_rows(self, rows: Sequence[int]) -> None:
-        # Deep Lake takes negative numbers for rows from the end, and cuts slices off.
-        if len(rows) and not 0 <= min(rows) <= max(rows) < len(self.table):
-            raise ConfigError(
-                f"This view has {len(self.table)} rows; asked for rows {min(rows)} to {max(rows)}",
-                where=f"lake {self.source}",
-            )
-
-    def _images_of(self, *, scattered: bool) -> Any:
-        """The lake to fetch images from."""
+        Args:
+            scattered: The order of rows does not favour neighbours: see `ChunkCache.cells`.
+        """
         if self.cache is None:
-            direct = self._direct
-            return self.handle if direct is None else {self.roles.img: direct}
+            return self._cells
         scattered = scattered and self.image_bytes * len(self.table) > self.cache.settings.size
-        direct, bounds = self._direct, self.chunk_bounds
-        return CachedLake(
-            self.cache, bounds, lambda: self.handle, encoded_cells, direct=direct, scattered=scattered
+        return CachedCells(self.cache, self.chunk_bounds, self._cells, scattered=scattered)
+
+    @cached_property
+    def _cells(self) -> CellReader:
+        """What reads past the cache."""
+        source, column = self.source, self.roles.img
+        stored = StoredCells(lambda: self.handle, column, f"lake {source}")
+        if not self.has_encoded_images:
+            return stored
+        checked = self.cache is not None
+        return read_directly(
+            stored,
+            self.handle,
+            source,
+            column,
+            lambda: newest_credentials(source, self.credentials),
+            checked=checked,
         )
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
         """Encoded images of some rows, fetched in one call; upright as stored, but for
         those that are to be turned (see `turning`), whose EXIF orientation is left in place.
 
+        Args:
+            rows: Row numbers.
+
         Raises:
             ImageError: A cell is empty or holds no image (see `fetch`).
             StorageError: The storage failed.
         """
-        self._check_rows(rows)
-        column, lake = self.columns[self.roles.img], self._images_of(scattered=True)
-        return read_images(lake, column, rows, apply_exif=self.turning)
+        return [raised(image) for image in self.fetch(rows, scattered=True)]
 
     def fetch(self, rows: Sequence[int], *, scattered: bool = False) -> list[bytes | ImageError]:
-        """The same, but an image that cannot be had does not spoil the others: its error stands at its place.
-
-        Rows may repeat and are fetched once. `StorageError` is raised nevertheless.
+        """Encoded images as `images` gives them, but one that cannot be had does not spoil the others.
 
         Args:
-            rows: Row numbers.
+            rows: Row numbers. They may repeat and are fetched once. If `has_encoded_images`, a ``range``
+                takes one request for each chunk of the lake (about 8 MB) that it touches.
             scattered: The order of rows does not favour neighbours: see `ChunkCache.cells`.
+
+        Returns:
+            One entry for each row; an error, not raised, for one without an image.
+
+        Raises:
+            ConfigError: The view has no such row.
+            StorageError: The storage failed.
         """
-        self._check_rows(rows)
-        column, lake = self.columns[self.roles.img], self._images_of(scattered=scattered)
-        return fetch_images(lake, column, rows, apply_exif=self.turning)
+        column = self.columns[self.roles.img]
+        cells: Cells
+        if holds_files(column):
+            cells = self.cell_reader(scattered=scattered).get_bytes
+        else:
+            cells = unencoded_cells(self.handle, column)
+        return images_of(cells, column, rows, apply_exif=self.turning)
 
     def fetch_span(self, start: int, stop: int) -> list[bytes | ImageError]:
-        """The same for the rows from ``start`` to before ``stop``.
-
-        If `has_encoded_images`, one request for each chunk of the lake (about 8 MB) that the span touches;
-        the whole chunk comes with it.
-        """
-        self._check_rows(range(start, stop))
-        column, lake = self.columns[self.roles.img], self._images_of(scattered=False)
-        return fetch_span(lake, column, start, stop, apply_exif=self.turning)
+        """`fetch` for the rows from ``start`` to before ``stop``."""
+        return self.fetch(range(start, stop))
 
     def file_names(self, rows: Sequence[int]) -> list[str] | None:
         """The names that the files of some rows had, read in one call; None if the lake has none.
@@ -261,7 +267,7 @@ class LakeView:
         Args:
             rows: Row numbers; at least one.
         """
-        self._check_rows(rows)
+        check_rows(rows, len(self.table), f"lake {self.source}")
         column = self.roles.file_name
         return None if column is None else list(map(str, self.handle[column][list(map(int, rows))]))
 

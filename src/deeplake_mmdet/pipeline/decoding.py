@@ -14,6 +14,8 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from deeplake_mmdet.lake.images.signatures import JPEG
+
 __all__ = ["Allocator", "decode_jpeg", "decoder_name", "load_quickly"]
 
 SWITCH = "DEEPLAKE_MMDET_DECODER"
@@ -68,7 +70,7 @@ def decode_jpeg(encoded: bytes, allocate: Allocator | None = None) -> NDArray[np
         Shape (height, width, 3), BGR; or None: use OpenCV.
     """
     decoder = _checked_decoder()
-    if decoder is None or encoded[:3] != b"\xff\xd8\xff":
+    if decoder is None or not encoded.startswith(JPEG):
         return None
     return _decoded(decoder, encoded, allocate)
 

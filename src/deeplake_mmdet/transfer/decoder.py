@@ -13,12 +13,11 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.lake.images.limit import OPENCV_VARIABLE, check_stated_size, stated_size
+from deeplake_mmdet.lake.images.headers import OPENCV_VARIABLE, check_stated_size, stated_size
+from deeplake_mmdet.lake.images.signatures import JPEG, PNG
 
 __all__ = ["check_image", "decode"]
 
-_JPEG = b"\xff\xd8\xff"
-_PNG = b"\x89PNG\r\n\x1a\n"
 _FEW_PIXELS = 2**24  # cost no memory to speak of, whatever the header claims
 _PLAIN = ("YCbCr", "Gray")
 _FOUR = ("CMYK", "YCCK")
@@ -39,7 +38,7 @@ def check_image(data: bytes) -> tuple[int, int]:
             reason, the same for all images, ``where`` what is known of this one.
     """
     with _room_for(data):
-        size = _check_jpeg(data) if data.startswith(_JPEG) else None
+        size = _check_jpeg(data) if data.startswith(JPEG) else None
         if size is None:
             height, width = _decoded(data, True).shape[:2]
             size = width, height
@@ -112,8 +111,8 @@ def _check_jpeg(data: bytes) -> tuple[int, int] | None:
 
 def _why_not(data: bytes) -> str:
     whole = True
-    if data.startswith(_PNG):
+    if data.startswith(PNG):
         whole = b"IEND" in data
-    elif data.startswith(_JPEG):
+    elif data.startswith(JPEG):
         whole = b"\xff\xd9" in data[data.rfind(b"\xff\xda") :]  # the end after the last scan
     return "" if whole else "the file ends before the image does"

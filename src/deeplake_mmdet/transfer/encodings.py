@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake.images.limit import most_bytes
+from deeplake_mmdet.lake.images.headers import most_bytes
 from deeplake_mmdet.lake.images.regular_files import read_regular
+from deeplake_mmdet.lake.images.signatures import detect_format
 from deeplake_mmdet.transfer.decoder import check_image
 
 __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "read_file"]
@@ -17,29 +18,6 @@ __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "rea
 CONVERT_MODES = ("auto", "never")
 HEAD_BYTES = 12
 _NAMED = 5  # files that are named as the reason for a conversion
-_SIGNATURES = (
-    ("jpeg", 0, b"\xff\xd8\xff"),
-    ("png", 0, b"\x89PNG\r\n\x1a\n"),
-    ("bmp", 0, b"BM"),
-    ("gif", 0, b"GIF8"),
-    ("tiff", 0, b"II*\0"),
-    ("tiff", 0, b"MM\0*"),
-    ("tiff", 0, b"II+\0"),
-    ("tiff", 0, b"MM\0+"),
-    ("webp", 8, b"WEBP"),
-    ("avif", 4, b"ftypavif"),
-    ("avif", 4, b"ftypavis"),
-    ("heic", 4, b"ftyphei"),
-    ("heic", 4, b"ftypmif1"),
-    ("jpeg 2000", 4, b"jP  \r\n\x87\n"),
-    ("jpeg 2000", 0, b"\xff\x4f\xff\x51"),
-    ("jpeg xl", 0, b"\xff\x0a"),
-    ("jpeg xl", 4, b"JXL \r\n\x87\n"),
-    ("openexr", 0, b"\x76\x2f\x31\x01"),
-    ("radiance hdr", 0, b"#?"),
-    ("sun raster", 0, b"\x59\xa6\x6a\x95"),
-    *(("netpbm", 0, b"P" + digit) for digit in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"F", b"f")),
-)
 
 
 @dataclass(frozen=True)
@@ -57,11 +35,6 @@ class Encoding:
     convert: bool = True
     because: tuple[str, ...] = ()
     because_of: int = 0
-
-
-def detect_format(head: bytes) -> str | None:
-    """``'jpeg'``, ``'png'``, ``'bmp'`` ... by the first twelve bytes; ``None`` for what is not known."""
-    return next((name for name, at, mark in _SIGNATURES if head.startswith(mark, at)), None)
 
 
 def read_file(path: Path, size: int | None = None) -> bytes:

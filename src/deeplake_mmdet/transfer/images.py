@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.lake.images.exif import neutralise_orientation, read_orientation
+from deeplake_mmdet.lake.images.headers import neutralise_orientation, read_orientation
 from deeplake_mmdet.transfer.decoder import check_image, decode
 from deeplake_mmdet.transfer.encodings import detect_format, read_file
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from deeplake_mmdet.cli.old_scripts.results import instances_of
-from deeplake_mmdet.lake.images.limit import check_stated_size, most_bytes
+from deeplake_mmdet.lake.images.headers import check_stated_size, most_bytes
 from deeplake_mmdet.lake.images.regular_files import read_regular
 
 __all__ = ["drawn", "present"]

@@ -199,7 +199,11 @@ def is_denied(error: BaseException) -> bool:
 
 
 def persist(
-    call: Callable[[], Any], where: str, *, may_pass: Callable[[BaseException], bool] = is_transient
+    call: Callable[[], Any],
+    where: str,
+    *,
+    may_pass: Callable[[BaseException], bool] = is_transient,
+    told: Callable[[Exception], Exception] = lambda error: error,
 ) -> Any:
     """Run one call, again if it fails for a reason that may pass, until the deadline.
 
@@ -207,10 +211,11 @@ def persist(
         call: Gives the result, or Deep Lake's future of it.
         where: The lake, for messages.
         may_pass: Tells such reasons.
+        told: What is to be raised for an error of the call; asked after each.
 
     Raises:
         StorageError: The deadline passed.
-        Exception: What the call raises at last.
+        Exception: What the call raises at last, as ``told``.
     """
     end, attempt = time.monotonic() + deadline_seconds(), 0
     last: Exception | None = None
@@ -221,9 +226,12 @@ def persist(
             attempt += 1
             if isinstance(error, StorageError) and last is not None:
                 raise last from None  # the reason of the retry says more than that time is up
+            problem = told(error)
             if not may_pass(error) or not pause_before_retry(attempt, end):
-                raise
-            last = error
+                if problem is error:
+                    raise
+                raise problem from None
+            last = problem
 
 
 def _silent(where: str) -> StorageError:

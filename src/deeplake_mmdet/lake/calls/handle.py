@@ -6,20 +6,21 @@ opened anew helps.
 
 from __future__ import annotations
 
+import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
+from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake.calls import faults, lifecycle
+from deeplake_mmdet.lake.calls.protocols import Future, RawLake
 from deeplake_mmdet.lake.calls.storage_errors import damaged, translate
-from deeplake_mmdet.lake.source.contents import gone, stamp_of
 
-__all__ = ["NO_BYTES", "LakeColumn", "LakeHandle", "close_all"]
+__all__ = ["NO_BYTES", "LakeColumn", "LakeHandle", "Stamp", "close_all", "stamp_of"]
 
+Stamp = tuple[int, int, int] | None
 NO_BYTES = "not a bytes array"  # what Deep Lake says of a cell that holds None
 
 _open_handles: weakref.WeakSet[LakeHandle] = weakref.WeakSet()
@@ -43,11 +44,11 @@ class LakeHandle:
 
     def __init__(
         self,
-        open_raw: Callable[[], Any],
+        open_raw: Callable[[], RawLake],
         where: str,
         *,
         local: bool,
-        raw: Any = None,
+        raw: RawLake | None = None,
         folder: Path | None = None,
         witness: Path | None = None,
     ) -> None:
@@ -65,7 +66,7 @@ class LakeHandle:
         lifecycle.at_exit(close_all)
 
     @property
-    def raw(self) -> Any:
+    def raw(self) -> RawLake:
         """Deep Lake's own handle; opened if it is not."""
         raw = self._raw
         if raw is None:
@@ -81,11 +82,16 @@ class LakeHandle:
         self._report = (None, None)
 
     @property
+    def schema(self) -> Any:
+        """Names and types of the columns."""
+        return self.raw.schema
+
+    @property
     def files(self) -> Any:
         """What Deep Lake tells of the columns' files, which takes it 0.1 s for a million rows."""
         raw = self.raw
         if self._report[0] is not raw:
-            self._report = (raw, raw._datafiles_report)
+            self._report = (raw, getattr(raw, "_datafiles_report"))  # noqa: B009 - of no type
         return self._report[1]
 
     @property
@@ -110,7 +116,11 @@ class LakeHandle:
             stamp = stamp_of(self._witness)
             if stamp != self._stamp:
                 if stamp is None:
-                    raise gone(self.where)
+                    raise SourceNotFoundError(
+                        "The lake is no longer at its path",
+                        where=self.where,
+                        advice="it was moved or removed while in use: put it back, or start again",
+                    )
                 self._raw = self._open_raw()  # finds out what stands there; a true copy will do
                 self._stamp = stamp
 
@@ -121,7 +131,7 @@ class LakeHandle:
         found._queried = self
         return found
 
-    def read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
+    def read(self, call: Callable[[RawLake], Any], start: Callable[[RawLake], Future[Any]]) -> Any:
         """Run one read.
 
         Args:
@@ -144,27 +154,28 @@ class LakeHandle:
                     if problem is None or problem is error:
                         raise
                     raise problem from None
-        end = time.monotonic() + faults.deadline_seconds()
-        attempt, renewed = 0, False
-        last: DeepLakeMMDetError | None = None
-        while True:
+        used: RawLake | None = None
+        denied = 0
+
+        def begin() -> Any:
+            nonlocal used
             used = self._raw
-            try:
-                return faults.wait(lambda: start(self.raw), end, self.where)
-            except Exception as error:
-                attempt += 1
-                if isinstance(error, StorageError) and last is not None:
-                    raise last from None  # the reason of the retry says more than that time is up
-                problem = _translate(error, self.where)
-                if problem is None:
-                    raise
-                if self._raw is used:
-                    self.close()
-                if faults.is_denied(error) and not renewed:
-                    renewed = True  # the next try resolves credentials again
-                elif not faults.is_transient(error) or not faults.pause_before_retry(attempt, end):
-                    raise problem from None
-                last = problem
+            used = self.raw
+            return start(used)
+
+        def may_pass(error: BaseException) -> bool:
+            nonlocal denied
+            denied += faults.is_denied(error)
+            # The next try resolves credentials again.
+            return faults.is_transient(error) or (faults.is_denied(error) and denied == 1)
+
+        def told(error: Exception) -> Exception:
+            problem = _translate(error, self.where)
+            if problem is not None and self._raw is used:
+                self.close()
+            return problem or error
+
+        return faults.persist(begin, self.where, may_pass=may_pass, told=told)
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -201,7 +212,7 @@ class LakeColumn:
         name = self.name
         return self._read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
 
-    def get_async(self, index: Any) -> Any:
+    def get_async(self, index: Any) -> Future[Any]:
         """Deep Lake's own future of cells, without deadline and retries: see `faults.persist`."""
         return self._handle.raw[self.name].get_async(index)
 
@@ -212,7 +223,7 @@ class LakeColumn:
             lambda raw: raw[name].get_bytes(index), lambda raw: raw[name].get_bytes_async(index)
         )
 
-    def _read(self, call: Callable[[Any], Any], start: Callable[[Any], Any]) -> Any:
+    def _read(self, call: Callable[[RawLake], Any], start: Callable[[RawLake], Future[Any]]) -> Any:
         try:
             return self._handle.read(call, start)
         except DeepLakeMMDetError:
@@ -224,6 +235,15 @@ class LakeColumn:
 
     def __len__(self) -> int:
         return len(self._handle)
+
+
+def stamp_of(path: Path | int) -> Stamp:
+    """What changes when a file is replaced or written to; None if it is not there."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - of a descriptor as well
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _translate(error: Exception, where: str) -> DeepLakeMMDetError | None:

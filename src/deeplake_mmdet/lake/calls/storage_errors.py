@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import TypeVar, cast
+from typing import Any, TypeVar, overload
 
 from deeplake_mmdet.errors import (
     CredentialError,
@@ -15,6 +15,7 @@ from deeplake_mmdet.errors import (
     StorageError,
 )
 from deeplake_mmdet.lake.calls.faults import code_of, persist
+from deeplake_mmdet.lake.calls.protocols import Future
 
 __all__ = ["cause_of", "damaged", "guard", "sound", "translate"]
 
@@ -102,13 +103,17 @@ _WRITING = re.compile(r"action=(Put|Delete)")
 _EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>|x-amz-bucket-region: ([\w-]+)")
 
 
-def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result:
+@overload
+def guard(where: str, call: Callable[[], Future[Result]], asked: str = "") -> Result: ...
+@overload
+def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result: ...
+def guard(where: str, call: Callable[[], Any], asked: str = "") -> Any:
     """Run one Deep Lake call and raise its errors as ours, see `translate`.
 
     A call that gives Deep Lake's future is waited for until the deadline, and retried: see `faults`.
     """
     try:
-        return cast(Result, persist(call, where))
+        return persist(call, where)
     except Exception as error:
         ours = translate(error, where, asked)
         if ours is None and isinstance(error, (OSError, MemoryError)):

@@ -8,6 +8,7 @@ its head fits its size and rows of it are what Deep Lake gives; all else is left
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,8 @@ def read_array_file(files: ColumnFiles, number: int, column: Any, width: int) ->
     """
     first, stop = int(files.starts[number]), int(files.starts[number + 1])
     try:
-        file = files.open(number)
-        size = os.fstat(file.descriptor).st_size
-        data = os.pread(file.descriptor, size, 0) if size <= _LARGEST else b""
+        with Path(files.path(number)).open("rb") as file:
+            data = file.read() if os.fstat(file.fileno()).st_size <= _LARGEST else b""
     except OSError:
         return None
     found = _shapes(data, stop - first, 2 if width else 1)

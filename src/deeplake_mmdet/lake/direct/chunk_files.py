@@ -8,23 +8,26 @@ a file holds; the files themselves hold the encoded images one after another. Wh
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import resource
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.lake.calls.faults import missing
+from deeplake_mmdet.lake.calls.handle import LakeHandle, Stamp, stamp_of
 from deeplake_mmdet.lake.direct.chunk_layout import Places, Trust, read_places
-from deeplake_mmdet.lake.direct.column_files import ColumnFiles, OpenFile, column_files, exchanged
-from deeplake_mmdet.lake.source.contents import Stamp, stamp_of
+from deeplake_mmdet.lake.direct.column_files import ColumnFiles, column_files, exchanged
+from deeplake_mmdet.lake.images.cell_reader import CellReader
 
-__all__ = ["ChunkFiles", "chunk_files"]
+__all__ = ["ChunkFiles", "chunk_files", "close_files"]
 
+_MOST_OPEN = 256  # files of all lakes of this process, but no more than a quarter of what it may have
 _MOST_ROWS = 2**21  # whose places are remembered
 _MOST_FILES = 2**12
 _AT_ONCE = 64  # rows, and so at most as many files
@@ -35,67 +38,103 @@ _TRIALS = 8  # files of one version of the format
 _log = logging.getLogger("deeplake_mmdet")
 
 
-def chunk_files(handle: Any, column: str, read: Callable[[Sequence[int]], list[Any]]) -> ChunkFiles | None:
+class OpenFile:
+    """A descriptor for reading, closed as soon as nobody holds this object any more.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, path: bytes) -> None:
+        self.descriptor = -1
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def _most_open() -> int:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_OPEN if most == resource.RLIM_INFINITY else min(_MOST_OPEN, most // 4)
+
+
+# Of a file that is open a read costs a tenth.
+@functools.lru_cache(_most_open())
+def _opened(path: bytes, owner: object) -> OpenFile:
+    return OpenFile(path)
+
+
+def close_files() -> None:
+    """Close the files that stay open for later reads, of all lakes, except those in use at the moment."""
+    _opened.cache_clear()
+
+
+def chunk_files(handle: LakeHandle, column: str, under: CellReader) -> ChunkFiles | None:
     """The files of a column of encoded images, if they may be read: see `column_files`.
 
     Args:
         handle: Open lake.
         column: Column name.
-        read: Reads cells of the column through Deep Lake.
+        under: Reads the column through Deep Lake.
     """
     files = column_files(handle, column)
-    return None if files is None else ChunkFiles(files, read, handle.check)
+    return None if files is None else ChunkFiles(files, under, handle.check)
 
 
 class ChunkFiles:
-    """Reads like a column of the lake. Safe to use from several threads.
+    """A `CellReader` of a local lake's files, over Deep Lake's own.
 
     Args:
         files: The files.
-        read: Reads cells through Deep Lake.
+        under: Reads through Deep Lake.
         check: Raises an error if the lake was exchanged.
     """
 
-    def __init__(
-        self, files: ColumnFiles, read: Callable[[Sequence[int]], list[Any]], check: Callable[[], None]
-    ) -> None:
+    def __init__(self, files: ColumnFiles, under: CellReader, check: Callable[[], None]) -> None:
         self._files = files
-        self._read = read
+        self._under = under
         self._check = check
         self._places: OrderedDict[int, tuple[Stamp, Places]] = OrderedDict()
         self._remembered = 0
         self._refused: set[int] = set()
-        self._trust = Trust(read, _TRIALS)
-        self._owner = object()
+        self._trust = Trust(under, _TRIALS)
+        self._owner = object()  # of open files: not this reader, which would live as long as they
         self._on_disk = True  # rather than in memory, as far as the last reading told
 
-    def get_bytes(self, index: Any) -> Any:
-        """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers.
+    def get_bytes(self, rows: Sequence[int]) -> list[bytes | None]:
+        """See `CellReader.get_bytes`.
 
         Raises:
             SourceNotFoundError: Another lake stands there now, or none.
             StorageError: A file of the lake is missing, or was exchanged.
+            DeepLakeMMDetError: As Deep Lake's reading, for what is left to it.
         """
         self._check()
-        if isinstance(index, slice):
-            return self._cells(range(index.start, index.stop))
-        return self._cells([int(index)])[0] if isinstance(index, int | np.integer) else self._cells(index)
-
-    def _cells(self, rows: Sequence[int]) -> list[Any]:
-        cells: list[Any] = [None] * len(rows)
-        numbers = np.searchsorted(self._files.starts, rows, side="right") - 1
-        at = list(enumerate(zip(numbers.tolist(), rows, strict=True)))
+        numbers = (np.searchsorted(self._files.starts, rows, side="right") - 1).tolist()
+        if not numbers or min(numbers) < 0 or max(numbers) >= len(self._files.names):
+            return self._under.get_bytes(rows)
+        cells: list[bytes | None] = [b""] * len(numbers)
+        at = list(enumerate(zip(numbers, rows, strict=True)))
         for begin in range(0, len(at), _AT_ONCE):
             self._from_files(at[begin : begin + _AT_ONCE], cells)
-        missing = [place for place, cell in enumerate(cells) if cell is None]
-        if missing:
-            rest = self._read([rows[place] for place in missing])
-            for place, cell in zip(missing, rest, strict=True):
+        if left := [place for place, cell in enumerate(cells) if cell == b""]:
+            others = self._under.get_bytes([rows[place] for place in left])
+            for place, cell in zip(left, others, strict=True):
                 cells[place] = cell
         return cells
 
-    def _from_files(self, at: list[tuple[int, tuple[int, int]]], cells: list[Any]) -> None:
-        """Put cells at their place, of (place, (file, row)); not those that Deep Lake has to give."""
+    def forget(self, rows: Sequence[int]) -> None:
+        """See `CellReader.forget`; of files nothing but their layout is remembered, which is checked."""
+        self._under.forget(rows)
+
+    def _from_files(self, at: list[tuple[int, tuple[int, int]]], cells: list[bytes | None]) -> None:
+        """Put cells at their place, of (place, (file, row)); what Deep Lake has to give stays ``b""``."""
         opened: dict[int, tuple[OpenFile, Places] | None] = {}
         spans = []
         for place, (number, row) in at:
@@ -104,7 +143,10 @@ class ChunkFiles:
             if (file := opened[number]) is not None:
                 row -= int(self._files.starts[number])
                 start, stop = file[1][row : row + 2].tolist()
-                spans.append((place, file[0].descriptor, start, stop - start))
+                if stop > start:
+                    spans.append((place, file[0].descriptor, start, stop - start))
+                else:
+                    cells[place] = None
         if self._on_disk:
             _announce(spans)
         begin = time.perf_counter()
@@ -121,7 +163,7 @@ class ChunkFiles:
         if number in self._refused:
             return None
         try:
-            file = self._files.open(number, self._owner)
+            file = _opened(self._files.folder + b"/" + self._files.names[number], self._owner)
             places = self._places_in(number, file.descriptor)
         except FileNotFoundError:  # over which Deep Lake may crash
             raise missing(f"{self._files.path(number)}") from None

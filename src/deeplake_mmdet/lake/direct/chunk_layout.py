@@ -7,11 +7,12 @@ of the format only after images of several files were byte for byte what Deep La
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deeplake_mmdet.lake.images.cell_reader import CellReader
 
 __all__ = ["Bytes", "Places", "Trust", "read_places"]
 
@@ -26,12 +27,12 @@ class Trust:
     """Which versions of the format have shown what Deep Lake gives. Safe to use from several threads.
 
     Args:
-        read: Reads cells of some rows through Deep Lake.
+        deep_lake: What Deep Lake gives.
         trials: Number of files of a version that are compared.
     """
 
-    def __init__(self, read: Callable[[Sequence[int]], list[Any]], trials: int) -> None:
-        self._read = read
+    def __init__(self, deep_lake: CellReader, trials: int) -> None:
+        self._deep_lake = deep_lake
         self._trials = trials
         self._agreed: dict[bytes, set[int]] = {}  # files, by version
 
@@ -42,7 +43,7 @@ class Trust:
             number: Which file.
             first: Its first row.
             version: From `read_places`.
-            places: Likewise.
+            places: From `read_places`, too.
             data: Reads the file.
         """
         agreed = self._agreed.setdefault(version, set())
@@ -50,10 +51,9 @@ class Trust:
             return True
         count = len(places) - 1
         probes = sorted({0, count // 2, count - 1})
-        cells = self._read([first + probe for probe in probes])
+        cells = self._deep_lake.get_bytes([first + probe for probe in probes])
         same = all(
-            cell is not None
-            and bytes(cell) == data(int(places[probe + 1]) - int(places[probe]), int(places[probe]))
+            (cell or b"") == data(int(places[probe + 1]) - int(places[probe]), int(places[probe]))
             for probe, cell in zip(probes, cells, strict=True)
         )
         if same:

@@ -15,15 +15,16 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from deeplake_mmdet.errors import DeepLakeMMDetError
+from deeplake_mmdet.lake.calls.handle import LakeHandle
 from deeplake_mmdet.lake.direct.checksums import CheckedObjects
 from deeplake_mmdet.lake.direct.chunk_layout import Trust, read_places
 from deeplake_mmdet.lake.direct.column_files import ColumnFiles, told_files
 from deeplake_mmdet.lake.direct.object_store import ObjectStore, open_store
+from deeplake_mmdet.lake.images.cell_reader import CellReader
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.source import ResolvedSource
 
@@ -38,30 +39,33 @@ _log = logging.getLogger("deeplake_mmdet")
 
 
 def chunk_objects(
-    handle: Any,
+    handle: LakeHandle,
     column: str,
-    read: Callable[[Sequence[int]], list[Any]],
+    under: CellReader,
     source: ResolvedSource,
     credentials: Callable[[], CredentialRef],
-    reopen: Callable[[], None] | None = None,
+    *,
+    checked: bool = False,
 ) -> ChunkObjects | None:
     """The objects of a column of encoded images, if they may be read; not those of queries or changed rows.
 
     Args:
         handle: Open lake.
         column: Column name.
-        read: Reads cells of the column through Deep Lake.
+        under: Reads the column through Deep Lake.
         source: The pinned lake.
         credentials: Gives what opens it at present.
-        reopen: Has Deep Lake forget what it has read. If given, what is read here is to be kept: objects are
-            compared with the storage's checksums, and any number of them makes a span.
+        checked: What is read here is to be kept: objects are compared with the storage's checksums, and any
+            number of them makes a span.
     """
     if not source.is_plain:
         return None
     ref = credentials()
     store = open_store(source.url, ref)
     files = None if store is None else told_files(handle, column, b"")
-    return None if files is None else ChunkObjects(files, read, source, credentials, (ref, store), reopen)
+    if files is None:
+        return None
+    return ChunkObjects(files, under, source, credentials, (ref, store), checked=checked)
 
 
 class _NoKeysError(Exception):
@@ -73,53 +77,54 @@ class _OtherLayoutError(Exception):
 
 
 class ChunkObjects:
-    """Reads like a column of the lake. Safe to use from several threads; of one process.
+    """A `CellReader` of whole chunks of a bucket, over Deep Lake's own.
 
     Args:
         files: The column's files.
-        read: Reads cells through Deep Lake.
+        under: Reads through Deep Lake.
         source: The pinned lake.
         credentials: Gives what opens it at present.
         opened: The store that some of them opened.
-        reopen: See `chunk_objects`.
+        checked: See `chunk_objects`.
     """
 
     def __init__(
         self,
         files: ColumnFiles,
-        read: Callable[[Sequence[int]], list[Any]],
+        under: CellReader,
         source: ResolvedSource,
         credentials: Callable[[], CredentialRef],
         opened: tuple[CredentialRef, ObjectStore | None],
-        reopen: Callable[[], None] | None = None,
+        *,
+        checked: bool = False,
     ) -> None:
         self._files = files
-        self._read = read
+        self._under = under
         self._source = source
         self._credentials = credentials
-        self._trust = Trust(read, _TRIALS)
+        self._trust = Trust(under, _TRIALS)
         self._trying = threading.Lock()
         self._process = os.getpid()
         self._store: tuple[CredentialRef, ObjectStore | None] | None = opened
         self._failures = 0
-        self._reopen = reopen
-        self._checked = None if reopen is None else CheckedObjects(f"lake {source}")
+        self._checked = CheckedObjects(f"lake {source}") if checked else None
 
-    def get_bytes(self, index: Any) -> Any:
-        """Encoded cells: one for a number, a list for a slice with both ends or a list of numbers.
+    def get_bytes(self, rows: Sequence[int]) -> list[bytes | None]:
+        """See `CellReader.get_bytes`.
 
-        A slice from the beginning of one chunk to the end of the same or the next one is read directly.
+        A range from the beginning of one chunk to the end of the same or the next one is read directly.
 
         Raises:
             DeepLakeMMDetError: Deep Lake cannot read them either.
         """
-        if isinstance(index, slice):
-            rows = range(index.start, index.stop)
-            cells = self._from_objects(rows)
-            return self._read(rows) if cells is None else cells
-        return self._read([int(index)])[0] if isinstance(index, int | np.integer) else self._read(index)
+        cells = self._from_objects(rows) if isinstance(rows, range) and rows.step == 1 else None
+        return self._under.get_bytes(rows) if cells is None else cells
 
-    def _from_objects(self, rows: range) -> list[bytes] | None:
+    def forget(self, rows: Sequence[int]) -> None:
+        """See `CellReader.forget`; here nothing is remembered of rows."""
+        self._under.forget(rows)
+
+    def _from_objects(self, rows: range) -> list[bytes | None] | None:
         starts = self._files.starts
         first, last = np.searchsorted(starts, (rows.start, rows.stop)).tolist()
         whole = last < len(starts) and (starts[first], starts[last]) == (rows.start, rows.stop)
@@ -129,14 +134,12 @@ class ChunkObjects:
             return None
         if self._failures >= _MOST_FAILURES:
             return None
-        cells: list[bytes] = []
         try:
             if last - first <= _TOGETHER:
                 found = list(map(self._cells_of, range(first, last)))
             else:
                 with ThreadPoolExecutor(_AT_ONCE, "deeplake-mmdet-objects") as threads:
                     found = list(threads.map(self._cells_of, range(first, last)))
-            cells += (cell for part in found for cell in part)
         except DeepLakeMMDetError:  # of Deep Lake itself, which has tried for long enough
             raise
         except Exception as error:
@@ -144,9 +147,9 @@ class ChunkObjects:
             self._failed(type(error).__name__)
             return None
         self._failures = 0
-        return cells
+        return [cell for part in found for cell in part]
 
-    def _cells_of(self, number: int) -> list[bytes]:
+    def _cells_of(self, number: int) -> list[bytes | None]:
         ref, held = self._credentials(), self._store
         if held is None or held[0] != ref:
             held = self._store = ref, open_store(self._source.url, ref)
@@ -163,12 +166,11 @@ class ChunkObjects:
         with self._trying:  # others may find out meanwhile that no more trials are needed
             agrees = places is not None and self._trust.agrees(number, begin, version, places, part)
             if places is not None and not agrees and self._checked is not None and self._checked.are_checked:
-                assert self._reopen is not None
-                self._reopen()  # it may be Deep Lake's bytes that came damaged
+                self._under.forget(range(begin, end))  # it may be Deep Lake's bytes that came damaged
                 agrees = self._trust.agrees(number, begin, version, places, part)
         if places is None or not agrees or not self._files.fits(number, len(data)):
             raise _OtherLayoutError
-        return [bytes(data[start:stop]) for start, stop in pairwise(places.tolist())]
+        return [bytes(data[start:stop]) or None for start, stop in pairwise(places.tolist())]
 
     def _failed(self, reason: str) -> None:
         self._store = None  # the next try looks for keys again

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from deeplake_mmdet.lake.calls.handle import LakeHandle
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 
 __all__ = ["chunk_bounds", "mean_bytes"]
 
@@ -14,11 +15,11 @@ _LEAST_BYTES = 4 * 10**6  # smaller neighbours are taken together
 _PROBES = 8  # two requests each
 
 
-def chunk_bounds(handle: Any, column: str, mean: float) -> NDArray[np.int64]:
+def chunk_bounds(handle: OpenLake, column: str, mean: float) -> NDArray[np.int64]:
     """First rows of the chunks of a column of files, and the number of rows at the end.
 
     Lakes tell where chunks begin without a request; of views by a query and of older lakes (v3) only some
-    images are measured and stretches of equal length given. Chunks much smaller than usual, as many small
+    images are measured and chunks of equal length given. Chunks much smaller than usual, as many small
     appends leave them, are joined with their neighbours. What comes back depends on the pinned lake alone.
 
     Args:
@@ -38,9 +39,11 @@ def chunk_bounds(handle: Any, column: str, mean: float) -> NDArray[np.int64]:
     return np.array([*bounds, rows] if rows else [0], np.int64)
 
 
-def _told(handle: Any, column: str, rows: int) -> NDArray[np.int64] | None:
+def _told(handle: OpenLake, column: str, rows: int) -> NDArray[np.int64] | None:
     """What Deep Lake reports, if it does; this is no documented part of it."""
     try:
+        if not isinstance(handle, LakeHandle):
+            return None
         files = handle.files[column].insert_datafiles
         starts = sorted({int(file.offset_start) for file in files})
         ends = max(int(file.offset_end) for file in files)
@@ -51,7 +54,7 @@ def _told(handle: Any, column: str, rows: int) -> NDArray[np.int64] | None:
     return np.array([*starts, rows], np.int64)
 
 
-def mean_bytes(handle: Any, column: str) -> float:
+def mean_bytes(handle: OpenLake, column: str) -> float:
     """Mean size of the encoded cells, told from a few of them spread over the column."""
     rows = len(handle)
     probes = sorted({rows * number // _PROBES for number in range(_PROBES)}) if rows else []

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import resource
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import StorageError
+from deeplake_mmdet.lake.calls.handle import LakeHandle
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 
-__all__ = [
-    "SWITCH",
-    "ColumnFiles",
-    "OpenFile",
-    "close_kept",
-    "column_files",
-    "exchanged",
-    "is_switched_off",
-    "told_files",
-]
+__all__ = ["SWITCH", "ColumnFiles", "column_files", "exchanged", "is_switched_off", "told_files"]
 
 SWITCH = "DEEPLAKE_MMDET_DIRECT"
-_MOST_KEPT = 256  # open files of all lakes of this process, but no more than a quarter of what it may have
-
-
-class OpenFile:
-    """A descriptor for reading, closed as soon as nobody holds this object any more.
-
-    Args:
-        path: The file.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-
-    __slots__ = ("descriptor",)
-
-    def __init__(self, path: bytes) -> None:
-        self.descriptor = -1
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-
-
-def _most_kept() -> int:
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return _MOST_KEPT if most == resource.RLIM_INFINITY else min(_MOST_KEPT, most // 4)
-
-
-@functools.lru_cache(_most_kept())
-def _kept(path: bytes, owner: object) -> OpenFile:
-    return OpenFile(path)
-
-
-def close_kept() -> None:
-    """Close the files that were kept open for later, of all lakes, except those in use at the moment."""
-    _kept.cache_clear()
 
 
 class ColumnFiles(NamedTuple):
@@ -80,25 +33,12 @@ class ColumnFiles(NamedTuple):
     sizes: NDArray[np.int64]
 
     def path(self, number: int) -> str:
-        """Where a file lies, for messages."""
+        """Where a file lies."""
         return os.fsdecode(self.folder + b"/" + self.names[number] if self.folder else self.names[number])
 
     def fits(self, number: int, size: int) -> bool:
         """Whether a file of a size can be the one that the lake has written."""
         return self.sizes.item(number) in (-1, size)
-
-    def open(self, number: int, owner: object = None) -> OpenFile:
-        """Open a file; or take it from those that stay open for an owner, which costs a tenth.
-
-        Args:
-            number: Which one.
-            owner: Whoever will need it again; None not to keep it open.
-
-        Raises:
-            OSError: It cannot be opened.
-        """
-        path: bytes = self.folder + b"/" + self.names[number]
-        return OpenFile(path) if owner is None else _kept(path, owner)
 
 
 def is_switched_off() -> bool:
@@ -106,18 +46,19 @@ def is_switched_off() -> bool:
     return os.environ.get(SWITCH, "") == "0"
 
 
-def column_files(handle: Any, column: str) -> ColumnFiles | None:
+def column_files(lake: OpenLake, column: str) -> ColumnFiles | None:
     """The files of a column; None for lakes elsewhere, for queries, and if rows were changed or deleted.
 
     Args:
-        handle: Open lake.
+        lake: Open lake.
         column: Column name.
     """
-    folder: Path | None = getattr(handle, "folder", None)
-    return None if folder is None or is_switched_off() else told_files(handle, column, os.fsencode(folder))
+    if not isinstance(lake, LakeHandle) or lake.folder is None or is_switched_off():
+        return None
+    return told_files(lake, column, os.fsencode(lake.folder))
 
 
-def told_files(handle: Any, column: str, folder: bytes) -> ColumnFiles | None:
+def told_files(handle: LakeHandle, column: str, folder: bytes) -> ColumnFiles | None:
     """The files of a column as Deep Lake tells them; None if it does not, or rows were changed or deleted.
 
     It is no documented part of it: whoever reads the files has to check what is found.

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from deeplake_mmdet.lake.calls.faults import is_local
-from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles, chunk_files
-from deeplake_mmdet.lake.direct.chunk_objects import ChunkObjects, chunk_objects
-from deeplake_mmdet.lake.images.cells import encoded_cells
+from deeplake_mmdet.lake.calls.handle import LakeHandle
+from deeplake_mmdet.lake.calls.protocols import OpenLake
+from deeplake_mmdet.lake.direct.chunk_files import chunk_files
+from deeplake_mmdet.lake.direct.chunk_objects import chunk_objects
+from deeplake_mmdet.lake.images.cell_reader import CellReader
 from deeplake_mmdet.lake.source.credentials import CredentialRef
-from deeplake_mmdet.lake.source.pinning import newest_credentials
 from deeplake_mmdet.lake.source.source import ResolvedSource
 
-__all__ = ["direct_reader"]
+__all__ = ["read_directly"]
 
 
-def direct_reader(
+def read_directly(
+    under: CellReader,
+    lake: OpenLake,
     source: ResolvedSource,
     column: str,
-    handle: Callable[[], Any],
-    credentials: CredentialRef,
+    credentials: Callable[[], CredentialRef],
     *,
     checked: bool = False,
-) -> ChunkFiles | ChunkObjects | None:
-    """What reads like a column of encoded images; None if all of it is Deep Lake's business.
+) -> CellReader:
+    """A reader of encoded cells over Deep Lake's own; the latter if all of it is Deep Lake's business.
 
     Args:
-        source: The pinned lake.
+        under: Reads the column through Deep Lake.
+        lake: The open lake.
+        source: What it was pinned to.
         column: Column name.
-        handle: Gives the open lake.
-        credentials: What opens it, unless this process has had others for it.
+        credentials: Gives what opens it at present.
         checked: What comes over a network is compared with checksums, as it is to be kept.
     """
-
-    def read(rows: Sequence[int]) -> list[Any]:
-        return encoded_cells(handle()[column], rows)
-
+    if not isinstance(lake, LakeHandle):  # one with a row order of its own
+        return under
     if is_local(source.url):
-        return chunk_files(handle(), column, read)
-    return chunk_objects(
-        handle(),
-        column,
-        read,
-        source,
-        lambda: newest_credentials(source, credentials),
-        (lambda: handle().close()) if checked else None,
-    )
+        return chunk_files(lake, column, under) or under
+    return chunk_objects(lake, column, under, source, credentials, checked=checked) or under

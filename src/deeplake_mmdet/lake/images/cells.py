@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ColumnError, ImageError
-from deeplake_mmdet.lake.calls.handle import NO_BYTES
-from deeplake_mmdet.lake.images.exif import neutralise_orientation
-from deeplake_mmdet.lake.images.limit import check_stated_size
+from deeplake_mmdet.lake.calls.protocols import OpenLake
+from deeplake_mmdet.lake.images.cell_reader import StoredCells, check_rows
+from deeplake_mmdet.lake.images.headers import check_stated_size, neutralise_orientation
 from deeplake_mmdet.lake.images.links import read_addresses, read_links
 from deeplake_mmdet.lake.images.lossless import encode_array
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
 
 __all__ = [
+    "Cells",
     "Turning",
     "check_image_column",
-    "encoded_cells",
     "fetch_images",
-    "fetch_span",
     "holds_files",
     "image_extension",
+    "images_of",
+    "raised",
     "read_images",
+    "unencoded_cells",
 ]
 
 _FILES = ("jpeg", "png")
 Turning = bool | NDArray[np.bool_]  # of all images, or by row of the lake
+Cells = Callable[[Sequence[int]], Sequence[Any]]
+"""Reads the cells of some rows, each once: files, arrays, or what links lead to. None where there is none."""
 
 
 def check_image_column(column: ColumnFacts) -> None:
@@ -73,25 +77,65 @@ def image_extension(column: ColumnFacts) -> str:
 
 
 def read_images(
-    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
+    lake: OpenLake, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
 ) -> list[bytes]:
-    """The same as `fetch_images`, with the first `ImageError` raised."""
-    found = fetch_images(handle, column, rows, apply_exif=apply_exif)
-    return [_raised(image) for image in found]
+    """Images of some rows, read by Deep Lake as `fetch_images` does; the first `ImageError` is raised."""
+    found = fetch_images(lake, column, rows, apply_exif=apply_exif)
+    return [raised(image) for image in found]
 
 
 def fetch_images(
-    handle: Any, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
+    lake: OpenLake, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
 ) -> list[bytes | ImageError]:
-    """Fetch the images of some rows in one concurrent call, as encoded files.
+    """Images of some rows, read by Deep Lake; see `images_of`.
+
+    Args:
+        lake: Open lake.
+        column: Facts of the image column.
+        rows: Row numbers.
+        apply_exif: As for `images_of`.
+
+    Raises:
+        DeepLakeMMDetError: As `CellReader.get_bytes`; or the storage of a linked file failed.
+    """
+    cells: Cells = StoredCells(lambda: lake, column.name).get_bytes
+    return images_of(
+        cells if holds_files(column) else unencoded_cells(lake, column), column, rows, apply_exif=apply_exif
+    )
+
+
+def unencoded_cells(lake: OpenLake, column: ColumnFacts) -> Cells:
+    """What reads the cells of an image column that holds no files, but links or arrays.
+
+    Args:
+        lake: Open lake.
+        column: Facts of the column.
+    """
+
+    def read(rows: Sequence[int]) -> Sequence[Any]:
+        chosen = list(rows)
+        if not chosen:
+            return []
+        check_rows(chosen, len(lake), f"column {column.name!r}")
+        if column.is_link:
+            return read_links(lake, column.name, chosen, read_addresses(lake, column.name, chosen))
+        return list(lake[column.name][chosen])
+
+    return read
+
+
+def images_of(
+    cells: Cells, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
+) -> list[bytes | ImageError]:
+    """The images of some rows as encoded files.
 
     Files are given as stored, except for a neutralised EXIF orientation; arrays in a lossless container
     (see `encode_array`).
 
     Args:
-        handle: Open lake.
+        cells: Reads cells of the column, in one call.
         column: Facts of the image column.
-        rows: Row numbers. Each is fetched once, however often it occurs.
+        rows: Row numbers. Each is read once, however often it occurs. A ``range`` is handed on as such.
         apply_exif: Leave EXIF orientations in place, so that the decoder turns images by them; of all images,
             or by row of the lake, shape (n,).
 
@@ -100,49 +144,15 @@ def fetch_images(
         be had as an image, or is a link that leads nowhere.
 
     Raises:
-        StorageError: The storage failed, or that of a linked file.
+        DeepLakeMMDetError: What ``cells`` raises.
     """
+    if isinstance(rows, range):
+        return [_served(column, row, cell, apply_exif) for row, cell in zip(rows, cells(rows), strict=True)]
     chosen = list(dict.fromkeys(int(row) for row in rows))
-    cells = _cells(handle, column, chosen) if chosen else []
-    served = {row: _served(column, row, cell, apply_exif) for row, cell in zip(chosen, cells, strict=True)}
+    served = {
+        row: _served(column, row, cell, apply_exif) for row, cell in zip(chosen, cells(chosen), strict=True)
+    }
     return [served[int(row)] for row in rows]
-
-
-def fetch_span(
-    handle: Any, column: ColumnFacts, start: int, stop: int, *, apply_exif: Turning = False
-) -> list[bytes | ImageError]:
-    """The same for the rows from ``start`` to before ``stop``, by as few requests as can be.
-
-    Of encoded files each chunk of the lake that the span touches is fetched by one request, as a whole.
-    """
-    rows = range(start, stop)
-    if not rows or not holds_files(column):
-        return fetch_images(handle, column, rows, apply_exif=apply_exif)
-    cells = encoded_cells(handle[column.name], rows)
-    return [_served(column, row, cell, apply_exif) for row, cell in zip(rows, cells, strict=True)]
-
-
-def _cells(handle: Any, column: ColumnFacts, rows: list[int]) -> list[Any]:
-    if column.is_link:
-        return read_links(handle, column.name, rows, read_addresses(handle, column.name, rows))
-    reader = handle[column.name]
-    return encoded_cells(reader, rows) if holds_files(column) else list(reader[rows])
-
-
-def encoded_cells(reader: Any, rows: Sequence[int]) -> list[Any]:
-    """Encoded cells of some rows of a column, or of a range of them; None where there is none."""
-    try:
-        if len(rows) == 1:  # the call for one row is the cheaper one
-            return [reader.get_bytes(rows[0])]
-        return list(reader.get_bytes(slice(rows.start, rows.stop) if isinstance(rows, range) else rows))
-    except RuntimeError as error:
-        # Rows that are older than their column hold None, which spoils the call for all others.
-        if NO_BYTES not in str(error):
-            raise
-    if len(rows) == 1:
-        return [None]
-    half = len(rows) // 2
-    return encoded_cells(reader, rows[:half]) + encoded_cells(reader, rows[half:])
 
 
 def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: Turning) -> bytes | ImageError:
@@ -168,7 +178,8 @@ def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: Turning) -> by
     return data if turned else neutralise_orientation(data)
 
 
-def _raised(image: bytes | ImageError) -> bytes:
+def raised(image: bytes | ImageError) -> bytes:
+    """An image, or its error raised."""
     if isinstance(image, ImageError):
         raise image
     return image

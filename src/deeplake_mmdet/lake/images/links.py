@@ -24,14 +24,15 @@ from deeplake_mmdet.errors import (
     without_secrets,
 )
 from deeplake_mmdet.lake.calls.faults import code_of, is_denied, is_transient, persist
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.calls.storage_errors import cause_of
-from deeplake_mmdet.lake.images.limit import most_bytes, stated_size
+from deeplake_mmdet.lake.images.headers import most_bytes, stated_size
 from deeplake_mmdet.lake.images.lossless import encode_array
 from deeplake_mmdet.lake.images.regular_files import read_regular
+from deeplake_mmdet.lake.images.signatures import JPEG, PNG
 
 __all__ = [
     "LINKS_VARIABLE",
-    "SIGNATURES",
     "is_inside",
     "lead_elsewhere",
     "read_addresses",
@@ -45,15 +46,14 @@ LINKS_VARIABLE = "DEEPLAKE_MMDET_LINKS"
 _STORES = ("s3", "gs", "gcs", "azure", "az", "abfs", "al", "hub")  # whose hosts no link can name
 _AT_ONCE = 16  # files that one call fetches at a time: most of it is waiting for a server
 _HEADER = 2**16  # bytes of a file, in which its size stands nearly always
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
-def read_addresses(handle: Any, column: str, rows: list[int]) -> list[str]:
+def read_addresses(handle: OpenLake, column: str, rows: list[int]) -> list[str]:
     """The addresses of some rows' files; empty where a row has none."""
     return [bytes(data or b"").decode() for data in handle[column].get_bytes(rows)]
 
 
-def lead_elsewhere(handle: Any, column: str) -> bool:
+def lead_elsewhere(handle: OpenLake, column: str) -> bool:
     """Whether links lead to other machines; told from the first, the middle and the last one."""
     count = len(handle)
     rows = sorted({0, count // 2, count - 1}) if count else []
@@ -61,7 +61,7 @@ def lead_elsewhere(handle: Any, column: str) -> bool:
 
 
 def read_links(
-    handle: Any, column: str, rows: Sequence[int], addresses: Sequence[str]
+    handle: OpenLake, column: str, rows: Sequence[int], addresses: Sequence[str]
 ) -> list[bytes | ImageError | None]:
     """The encoded images that the links of some rows lead to.
 
@@ -80,7 +80,7 @@ def read_links(
 
 
 def sizes_of_links(
-    handle: Any, column: str, rows: Sequence[int], addresses: Sequence[str]
+    handle: OpenLake, column: str, rows: Sequence[int], addresses: Sequence[str]
 ) -> list[tuple[int, int] | ImageError | None]:
     """Height and width of the stored pixels, from the headers of local files; others are fetched.
 
@@ -91,7 +91,7 @@ def sizes_of_links(
 
 def _for_each(
     look: Callable[[Any, str, int, str], _Found],
-    handle: Any,
+    handle: OpenLake,
     column: str,
     rows: Sequence[int],
     addresses: Sequence[str],
@@ -109,7 +109,7 @@ def _for_each(
         return list(threads.map(found, rows, addresses))
 
 
-def _read_link(handle: Any, column: str, row: int, address: str) -> bytes:
+def _read_link(handle: OpenLake, column: str, row: int, address: str) -> bytes:
     where = _where(column, row, address)
     path = _local(address)
     _check_allowed(path, address, where)
@@ -130,12 +130,12 @@ def _read_file(path: Path, where: str, size: int | None = None) -> bytes:
         raise StorageError(f"The linked file cannot be read ({error.strerror})", where=where) from None
     except ValueError:  # a zero byte in the name
         raise _missing(where) from None
-    if not data.startswith(SIGNATURES):
+    if not data.startswith((JPEG, PNG)):
         raise _foreign(where)
     return data
 
 
-def _size_of_link(handle: Any, column: str, row: int, address: str) -> tuple[int, int]:
+def _size_of_link(handle: OpenLake, column: str, row: int, address: str) -> tuple[int, int]:
     where = _where(column, row, address)
     path = _local(address)
     _check_allowed(path, address, where)
@@ -202,7 +202,7 @@ def is_inside(address: str) -> bool:
         return True
 
 
-def _fetch(handle: Any, column: str, row: int, address: str) -> Any:
+def _fetch(handle: OpenLake, column: str, row: int, address: str) -> Any:
     where = _where(column, row, address)
     if address.partition("?")[0].lower().endswith(".png"):
         raise ImageError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.images.segmentation import segmentation_fault
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
 
@@ -17,7 +18,7 @@ __all__ = ["read_mask_cells", "segmentations_of"]
 
 
 def read_mask_cells(
-    handle: Any, column: ColumnFacts, rows: Sequence[int], offsets: NDArray[np.int64]
+    handle: OpenLake, column: ColumnFacts, rows: Sequence[int], offsets: NDArray[np.int64]
 ) -> list[Any]:
     """Mask cells of some rows, as Deep Lake gives them, in one call.
 

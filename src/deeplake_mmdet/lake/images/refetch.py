@@ -45,10 +45,8 @@ def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
     where = f"lake {view.source.url}, column {column.name!r}, row {row}"
     for _ in range(_FETCHES):
         # The file backend may have it from the cache of another dataset on the same data.
-        for cache in (view.cache, find_view(view.key).cache):
-            if cache is not None:
-                cache.drop(view.chunk_bounds, row)
-        view.handle.close()
+        for each in {id(found): found for found in (view, find_view(view.key))}.values():
+            each.cell_reader().forget([row])
         fresh = fetch_images(view.handle, column, [row], apply_exif=view.turning)[0]
         if isinstance(fresh, ImageError):
             raise fresh

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 
+from deeplake_mmdet.lake.images.signatures import JPEG_START, PNG
+
 __all__ = ["looks_whole"]
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _TAIL = 1024  # what cameras and tools leave behind an image
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a length
 
@@ -16,9 +17,9 @@ def looks_whole(data: bytes) -> bool:
 
     False does not mean that it cannot be decoded. Other formats, and no bytes at all, count as whole.
     """
-    if data[:8] == _PNG:
+    if data.startswith(PNG):
         return _is_whole_png(data)
-    if data[:2] == b"\xff\xd8":
+    if data.startswith(JPEG_START):
         return _is_whole_jpeg(data)
     return not data
 
@@ -43,7 +44,7 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def _is_whole_png(data: bytes) -> bool:
-    at = len(_PNG)
+    at = len(PNG)
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
         if end + 4 > len(data):

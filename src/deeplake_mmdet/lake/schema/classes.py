@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from deeplake_mmdet.errors import AnnotationError, BoxFormatError, ConfigError
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
@@ -65,7 +66,7 @@ def classes_of(
     column: ColumnFacts,
     given: Any,
     resolved: ResolvedSource,
-    handle: Any,
+    handle: OpenLake,
     credentials: CredentialRef | None = None,
 ) -> Classes:
     """Find out what the stored labels mean: by the column's metadata, else the lake's, else what is given.

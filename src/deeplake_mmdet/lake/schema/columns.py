@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.schema.boxes import MODES, UNITS, BoxFormat
 
 __all__ = [
@@ -66,7 +67,7 @@ class ColumnFacts:
         return f"{held}, nullable" if self.is_nullable else held
 
 
-def describe_columns(handle: Any) -> dict[str, ColumnFacts]:
+def describe_columns(handle: OpenLake) -> dict[str, ColumnFacts]:
     """Read the facts of all columns of an open lake, in the lake's own order."""
     facts = {}
     for column in handle.schema.columns:

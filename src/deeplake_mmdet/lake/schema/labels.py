@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.schema.class_names import ClassNames
 from deeplake_mmdet.lake.schema.columns import CATEGORY_SOURCE_IDS, ColumnFacts
 from deeplake_mmdet.lake.table.blocks import Block, read_blocks
@@ -82,7 +83,7 @@ def source_category_ids(column: ColumnFacts, count: int) -> list[Any] | None:
     return found if isinstance(found, list) and len(found) == count else None
 
 
-def text_classes(handle: Any, column: ColumnFacts) -> tuple[str, ...]:
+def text_classes(handle: OpenLake, column: ColumnFacts) -> tuple[str, ...]:
     """The distinct texts of a text column, sorted: its class names where no others are recorded.
 
     Cells that are JSON lists of texts name several classes. There are none if lists hold numbers.
@@ -132,7 +133,7 @@ def label_coding(
 
 
 def read_labels(
-    handle: Any, coding: LabelCoding, box_counts: NDArray[np.int64] | None = None
+    handle: OpenLake, coding: LabelCoding, box_counts: NDArray[np.int64] | None = None
 ) -> Iterator[Block]:
     """The labels of all rows in blocks, as int32 indices into the class names.
 

@@ -14,18 +14,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, SourceNotFoundError
+from deeplake_mmdet.lake.calls.protocols import VersionedLake
 from deeplake_mmdet.lake.calls.storage_errors import guard
 from deeplake_mmdet.lake.direct.branch_log import LOG
 from deeplake_mmdet.lake.source.source import short_hash
 
-__all__ = ["Stamp", "contents_of", "gone", "replaced", "stamp_of", "witness_of"]
+__all__ = ["contents_of", "replaced", "witness_of"]
 
 _RECORDS = 16
 # The number, one of some kinds of commit, and what is 0 unless it is a summary of others.
@@ -35,10 +35,8 @@ _ENDINGS = (".jsonl.lz4", ".jsonl")
 # What a commit with data files says; its record is compressed, but what occurs for the first time is not.
 _ADDS = (b"addBlock", b"updateData")
 
-Stamp = tuple[int, int, int] | None
 
-
-def contents_of(base: Any, where: str) -> str:
+def contents_of(base: VersionedLake, where: str) -> str:
     """A hash of the records of a version's commits, back to the newest that wrote data files.
 
     The same for any number of copies, by whatever path, and whatever is committed, tagged or renamed later.
@@ -78,15 +76,6 @@ def replaced(where: str) -> SourceNotFoundError:
     )
 
 
-def gone(where: str) -> SourceNotFoundError:
-    """The error for a lake that has left its path."""
-    return SourceNotFoundError(
-        "The lake is no longer at its path",
-        where=where,
-        advice="it was moved or removed while in use: put it back, or start again",
-    )
-
-
 def witness_of(folder: Path, branch_id: str, version: str) -> Path | None:
     """The file that shows, without being read, that the lake in a folder is still the one that was opened."""
     log = folder / LOG
@@ -96,16 +85,7 @@ def witness_of(folder: Path, branch_id: str, version: str) -> Path | None:
     return next((name for name in names if name.exists()), None)
 
 
-def stamp_of(path: Path | int) -> Stamp:
-    """What changes when a file is replaced or written to; None if it is not there."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - of a descriptor as well
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _line(base: Any) -> Iterator[tuple[str, list[str]]]:
+def _line(base: VersionedLake) -> Iterator[tuple[str, list[str]]]:
     """A version and those before it, newest first, by their branch's id and possible names; not all."""
     branch, names = base.current_branch.id, [str(base.version)]
     for _ in range(_RECORDS):
@@ -122,7 +102,7 @@ def _line(base: Any) -> Iterator[tuple[str, list[str]]]:
         names = [f"{before:010d}{kind}00000000" for kind in _KINDS]
 
 
-def _origin(base: Any, branch_id: str) -> tuple[str, str] | None:
+def _origin(base: VersionedLake, branch_id: str) -> tuple[str, str] | None:
     """The branch and version that a branch began with."""
     for name in base.branches.names():
         branch = base.branches[name]

@@ -42,7 +42,7 @@ __all__ = [
 _HEAD = 16  # bytes of a file, which name the version of its format
 
 # Keyed by process too: a forked child must not use its parent's handle.
-_handles: dict[tuple[int, str], Any] = {}
+_handles: dict[tuple[int, str], LakeHandle | FrozenLake] = {}
 # The newest of each pinned source: what opens its lake anew uses them.
 _credentials: dict[str, CredentialRef] = {}
 # Opened objects that stand in no storage; forked children inherit them.
@@ -88,7 +88,7 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
     return resolved
 
 
-def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Any:
+def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> LakeHandle | FrozenLake:
     """This process's open handle of a pinned source; opened at the first call in each process.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import SourceFormatError
+from deeplake_mmdet.lake.calls.protocols import Future, OpenLake, RawLake
 from deeplake_mmdet.lake.calls.storage_errors import guard
 from deeplake_mmdet.lake.source.queries import is_plain_selection, is_random
 
@@ -21,14 +22,14 @@ _LONG = 1000
 _SPARSE = 4
 
 
-def run_query(handle: Any, query: str, where: str) -> Any:
+def run_query(handle: RawLake, query: str, where: str) -> RawLake:
     """The view that a query gives on an open lake.
 
     Raises:
         SourceFormatError: The query cannot be run.
     """
 
-    def run() -> Any:
+    def run() -> RawLake:
         try:
             return handle.query(query)
         except RuntimeError as error:
@@ -46,7 +47,7 @@ def first_random(queries: Sequence[str]) -> int | None:
     return next((index for index, query in enumerate(queries) if is_random(query)), None)
 
 
-def freeze(handle: Any, queries: Sequence[str], where: str) -> NDArray[np.int64]:
+def freeze(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.int64]:
     """Run queries once and tell which rows of ``handle`` they select, in their order.
 
     Returns:
@@ -59,7 +60,9 @@ def freeze(handle: Any, queries: Sequence[str], where: str) -> NDArray[np.int64]
     return _numbers(_chain(_numbered(handle, where), queries, where), queries)
 
 
-def restrict(handle: Any, rows: NDArray[np.int64], queries: Sequence[str], where: str) -> NDArray[np.int64]:
+def restrict(
+    handle: RawLake, rows: NDArray[np.int64], queries: Sequence[str], where: str
+) -> NDArray[np.int64]:
     """The same for queries on some rows of ``handle`` only, given in their order, shape (n,)."""
     if not queries:
         return rows
@@ -79,18 +82,18 @@ def restrict(handle: Any, rows: NDArray[np.int64], queries: Sequence[str], where
     return _numbers(_chain(subset, queries, where), queries)
 
 
-def _numbered(handle: Any, where: str) -> Any:
+def _numbered(handle: RawLake, where: str) -> RawLake:
     # ROW_NUMBER() counts the rows of the result it is selected in: it must be selected before all else.
     return run_query(handle, f"SELECT *, ROW_NUMBER() AS {_NUMBER}", where)
 
 
-def _chain(handle: Any, queries: Sequence[str], where: str) -> Any:
+def _chain(handle: RawLake, queries: Sequence[str], where: str) -> RawLake:
     for query in queries:
         handle = run_query(handle, query, where)
     return handle
 
 
-def _numbers(view: Any, queries: Sequence[str]) -> NDArray[np.int64]:
+def _numbers(view: RawLake, queries: Sequence[str]) -> NDArray[np.int64]:
     names = [column.name for column in view.schema.columns]
     found = view[_NUMBER][:] if _NUMBER in names and len(view) else []
     rows = np.asarray(found if not isinstance(found, list) else [], np.int64)
@@ -113,8 +116,8 @@ class FrozenLake:
         rows: Rows of ``base``, shape (n,), int64.
     """
 
-    def __init__(self, base: Any, rows: NDArray[np.int64]) -> None:
-        self._base = base
+    def __init__(self, base: OpenLake, rows: NDArray[np.int64]) -> None:
+        self._base: Any = base  # Deep Lake's own, with futures, or a `LakeHandle`, without
         self._rows = rows
 
     def __len__(self) -> int:
@@ -159,9 +162,9 @@ class FrozenLake:
 class FrozenColumn:
     """A column of a `FrozenLake`; indices are positions in its order."""
 
-    def __init__(self, base: Any, name: str, rows: NDArray[np.int64]) -> None:
+    def __init__(self, base: OpenLake, name: str, rows: NDArray[np.int64]) -> None:
         self._base = base  # Deep Lake's columns die with their lake
-        self._column = base[name]
+        self._column: Any = base[name]
         self._rows = rows
 
     @property
@@ -209,17 +212,13 @@ class FrozenColumn:
 class Pending:
     """Deep Lake's future of a read, and what is to be made of its result."""
 
-    def __init__(self, future: Any, convert: Callable[[Any], Any]) -> None:
+    def __init__(self, future: Future[Any], convert: Callable[[Any], Any]) -> None:
         self._future = future
         self._convert = convert
 
     def is_completed(self) -> bool:
         """Whether the read has ended."""
-        return bool(self._future.is_completed())
-
-    def cancel(self) -> None:
-        """Give the read up."""
-        self._future.cancel()
+        return self._future.is_completed()
 
     def result(self) -> Any:
         """The result; waited for if need be, and to be asked for once."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake.calls.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.calls.faults import is_local
+from deeplake_mmdet.lake.calls.protocols import RawLake
 from deeplake_mmdet.lake.calls.storage_errors import guard
 from deeplake_mmdet.lake.source.contents import replaced
 from deeplake_mmdet.lake.source.credentials import CredentialRef
@@ -86,7 +87,7 @@ def saved_views(url: str, credentials: CredentialRef) -> dict[str, dict[str, Any
     return {entry["id"]: entry for entry in read_json(url, "queries.json", credentials) or []}
 
 
-def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Any]:
+def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, RawLake]:
     """Choose the commit that the source asks for.
 
     Returns:
@@ -133,7 +134,7 @@ def _with_contents(
     return replace(resolved, contents=contents_of(resolved.url, line, time, credentials, rows))
 
 
-def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
+def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> RawLake:
     """The lake at the pinned commit, without queries and saved rows.
 
     Raises:
@@ -236,7 +237,7 @@ def _chosen(source: Source, commits: Commits) -> str:
     return source.commit
 
 
-def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> tuple[ResolvedSource, Any]:
+def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> tuple[ResolvedSource, RawLake]:
     views = saved_views(source.path, credentials)
     name = str(source.view)
     where = f"dataset key 'view'={name!r}, lake {source.path}"
@@ -275,7 +276,7 @@ def _pin_view(source: Source, commits: Commits, credentials: CredentialRef) -> t
     return resolved.with_rows(rows), open_pinned(resolved, credentials)
 
 
-def _view_rows(view: Any) -> NDArray[np.int64]:
+def _view_rows(view: RawLake) -> NDArray[np.int64]:
     cells = view[_VIEW_ROWS][:] if len(view) else []
     return np.array([int(np.asarray(cell).reshape(-1)[0]) for cell in cells], np.int64)
 
@@ -300,7 +301,7 @@ def _warn_open(resolved: ResolvedSource) -> None:
     )
 
 
-def _query(url: str, reference: str, credentials: CredentialRef) -> Any:
+def _query(url: str, reference: str, credentials: CredentialRef) -> RawLake:
     import deeplake
 
     if any(mark in url + reference for mark in UNQUOTABLE):
@@ -314,7 +315,9 @@ def _query(url: str, reference: str, credentials: CredentialRef) -> Any:
     if not is_local(url):
         ask_for_more_at_once()
     # Not deeplake.query(): it holds the GIL for as long as the storage is asked, deaf to deadline and Ctrl-C.
-    handle: Any = guard(f"lake {url}", lambda: deeplake.query_async(query, creds=creds or None, token=token))
+    handle: RawLake = guard(
+        f"lake {url}", lambda: deeplake.query_async(query, creds=creds or None, token=token)
+    )
     if not handle.schema.columns:
         raise SourceFormatError(
             "This lake in Deep Lake's older format (v3) has no columns", where=f"lake {url}{reference}"

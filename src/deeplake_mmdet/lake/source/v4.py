@@ -16,6 +16,7 @@ from deeplake_mmdet.errors import (
 from deeplake_mmdet.lake.calls.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.calls.faults import Background, is_local
 from deeplake_mmdet.lake.calls.lifecycle import linger
+from deeplake_mmdet.lake.calls.protocols import Branch, VersionedLake
 from deeplake_mmdet.lake.calls.storage_errors import guard
 from deeplake_mmdet.lake.source.contents import contents_of, replaced
 from deeplake_mmdet.lake.source.credentials import CredentialRef
@@ -24,27 +25,29 @@ from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 __all__ = ["at_version", "open_head", "open_pinned", "pin"]
 
 
-def open_head(url: str, credentials: CredentialRef) -> Any:
+def open_head(url: str, credentials: CredentialRef) -> VersionedLake:
     """The newest version of ``main``, read-only."""
     import deeplake
 
     token, creds = credentials.resolve()
 
-    def call() -> Any:
-        return deeplake.open_read_only(url, creds=creds or None, token=token)
+    def call() -> VersionedLake:
+        lake: VersionedLake = deeplake.open_read_only(url, creds=creds or None, token=token)
+        return lake
 
     if is_local(url):
         return guard(f"lake {url}", call)
     ask_for_more_at_once()
     try:
         # Deep Lake's own asynchronous opening asks the network before it returns.
-        return guard(f"lake {url}", lambda: Background(call))
+        lake: VersionedLake = guard(f"lake {url}", lambda: Background(call))
+        return lake
     except (CredentialError, StorageError):
         linger()
         raise
 
 
-def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
+def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedLake]:
     """Choose the version that the source asks for.
 
     Args:
@@ -95,7 +98,7 @@ def pin(base: Any, source: Source) -> tuple[ResolvedSource, Any]:
     return resolved, pinned
 
 
-def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
+def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> VersionedLake:
     """The lake at the pinned version, without its queries.
 
     Raises:
@@ -117,12 +120,13 @@ def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Any:
     return pinned
 
 
-def at_version(base: Any, version: str, where: str, asked: str) -> Any:
+def at_version(base: VersionedLake, version: str, where: str, asked: str) -> VersionedLake:
     """A branch at one of its versions. Which version of a branch an id means depends on the branch."""
     if version == base.version:
         return base
     # Opening takes a request for each commit; a version that is not there fails at the look-up already.
-    return guard(where, lambda: base.history[version].open_async(), asked)
+    opened: VersionedLake = guard(where, lambda: base.history[version].open_async(), asked)
+    return opened
 
 
 def _check_agreement(source: Source, key: str, branch: str, version: str) -> None:
@@ -149,7 +153,7 @@ def state_parts(opened: Any) -> list[dict[str, Any]]:
     return parts if isinstance(parts, list) else [parts]
 
 
-def _branch_of(tag: Any, base: Any, source: Source) -> Any:
+def _branch_of(tag: Any, base: VersionedLake, source: Source) -> VersionedLake:
     """The branch that a tag belongs to, opened."""
     # A tag does not tell its branch, and versions of different branches share ids: only the state of what
     # it opens says it.
@@ -168,10 +172,11 @@ def _branch_of(tag: Any, base: Any, source: Source) -> Any:
     return guard(where, _entry(base, branch_id, where).open_async)
 
 
-def _entry(base: Any, branch_id: str, where: str) -> Any:
+def _entry(base: VersionedLake, branch_id: str, where: str) -> Branch:
     for name in base.branches.names():
-        if base.branches[name].id == branch_id:
-            return base.branches[name]
+        branch: Branch = base.branches[name]
+        if branch.id == branch_id:
+            return branch
     raise SourceNotFoundError(
         "The branch is no longer there", where=where, advice="deeplake-mmdet inspect lists its branches"
     )

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.errors import AnnotationError, listed
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.calls.storage_errors import damaged
 from deeplake_mmdet.lake.direct.array_files import read_array_file
 from deeplake_mmdet.lake.direct.column_files import column_files
 from deeplake_mmdet.lake.schema.columns import holds_sequences
 
-__all__ = ["Block", "list_rows", "read_blocks"]
+__all__ = ["Block", "read_blocks", "rows_for_people"]
 
 _ROWS = 4_000  # the arrays of a block should fit the processor's cache
 _FIRST_ROWS = 2_000  # until it is known how large a row is
@@ -52,16 +53,15 @@ class Block:
 
     def rows_of(self, entries: NDArray[np.intp]) -> str:
         """The rows of some entries, for people."""
-        return list_rows(np.unique([self.row_of(int(entry)) for entry in entries[:1000]]))
+        return rows_for_people(np.unique([self.row_of(int(entry)) for entry in entries[:1000]]))
 
 
-def list_rows(rows: NDArray[Any]) -> str:
-    """Row numbers for people: the first ten."""
-    listed = ", ".join(map(str, rows[:10].tolist()))
-    return f"row {listed}" if len(rows) == 1 else f"rows {listed}{', ...' if len(rows) > 10 else ''}"
+def rows_for_people(rows: NDArray[np.integer[Any]]) -> str:
+    """Some rows, shape (n,), with what they are: ``'row 3'``, or ``'rows 3, 5'``."""
+    return f"row{'' if len(rows) == 1 else 's'} {listed(rows)}"
 
 
-def read_blocks(handle: Any, column: str, *, width: int = 0, text: bool = False) -> Iterator[Block]:
+def read_blocks(handle: OpenLake, column: str, *, width: int = 0, text: bool = False) -> Iterator[Block]:
     """Read a column from its first to its last row.
 
     Args:
@@ -85,7 +85,9 @@ def read_blocks(handle: Any, column: str, *, width: int = 0, text: bool = False)
             yield Block(start, *found)
 
 
-def _read_rows(handle: Any, column: str, start: int, count: int, width: int, text: bool) -> Iterator[Block]:
+def _read_rows(
+    handle: OpenLake, column: str, start: int, count: int, width: int, text: bool
+) -> Iterator[Block]:
     """The rows from ``start`` to before ``count``, through Deep Lake."""
     size, kept = _FIRST_ROWS, 0
     # Deep Lake's slices of sequences crash the process if a row among them is empty.

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.images.cells import Turning
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.labels import LabelCoding, read_labels
 from deeplake_mmdet.lake.schema.roles import Roles
-from deeplake_mmdet.lake.table.blocks import Block, list_rows, read_blocks
+from deeplake_mmdet.lake.table.blocks import Block, read_blocks, rows_for_people
 from deeplake_mmdet.lake.table.sizes import read_sizes
 from deeplake_mmdet.lake.table.table import AnnotationTable
 
@@ -61,7 +62,7 @@ class MemorySink:
 
 
 def build_table(
-    handle: Any,
+    handle: OpenLake,
     roles: Roles,
     box_format: BoxFormat,
     class_count: int | None,
@@ -106,7 +107,7 @@ def build_table(
 
 def fill_table(
     sink: ArraySink,
-    handle: Any,
+    handle: OpenLake,
     roles: Roles,
     coding: LabelCoding,
     *,
@@ -144,12 +145,12 @@ def fill_table(
     _sizes(sink, handle, roles, allow_bad_images, turning)
 
 
-def _turned(handle: Any, column: str) -> NDArray[np.bool_]:
+def _turned(handle: OpenLake, column: str) -> NDArray[np.bool_]:
     return np.concatenate([_one_each(block, column) != 0 for block in read_blocks(handle, column)])
 
 
 def _extras(
-    sink: ArraySink, handle: Any, roles: Roles, box_counts: NDArray[np.int64], inferred: Collection[str]
+    sink: ArraySink, handle: OpenLake, roles: Roles, box_counts: NDArray[np.int64], inferred: Collection[str]
 ) -> None:
     for role, name, kind in (*_PER_BOX, ("img_id", "img_ids", "i8")):
         column = getattr(roles, role)
@@ -166,7 +167,7 @@ def _extras(
 
 
 def _extra(
-    handle: Any, role: str, column: str, boxes: str, expected: NDArray[np.int64]
+    handle: OpenLake, role: str, column: str, boxes: str, expected: NDArray[np.int64]
 ) -> Iterator[NDArray[Any]]:
     """The values of an extra role, block by block, each block checked."""
     wrong: list[NDArray[np.int64]] = []
@@ -186,7 +187,7 @@ def _extra(
         raise _counts_differ(*first, np.concatenate(wrong), boxes, column)
 
 
-def _source_ids(sink: ArraySink, handle: Any, column: str) -> None:
+def _source_ids(sink: ArraySink, handle: OpenLake, column: str) -> None:
     end = 0
     for block in read_blocks(handle, column, text=True):
         # Deep Lake gives an empty text as None; in a column of another make, texts need not be JSON.
@@ -235,7 +236,7 @@ def _check_values(block: Block, role: str, column: str) -> None:
         )
 
 
-def _boxes(sink: ArraySink, handle: Any, column: str) -> NDArray[np.int64]:
+def _boxes(sink: ArraySink, handle: OpenLake, column: str) -> NDArray[np.int64]:
     counts = np.zeros(len(handle), np.int64)
     for block in read_blocks(handle, column, width=4):
         if block.values.dtype.kind not in "iubf":
@@ -257,7 +258,7 @@ def _boxes(sink: ArraySink, handle: Any, column: str) -> NDArray[np.int64]:
     return counts
 
 
-def _sizes(sink: ArraySink, handle: Any, roles: Roles, allow_bad: bool, turning: Turning) -> None:
+def _sizes(sink: ArraySink, handle: OpenLake, roles: Roles, allow_bad: bool, turning: Turning) -> None:
     if not (roles.width and roles.height):
         sizes = read_sizes(handle, roles.img, allow_bad=allow_bad, displayed=turning)
         sink.append("heights", sizes[:, 0])
@@ -287,7 +288,7 @@ def _one_each(block: Block, column: str) -> NDArray[Any]:
         raise AnnotationError(
             f"Row {block.start + wrong[0]} has {block.counts[wrong[0]]} values where one is expected"
             f" ({len(wrong)} such rows)",
-            where=f"column {column!r}, {list_rows(wrong + block.start)}",
+            where=f"column {column!r}, {rows_for_people(wrong + block.start)}",
             advice="fill these rows, or leave them out with query=",
         )
     return block.values
@@ -305,6 +306,6 @@ def _counts_differ(
 ) -> AnnotationError:
     return AnnotationError(
         f"Row {row} has {due} boxes but {found} values in {other!r} ({len(wrong)} such rows)",
-        where=f"columns {boxes!r} and {other!r}, {list_rows(wrong)}",
+        where=f"columns {boxes!r} and {other!r}, {rows_for_people(wrong)}",
         advice="repair these rows, or leave them out with query=",
     )

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.errors import ConfigError, ImageError, listed
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.images.cells import Turning, fetch_images, holds_files, read_images
-from deeplake_mmdet.lake.images.exif import read_orientation
-from deeplake_mmdet.lake.images.links import SIGNATURES, read_addresses, sizes_of_links
+from deeplake_mmdet.lake.images.headers import read_orientation
+from deeplake_mmdet.lake.images.links import read_addresses, sizes_of_links
 from deeplake_mmdet.lake.images.lossless import CHANNELS, channel_error
+from deeplake_mmdet.lake.images.signatures import JPEG, PNG
 from deeplake_mmdet.lake.schema.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.source.queries import UNQUOTABLE
 
-__all__ = ["list_rows", "read_sizes"]
+__all__ = ["read_sizes"]
 
 _BLOCK = 64  # rows whose images are in memory at once
-_OWN = {"jpeg": SIGNATURES[0], "png": SIGNATURES[1]}
+_OWN = {"jpeg": JPEG, "png": PNG}
 _TURNED = 5  # EXIF orientations from here on exchange width and height
 
 
 def read_sizes(
-    handle: Any, column: str | ColumnFacts, *, allow_bad: bool = False, displayed: Turning = False
+    handle: OpenLake, column: str | ColumnFacts, *, allow_bad: bool = False, displayed: Turning = False
 ) -> NDArray[np.int32]:
     """Heights and widths of all images, shape (n, 2), in pixels as stored.
 
@@ -65,14 +66,14 @@ def read_sizes(
         if first is not None:
             raise ImageError(
                 f"{len(bad)} of {len(sizes)} linked images cannot be had; of the first: {first.what}",
-                where=f"{first.where}; rows {list_rows(bad)}",
+                where=f"{first.where}; rows {listed(bad)}",
                 advice=f"{first.advice or 'repair these rows'}; select others with query=, or use "
                 "on_error='skip'",
             )
         raise ImageError(
             f"{len(bad)} of {len(sizes)} images cannot be decoded"
             + (f" as {str(facts.sample_compression).upper()}" if holds_files(facts) else ""),
-            where=f"column {facts.name!r}, rows {list_rows(bad)}",
+            where=f"column {facts.name!r}, rows {listed(bad)}",
             advice="repair or delete these rows, select others with query=, or use on_error='skip'",
         )
     turned = np.broadcast_to(np.asarray(displayed), len(sizes)) & (sizes[:, 0] > 0)
@@ -81,12 +82,7 @@ def read_sizes(
     return sizes
 
 
-def list_rows(rows: NDArray[Any]) -> str:
-    """Row numbers for people: the first ten."""
-    return ", ".join(map(str, rows[:10].tolist())) + (", ..." if len(rows) > 10 else "")
-
-
-def _shapes(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
+def _shapes(handle: OpenLake, facts: ColumnFacts) -> NDArray[np.int32]:
     found = handle.query(f'SELECT SHAPE("{facts.name}") AS s')["s"][:]
     shapes = np.zeros((len(found), 3), np.int64)
     if isinstance(found, np.ndarray) and found.ndim == 2:
@@ -98,13 +94,13 @@ def _shapes(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
         wrong = np.flatnonzero((shapes[:, 2] > 0) & ~np.isin(shapes[:, 2], CHANNELS) & (shapes[:, 0] > 0))
         if len(wrong):
             raise channel_error(
-                int(shapes[wrong[0], 2]), f"column {facts.name!r}, rows {list_rows(wrong)}"
+                int(shapes[wrong[0], 2]), f"column {facts.name!r}, rows {listed(wrong)}"
             ) from None
     return shapes[:, :2].astype(np.int32)
 
 
 def _decoded(
-    handle: Any, facts: ColumnFacts, sizes: NDArray[np.int32], unknown: int, *, foreign: bool = False
+    handle: OpenLake, facts: ColumnFacts, sizes: NDArray[np.int32], unknown: int, *, foreign: bool = False
 ) -> NDArray[np.int32]:
     """Sizes with those filled in that are not known, as the decoder of a training finds them.
 
@@ -141,7 +137,7 @@ def _decoded(
     return sizes
 
 
-def _sizes_of_links(handle: Any, facts: ColumnFacts) -> tuple[NDArray[np.int32], ImageError | None]:
+def _sizes_of_links(handle: OpenLake, facts: ColumnFacts) -> tuple[NDArray[np.int32], ImageError | None]:
     """Sizes, and what is wrong with the first link that has none."""
     sizes = np.zeros((len(handle), 2), np.int32)
     first = None
@@ -155,7 +151,7 @@ def _sizes_of_links(handle: Any, facts: ColumnFacts) -> tuple[NDArray[np.int32],
     return sizes, first
 
 
-def _sizes_of_arrays(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
+def _sizes_of_arrays(handle: OpenLake, facts: ColumnFacts) -> NDArray[np.int32]:
     """``SHAPE()`` of a nullable column gives no shapes."""
     sizes = np.zeros((len(handle), 2), np.int32)
     for rows in _blocks(np.arange(len(handle))):
@@ -165,10 +161,10 @@ def _sizes_of_arrays(handle: Any, facts: ColumnFacts) -> NDArray[np.int32]:
     return sizes
 
 
-def _turn(handle: Any, facts: ColumnFacts, sizes: NDArray[np.int32], turned: NDArray[np.int64]) -> None:
+def _turn(handle: OpenLake, facts: ColumnFacts, sizes: NDArray[np.int32], turned: NDArray[np.int64]) -> None:
     for rows in _blocks(turned):
         for row, data in zip(rows, read_images(handle, facts, rows, apply_exif=True), strict=True):
-            if not data.startswith(SIGNATURES):
+            if not data.startswith((JPEG, PNG)):
                 raise _without_exif(facts)
             if read_orientation(data) >= _TURNED:
                 sizes[row] = sizes[row, ::-1].copy()

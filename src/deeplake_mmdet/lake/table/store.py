@@ -22,6 +22,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
 from deeplake_mmdet.lake.cache.own_files import make_folder, open_file
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.labels import LabelCoding
 from deeplake_mmdet.lake.schema.roles import Roles
@@ -57,7 +58,7 @@ def cache_folder() -> Path:
 
 def table_of(
     source: ResolvedSource,
-    handle: Any,
+    handle: OpenLake,
     roles: Roles,
     box_format: BoxFormat,
     coding: LabelCoding,

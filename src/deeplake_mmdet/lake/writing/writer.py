@@ -26,6 +26,7 @@ from deeplake_mmdet.errors import (
 )
 from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, wait
 from deeplake_mmdet.lake.images.exif_choice import EXIF_COLUMN, EXIF_KEY
+from deeplake_mmdet.lake.images.signatures import JPEG, PNG
 from deeplake_mmdet.lake.schema.class_names import read_class_names
 from deeplake_mmdet.lake.schema.columns import CATEGORY_SOURCE_IDS
 from deeplake_mmdet.lake.schema.roles import COCO_JSON, EXIF_TURNED, JSON_IDS, STORED_PIXELS, TURNED_PIXELS
@@ -45,7 +46,7 @@ _ARRAYS: dict[str, str] = {
 # Column of JSON -> mark in its metadata.
 _JSON = {"segmentations": COCO_JSON, "image_source_id": JSON_IDS, "annotation_source_ids": JSON_IDS}
 OPTIONAL_COLUMNS = (*_ARRAYS, "image_id", *_JSON)
-_SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
+_SIGNATURES = {"jpeg": JPEG, "png": PNG}
 _BATCH_ROWS = 256
 _BATCH_BYTES = 32 * 2**20
 

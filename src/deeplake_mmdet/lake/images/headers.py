@@ -1,4 +1,8 @@
-"""How many pixels an image may have, told from its header before anything is allocated for it."""
+"""What an encoded image's header says: its size, which has a limit, and its orientation.
+
+The size is told before anything is allocated for the image; the orientation, from EXIF or TIFF, can be set to
+upright in the bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,12 @@ import functools
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.lake.images.signatures import JPEG_START, PNG, TIFF
 
 __all__ = [
     "LIMIT_VARIABLE",
@@ -17,6 +24,8 @@ __all__ = [
     "check_stated_size",
     "most_bytes",
     "most_pixels",
+    "neutralise_orientation",
+    "read_orientation",
     "stated_size",
 ]
 
@@ -37,6 +46,8 @@ _NETPBM = re.compile(rb"P[1-7]\s(?:\s*#[^\n]*\n)*\s*(\d+)\s(?:\s*#[^\n]*\n)*\s*(
 _PAM = re.compile(rb"(WIDTH|HEIGHT)\s+(\d+)")
 _RADIANCE = re.compile(rb"[+-][XY]\s+(\d+)\s+[+-][XY]\s+(\d+)")
 _TIFF_SIZES = (256, 257), (322, 323)  # of the image, of a tile: either is allocated as it says
+_ORIENTATION = 0x0112  # a tag of TIFF
+_TIFF_LONG = 4
 
 
 def most_pixels() -> int:
@@ -88,7 +99,7 @@ def check_stated_size(data: bytes, where: str) -> None:
             where=_joined(where, f"{stated} by its header"),
             advice=f"cut it into tiles, or raise the limit by {LIMIT_VARIABLE}",
         )
-    if data.startswith(b"\xff\xd8") and pixels > _PIXELS_PER_BYTE * len(data):
+    if data.startswith(JPEG_START) and pixels > _PIXELS_PER_BYTE * len(data):
         raise ImageError(
             "image cannot be decoded",
             where=_joined(where, f"the file is too short for {stated} pixels, which its header states"),
@@ -115,9 +126,9 @@ def stated_size(data: bytes) -> tuple[int, int] | None:
 def _sizes(data: bytes) -> Iterator[tuple[int, int]]:
     """All sizes that are claimed, of the kinds that OpenCV and simplejpeg decode."""
     head = data[:16]
-    if head.startswith(b"\xff\xd8"):
+    if head.startswith(JPEG_START):
         yield from _of_jpeg(data)
-    elif head.startswith(b"\x89PNG"):
+    elif head.startswith(PNG):
         yield struct.unpack_from(">II", data, 16)
     elif head.startswith(b"GIF8"):
         yield struct.unpack_from("<HH", data, 6)
@@ -188,3 +199,96 @@ def _of_tiff(data: bytes) -> Iterator[tuple[int, int]]:
             tags.setdefault(tag, struct.unpack_from(order + size, data, entry + value)[0])
     for wide, high in _TIFF_SIZES:
         yield tags.get(wide, 0), tags.get(high, 0)
+
+
+class _Tag(NamedTuple):
+    """Where the orientation's value stands, how it is written, and the PNG chunk around it, if any."""
+
+    at: int
+    order: str
+    kind: int
+    value: int
+    chunk: tuple[int, int] | None  # type field and end of the content
+
+
+def neutralise_orientation(data: bytes) -> bytes:
+    """Set the orientation of an encoded JPEG, PNG or TIFF to 1 (upright), leaving every other byte alone.
+
+    A lake's boxes and sizes belong to the stored pixels, while cv2 would turn the image by its EXIF tag.
+    Malformed metadata stays as it is.
+    """
+    tag = _tag_in(data)
+    if tag is None or tag.value == 1:
+        return data
+    # cv2 reads two bytes whatever the entry's type says, others heed the type.
+    one = struct.pack(tag.order + ("I" if tag.kind == _TIFF_LONG else "H"), 1)
+    upright = data[: tag.at] + one + data[tag.at + len(one) :]
+    if tag.chunk is None:
+        return upright
+    start, end = tag.chunk
+    check = zlib.crc32(upright[start:end]).to_bytes(4, "big")
+    return upright[:end] + check + upright[end + 4 :]
+
+
+def read_orientation(data: bytes) -> int:
+    """The orientation by which cv2 turns an encoded JPEG, PNG or TIFF, 1 to 8; 1 means upright.
+
+    cv2 turns no others: it reads no EXIF of WebP and AVIF, and BigTIFF has tags of its own.
+
+    From 5 on, the displayed image has width and height of the stored pixels exchanged.
+    """
+    tag = _tag_in(data)
+    return tag.value if tag is not None and 1 <= tag.value <= 8 else 1
+
+
+def _tag_in(data: bytes) -> _Tag | None:
+    if data.startswith(JPEG_START):
+        return _tag_in_jpeg(data)
+    if data.startswith(PNG):
+        return _tag_in_png(data)
+    if data.startswith(TIFF):
+        return _tag_in_tiff(data, 0, len(data))
+    return None
+
+
+def _tag_in_jpeg(data: bytes) -> _Tag | None:
+    """EXIF is a TIFF directory in an APP1 segment (Exif 2.32, section 4.5); of several the first counts."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:  # start of scan: no more headers
+            return None
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            return _tag_in_tiff(data, at + 10, at + 2 + size)
+        at += 2 + size
+    return None
+
+
+def _tag_in_png(data: bytes) -> _Tag | None:
+    """EXIF is the content of the eXIf chunk; its CRC covers type and content (PNG 3, section 11.3.3.1)."""
+    at = len(PNG)
+    while at + 12 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 8 + size
+        if kind == b"eXIf" and end + 4 <= len(data):
+            tag = _tag_in_tiff(data, at + 8, end)
+            return tag._replace(chunk=(at + 4, end)) if tag else None
+        at = end + 4
+    return None
+
+
+def _tag_in_tiff(data: bytes, start: int, end: int) -> _Tag | None:
+    end = min(end, len(data))
+    order = {b"II": "<", b"MM": ">"}.get(data[start : start + 2])
+    if order is None or start + 8 > end:
+        return None
+    (directory,) = struct.unpack_from(order + "I", data, start + 4)
+    at = start + directory
+    if at + 2 > end:
+        return None
+    (count,) = struct.unpack_from(order + "H", data, at)
+    for entry in range(at + 2, min(at + 2 + 12 * count, end - 11), 12):
+        tag, kind, _, value = struct.unpack_from(order + "HHIH", data, entry)
+        if tag == _ORIENTATION:
+            return _Tag(entry + 8, order, kind, value, None)
+    return None

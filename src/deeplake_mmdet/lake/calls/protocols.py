@@ -1,0 +1,121 @@
+"""What the rest of this package uses of an open lake, whoever gives it.
+
+Deep Lake's own datasets and views have these members, and so have `LakeHandle`, which makes calls safe, and
+`FrozenLake`, which fixes the order of rows. Deep Lake ships no types that could be checked against.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["Branch", "Future", "OpenColumn", "OpenLake", "RawColumn", "RawLake", "VersionedLake"]
+
+
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+class Future(Protocol[Result_co]):
+    """A read that is under way."""
+
+    def is_completed(self) -> bool:
+        """Whether it has ended."""
+
+    def result(self) -> Result_co:
+        """What it gives, waited for if need be. Raises what went wrong."""
+
+
+class OpenColumn(Protocol):
+    """A column of an open lake. An index is a row, a slice or a list of rows."""
+
+    @property
+    def metadata(self) -> Any:
+        """The column's metadata, a mapping."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+    def get_async(self, index: Any, /) -> Future[Any]:
+        """The same as ``column[index]``, as a future."""
+
+    def get_bytes(self, index: Any, /) -> Any:
+        """Encoded cells: one for a row, else a list."""
+
+
+class OpenLake(Protocol):
+    """An open lake, or a view of one, for reading."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, column: str, /) -> OpenColumn: ...
+
+    @property
+    def schema(self) -> Any:
+        """Names and types of the columns."""
+
+    def query(self, query: str, /) -> OpenLake:
+        """The view that a query gives. Raises ``RuntimeError`` if it cannot be run."""
+
+
+class RawColumn(OpenColumn, Protocol):
+    """A column as Deep Lake gives it."""
+
+    def get_bytes_async(self, index: Any, /) -> Future[Any]:
+        """The same as `get_bytes`, as a future."""
+
+
+class RawLake(OpenLake, Protocol):
+    """A dataset or a view as Deep Lake opens it: reads wait for ever and fail for good."""
+
+    def __getitem__(self, column: str, /) -> RawColumn: ...
+
+    def query(self, query: str, /) -> RawLake:
+        """See `OpenLake.query`."""
+
+    def query_async(self, query: str, /) -> Future[RawLake]:
+        """The same as `query`, as a future."""
+
+
+class Branch(Protocol):
+    """A branch of a lake, which need not be opened."""
+
+    @property
+    def id(self) -> str:
+        """Stays as it is when the branch is renamed."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def base(self) -> Any:
+        """Id of the branch and of the version that it began with; None or empty for the first branch."""
+
+    def open_async(self) -> Future[VersionedLake]:
+        """Open its newest version."""
+
+
+class VersionedLake(RawLake, Protocol):
+    """A whole lake at one of its versions, as Deep Lake opens it; views have no versions."""
+
+    @property
+    def id(self) -> str:
+        """Of the lake; the same for all of its versions and copies."""
+
+    @property
+    def version(self) -> str:
+        """Of this version, within its branch."""
+
+    @property
+    def current_branch(self) -> Branch:
+        """The branch that it is a version of."""
+
+    @property
+    def branches(self) -> Any:
+        """By name; ``names()`` lists them."""
+
+    @property
+    def tags(self) -> Any:
+        """By name; ``names()`` lists them."""
+
+    @property
+    def history(self) -> Any:
+        """The versions of this branch, by id, and from the oldest to this one."""
