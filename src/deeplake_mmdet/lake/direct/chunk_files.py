@@ -102,7 +102,7 @@ class ChunkFiles:
         self._check = check
         self._places: OrderedDict[int, tuple[Stamp, Places]] = OrderedDict()
         self._remembered = 0
-        self._refused: set[int] = set()
+        self._refused = {number for number, name in enumerate(files.names.tolist()) if not name}
         self._trust = Trust(under, _TRIALS)
         self._owner = object()  # of open files: not this reader, which would live as long as they
         self._on_disk = True  # rather than in memory, as far as the last reading told

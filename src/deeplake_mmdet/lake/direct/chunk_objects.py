@@ -128,6 +128,7 @@ class ChunkObjects:
         starts = self._files.starts
         first, last = np.searchsorted(starts, (rows.start, rows.stop)).tolist()
         whole = last < len(starts) and (starts[first], starts[last]) == (rows.start, rows.stop)
+        whole = whole and all(self._files.names[first:last].tolist())
         # The threads behind the client do not survive a fork.
         together = _TOGETHER if self._checked is None else len(starts)
         if not whole or not 0 < last - first <= together or os.getpid() != self._process:

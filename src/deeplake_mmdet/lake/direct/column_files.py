@@ -22,7 +22,7 @@ class ColumnFiles(NamedTuple):
 
     Attributes:
         folder: The lake's folder.
-        names: Names of the files below it, shape (n,).
+        names: Names of the files below it, shape (n,); empty for rows that are older than the column.
         starts: First row of each file, and the number of rows, shape (n + 1,), int64.
         sizes: Bytes of each file, shape (n,), int64; -1 where not told.
     """

@@ -246,7 +246,8 @@ def _check_files(base: Any, resolved: ResolvedSource) -> None:
         return
     folder = resolved.url.removeprefix("file://")
     for name, size in getattr(base, "_datafiles", ()):
-        if (state := _state_of(Path(folder, name), size)) is not None:
+        # Without a name: rows that are older than their column, of which there is no file.
+        if name and (state := _state_of(Path(folder, name), size)) is not None:
             raise SourceFormatError(
                 f"The lake is damaged: its file {name} {state}",
                 where=f"lake {resolved}",
