@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from deeplake_mmdet.errors import ConfigError, StorageError
 from deeplake_mmdet.lake.cache.chunk_cache import ChunkCache
+from deeplake_mmdet.lake.cache.chunk_folder import ChunkFolder
 from deeplake_mmdet.lake.cache.entries import DamagedEntryError, read_cells, write_entry
 from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_cache_settings
-from deeplake_mmdet.lake.cache.shelves import Shelves
 from deeplake_mmdet.lake.source.source import ResolvedSource
 
 CHUNK, CHUNKS = 10, 12
@@ -376,8 +376,8 @@ def test_a_cache_that_is_removed_meanwhile_begins_anew(tmp_path):
 
 
 def test_a_stuck_neighbour_does_not_stop_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr("deeplake_mmdet.lake.cache.shelves._LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr("deeplake_mmdet.lake.cache.chunk_folder._LOCK_PATIENCE", 0.2)
     cache = make(tmp_path)
-    with Shelves(tmp_path, 10**6)._locked():
+    with ChunkFolder(tmp_path, 10**6)._locked():
         assert cache.cells(BOUNDS, [0], Lake()) == [CELLS[0]]
     assert entries(tmp_path) == []

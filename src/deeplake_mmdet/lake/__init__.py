@@ -6,8 +6,8 @@ from deeplake_mmdet.lake.cache.chunk_cache import CacheStatistics, ChunkCache, n
 from deeplake_mmdet.lake.cache.own_files import make_folder as make_cache_folder
 from deeplake_mmdet.lake.cache.own_files import open_file as open_cache_file
 from deeplake_mmdet.lake.cache.own_files import read_text as read_cache_text
+from deeplake_mmdet.lake.cache.chunk_folder import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_cache_settings
-from deeplake_mmdet.lake.cache.shelves import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.calls.lifecycle import rest, resting
 from deeplake_mmdet.lake.images.headers import read_orientation
@@ -22,7 +22,7 @@ from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes
 from deeplake_mmdet.lake.schema.roles import explain_roles
 from deeplake_mmdet.lake.source.addresses import parse_uri
 from deeplake_mmdet.lake.source.as_settings import SOURCE_KEYS, settings_of
-from deeplake_mmdet.lake.source.carried import SCHEME, KeptSource
+from deeplake_mmdet.lake.source.carried import SCHEME, CarriedSource
 from deeplake_mmdet.lake.source.credentials import (
     ENVIRONMENT,
     CredentialRef,
@@ -58,13 +58,13 @@ __all__ = [
     "BoxFormat",
     "CacheSettings",
     "CacheStatistics",
+    "CarriedSource",
     "ChunkCache",
     "ClassNames",
     "Cleaning",
     "CredentialRef",
     "ImageRecord",
     "Inspection",
-    "KeptSource",
     "LakeView",
     "LakeWriter",
     "OldLake",

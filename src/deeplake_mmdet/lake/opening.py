@@ -103,12 +103,12 @@ def open_view(
 
 
 def open_view_of(opened: Any, *, credentials: CredentialRef | None = None, **options: Any) -> LakeView:
-    """The same for a dataset or a view that Deep Lake has already opened, pinned as it is now.
+    """Open a dataset or a view that Deep Lake has already opened as `open_view` does, pinned as it is now.
 
     Args:
         opened: ``deeplake.Dataset``, ``ReadOnlyDataset`` or ``DatasetView``.
         credentials: Used in place of those that the object was opened with.
-        options: All the rest as for `open_view`.
+        options: The other arguments of `open_view`.
 
     Raises:
         DeepLakeMMDetError: As `source_of` and `open_view`.

@@ -181,7 +181,7 @@ class LakeView:
         return int(np.diff(self.chunk_bounds).max(initial=0) * self.image_bytes)
 
     def with_cache(self, cache: ChunkCache) -> LakeView:
-        """The same view with a cache for its images, which the file backend then uses as well."""
+        """This view with a cache for its images, which the file backend then uses as well."""
         _ = self.chunk_bounds  # found out before workers are started, once for all of them
         _views[self.key] = view = self._with(cache)
         return view

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake.cache.chunk_folder import ChunkFolder, claimed
 from deeplake_mmdet.lake.cache.entries import DamagedEntryError, entry_size, read_cells, write_entry
 from deeplake_mmdet.lake.cache.own_files import check_folder, make_folder, open_file
 from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes
-from deeplake_mmdet.lake.cache.shelves import Shelves, claimed
 from deeplake_mmdet.lake.calls.faults import deadline_seconds
 from deeplake_mmdet.lake.source.source import ResolvedSource, short_hash
 
@@ -123,9 +123,9 @@ class ChunkCache:
         """
         folder = self.settings.folder
         try:
-            self._make_shelf()
-            self._shelves.open()
-            probe = self._shelf / f".probe-{os.getpid()}-{threading.get_ident()}"
+            self._make_folder()
+            self._root.open()
+            probe = self._folder / f".probe-{os.getpid()}-{threading.get_ident()}"
             descriptor = open_file(probe, os.O_WRONLY | os.O_CREAT)
             try:
                 os.write(descriptor, b"x")
@@ -139,7 +139,7 @@ class ChunkCache:
                 where=f"dataset key 'cache', folder {folder}",
                 advice="name a folder on a local disk: cache=dict(size=..., folder=...)",
             ) from None
-        taken = sum(size for _, size in self._shelves.listing())
+        taken = sum(size for _, size in self._root.listing())
         free = status.f_bavail * status.f_frsize + taken
         if free < self.settings.size:
             self._tell(
@@ -209,7 +209,7 @@ class ChunkCache:
         """The chunks that there is room for; the rows of the others are read by themselves."""
         room = 0
         if missing and time.monotonic() >= self._full_until:
-            sizes = [size for path, size in self._shelves.listing() if path.parent.name == self._key]
+            sizes = [size for path, size in self._root.listing() if path.parent.name == self._key]
             left = self.settings.size - sum(sizes)
             room = left // (sum(sizes) // len(sizes)) if sizes else len(missing)
             if room <= 0:
@@ -235,7 +235,7 @@ class ChunkCache:
             part = None
             if not self._stopped:
                 try:
-                    self._make_shelf()  # whoever clears the cache may do so at any time
+                    self._make_folder()  # whoever clears the cache may do so at any time
                     place = self._path(start, stop)
                     end = time.monotonic() + deadline_seconds()
                     part = stack.enter_context(claimed(place.with_suffix(".part"), place, end))
@@ -253,7 +253,7 @@ class ChunkCache:
         place, count = self._path(start, stop), entry_size(cells)
         reserved = False
         try:
-            evicted = self._shelves.reserve(part, count, spare=self._key if spare else None)
+            evicted = self._root.reserve(part, count, spare=self._key if spare else None)
             if evicted is None:
                 if count > self.settings.size:
                     self._tell("chunk", f"A chunk of {human_bytes(count)} is larger than the whole cache")
@@ -265,15 +265,15 @@ class ChunkCache:
             self._count(evictions=evicted)
         except OSError as error:
             if reserved:
-                self._shelves.give_back(count)
+                self._root.give_back(count)
             self._stop(error)
 
     def _look_up(self, start: int, stop: int, rows: Sequence[int]) -> list[bytes] | None:
         """Cells of an entry; None if it is not there, or is no good and was dropped."""
         place = self._path(start, stop)
         try:
-            check_folder(self._shelves.root)
-            check_folder(self._shelf)
+            check_folder(self._root.root)
+            check_folder(self._folder)
             descriptor = open_file(place, os.O_RDONLY)
         except OSError:
             return None
@@ -297,14 +297,14 @@ class ChunkCache:
         with contextlib.suppress(OSError):
             size = place.stat().st_size
             place.unlink()
-            self._shelves.give_back(size)
+            self._root.give_back(size)
 
     def _drop(self, place: Path, descriptor: int, error: DamagedEntryError) -> None:
         with contextlib.suppress(OSError):
             here, there = os.fstat(descriptor), place.stat()
             if here.st_ino == there.st_ino:
                 place.unlink()
-                self._shelves.give_back(here.st_size)
+                self._root.give_back(here.st_size)
         self._count(damaged=1)
         self._tell("damaged", f"An entry of the cache was damaged and is fetched anew ({error}): {place}")
 
@@ -316,8 +316,8 @@ class ChunkCache:
         )
 
     def _tell(self, about: str, what: str) -> None:
-        if (self._shelf, about) not in _told:
-            _told.add((self._shelf, about))
+        if (self._folder, about) not in _told:
+            _told.add((self._folder, about))
             _log.warning("%s (cache %s)", what, self.settings.folder)
 
     def _count(self, **numbers: int) -> None:
@@ -326,20 +326,20 @@ class ChunkCache:
             for name, number in numbers.items():
                 row[COUNTERS.index(name)] += number
 
-    def _make_shelf(self) -> None:
-        make_folder(self._shelves.root)
-        make_folder(self._shelf)
+    def _make_folder(self) -> None:
+        make_folder(self._root.root)
+        make_folder(self._folder)
 
     @property
-    def _shelves(self) -> Shelves:
-        return Shelves(self.settings.folder, self.settings.size)
+    def _root(self) -> ChunkFolder:
+        return ChunkFolder(self.settings.folder, self.settings.size)
 
     @property
-    def _shelf(self) -> Path:
-        return self._shelves.root / self._key
+    def _folder(self) -> Path:
+        return self._root.root / self._key
 
     def _path(self, start: int, stop: int) -> Path:
-        return self._shelf / f"{start:010d}-{stop:010d}.chunk"
+        return self._folder / f"{start:010d}-{stop:010d}.chunk"
 
     def _identity(self, start: int, stop: int) -> bytes:
         return hashlib.blake2s(f"{self._facts} {start} {stop}".encode(), digest_size=16).digest()

@@ -43,7 +43,7 @@ def open_file(path: Path, flags: int) -> int:
 
     Args:
         path: The file; its folder has been checked.
-        flags: As for ``os.open``.
+        flags: Flags of ``os.open``.
 
     Returns:
         The descriptor.

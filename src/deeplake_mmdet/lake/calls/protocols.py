@@ -34,7 +34,7 @@ class OpenColumn(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
     def get_async(self, index: Any, /) -> Future[Any]:
-        """The same as ``column[index]``, as a future."""
+        """What ``column[index]`` gives, as a future."""
 
     def get_bytes(self, index: Any, /) -> Any:
         """Encoded cells: one for a row, else a list."""
@@ -59,7 +59,7 @@ class RawColumn(OpenColumn, Protocol):
     """A column as Deep Lake gives it."""
 
     def get_bytes_async(self, index: Any, /) -> Future[Any]:
-        """The same as `get_bytes`, as a future."""
+        """What `get_bytes` gives, as a future."""
 
 
 class RawLake(OpenLake, Protocol):
@@ -71,7 +71,7 @@ class RawLake(OpenLake, Protocol):
         """See `OpenLake.query`."""
 
     def query_async(self, query: str, /) -> Future[RawLake]:
-        """The same as `query`, as a future."""
+        """What `query` gives, as a future."""
 
 
 class Branch(Protocol):

@@ -45,7 +45,7 @@ class ObjectStore:
         return memoryview(obstore.get(self._store, name).bytes())
 
     def get_with_sum(self, name: str) -> tuple[memoryview, str]:
-        """The same with the MD5 checksum that the storage has for it, in hex digits; empty if it tells none.
+        """A whole object, and the MD5 checksum that the storage has for it (hex digits, or empty).
 
         What an object's ETag is depends on how it was stored: not of all that look like one it is the sum.
         """

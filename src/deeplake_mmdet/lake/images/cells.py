@@ -93,7 +93,7 @@ def fetch_images(
         lake: Open lake.
         column: Facts of the image column.
         rows: Row numbers.
-        apply_exif: As for `images_of`.
+        apply_exif: Leave EXIF orientations in place, see `images_of`.
 
     Raises:
         DeepLakeMMDetError: As `CellReader.get_bytes`; or the storage of a linked file failed.

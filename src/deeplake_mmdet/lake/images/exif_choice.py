@@ -29,7 +29,7 @@ def roles_and_exif(
 
     Args:
         columns: Facts by column name.
-        given: As for `assign_roles`.
+        given: What the user named, see `assign_roles`.
         apply_exif: What the user says; None to go by the lake's record. A lake without one turns nothing.
         where: The lake, for errors.
 

@@ -60,7 +60,7 @@ def to_xyxy(
         boxes: Shape (n, 4), in ``box_format``.
         box_format: The stored format.
         widths: Image width in pixels of each box's image, shape (n,) or one number. Used if fractional.
-        heights: Image height likewise.
+        heights: Image height in pixels, as ``widths``.
 
     Returns:
         Shape (n, 4), float64.
@@ -82,13 +82,16 @@ def to_xyxy(
 def corners_of(
     boxes: NDArray[np.float64], box_format: BoxFormat, width: float, height: float
 ) -> list[list[float]]:
-    """The same for the boxes of one image as plain lists [left, top, right, bottom], sooner.
+    """Corners of the boxes of one image as plain lists; faster than `to_xyxy`.
 
     Args:
         boxes: Shape (n, 4), in ``box_format``.
         box_format: The stored format.
         width: Of the image, in pixels.
-        height: Likewise.
+        height: Of the image, in pixels.
+
+    Returns:
+        [left, top, right, bottom] in pixels for each box.
     """
     if len(boxes) <= _FEW and (box_format.mode, box_format.unit) == ("ltwh", "pixel"):
         return [[x, y, x + w, y + h] for x, y, w, h in boxes.tolist()]

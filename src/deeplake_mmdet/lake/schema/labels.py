@@ -39,7 +39,7 @@ class LabelCoding:
         names: Class names, if the column holds text; else empty.
         ids: The stored label of each class by index, if those are not the indices; else empty.
         source: Where the class names come from, for messages.
-        ids_are: What the ids are, likewise.
+        ids_are: What the ids are, for messages.
     """
 
     column: str

@@ -28,9 +28,9 @@ def own_classes(
     """The names of a lake's classes in its own order; no annotation is read, unless the labels are texts.
 
     Args:
-        source: As for `open_view`, like all the rest.
-        credentials: Likewise.
-        tensors: Likewise.
+        source: What the user named.
+        credentials: What opens it, see `CredentialRef`.
+        tensors: Role to column name, may be partial; see `assign_roles`.
         chosen: ``classes`` of `open_view`: these are returned, in their order, if the lake has them.
 
     Raises:

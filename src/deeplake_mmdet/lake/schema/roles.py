@@ -62,7 +62,7 @@ class Roles:
     exif_turned: str | None = None
 
     def without(self, roles: Iterable[str]) -> Roles:
-        """The same with some extra roles left open."""
+        """These roles with some extra ones left open."""
         return Roles(**{**asdict(self), **dict.fromkeys(roles)})
 
 
@@ -111,9 +111,9 @@ def explain_roles(
     """One line that says which column got which role and why; arguments and errors as `assign_roles`.
 
     Args:
-        columns: See `assign_roles`.
-        given: Likewise.
-        stored_sizes: Likewise.
+        columns: Facts by column name.
+        given: What the user named, see `assign_roles`.
+        stored_sizes: Whether columns of stored sizes serve, see `assign_roles`.
         left_out: Roles whose columns turned out not to serve (see `LakeView`).
     """
     roles, reasons = _assign(columns, given, stored_sizes)
@@ -138,7 +138,7 @@ def unused_columns(
     Args:
         columns: Facts by column name.
         roles: The roles' columns.
-        given: As for `assign_roles`. Roles that are switched off there have nothing to tell.
+        given: What the user named, see `assign_roles`. Roles that are switched off there are left out.
 
     Returns:
         A sentence for each role without a column for which there is one that looks like it.

@@ -6,7 +6,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.lake.old_lake import OldLake
-from deeplake_mmdet.lake.source.carried import keep
+from deeplake_mmdet.lake.source.carried import carry
 from deeplake_mmdet.lake.source.opened import source_of
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
@@ -38,7 +38,7 @@ def settings_of(opened: Any) -> tuple[dict[str, Any], ResolvedSource]:
     except DeepLakeMMDetError:
         found = None
     if found != resolved:
-        settings = {"path": keep(resolved)}
+        settings = {"path": carry(resolved)}
     given = credentials.settings
     return {**settings, **({"credentials": given} if given else {})}, resolved
 

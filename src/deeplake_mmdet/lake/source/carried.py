@@ -8,30 +8,30 @@ from typing import Any
 from deeplake_mmdet.errors import SourceNotFoundError
 from deeplake_mmdet.lake.source.source import ResolvedSource
 
-__all__ = ["SCHEME", "KeptSource", "keep", "kept"]
+__all__ = ["SCHEME", "CarriedSource", "carried", "carry"]
 
 SCHEME = "opened://"
 
-_kept: dict[str, ResolvedSource] = {}
+_carried: dict[str, ResolvedSource] = {}
 
 
-def keep(resolved: ResolvedSource) -> str:
-    """Keep a pinned source in this process; its address."""
-    for address, known in _kept.items():
+def carry(resolved: ResolvedSource) -> str:
+    """Remember a pinned source in this process; the address by which a config may name it."""
+    for address, known in _carried.items():
         if known == resolved:
             return address
     address = SCHEME + secrets.token_hex(8)
-    _kept[address] = resolved
+    _carried[address] = resolved
     return address
 
 
-def kept(address: str) -> ResolvedSource:
+def carried(address: str) -> ResolvedSource:
     """What stands behind an address.
 
     Raises:
         SourceNotFoundError: It is another process's.
     """
-    found = _kept.get(address)
+    found = _carried.get(address)
     if found is None:
         raise SourceNotFoundError(
             "This address stands for a dataset that another process had opened",
@@ -41,19 +41,19 @@ def kept(address: str) -> ResolvedSource:
     return found
 
 
-class KeptSource:
-    """Carries a kept source to another process, which then knows it by the same address.
+class CarriedSource:
+    """Takes a carried source to another process, which then knows it by the same address.
 
     Args:
-        address: What `keep` gave.
+        address: What `carry` gave.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"address": self._address, "resolved": kept(self._address)}
+        return {"address": self._address, "resolved": carried(self._address)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._address = state["address"]
-        _kept[self._address] = state["resolved"]
+        _carried[self._address] = state["resolved"]

@@ -39,7 +39,7 @@ _ADDS = (b"addBlock", b"updateData")
 def contents_of(base: VersionedLake, where: str) -> str:
     """A hash of the records of a version's commits, back to the newest that wrote data files.
 
-    The same for any number of copies, by whatever path, and whatever is committed, tagged or renamed later.
+    It is equal for any number of copies, by whatever path, and whatever is committed, tagged or renamed later.
     Takes one or two requests for each record, usually for one.
 
     Args:

@@ -21,7 +21,7 @@ from deeplake_mmdet.lake.calls.storage_errors import guard, sound
 from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.lake.schema.columns import read_metadata
 from deeplake_mmdet.lake.source import v3, v4
-from deeplake_mmdet.lake.source.carried import SCHEME, kept
+from deeplake_mmdet.lake.source.carried import SCHEME, carried
 from deeplake_mmdet.lake.source.contents import witness_of
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.row_order import FrozenLake, first_random, freeze, restrict, run_query
@@ -75,7 +75,7 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
         StorageError: The storage failed.
     """
     if source.path.startswith(SCHEME):
-        return kept(source.path)
+        return carried(source.path)
     ref = credentials or CredentialRef()
     resolved, base = _pin(source, ref)
     if source.query:

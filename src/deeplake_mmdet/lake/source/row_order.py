@@ -63,7 +63,7 @@ def freeze(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.in
 def restrict(
     handle: RawLake, rows: NDArray[np.int64], queries: Sequence[str], where: str
 ) -> NDArray[np.int64]:
-    """The same for queries on some rows of ``handle`` only, given in their order, shape (n,)."""
+    """Which of some rows of ``handle`` queries select; see `freeze`. Rows in their order, shape (n,)."""
     if not queries:
         return rows
     count = len(rows)
@@ -150,7 +150,7 @@ class FrozenLake:
         return self._select(self._base.query(query))
 
     def query_async(self, query: str) -> Pending:
-        """The same as a future."""
+        """What `query` gives, as a future."""
         return Pending(self._base.query_async(query), self._select)
 
     def _select(self, result: Any) -> FrozenLake:
@@ -177,7 +177,7 @@ class FrozenColumn:
         return self._column.get_bytes(self._base_rows(index))
 
     def get_bytes_async(self, index: Any) -> Any:
-        """The same as Deep Lake's future."""
+        """What `get_bytes` gives, as Deep Lake's future."""
         return self._column.get_bytes_async(self._base_rows(index))
 
     def __getitem__(self, index: Any) -> Any:
@@ -185,7 +185,7 @@ class FrozenColumn:
         return pick(self._column[chosen])
 
     def get_async(self, index: Any) -> Pending:
-        """The same as a future."""
+        """What ``column[index]`` gives, as a future."""
         chosen, pick = self._plan(index)
         return Pending(self._column.get_async(chosen), pick)
 

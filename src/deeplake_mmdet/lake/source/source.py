@@ -107,7 +107,7 @@ class Source:
         object.__setattr__(self, key, value)
 
     def with_version_among(self, branches: Iterable[str], tags: Iterable[str] = ()) -> Source:
-        """The same with ``version`` told apart: a branch if there is one of its name, or a tag, or a commit.
+        """This source with ``version`` told apart: a branch, if one has its name, or a tag, or a commit.
 
         Args:
             branches: Names of the lake's branches.
@@ -192,13 +192,13 @@ class ResolvedSource:
         return {**{name: getattr(self, name) for name in names}, "queries": list(self.queries)}
 
     def with_rows(self, rows: NDArray[np.int64], rerun: int = 0) -> ResolvedSource:
-        """The same with a frozen row order, shape (n,)."""
+        """This source with a frozen row order, shape (n,)."""
         rows = np.ascontiguousarray(rows, np.int64)
         digest = hashlib.blake2s(rows.astype("<i8").tobytes(), digest_size=8).hexdigest()
         return replace(self, rows=rows, rerun=rerun, rows_digest=digest)
 
     def in_process(self, held: str = "") -> ResolvedSource:
-        """The same, bound to this process and its forks."""
+        """This source, bound to this process and its forks."""
         return replace(self, process=_process, held=held)
 
     def __str__(self) -> str:

@@ -127,7 +127,7 @@ def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Raw
 def _with_contents(
     resolved: ResolvedSource, commits: Commits, credentials: CredentialRef, rows: int | str
 ) -> ResolvedSource:
-    """The same with what stands for its data; of an open commit, for that of the first rows."""
+    """A source with what stands for its data; of an open commit, for that of the first rows."""
     line, time = commits.line(resolved.version), commits.nodes[resolved.version]["commit_time"]
     if time is not None and isinstance(rows, int):
         rows = ALL

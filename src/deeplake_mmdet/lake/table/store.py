@@ -78,13 +78,13 @@ def table_of(
         roles: Column names.
         box_format: How the lake stores boxes.
         coding: What the labels are.
-        inferred: See `build_table`.
-        allow_bad_images: See `build_table`.
-        apply_exif: Likewise.
+        inferred: Extra roles whose columns nobody named, see `build_table`.
+        allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
+        apply_exif: Whether sizes mean images as turned by their EXIF orientation, see `build_table`.
 
     Raises:
-        AnnotationError: As `build_table`.
-        ImageError: Likewise.
+        AnnotationError: Annotations cannot be used, see `build_table`.
+        ImageError: An image cannot be decoded, as far as ``SHAPE()`` shows it.
     """
     options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
     options["inferred"] = sorted(role for role in inferred if role not in _NOT_READ)

@@ -47,13 +47,13 @@ class AnnotationTable:
         widths: Shape (n,), int32, pixels.
         heights: Shape (n,), int32, pixels.
         areas: Shape (m,), float64, square pixels; None if the lake has no such column.
-        iscrowd: Shape (m,), bool; None likewise.
-        difficult: Shape (m,), bool; None likewise.
-        ignore: Shape (m,), bool; None likewise.
-        img_ids: Shape (n,), int64; None likewise.
+        iscrowd: Shape (m,), bool; None if the lake has no such column.
+        difficult: Shape (m,), bool; None if the lake has no such column.
+        ignore: Shape (m,), bool; None if the lake has no such column.
+        img_ids: Shape (n,), int64; None if the lake has no such column.
         source_ids: All ids of images in their source, JSON in UTF-8, one behind the other, shape (bytes,),
             uint8; None where they are no other than ``img_ids``.
-        source_id_ends: Where in ``source_ids`` that of each row ends, shape (n,), int64; None likewise.
+        source_id_ends: Where in ``source_ids`` that of each row ends, shape (n,), int64; None without them.
         turned: Shape (n,), bool: whether the image is turned by its EXIF orientation, so that size, boxes and
             masks mean the turned one; None if that is the same for all.
         folder: Where the arrays lie in the cache; None if they are in memory.

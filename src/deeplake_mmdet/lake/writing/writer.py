@@ -58,7 +58,7 @@ class ImageRecord:
     Attributes:
         image: The encoded image, stored unchanged.
         width: Width in pixels: of the stored image, or of the turned one, by ``exif_turned``.
-        height: Height, likewise.
+        height: Height in pixels, of the same image as the width.
         file_name: Name of the image file, not empty.
         boxes: Shape (n, 4), in the lake's own format, pixels, stored as float64.
         labels: Shape (n,), index into the lake's class names.

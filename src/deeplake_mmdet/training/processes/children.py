@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from deeplake_mmdet.config import import_custom_modules
-from deeplake_mmdet.lake import SCHEME, CredentialRef, KeptSource, is_handle
+from deeplake_mmdet.lake import SCHEME, CarriedSource, CredentialRef, is_handle
 from deeplake_mmdet.terminal import keep_readable
 from deeplake_mmdet.training.processes.launch import launch
 
@@ -33,7 +33,7 @@ def run_in_children(
         What the first process (rank 0) returned.
     """
     things: list[Any] = [CredentialRef(text) for text in _texts(cfg.to_dict()) if is_handle(text)]
-    things += [KeptSource(text) for text in _texts(cfg.to_dict()) if text.startswith(SCHEME)]
+    things += [CarriedSource(text) for text in _texts(cfg.to_dict()) if text.startswith(SCHEME)]
     content = (cfg.to_dict(), cfg.text, cfg.filename)
     packed = None if model is None else _pack(model)
     return launch(_call, things, function, content, packed, options, processes=processes)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from deeplake_mmdet.lake.cache.own_files import open_file
 
-__all__ = ["FORMAT", "Shelves", "cached_chunks", "claimed", "remove_chunks"]
+__all__ = ["FORMAT", "ChunkFolder", "cached_chunks", "claimed", "remove_chunks"]
 
 FORMAT = "chunks-v1"  # another version of this package with other files uses another name
 _USAGE = "usage"
@@ -37,7 +37,7 @@ class _Entry:
     path: str
 
 
-class Shelves:
+class ChunkFolder:
     """The cache's folder of this version, shared by any number of processes.
 
     Args:
@@ -69,7 +69,7 @@ class Shelves:
         Args:
             part: Descriptor of the file.
             count: Its bytes.
-            spare: Name of a shelf that is to lose nothing.
+            spare: Name of a folder in it that is to lose nothing.
 
         Returns:
             How many entries gave way; None if there is no room.
@@ -106,8 +106,8 @@ class Shelves:
         for entry in sorted(entries, key=lambda entry: entry.used):
             if total + count + slack <= self.size:
                 break
-            shelf, _, name = entry.path.rpartition("/")
-            if name.endswith(".part") or shelf.rpartition("/")[2] == spare:
+            folder, _, name = entry.path.rpartition("/")
+            if name.endswith(".part") or folder.rpartition("/")[2] == spare:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(entry.path)  # noqa: PTH108 - thousands of them
@@ -116,11 +116,11 @@ class Shelves:
         return total, gone
 
     def _entries(self) -> Iterator[_Entry]:
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.root) as shelves:
-            for shelf in shelves:
-                if not shelf.is_dir(follow_symlinks=False):
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.root) as folders:
+            for folder in folders:
+                if not folder.is_dir(follow_symlinks=False):
                     continue
-                with contextlib.suppress(NotADirectoryError, FileNotFoundError), os.scandir(shelf) as files:
+                with contextlib.suppress(NotADirectoryError, FileNotFoundError), os.scandir(folder) as files:
                     for file in files:
                         with contextlib.suppress(FileNotFoundError):
                             status = file.stat(follow_symlinks=False)
