@@ -22,7 +22,13 @@ from deeplake import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError, StorageError
+from deeplake_mmdet.errors import (
+    ConfigError,
+    DeepLakeMMDetError,
+    ImageError,
+    SourceNotFoundError,
+    StorageError,
+)
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, open_view, put_away
 from deeplake_mmdet.lake.cache.cached_cells import CachedCells
 from deeplake_mmdet.lake.cache.chunk_cache import ChunkCache
@@ -453,3 +459,29 @@ def test_caches_of_earlier_versions_are_read(folder: Path, tmp_path: Path) -> No
     entry.write_bytes(head + index[:-1] + b"\0" + b"".join(cells))  # damaged: it is fetched anew
     assert reader.get_bytes([0, 3]) == [cell("images", 0), cell("images", 3)]
     assert reader.get_bytes([1]) == [cell("images", 1)]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_images_may_be_younger_than_their_lake(linked: bool, tmp_path: Path) -> None:
+    """The files of such a lake are told with an empty name for its first rows, of which there is none."""
+    kind: Any = types.Image(sample_compression="jpeg")
+    (tmp_path / "linked.jpg").write_bytes(jpeg(7))
+    images = [str(tmp_path / "linked.jpg")] * 3 if linked else [jpeg(row) for row in range(3)]
+    boxes = types.BoundingBox("float64", format="ltwh", bbox_type="pixel")
+    schema = {"boxes": boxes, "labels": types.ClassLabel(types.Array("uint32", 1))}
+    lake = deeplake.create(str(tmp_path / "lake"), schema=schema)
+    lake["labels"].metadata["class_names"] = ["a"]
+    cells = {"boxes": [np.array([[1.0, 1.0, 2.0, 2.0]])] * 3, "labels": [np.zeros(1, np.uint32)] * 3}
+    lake.append(cells)
+    lake.add_column("photos", types.Link(kind) if linked else kind)
+    lake.commit()
+    lake.append({**cells, "photos": images})
+    lake.commit()
+    with pytest.raises(ImageError, match=r"3 of 6.*rows 0, 1, 2"):
+        open_view(Source(str(tmp_path / "lake")))
+    view = open_view(Source(str(tmp_path / "lake")), allow_bad_images=True)
+    assert view.table.widths.tolist() == [0, 0, 0, 16, 16, 16]
+    found = view.fetch(range(6))
+    assert [isinstance(image, ImageError) for image in found] == [True] * 3 + [False] * 3
+    assert found[3:] == ([jpeg(7)] * 3 if linked else images)
+    assert view.chunk_bounds.tolist() == [0, 6]

@@ -57,7 +57,7 @@ class LakeHandle:
         self.local = local
         self.folder = folder
         self._raw = raw
-        self._report: tuple[Any, Any] = (None, None)
+        self._files: tuple[Any, Any] = (None, None)
         self._opening = threading.Lock()
         self._witness = witness
         self._stamp = None if witness is None else stamp_of(witness)
@@ -79,7 +79,7 @@ class LakeHandle:
     def close(self) -> None:
         """Drop Deep Lake's handle with its caches and connections. The next read opens it again."""
         self._raw = None
-        self._report = (None, None)
+        self._files = (None, None)
 
     @property
     def schema(self) -> Any:
@@ -89,10 +89,10 @@ class LakeHandle:
     @property
     def files(self) -> Any:
         """What Deep Lake tells of the columns' files, which takes it 0.1 s for a million rows."""
-        raw = self.raw
-        if self._report[0] is not raw:
-            self._report = (raw, getattr(raw, "_datafiles_report"))  # noqa: B009 - of no type
-        return self._report[1]
+        raw: Any = self.raw
+        if self._files[0] is not raw:
+            self._files = (raw, raw._datafiles_report)
+        return self._files[1]
 
     @property
     def file_sizes(self) -> dict[str, int]:

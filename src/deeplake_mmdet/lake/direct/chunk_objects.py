@@ -3,8 +3,8 @@
 Deep Lake takes some 0.15 ms of CPU time for an image that comes over a network, even if it comes with its
 whole chunk: its bytes are copied several times on their way. Fetching the chunk's object by obstore and
 cutting it here takes half of that, and half as many requests. Their layout is believed as that of local
-files is (`chunk_layout`); whatever goes wrong, Deep Lake is asked, which knows all ways to authenticate, tries again
-and says what is wrong.
+files is (`chunk_layout`); whatever goes wrong, Deep Lake is asked, which knows all ways to authenticate,
+tries again and says what is wrong.
 """
 
 from __future__ import annotations

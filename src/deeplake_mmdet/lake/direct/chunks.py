@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.lake.calls.handle import LakeHandle
 from deeplake_mmdet.lake.calls.protocols import OpenLake
+from deeplake_mmdet.lake.images.cell_reader import StoredCells
 
 __all__ = ["chunk_bounds", "mean_bytes"]
 
@@ -58,7 +59,7 @@ def mean_bytes(handle: OpenLake, column: str) -> float:
     """Mean size of the encoded cells, told from a few of them spread over the column."""
     rows = len(handle)
     probes = sorted({rows * number // _PROBES for number in range(_PROBES)}) if rows else []
-    sizes = [len(cell) for cell in handle[column].get_bytes(probes) if cell] if probes else []
+    sizes = [len(cell) for cell in StoredCells(lambda: handle, column).get_bytes(probes) if cell]
     return max(sum(sizes) / len(sizes), 1.0) if sizes else float(_CHUNK_BYTES)
 
 

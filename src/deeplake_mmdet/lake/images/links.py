@@ -26,6 +26,7 @@ from deeplake_mmdet.errors import (
 from deeplake_mmdet.lake.calls.faults import code_of, is_denied, is_transient, persist
 from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.calls.storage_errors import cause_of
+from deeplake_mmdet.lake.images.cell_reader import StoredCells
 from deeplake_mmdet.lake.images.headers import most_bytes, stated_size
 from deeplake_mmdet.lake.images.lossless import encode_array
 from deeplake_mmdet.lake.images.regular_files import read_regular
@@ -50,7 +51,7 @@ _HEADER = 2**16  # bytes of a file, in which its size stands nearly always
 
 def read_addresses(handle: OpenLake, column: str, rows: list[int]) -> list[str]:
     """The addresses of some rows' files; empty where a row has none."""
-    return [bytes(data or b"").decode() for data in handle[column].get_bytes(rows)]
+    return [(data or b"").decode() for data in StoredCells(lambda: handle, column).get_bytes(rows)]
 
 
 def lead_elsewhere(handle: OpenLake, column: str) -> bool:

@@ -9,11 +9,11 @@ from deeplake_mmdet.lake.old_lake import OldLake
 from deeplake_mmdet.lake.source.carried import carry
 from deeplake_mmdet.lake.source.opened import source_of
 from deeplake_mmdet.lake.source.pinning import resolve
-from deeplake_mmdet.lake.source.source import ResolvedSource, Source
+from deeplake_mmdet.lake.source.source import ResolvedSource, Source, SourceOptions
 
 __all__ = ["SOURCE_KEYS", "settings_of"]
 
-SOURCE_KEYS = ("path", "commit", "branch", "tag", "view", "version", "query", "credentials")
+SOURCE_KEYS = (*SourceOptions.__annotations__, "credentials")
 
 
 def settings_of(opened: Any) -> tuple[dict[str, Any], ResolvedSource]:
@@ -43,10 +43,12 @@ def settings_of(opened: Any) -> tuple[dict[str, Any], ResolvedSource]:
     return {**settings, **({"credentials": given} if given else {})}, resolved
 
 
-def _facts(resolved: ResolvedSource) -> dict[str, Any]:
+def _facts(resolved: ResolvedSource) -> SourceOptions:
     if resolved.held or resolved.rows is not None or len(resolved.queries) > 1:
         return {}
-    facts = {"path": resolved.url, "branch": resolved.branch, "commit": resolved.version}
-    if resolved.format == "v3":  # a commit of any branch
-        del facts["branch"]
-    return {**facts, **({"query": resolved.queries[0]} if resolved.queries else {})}
+    facts: SourceOptions = {"path": resolved.url, "commit": resolved.version}
+    if resolved.format != "v3":  # where a commit is one of any branch
+        facts["branch"] = resolved.branch
+    if resolved.queries:
+        facts["query"] = resolved.queries[0]
+    return facts

@@ -39,8 +39,8 @@ _ADDS = (b"addBlock", b"updateData")
 def contents_of(base: VersionedLake, where: str) -> str:
     """A hash of the records of a version's commits, back to the newest that wrote data files.
 
-    It is equal for any number of copies, by whatever path, and whatever is committed, tagged or renamed later.
-    Takes one or two requests for each record, usually for one.
+    It is equal for any number of copies, by whatever path, and whatever is committed, tagged or renamed
+    later. Takes one or two requests for each record, usually for one.
 
     Args:
         base: A v4 lake at a version, as Deep Lake opens it.

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,25 @@ from deeplake_mmdet.errors import ConfigError, CredentialError
 from deeplake_mmdet.lake.source.queries import split_source
 from deeplake_mmdet.lake.source.secret_texts import holds_secret
 
-__all__ = ["OPEN", "ResolvedSource", "Source", "is_same_contents"]
+__all__ = ["OPEN", "ResolvedSource", "Source", "SourceOptions", "is_same_contents"]
 
 OPEN = "open"  # how the end of ``contents`` begins for a commit that is not closed
 _SAVED_VIEW = re.compile(r"(?P<lake>.+)/\.queries/(?P<view>[^/]+)")
 
 # Forked children share it, other processes have their own.
 _process = secrets.token_hex(8)
+
+
+class SourceOptions(TypedDict, total=False):
+    """The arguments of `Source`, as the settings of a dataset have them."""
+
+    path: str
+    commit: str | None
+    branch: str | None
+    tag: str | None
+    view: str | None
+    version: str | None
+    query: str | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,9 @@ class Source:
     version: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("commit", "branch", "tag", "query", "view", "version"):
+        for key in SourceOptions.__annotations__:
+            if key == "path":
+                continue
             value = getattr(self, key)
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"{key!r} must be text, got {value!r}", where=f"dataset key {key!r}")
