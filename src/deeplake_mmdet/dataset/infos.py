@@ -18,7 +18,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, ImageError, readable
+from deeplake_mmdet.errors import ConfigError, ImageError, listed, readable
 from deeplake_mmdet.lake import (
     UNREAD,
     CacheSettings,
@@ -308,11 +308,10 @@ def tell_left_out(view: LakeView, left: int) -> None:
     bad = np.flatnonzero(view.table.widths == 0)
     if not len(bad):
         return
-    listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
     linked = view.columns[view.roles.img].is_link
     state = "linked images cannot be fetched or decoded" if linked else "images cannot be decoded"
     what = f"{len(bad)} of {len(view.table)} {state}"
-    where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed}"
+    where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed(bad)}"
     if not left:
         raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
     print_log(readable(f"Skipping: {what} ({where})"), "current", logging.WARNING)

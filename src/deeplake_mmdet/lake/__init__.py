@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from deeplake_mmdet.lake.cache.chunk_cache import CacheStatistics, ChunkCache, new_counters
+from deeplake_mmdet.lake.cache.chunk_folder import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.cache.own_files import make_folder as make_cache_folder
 from deeplake_mmdet.lake.cache.own_files import open_file as open_cache_file
 from deeplake_mmdet.lake.cache.own_files import read_text as read_cache_text
-from deeplake_mmdet.lake.cache.chunk_folder import cached_chunks, remove_chunks
 from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_cache_settings
 from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.calls.lifecycle import rest, resting
