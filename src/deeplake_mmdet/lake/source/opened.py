@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError
+from deeplake_mmdet.lake.calls.protocols import RawLake, VersionedLake
 from deeplake_mmdet.lake.source import v3, v4
 from deeplake_mmdet.lake.source.contents import contents_of, replaced
 from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
@@ -122,7 +123,7 @@ def _meaningful(queries: list[str]) -> tuple[str, ...]:
     return tuple(query.strip() for query in queries if query.split() != ["SELECT", "*"])
 
 
-def _pin_dataset(opened: Any, state: _State, base: Any) -> ResolvedSource:
+def _pin_dataset(opened: Any, state: _State, base: VersionedLake) -> ResolvedSource:
     branch, where = opened.current_branch, f"lake {state.url}"
     if base.id != opened.id:
         return _held(opened, state, opened, "another lake stands at its path now")
@@ -138,13 +139,13 @@ def _pin_dataset(opened: Any, state: _State, base: Any) -> ResolvedSource:
     )
 
 
-def _pin_view(opened: Any, state: _State, base: Any) -> ResolvedSource:
+def _pin_view(opened: Any, state: _State, base: VersionedLake) -> ResolvedSource:
     if first_random(state.queries) is not None:
         return _held(opened, state, base, "its query gives another order each time it is run")
     branch, where = base.current_branch, f"lake {state.url}"
     for version, pinned in _versions(base, where):
         try:
-            rebuilt = pinned
+            rebuilt: RawLake = pinned
             for query in state.queries:
                 rebuilt = run_query(rebuilt, query, where)
         except ValueError:  # an older version may lack a column
@@ -163,7 +164,7 @@ def _pin_view(opened: Any, state: _State, base: Any) -> ResolvedSource:
     return _held(opened, state, base, "no recent version of its lake has these rows")
 
 
-def _versions(base: Any, where: str) -> Iterator[tuple[str, Any]]:
+def _versions(base: VersionedLake, where: str) -> Iterator[tuple[str, VersionedLake]]:
     yield base.version, base
     older = [str(found.id) for found in base.history if found.id != base.version]
     for version in reversed(older[-_TRIED_VERSIONS:]):
@@ -206,7 +207,7 @@ def _check_v3(opened: Any, state: _State) -> None:
     v3.check_lengths(v3.tensor_lengths(pinned, names, state.credentials), f"lake {pinned}")
 
 
-def _held(opened: Any, state: _State, base: Any, why: str) -> ResolvedSource:
+def _held(opened: Any, state: _State, base: VersionedLake | None, why: str) -> ResolvedSource:
     """Bind the object itself to this process, at its present number of rows."""
     logging.getLogger(__name__).warning(
         "%s: the opened %s is used in this process only, as %s; several processes cannot train on it.",

@@ -17,6 +17,7 @@ from typing import Any
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake.calls.faults import is_local, is_on_disk
 from deeplake_mmdet.lake.calls.handle import LakeHandle
+from deeplake_mmdet.lake.calls.protocols import RawLake
 from deeplake_mmdet.lake.calls.storage_errors import guard, sound
 from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.lake.schema.columns import read_metadata
@@ -46,7 +47,7 @@ _handles: dict[tuple[int, str], LakeHandle | FrozenLake] = {}
 # The newest of each pinned source: what opens its lake anew uses them.
 _credentials: dict[str, CredentialRef] = {}
 # Opened objects that stand in no storage; forked children inherit them.
-_held: dict[str, Any] = {}
+_held: dict[str, RawLake] = {}
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def forget(resolved: ResolvedSource) -> None:
         handle.close()
 
 
-def hold(opened: Any) -> str:
+def hold(opened: RawLake) -> str:
     """Keep an opened object in this process; its id for ``ResolvedSource.held``."""
     held = secrets.token_hex(8)
     _held[held] = opened
@@ -165,7 +166,7 @@ def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = 
                 for commit in reversed(commits.line(resolved.version))
             ]
         return Listing(tuple(versions), tuple(commits.branches), tuple(v3.saved_views(resolved.url, ref)))
-    base = _base(resolved, ref)
+    base: Any = _base(resolved, ref)
     if not hasattr(base, "history"):  # a held view
         return Listing()
 
@@ -185,7 +186,7 @@ def _time_of(commit: Mapping[str, Any]) -> str:
     )
 
 
-def _pin(source: Source, ref: CredentialRef) -> tuple[ResolvedSource, Any]:
+def _pin(source: Source, ref: CredentialRef) -> tuple[ResolvedSource, RawLake]:
     if _is_v3_folder(source.path):
         with sound(f"lake {source.path}"):
             return v3.pin(source, ref)
@@ -198,7 +199,7 @@ def _pin(source: Source, ref: CredentialRef) -> tuple[ResolvedSource, Any]:
         raise
 
 
-def _fix_order(resolved: ResolvedSource, base: Any, query: str | None) -> ResolvedSource:
+def _fix_order(resolved: ResolvedSource, base: RawLake, query: str | None) -> ResolvedSource:
     where = f"lake {resolved}"
     if resolved.rows is not None:
         return resolved.with_rows(restrict(base, resolved.rows, (query,), where)) if query else resolved
@@ -210,10 +211,10 @@ def _fix_order(resolved: ResolvedSource, base: Any, query: str | None) -> Resolv
     return resolved.with_rows(freeze(base, resolved.queries[first:], where), rerun=first)
 
 
-def _base(resolved: ResolvedSource, ref: CredentialRef) -> Any:
+def _base(resolved: ResolvedSource, ref: CredentialRef) -> RawLake:
     if not resolved.held:
         with sound(f"lake {resolved}"):
-            return (v3 if resolved.format == "v3" else v4).open_pinned(resolved, ref)
+            return v3.open_pinned(resolved, ref) if resolved.format == "v3" else v4.open_pinned(resolved, ref)
     if resolved.held not in _held:
         raise SourceNotFoundError(
             "The opened dataset is not in this process",
@@ -223,7 +224,7 @@ def _base(resolved: ResolvedSource, ref: CredentialRef) -> Any:
     return _held[resolved.held]
 
 
-def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
+def _readable(base: RawLake, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
     _check_files(base, resolved)
     handle = LakeHandle(
         lambda: _queried(_base(resolved, newest_credentials(resolved)), resolved),
@@ -236,7 +237,7 @@ def _readable(base: Any, resolved: ResolvedSource) -> LakeHandle | FrozenLake:
     return handle if resolved.rows is None else FrozenLake(handle, resolved.rows)
 
 
-def _check_files(base: Any, resolved: ResolvedSource) -> None:
+def _check_files(base: RawLake, resolved: ResolvedSource) -> None:
     """Refuse a lake in a folder whose files are not as long as it says: Deep Lake crashes over some.
 
     Raises:
@@ -280,7 +281,7 @@ def _witness_of(resolved: ResolvedSource) -> Path | None:
     return witness_of(Path(resolved.url.removeprefix("file://")), resolved.branch_id, resolved.version)
 
 
-def _queried(base: Any, resolved: ResolvedSource) -> Any:
+def _queried(base: RawLake, resolved: ResolvedSource) -> RawLake:
     frozen = resolved.rows is not None
     for query in resolved.queries[: resolved.rerun] if frozen else resolved.queries:
         base = run_query(base, query, f"lake {resolved}")
