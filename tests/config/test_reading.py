@@ -146,14 +146,16 @@ def test_a_missing_base_of_a_base_is_found(write):
     "line",
     ["backbone = {{_base_.model.backbone}}", "backbone = _base_.model.backbone"],
 )
-def test_values_of_a_missing_base_can_be_used(write, line):
+def test_values_of_a_missing_base_cannot_be_used(write, line):
+    """Its other content can be; see test_variables."""
     text = f"_base_ = {YOLO!r}\n{line}\nmodel = dict(neck=dict(in_channels=[9]))\n"
     text += "data = dict(samples_per_gpu=1)\n"
-    cfg = Config.fromfile(write(text))
-    assert cfg.backbone.depth == 53
+    with pytest.raises(ConfigError, match=r"_base_\.model\.backbone.*base that is not here"):
+        load_config(write(text))
+    cfg = Config.fromfile(write(text.replace(line, "")))
     assert cfg.model.neck.in_channels == [9]
     assert cfg.runner.max_epochs == 273
-    assert load_config(write(text)).train_dataloader.batch_size == 1
+    assert load_config(write(text.replace(line, ""))).train_dataloader.batch_size == 1
 
 
 def test_a_missing_value_of_a_missing_base_is_told(write):
@@ -186,7 +188,7 @@ def test_a_base_beside_the_file_is_known_by_its_folder(write):
 
 def test_deleted_keys_of_a_missing_base_stay_deleted(write):
     text = (
-        f"_base_ = {YOLO!r}\nold = _base_.optimizer.lr\n"
+        f"_base_ = {YOLO!r}\n"
         "optimizer = dict(_delete_=True, type='Adam', lr=0.5)\ndata = dict(samples_per_gpu=1)\n"
     )
     assert Config.fromfile(write(text)).optimizer == {"type": "Adam", "lr": 0.5}
@@ -230,20 +232,22 @@ def test_workers_are_those_of_the_child_for_all_data(write):
         assert loader.num_workers == 0
 
 
+STEPS = """mine = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
+"""
 JSON = """{
   "_base_": ["../_base_/models/faster_rcnn_r50_fpn.py", "../_base_/datasets/coco_detection.py",
-             "../_base_/schedules/schedule_1x.py"],
+             "../_base_/schedules/schedule_1x.py", "./steps.py"],
   "model": {"roi_head": {"bbox_head": {"num_classes": 3}}},
-  "data": {"samples_per_gpu": 4, "train": {"ann_file": "a.json", "pipeline": {{ _base_.train_pipeline }} }},
+  "data": {"samples_per_gpu": 4, "train": {"ann_file": "a.json", "pipeline": {{ _base_.mine }} }},
   "optimizer": {"lr": 0.005},
   "of-mine": true
 }"""
 YAML = """_base_: ['../_base_/models/faster_rcnn_r50_fpn.py', '../_base_/datasets/coco_detection.py',
-         '../_base_/schedules/schedule_1x.py']
+         '../_base_/schedules/schedule_1x.py', ./steps.py]
 model: {roi_head: {bbox_head: {num_classes: 3}}}
 data:
   samples_per_gpu: 4
-  train: {ann_file: a.json, pipeline: {{_base_.train_pipeline}} }
+  train: {ann_file: a.json, pipeline: {{_base_.mine}} }
 optimizer: {lr: 0.005}
 of-mine: true
 """
@@ -252,6 +256,7 @@ of-mine: true
 @pytest.mark.parametrize(("name", "text"), [("c.json", JSON), ("c.yaml", YAML), ("c.yml", YAML)])
 def test_json_and_yaml_may_name_bases_that_are_missing(tmp_path, name, text):
     path = tmp_path / name
+    (tmp_path / "steps.py").write_text(STEPS)
     path.write_text(text)
     cfg = load_config(path)
     assert cfg.model.roi_head.bbox_head.num_classes == 3
@@ -267,6 +272,16 @@ def test_json_and_yaml_may_name_bases_that_are_missing(tmp_path, name, text):
     ]
     (tmp_path / "child.py").write_text(f"_base_ = './{name}'\ntotal_epochs = 3\n")
     assert load_config(tmp_path / "child.py").train_dataloader.batch_size == 4
+
+
+@pytest.mark.parametrize(("name", "text"), [("c.json", JSON), ("c.yaml", YAML)])
+def test_variables_of_missing_bases_are_refused_in_json_and_yaml_too(tmp_path, name, text):
+    (tmp_path / "steps.py").write_text(STEPS)
+    (tmp_path / name).write_text(text.replace("_base_.mine", "_base_.train_pipeline"))
+    with pytest.raises(ConfigError, match=r"_base_\.train_pipeline.*base that is not here") as caught:
+        load_config(tmp_path / name)
+    assert "config key 'data.train.pipeline'" in caught.value.where
+    assert "coco_detection.py" in caught.value.advice
 
 
 def test_json_that_cannot_be_read_is_told(tmp_path):

@@ -129,10 +129,16 @@ def test_a_base_that_exists_nowhere_lists_what_was_tried(tmp_path):
     assert "yolov3_d53_mstrain-416_273e_coco.py" in str(caught.value)
 
 
-def test_a_child_reads_its_missing_base(tmp_path):
+def test_a_child_changes_its_missing_base(tmp_path):
     text = "_base_ = '../_base_/datasets/coco_detection.py'\n"
-    text += "data = dict(train=dict(ann_file={{_base_.data_root}} + 'mine.json'))\n"
-    assert load_config(write(tmp_path, text)).train_dataloader.dataset.ann_file == "data/coco/mine.json"
+    text += "data = dict(train=dict(ann_file='data/coco/mine.json'))\n"
+    cfg = load_config(write(tmp_path, text))
+    assert cfg.train_dataloader.dataset.ann_file == "data/coco/mine.json"
+    assert cfg.val_dataloader.dataset.ann_file == "data/coco/annotations/instances_val2017.json"
+    with pytest.raises(ConfigError, match="data_root.*base that is not here") as caught:
+        load_config(write(tmp_path, text.replace("'data/coco/mine", "{{_base_.data_root}} + 'mine")))
+    assert "config key 'data.train.ann_file'" in caught.value.where
+    assert "configs/_base_/datasets/coco_detection.py" in caught.value.advice
 
 
 MODEL = "model = dict(type='RetinaNet', backbone=dict(type='ResNet', depth=50))\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config.bases import all_files, bases_of, installed_configs, place_of_base, program_of
+from deeplake_mmdet.config.bases import all_files, bases_of, installed_configs, names_set, place_of_base
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import SAID_BY, Note, convert_mixed, old_keys
 
@@ -85,13 +84,5 @@ def _levels(filename: str | Path | None) -> tuple[dict[str, int], dict[str, Any]
         for base in bases_of(file):
             if place_of_base(file, base) is None:
                 stock |= Config.fromstring(f"_base_ = {base!r}\n", ".py").to_dict()
-        levels |= dict.fromkeys(_names_set(file), level)
+        levels |= dict.fromkeys(names_set(file), level)
     return levels, stock
-
-
-def _names_set(file: Path) -> list[str]:
-    """The names that a file sets."""
-    tree = ast.parse(program_of(file))
-    return [
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,17 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config.base_variables import preprocessor_of_data
 from deeplake_mmdet.config.bases import all_files, computes_bases, missing_base
 from deeplake_mmdet.config.places import failure, place_of
-from deeplake_mmdet.config.references import Reference, left_over, references
-from deeplake_mmdet.config.stock_bases import Parts, read_parts
-from deeplake_mmdet.config.versions import speaks_new
+from deeplake_mmdet.config.stock_bases import Parts, preprocessor_of_data, read_parts
+from deeplake_mmdet.config.variables import in_braces, left_behind
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
-from deeplake_mmdet.legacy import Note, kind_of, merge
+from deeplake_mmdet.legacy import Note, kind_of, merge, speaks_new
 
 __all__ = ["check_order", "keep_reading_notes", "read_config", "read_with_notes", "reading_notes"]
 
 _NOTES = "_reading_notes"
+_VARIABLE = re.compile(r"(?<![\w.])_base_\.")
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".pkl", ".bin", ".safetensors")
 
@@ -38,7 +38,8 @@ def read_config(path: str | Path, **options: Any) -> Config:
 
     Raises:
         SourceNotFoundError: There is no such file.
-        ConfigError: It cannot be loaded, a base of it exists nowhere, or no base has a variable that it uses.
+        ConfigError: It cannot be loaded, a base of it exists nowhere, or no base that is here has a variable
+            that it uses.
     """
     cfg, notes = read_with_notes(path, **options)
     keep_reading_notes(cfg, notes)
@@ -91,24 +92,18 @@ def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note
 
 def _read_whole(file: Path, options: dict[str, Any]) -> Config:
     """Read a file whose bases are all there; as MMEngine does where that can be done."""
-    used = [item for part in all_files(file.resolve()) for item in _references(part)]
+    texts = [part.read_text("utf-8") for part in all_files(file.resolve())]
     try:
         cfg = Config.fromfile(str(file), **options)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
         if "Duplicate key" in str(error):
             read_parts(file.resolve(), file)  # tells in which files
-        if not used or "Duplicate key" in str(error):
+        if "Duplicate key" in str(error) or not any(map(_VARIABLE.search, texts)):
             raise
         # A variable that no base has, or the made-up name that stood in a variable's place.
         return _read_by_parts(file)[0]
-    return _read_by_parts(file)[0] if left_over(repr(cfg.to_dict()), used) else cfg
-
-
-def _references(part: Path) -> list[Reference]:
-    try:
-        return references(part.read_text(encoding="utf-8")) if part.suffix == ".py" else []
-    except (OSError, SyntaxError, ValueError):
-        return []  # reading it tells what is wrong
+    names = {name for text in texts for name in in_braces(text)}
+    return _read_by_parts(file)[0] if left_behind(cfg.to_dict(), names) else cfg
 
 
 def _is_plain(file: Path) -> bool:
@@ -136,7 +131,7 @@ def _is_plain(file: Path) -> bool:
 def _read_by_parts(file: Path) -> tuple[Config, list[Note]]:
     parts = read_parts(file.resolve(), file)
     content = parts.content
-    if parts.missing:
+    if parts.stock:
         # A file that says nothing of one version only is for that of its base: 2.x.
         if kind_of(content) == "2.x" or not speaks_new(content):
             base = parts.as_old()
@@ -160,7 +155,7 @@ def _normalised(parts: Parts, content: dict[str, Any]) -> dict[str, Any]:
 
     Pipelines of the config's own say it themselves.
     """
-    preprocessor = preprocessor_of_data(parts.missing)
+    preprocessor = preprocessor_of_data(parts.stock)
     model = content.get("model")
     own = any("pipeline" in _innermost(part) for part in (parts.content.get("data") or {}).values())
     if preprocessor is None or own or not isinstance(model, Mapping) or "data_preprocessor" in model:

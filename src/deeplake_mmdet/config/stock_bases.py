@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import ast
 import tempfile
 import traceback
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config.base_variables import old_variables
-from deeplake_mmdet.config.bases import bases_of, installed_configs, place_of_base, program_of, stock_file
-from deeplake_mmdet.config.computed_bases import OWN_LIST, predefined, without_bases
-from deeplake_mmdet.config.handover import base_file
+from deeplake_mmdet.config.bases import (
+    OWN_LIST,
+    bases_of,
+    installed_configs,
+    names_set,
+    place_of_base,
+    predefined,
+    program_of,
+    stock_file,
+    without_bases,
+)
 from deeplake_mmdet.config.places import failure, named
-from deeplake_mmdet.config.reference_check import check_references
-from deeplake_mmdet.config.references import references, rewritten
-from deeplake_mmdet.config.versions import is_for_new
+from deeplake_mmdet.config.variables import Program, Variable, value_of
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values, repeated
+from deeplake_mmdet.legacy import Note, as_legacy, merge, old_values, repeated, speaks_new
 
-__all__ = ["Parts", "read_parts"]
+__all__ = ["Parts", "preprocessor_of_data", "read_parts"]
 
 Content = dict[str, Any]
 
@@ -34,6 +38,36 @@ _MAIN = {
     "optim_wrapper": ("optimizer",),
     "param_scheduler": ("lr_config",),
 }
+# MMDetection 2.x's own files of data said this where 3.x's leave it to the model.
+_OF_DATASETS = {
+    "mean": [123.675, 116.28, 103.53],
+    "std": [58.395, 57.12, 57.375],
+    "bgr_to_rgb": True,
+    "pad_size_divisor": 32,
+}
+_OF_FACES = {"std": [1, 1, 1], "pad_size_divisor": 1}
+_OLD_DICTS = ("img_norm_cfg", "file_client_args")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A base that is not here.
+
+    Attributes:
+        base: How it is written.
+        file: The file that names it.
+        path: Where it was looked for.
+        official: What it is called among MMDetection 2.28.2's configs.
+        taken: What was taken in its place.
+        names: What that says, by the names of both versions.
+    """
+
+    base: str
+    file: Path
+    path: Path
+    official: str
+    taken: str
+    names: frozenset[str]
 
 
 @dataclass
@@ -43,18 +77,19 @@ class Parts:
     Attributes:
         content: Its own content with that of the bases that are there, and the marks ``_delete_`` that mean
             what the missing ones say.
-        stock: The 3.x content of the missing bases, as far as ``content`` does not have it already.
-        missing: The 3.x content of all missing bases.
-        values: What MMDetection 2.28.2's files in their place said otherwise, as far as it is known and
-            ``content`` does not have it already.
-        origins: For each base, how it is written and where it was looked for and found.
+        packaged: The content of the bases that are named as ``package::path``.
+        stock: That of the missing bases' counterparts of 3.x, and of ``packaged``.
+        values: What MMDetection 2.28.2's files in their place said otherwise, as far as it is known.
+        missing: The bases that are not here.
+        origins: For each base that is, how it is written and where it was found.
         notes: On what was taken from elsewhere.
     """
 
     content: Content = field(default_factory=dict)
+    packaged: Content = field(default_factory=dict)
     stock: Content = field(default_factory=dict)
-    missing: Content = field(default_factory=dict)
     values: Content = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
@@ -67,6 +102,15 @@ class Parts:
             old.get("data", {}).pop(f"{split}_dataloader", None)
         return old
 
+    def add(self, other: Parts) -> None:
+        """Take in what another base says."""
+        self.content = merge(self.content, other.content, marked=True)
+        self.packaged, self.stock = merge(self.packaged, other.packaged), merge(self.stock, other.stock)
+        self.values = merge(self.values, other.values)
+        self.missing += [item for item in other.missing if item not in self.missing]
+        self.origins += other.origins
+        self.notes += other.notes
+
 
 def read_parts(file: Path, top: Path) -> Parts:
     """Read a file whose missing bases are taken from the installed MMDetection.
@@ -75,40 +119,120 @@ def read_parts(file: Path, top: Path) -> Parts:
         file: Its full path.
         top: The file that was to be loaded: this one, or one that names it among its bases.
 
+    Returns:
+        What it and its bases say, each for itself.
+
     Raises:
-        ConfigError: A base exists nowhere, the file uses a variable that no base has, or it fails.
+        ConfigError: A base exists nowhere; the file uses a variable of a base that is not here, or one that
+            no base has; or the file fails.
     """
     parts = Parts()
     owners: dict[str, str] = {}
     for base in bases_of(file):
-        _check_alone(owners, _add_base(parts, file, base, top), base, file)
+        found = _read_base(file, base, top)
+        _check_alone(owners, {*found.content, *_main_keys(found.stock)}, base, file)
+        parts.add(found)
     text = _own_text(file)
-    used = references(text)
-    program = rewritten(text)
-    if not used and not any(_is_base_name(node) for node in ast.walk(ast.parse(text))):
-        parts.content = merge(parts.content, _run(program, None, file, top), marked=True)
-        return parts
-    # Its own values are made of the bases': they must be there, under their 2.x names, before it runs.
-    set_here = _names_set(text)
-    asked = [item.name.partition(".")[0] for item in used]
-    if is_for_new([*parts.content, *set_here], asked):
-        known, extra = merge(parts.stock, parts.content), {}
-    else:
-        known = merge(parts.as_old(), parts.content)
-        extra = {name: value for name, value in old_variables(parts.missing).items() if name not in known}
-    whole = {**extra, **known}
-    lines = {item: named(file, item.line if file.suffix == ".py" else None, top) for item in used}
-    check_references(lines, whole, parts.origins)
+    program = Program(text)
+    known = merge(parts.packaged, parts.content)
+    for item in program.used:
+        if not item.plain or parts.missing:  # else it need not be reached, or may be tried
+            _check(item, parts, known, file, top)
     try:
-        content = _run(program, whole, file, top)
-    except ConfigError as error:
-        if isinstance(error.__context__, (AttributeError, KeyError)):  # not its cause: see `_run`
-            check_references(lines, whole, parts.origins, plain=True)
-        raise
-    # The variables of a missing base are no content of this file: only what it makes of them is.
-    parts.content = {name: value for name, value in content.items() if name not in extra or name in set_here}
-    parts.stock, parts.values = {}, {}
+        content = program.run(file, known)
+    except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
+        if isinstance(error, (AttributeError, KeyError)):
+            for item in program.used:
+                _check(item, parts, known, file, top)
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+        line = lines[-1] if lines and file.suffix == ".py" else None
+        raise failure(error, named(file, line, top)) from None  # as `read_config`
+    content.pop(OWN_LIST, None)
+    parts.content = merge(parts.content, content, marked=True)
     return parts
+
+
+def preprocessor_of_data(stock: Mapping[str, Any]) -> Content | None:
+    """What the pipelines of 2.x's files of data did to images, where 3.x's leave it to the model.
+
+    Args:
+        stock: The 3.x content of the bases that take the old ones' place.
+
+    Returns:
+        None if they have a model, or no pipelines.
+    """
+    if "model" in stock or not _with_pipelines(stock):
+        return None
+    return {**_OF_DATASETS, **(_OF_FACES if stock.get("dataset_type") == "WIDERFaceDataset" else {})}
+
+
+def _with_pipelines(stock: Mapping[str, Any]) -> tuple[str, ...]:
+    """What files of 2.x with pipelines had, and those of 3.x do not have."""
+    own = any(name.endswith("_pipeline") and name != "tta_pipeline" for name in stock)
+    return _OLD_DICTS if own else ()
+
+
+def _check(item: Variable, parts: Parts, known: Content, file: Path, top: Path) -> None:
+    """Refuse a variable that no base which is here has, or has wholly.
+
+    Raises:
+        ConfigError: With the missing bases, if there are some.
+    """
+    place = named(file, item.line if file.suffix == ".py" else None, top)
+    place += f", config key {item.key!r}" if item.key else ""
+    try:
+        value = value_of(item.name, known, plain=item.plain)
+    except KeyError as error:
+        if parts.missing:
+            raise _of_missing(item, parts, file, place) from None
+        part, names = error.args
+        near = [f"_base_.{item.name.rpartition(part)[0]}{name}" for name in get_close_matches(part, names)]
+        raise ConfigError(
+            f"The config cannot be loaded: no base of it has '_base_.{item.name}'",
+            where=f"{place}; looked in {'; '.join(parts.origins) or 'no base: it has none'}",
+            advice=(f"perhaps {' or '.join(near)} is meant, or " if near else "")
+            + "write the value itself into the file",
+        ) from None
+    if parts.missing and _is_a_part(item.name, value, parts):
+        raise _of_missing(item, parts, file, place)
+    if item.within_text and not isinstance(value, (str, int, float)):
+        raise ConfigError(
+            f"The config cannot be loaded: '_base_.{item.name}' is no text, and stands within one",
+            where=place,
+            advice=f"write {{{{_base_.{item.name}}}}} without quotes",
+        )
+
+
+def _is_a_part(name: str, value: Any, parts: Parts) -> bool:
+    """Whether a missing base says more of a dict than the bases that are here."""
+    here: Any = parts.content
+    below: Any = merge(parts.as_old(), parts.stock) | {key: {} for key in _OLD_DICTS}
+    for part in name.split("."):
+        here = here.get(part) if isinstance(here, Mapping) else None
+        below = below.get(part) if isinstance(below, Mapping) else None
+        if isinstance(here, Mapping) and here.get("_delete_"):
+            return False
+    return isinstance(value, Mapping) and isinstance(below, Mapping)
+
+
+def _of_missing(item: Variable, parts: Parts, file: Path, place: str) -> ConfigError:
+    """A variable that only a missing base can have: its file is needed, for 3.x's has other ones."""
+    first = item.name.partition(".")[0]
+    suspects = [base for base in parts.missing if first in base.names] or parts.missing
+    if speaks_new({*parts.content, *names_set(file)}):
+        stock = " or ".join(f"'mmdet::{base.taken}'" for base in suspects)
+        advice = f"this config is for MMDetection 3.x: name {stock} as its base"
+    else:
+        files = " and ".join(f"configs/{base.official} to {base.path}" for base in suspects)
+        advice = f"put MMDetection 2.28.2's {files}, with the files that they name as _base_ in turn"
+    return ConfigError(
+        f"The config cannot be loaded: it uses '_base_.{item.name}', a variable of a base that is not here",
+        where="; ".join(
+            [place, *(f"_base_ {base.base!r} of {base.file}: no file {base.path}" for base in suspects)]
+        ),
+        advice=f"{advice}; or write the value itself in the place of _base_.{item.name}",
+    )
 
 
 def _check_alone(owners: dict[str, str], keys: Iterable[str], base: str, file: Path) -> None:
@@ -136,29 +260,30 @@ def _check_alone(owners: dict[str, str], keys: Iterable[str], base: str, file: P
     owners |= dict.fromkeys(keys, base)
 
 
-def _add_base(parts: Parts, file: Path, base: str, top: Path) -> set[str]:
-    """Take a base in; what it says that no other one may say."""
+def _read_base(file: Path, base: str, top: Path) -> Parts:
+    """A base, or what takes its place.
+
+    Args:
+        file: The file that names it.
+        base: How it is written.
+        top: As for `read_parts`.
+    """
     path = place_of_base(file, base)
-    if path is not None and path.is_file():
-        inner = read_parts(path, top)
-        parts.content = merge(parts.content, inner.content, marked=True)
-        parts.stock, parts.missing = merge(parts.stock, inner.stock), merge(parts.missing, inner.missing)
-        parts.values = merge(parts.values, inner.values)
-        parts.notes += inner.notes
-        parts.origins += [*inner.origins, f"_base_ {base!r} ({path})"]
-        return {*inner.content, *_main_keys(inner.stock)}
     if path is None:
-        found = _of_package(base)
-        parts.origins.append(f"_base_ {base!r}")
-    else:
-        taken = stock_file(file, base, path)
-        found = Config.fromfile(str(taken), import_custom_modules=False).to_dict()
-        values = old_values(base) or old_values(str(path))
-        parts.values = merge(parts.values, values)
-        parts.notes += _taken_notes(base, taken, values)
-        parts.origins.append(f"_base_ {base!r} (no file {path}; taken from MMDetection 3.x's {taken})")
-    parts.stock, parts.missing = merge(parts.stock, found), merge(parts.missing, found)
-    return _main_keys(found)
+        content = _of_package(base)
+        return Parts(packaged=content, stock=content, origins=[f"_base_ {base!r}"])
+    if path.is_file():
+        parts = read_parts(path, top)
+        parts.origins.append(f"_base_ {base!r} ({path})")
+        return parts
+    official, taken = stock_file(file, base, path)
+    content = Config.fromfile(str(taken), import_custom_modules=False).to_dict()
+    values = old_values(base) or old_values(str(path))
+    root = installed_configs()
+    name = str(taken.relative_to(root)) if root is not None and taken.is_relative_to(root) else str(taken)
+    names = frozenset({*content, *as_legacy(content), *values, *_with_pipelines(content)})
+    missing = Missing(base, file, path, official, name, names)
+    return Parts(stock=content, values=values, missing=[missing], notes=_taken_notes(base, name, values))
 
 
 def _main_keys(stock: Mapping[str, Any]) -> set[str]:
@@ -166,10 +291,8 @@ def _main_keys(stock: Mapping[str, Any]) -> set[str]:
     return {name for key, names in _MAIN.items() if key in stock for name in (key, *names)}
 
 
-def _taken_notes(base: str, taken: Path, values: Content) -> list[Note]:
-    root = installed_configs()
-    name = str(taken.relative_to(root)) if root is not None and taken.is_relative_to(root) else str(taken)
-    what = f"{base!r} is taken from the installed MMDetection 3.x, {name}"
+def _taken_notes(base: str, taken: str, values: Content) -> list[Note]:
+    what = f"{base!r} is taken from the installed MMDetection 3.x, {taken}"
     why = "the file is not here; what the config does not set itself is as 3.x has it"
     notes = [Note("_base_", what, why, "approximated")]
     if values:
@@ -195,39 +318,10 @@ def _of_package(base: str) -> Content:
 
 
 def _own_text(file: Path) -> str:
-    """A file's text without ``_base_``, and with what MMEngine puts in for the file's own name."""
-    return without_bases(predefined(program_of(file), file))
-
-
-def _run(text: str, bases: Mapping[str, Any] | None, file: Path, top: Path) -> Content:
-    """What MMEngine makes of a text, with the content of its bases.
+    """A file's text without ``_base_``, and with what MMEngine puts in for names and the environment.
 
     Raises:
-        ConfigError: It fails; with its line.
+        KeyError: A variable of the environment is not set.
     """
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        config = Path(folder) / "config.py"
-        if bases is not None:
-            stack.enter_context(base_file(bases, Path(folder) / "base.py"))
-            text += "\n_base_ = './base.py'\n"  # at the end: lines keep their numbers
-        config.write_text(text, encoding="utf-8")
-        try:
-            read = Config.fromfile(str(config), lazy_import=False, import_custom_modules=False).to_dict()
-        except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
-            frames = traceback.extract_tb(error.__traceback__)
-            lines = [frame.lineno for frame in frames if frame.filename == str(config)]
-            line = lines[-1] if lines and file.suffix == ".py" else None
-            raise failure(error, named(file, line, top)) from None  # as `read_config`
-    return {name: value for name, value in read.items() if name != OWN_LIST}
-
-
-def _is_base_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and node.id == "_base_"
-
-
-def _names_set(text: str) -> set[str]:
-    return {
-        node.id
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    text = without_bases(predefined(program_of(file), file))
+    return predefined(text, file, variables=True, needed=True)

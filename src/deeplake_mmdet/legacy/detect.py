@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from deeplake_mmdet.errors import ConfigError
 
-__all__ = ["is_legacy", "kind_of"]
+__all__ = ["check_toolbox", "is_legacy", "kind_of", "speaks_new"]
 
 # Per part of a config: keys of MMDetection 2.x, keys of 3.x.
 _PARTS = {
@@ -17,6 +17,7 @@ _PARTS = {
     "hooks": (("checkpoint_config", "log_config"), ("default_hooks",)),
     "evaluation": (("evaluation",), ("val_evaluator", "test_evaluator")),
 }
+# By the types of their models, as 2.x has them ...
 _OTHERS = {
     "mmsegmentation": ("EncoderDecoder", "CascadeEncoderDecoder"),
     "mmpretrain (mmclassification)": ("ImageClassifier", "TimmClassifier", "HuggingFaceClassifier"),
@@ -28,6 +29,19 @@ _OTHERS = {
     "mmocr": ("DBNet", "PANet", "PSENet", "SARNet", "CRNNNet", "TextSnake", "OCRMaskRCNN"),
     "mmediting": ("BasicRestorer", "ESRGAN", "BasicVSR"),
     "mmtracking": ("SELSA", "FGFA", "DFF", "DeepSORT", "Tracktor", "SiamRPN"),
+}
+
+# ... and by their scope in 3.x's registries. Those that train detectors on boxes (mmyolo, mmrotate) may pass.
+_OTHER_SCOPES = {
+    "mmseg": "mmsegmentation",
+    "mmpose": "mmpose",
+    "mmpretrain": "mmpretrain",
+    "mmcls": "mmclassification",
+    "mmaction": "mmaction2",
+    "mmocr": "mmocr",
+    "mmdet3d": "mmdetection3d",
+    "mmagic": "mmagic",
+    "mmedit": "mmediting",
 }
 
 
@@ -56,6 +70,32 @@ def kind_of(cfg: Mapping[str, Any]) -> Literal["2.x", "3.x"]:
     _refuse_other_toolboxes(cfg)
     _refuse_first_version(cfg)
     return "2.x"
+
+
+def speaks_new(names: Iterable[str]) -> bool:
+    """Whether keys that only MMDetection 3.x knows are among the names that a config sets."""
+    keys, ends = set(names), ("_dataloader", "_evaluator", "_cfg")
+    return bool(keys & {"optim_wrapper", "param_scheduler", "default_hooks"}) or any(
+        f"{split}{end}" in keys for split in ("train", "val", "test") for end in ends
+    )
+
+
+def check_toolbox(content: Mapping[str, Any]) -> None:
+    """Refuse a 3.x config whose default scope is that of another toolbox, whose models are no detectors.
+
+    Args:
+        content: The config's content.
+
+    Raises:
+        ConfigError: Naming the toolbox.
+    """
+    toolbox = _OTHER_SCOPES.get(str(content.get("default_scope")))
+    if toolbox is not None:
+        raise ConfigError(
+            f"This config is for {toolbox}, not for MMDetection",
+            where=f"config key 'default_scope'={content['default_scope']!r}",
+            advice="use a detection config",
+        )
 
 
 def _old_keys(cfg: Mapping[str, Any]) -> list[str]:

@@ -29,12 +29,19 @@ def counterpart(path: str) -> str | None:
     Returns:
         E.g. ``yolo/yolov3_d53_8xb8-ms-416-273e_coco.py``; None if MMDetection 3.x has no such config.
     """
+    name = official_name(path)
+    return _base_name(name) if name.startswith("_base_/") else _table().get(name)
+
+
+def official_name(path: str) -> str:
+    """The end of a path that names an official config: ``_base_/...``, or its folder and name.
+
+    Args:
+        path: Any path that ends as the file's does in MMDetection's ``configs`` folder.
+    """
     parts = PurePosixPath(str(path).replace("\\", "/")).parts
-    if "_base_" in parts:
-        return _base_name("/".join(parts[len(parts) - 1 - parts[::-1].index("_base_") :]))
-    if len(parts) < 2 or not parts[-1].endswith(".py"):
-        return None
-    return _table().get(f"{parts[-2]}/{parts[-1]}")
+    first = len(parts) - 1 - parts[::-1].index("_base_") if "_base_" in parts else max(len(parts) - 2, 0)
+    return "/".join(parts[first:])
 
 
 def similar(path: str, count: int = 3) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from pathlib import PurePosixPath
 from typing import Any
+
+from deeplake_mmdet.legacy.names import official_name
 
 __all__ = ["old_values"]
 
@@ -21,10 +22,8 @@ def old_values(path: str) -> dict[str, Any]:
         Content for a 2.x config, e.g. ``{"evaluation": {"interval": 1}}``; empty if nothing differs that is
         known: intervals, rates, schedules, batch sizes, metrics, files. No models and no pipelines are.
     """
-    parts = PurePosixPath(str(path).replace("\\", "/")).parts
-    first = len(parts) - 1 - parts[::-1].index("_base_") if "_base_" in parts else max(len(parts) - 2, 0)
     content: dict[str, Any] = {}
-    for key, value in _table().get("/".join(parts[first:]), {}).items():
+    for key, value in _table().get(official_name(path), {}).items():
         *folders, name = key.split(".")
         place = content
         for folder in folders:

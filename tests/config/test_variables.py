@@ -1,8 +1,9 @@
-"""``{{_base_.variable}}`` in 2.x configs, whether the base is here or MMDetection 3.x's takes its place."""
+"""``{{_base_.variable}}`` of bases that are here has its value; of a missing one it is refused."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -76,19 +77,36 @@ def write(tmp_path):
     return make
 
 
-@pytest.fixture(params=["here", "missing"])
-def child(request, write):
-    """Writes a child of MMDetection 2.x's Faster R-CNN; the base is here, or the installed 3.x's is taken."""
+@pytest.fixture
+def child(write):
+    """Writes a child of MMDetection 2.x's Faster R-CNN, which is here."""
 
     def make(lines, base=FASTER):
-        if request.param == "here":
-            write(OLD, base.removeprefix("../"))
+        write(OLD, base.removeprefix("../"))
         return write(f"_base_ = {base!r}\n{lines}\n")
 
     return make
 
 
-@pytest.mark.parametrize(
+def refused(path, variable, line, file=None, base=FASTER):
+    """The one error of a variable of a missing base, from every door."""
+    for read in (Config.fromfile, load_config, convert):
+        with pytest.raises(
+            ConfigError, match=re.escape(f"it uses '_base_.{variable}', a variable")
+        ) as caught:
+            read(path)
+        error = caught.value
+        assert "base that is not here" in error.what
+        assert f"{file or path}{'' if line is None else f', line {line}'}" in error.where
+        assert repr(base) in error.where
+        assert f"configs/{'/'.join(Path(base).parts[-2:])} to " in error.advice
+        assert str(path.parents[1] / base.removeprefix("../")) in error.advice
+        assert "MMDetection 2.28.2" in error.advice
+        assert f"_base_.{variable}" in error.advice
+    return error
+
+
+EXPRESSIONS = pytest.mark.parametrize(
     ("expression", "value"),
     [
         ("{{_base_.data_root}}", "data/coco/"),
@@ -123,7 +141,18 @@ def child(request, write):
         ("_base_.data_root + 'x.json'", "data/coco/x.json"),
     ],
 )
-def test_a_variable_is_the_same_whether_its_base_is_here_or_not(child, expression, value):
+
+
+@EXPRESSIONS
+def test_a_variable_of_a_missing_base_is_refused_however_it_is_written(write, expression, value):
+    del value
+    path = write(f"_base_ = {FASTER!r}\nfound = dict(a=[0, dict(b={expression})])\n")
+    name = re.search(r"_base_\.([\w.]+)", expression)[1]
+    assert "config key 'found.a.b" in refused(path, name, 2).where
+
+
+@EXPRESSIONS
+def test_a_variable_of_a_base_that_is_here_has_its_value(child, expression, value):
     cfg = Config.fromfile(child(f"found = {expression}\ndata = dict(samples_per_gpu=3)"))
     assert cfg.found == value
     assert cfg.data.samples_per_gpu == 3
@@ -141,111 +170,98 @@ def test_what_remarks_and_documents_say_stays(child):
 
 
 def test_documentation_may_end_with_a_variable(write):
-    path = write(f'"""About {{{{_base_.nothing}}}}"""\n_base_ = {FASTER!r}\nfound = _base_.data_root\n')
-    assert Config.fromfile(path).found == "data/coco/"
+    text = '"""About {{_base_.nothing}}"""\n'
+    write(OLD, FASTER.removeprefix("../"))
+    path = write(f"{text}_base_ = {FASTER!r}\nfound = {{{{_base_.data_root}}}} + 'x'\n")
+    assert Config.fromfile(path).found == "data/coco/x"
+    # Here the base is missing, and nothing is taken from it.
+    assert Config.fromfile(write(f"{text}_base_ = {YOLOX!r}\nfound = 1\n")).found == 1
 
 
 def test_bases_may_say_what_no_file_could(write):
     write("large = float('inf')\nsize = len\n", "work/mine.py")
     path = write(
-        f"_base_ = [{FASTER!r}, './mine.py']\nfound = [{{{{_base_.data_root}}}}, -{{{{_base_.large}}}}]\n"
+        f"_base_ = [{FASTER!r}, './mine.py']\nfound = [{{{{_base_.size}}}}([1]), -{{{{_base_.large}}}}]\n"
     )
-    assert Config.fromfile(path).found == ["data/coco/", -float("inf")]
-
-
-def test_a_whole_old_config_on_variables_of_a_missing_base(write):
-    path = write(f"""
-_base_ = {FASTER!r}
-classes = ('nut', 'bolt')
-root = '/data/{{{{_base_.dataset_type}}}}/'
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', img_scale=(640, 480), keep_ratio=True),
-    dict(type='Normalize', **{{{{_base_.img_norm_cfg}}}}),
-    dict(type='Pad', size_divisor=64),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels'])]
-data = dict(
-    train=dict(ann_file=root + 'train.json', classes=classes, pipeline=train_pipeline),
-    val=dict(ann_file={{{{_base_.data_root}}}} + 'val.json', classes=classes,
-             pipeline={{{{_base_.test_pipeline}}}}))
-""")
-    cfg = load_config(path)
-    assert cfg.train_dataloader.dataset.ann_file == "/data/CocoDataset/train.json"
-    assert cfg.val_dataloader.dataset.ann_file == "data/coco/val.json"
-    assert cfg.val_dataloader.dataset.pipeline[1] == {
-        "type": "Resize",
-        "scale": (1333, 800),
-        "keep_ratio": True,
-    }
-    assert cfg.model.data_preprocessor.mean == IMAGENET["mean"]
-    assert cfg.model.data_preprocessor.pad_size_divisor == 64
-    assert cfg.train_dataloader.dataset.pipeline[2].scale == (640, 480)
-
-
-def test_passing_the_bases_pipelines_on_changes_nothing(write):
-    plain = load_config(write(f"_base_ = {FASTER!r}\ndata = dict(samples_per_gpu=2)\n"))
-    parts = ", ".join(
-        f"{split}=dict(pipeline={{{{_base_.{name}_pipeline}}}})"
-        for split, name in (("train", "train"), ("val", "test"), ("test", "test"))
-    )
-    given = load_config(write(f"_base_ = {FASTER!r}\ndata = dict(samples_per_gpu=2, {parts})\n"))
-    assert given.model.data_preprocessor == plain.model.data_preprocessor
-    for split in ("train", "val", "test"):
-        ours, theirs = (cfg[f"{split}_dataloader"].dataset.pipeline for cfg in (given, plain))
-        assert [step.type for step in ours] == [step.type for step in theirs]
-
-
-def test_variables_of_two_missing_bases(write):
-    bases = ["../_base_/models/faster_rcnn_r50_fpn.py", "../_base_/datasets/coco_detection.py"]
-    text = "found = [{{_base_.data_root}}, {{_base_.model.backbone.depth}}, {{_base_.img_norm_cfg.to_rgb}}]\n"
-    cfg = Config.fromfile(write(f"_base_ = {bases}\n{text}"))
-    assert cfg.found == ["data/coco/", 50, True]
-    assert "data_root" not in cfg
+    assert Config.fromfile(path).found == [1, -float("inf")]  # another base is missing
 
 
 def test_a_base_that_is_here_wins_over_the_missing_one(write):
     mine = f"_base_ = {FASTER!r}\ndata_root = '/mine/'\ndata = dict(train=dict(img_prefix='x'))\n"
-    write(mine, "work/dataset.py")
-    text = "found = ['{{_base_.data_root}}a', {{_base_.dataset_type}}, {{_base_.data.train.img_prefix}}]\n"
-    cfg = Config.fromfile(write(f"_base_ = './dataset.py'\n{text}"))
-    assert cfg.found == ["/mine/a", "CocoDataset", "x"]
-
-
-def test_variables_reach_through_a_base_that_is_here(write):
-    write(f"_base_ = {FASTER!r}\nnearer = {{{{_base_.data_root}}}} + 'near/'\n", "work/middle.py")
-    path = write(
-        "_base_ = './middle.py'\n"
-        "found = [{{_base_.nearer}}, {{_base_.data_root}}, 'f{{_base_.total_epochs}}']\n"
+    write(
+        mine + "steps = dict(a=1)\noptimizer = dict(_delete_=True, type='Adam', lr=0.5)\n", "work/dataset.py"
     )
-    cfg = Config.fromfile(path)
-    assert cfg.found == ["data/coco/near/", "data/coco/", "f12"]
-    assert "total_epochs" not in cfg
+    text = "found = ['{{_base_.data_root}}a', {{_base_.data.train.img_prefix}}, {{_base_.steps}},"
+    cfg = Config.fromfile(write(f"_base_ = './dataset.py'\n{text} {{{{_base_.optimizer}}}}]\n"))
+    assert cfg.found == ["/mine/a", "x", {"a": 1}, {"type": "Adam", "lr": 0.5}]
+    assert cfg.model.type == "FasterRCNN"
 
 
-def test_variables_that_only_some_old_bases_had(write):
-    text = f"_base_ = {YOLOX!r}\nfound = [{{{{_base_.img_scale}}}},\n"
-    text += "    {{_base_.train_dataset.dataset.ann_file}}, {{_base_.num_last_epochs}},\n"
-    text += "    {{_base_.max_epochs}} - 5, {{_base_.train_pipeline}}[0]]\n"
-    found = Config.fromfile(write(text)).found
-    assert found[:4] == [(640, 640), "data/coco/annotations/instances_train2017.json", 15, 295]
-    assert found[4] == {"type": "Mosaic", "img_scale": (640, 640), "pad_val": 114.0}
+@pytest.mark.parametrize("name", ["dataset_type", "data.train", "data.train.ann_file", "img_norm_cfg"])
+def test_what_a_missing_base_may_say_more_of_is_refused(write, name):
+    """A part of a dict is here; the rest of it only the missing file of 2.x can say."""
+    middle = write(
+        f"_base_ = {FASTER!r}\ndata = dict(train=dict(img_prefix='x'))\nimg_norm_cfg = dict(to_rgb=False)\n",
+        "work/middle.py",
+    )
+    path = write(f"_base_ = './middle.py'\ndata = dict()\nfound = {{{{_base_.{name}}}}}\n")
+    assert str(middle) in refused(path, name, 3).where
 
 
-def test_a_child_for_3x_sees_the_variables_of_3x(write):
+def test_a_variable_is_refused_in_the_base_that_uses_it(write):
+    middle = write(f"_base_ = {FASTER!r}\nnearer = {{{{_base_.data_root}}}} + 'near/'\n", "work/middle.py")
+    path = write("_base_ = './middle.py'\nfound = {{_base_.nearer}}\n")
+    assert f"a base of {path}" in refused(path, "data_root", 2, file=middle).where
+
+
+def test_of_two_missing_bases_the_one_with_the_variable_is_named(write):
+    bases = [
+        "../mmdetection/_base_/models/faster_rcnn_r50_fpn.py",
+        "../mmdetection/_base_/datasets/coco_detection.py",
+    ]
+    path = write(f"_base_ = {bases}\nfound = {{{{_base_.img_norm_cfg}}}}\n")
+    with pytest.raises(ConfigError, match="img_norm_cfg") as caught:
+        load_config(path)
+    assert "configs/_base_/datasets/coco_detection.py to" in caught.value.advice
+    assert "models" not in caught.value.advice + caught.value.where
+
+
+def test_the_file_that_the_advice_names_is_all_that_is_needed(write):
+    """The advice followed: the named file at the named place."""
+    path = write(f"_base_ = {FASTER!r}\nfound = {{{{_base_.img_norm_cfg}}}}\n")
+    advice = refused(path, "img_norm_cfg", 2).advice
+    place = Path(re.search(r" to (/\S+\.py)", advice)[1])
+    place.parent.mkdir(parents=True)
+    place.write_text(OLD)
+    assert Config.fromfile(path).found == IMAGENET
+
+
+def test_a_child_for_3x_is_told_the_base_of_3x(write):
     text = f"_base_ = {FASTER!r}\nroot = {{{{_base_.data_root}}}} + 'x/'\n"
     text += "train_dataloader = dict(dataset=dict(data_root=root, pipeline={{_base_.train_pipeline}}))\n"
-    cfg = load_config(write(text))
+    path = write(text)
+    with pytest.raises(ConfigError, match=r"_base_\.data_root") as caught:
+        load_config(path)
+    assert "2.28.2" not in caught.value.advice
+    base = re.search(r"'(mmdet::\S+)'", caught.value.advice)[1]
+    cfg = load_config(write(text.replace(FASTER, base)))
     assert cfg.train_dataloader.dataset.data_root == "data/coco/x/"
     assert cfg.train_dataloader.dataset.pipeline[-1].type == "PackDetInputs"
 
 
-def test_the_files_own_names_and_imports_go_with_variables_of_a_base(write):
-    text = f"import numpy as np\n_base_ = {FASTER!r}\nsides = int(np.sqrt(64))\n"
+def test_the_files_own_names_and_imports_go_with_variables_of_a_base(child):
+    text = "import numpy as np\nsides = int(np.sqrt(64))\n"
     text += "work_dir = '{{ fileBasenameNoExtension }}/{{_base_.dataset_type}}'\n"
-    cfg = Config.fromfile(write(text))
+    cfg = Config.fromfile(child(text))
     assert (cfg.work_dir, cfg.sides) == ("config/CocoDataset", 8)
+
+
+def test_variables_of_the_environment_go_with_those_of_a_base(child, monkeypatch):
+    path = child("found = {{_base_.data_root}} + '{{$OF_THE_TEST:own}}/{{$OF_ANOTHER:}}'\n")
+    with pytest.raises(ConfigError, match="OF_ANOTHER"):
+        Config.fromfile(path)
+    monkeypatch.setenv("OF_ANOTHER", "x")
+    assert Config.fromfile(path).found == "data/coco/own/x"
 
 
 @pytest.mark.parametrize(
@@ -270,38 +286,10 @@ def test_a_variable_that_no_base_has_is_told_with_all_places(child, expression, 
         assert error.advice
 
 
-def test_the_file_that_was_taken_instead_is_named(write):
-    path = write(f"_base_ = {FASTER!r}\nfound = {{{{_base_.img_norm_cgf}}}}\n")
-    with pytest.raises(ConfigError) as caught:
-        Config.fromfile(path)
-    assert "faster-rcnn_r50_fpn_1x_coco.py" in caught.value.where
-    assert "img_norm_cfg" in caught.value.advice
-    assert "MMDetection 2.x" in caught.value.advice
-
-
-def test_a_file_of_data_alone_normalises_as_the_old_one_did(write):
-    # In 3.x, the model says how images are normalised.
-    text = "found = [{{_base_.img_norm_cfg}}, {{_base_.train_pipeline}}, {{_base_.test_pipeline}}]\n"
-    path = write("_base_ = '../_base_/datasets/coco_detection.py'\n" + text)
-    assert Config.fromfile(path).found == [IMAGENET, TRAIN, TEST]
-    path = write("_base_ = '../_base_/datasets/wider_face.py'\nfound = {{_base_.img_norm_cfg}}\n")
-    assert Config.fromfile(path).found == {**IMAGENET, "std": [1, 1, 1]}
-
-
-@pytest.mark.parametrize(
-    ("base", "name"),
-    [
-        (YOLOX, "img_norm_cfg"),  # neither version normalises
-        ("../common/lsj_100e_coco_instance.py", "train_pipeline"),  # padded to the size in 3.x's model
-        ("../_base_/datasets/coco_panoptic.py", "train_pipeline"),  # scaled maps as 3.x's model does
-        (FASTER, "train_cfg"),  # another thing in 3.x
-        (FASTER, "model.pretrained"),
-    ],
-)
-def test_what_does_not_follow_from_3x_is_told_and_not_guessed(write, base, name):
-    path = write(f"_base_ = {base!r}\nfound = {{{{_base_.{name}}}}}\n")
-    with pytest.raises(ConfigError, match=re.escape(f"'_base_.{name}'")):
-        Config.fromfile(path)
+def test_a_misspelt_variable_is_told_with_the_one_that_is_like_it(child):
+    with pytest.raises(ConfigError, match="img_norm_cgf") as caught:
+        Config.fromfile(child("found = {{_base_.img_norm_cgf}} + 1\n"))
+    assert "_base_.img_norm_cfg" in caught.value.advice
 
 
 def test_what_is_no_text_cannot_stand_within_one(child):
