@@ -303,3 +303,61 @@ def test_another_error_has_its_line(child):
     with pytest.raises(ConfigError, match="ZeroDivisionError") as caught:
         load_config(path)
     assert caught.value.where == f"{path}, line 3"
+
+
+CHANGES = pytest.mark.parametrize(
+    "lines",
+    [
+        "_base_.optimizer.lr = 0.5",
+        "_base_['optimizer']['lr'] = 0.5",
+        "_base_.optimizer = dict(type='SGD', lr=0.5, momentum=0.9, weight_decay=0.0001)",
+        "_base_.optimizer.pop('momentum')\n_base_.optimizer.update(lr=0.5, momentum=0.9)",
+    ],
+)
+
+
+@CHANGES
+def test_a_file_may_change_what_its_base_says(child, lines):
+    """As MMEngine has it, whether it reads the file itself or leaves a made-up name in it."""
+    for more in ("", "\nfound = {{_base_.data_root}} + 'x'"):
+        cfg = Config.fromfile(child(lines + more))
+        assert cfg.optimizer == {"type": "SGD", "lr": 0.5, "momentum": 0.9, "weight_decay": 0.0001}
+        assert cfg.model.type == "FasterRCNN"
+
+
+def test_a_file_may_take_keys_of_its_base_away(child):
+    lines = "del _base_['dist_params']\n_base_.optimizer.pop('momentum')\nnew = {{_base_.data_root}} + 'x'"
+    cfg = Config.fromfile(child(lines))
+    assert "dist_params" not in cfg._cfg_dict
+    assert cfg.optimizer == {"type": "SGD", "lr": 0.02, "weight_decay": 0.0001}
+
+
+def test_a_change_of_what_is_here_reaches_over_a_missing_base(write):
+    write(f"_base_ = {FASTER!r}\nmine = dict(a=1, b=2)\n", "work/middle.py")
+    cfg = Config.fromfile(write("_base_ = './middle.py'\n_base_.mine.a = 3\ndata = dict()\n"))
+    assert cfg.mine == {"a": 3, "b": 2}
+    assert cfg.model.type == "FasterRCNN"
+
+
+@CHANGES
+def test_a_change_of_a_missing_base_is_refused(write, lines):
+    path = write(f"_base_ = {FASTER!r}\ndata = dict()\n{lines}\n")
+    with pytest.raises(ConfigError, match=r"'_base_\.optimizer.*', a variable of a base that is not here"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "_base_.get('lr', 3)",
+        "dict(_base_)",
+        "getattr(_base_, 'lr', 3)",
+        "len(_base_)",
+        "list(_base_.items())",
+    ],
+)
+def test_a_missing_base_cannot_be_used_as_a_whole_either(write, expression):
+    path = write(f"_base_ = {FASTER!r}\ndata = dict()\nfound = {expression}\n")
+    with pytest.raises(ConfigError, match="'_base_', all variables of a base that is not here") as caught:
+        load_config(path)
+    assert f"{path}, line 3, config key 'found" in caught.value.where

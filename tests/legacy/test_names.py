@@ -135,7 +135,7 @@ def test_a_child_changes_its_missing_base(tmp_path):
     cfg = load_config(write(tmp_path, text))
     assert cfg.train_dataloader.dataset.ann_file == "data/coco/mine.json"
     assert cfg.val_dataloader.dataset.ann_file == "data/coco/annotations/instances_val2017.json"
-    with pytest.raises(ConfigError, match="data_root.*base that is not here") as caught:
+    with pytest.raises(ConfigError, match=r"data_root.*base that is not here") as caught:
         load_config(write(tmp_path, text.replace("'data/coco/mine", "{{_base_.data_root}} + 'mine")))
     assert "config key 'data.train.ann_file'" in caught.value.where
     assert "configs/_base_/datasets/coco_detection.py" in caught.value.advice

@@ -21,7 +21,7 @@ from mmengine.registry import HOOKS, DefaultScope
 from mmengine.visualization import Visualizer
 from zoo_sweep import parameters
 
-from deeplake_mmdet.config.adopt import adopt_config
+from deeplake_mmdet.config import convert_config, take_in
 from deeplake_mmdet.config.teacher import put_teacher
 from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.legacy import convert_config_dict
@@ -45,9 +45,9 @@ def names():
         pytest.skip(str(error))
 
 
-def adopted(name):
+def taken_in(name):
     """As our commands take it in: converted, imported, with its teacher."""
-    return adopt_config(Config(convert_config_dict(zoo.old(name))[0]))
+    return take_in(Config(convert_config_dict(zoo.old(name))[0]))
 
 
 def of_mmcls(names):
@@ -108,7 +108,7 @@ def test_every_config_builds_or_says_which_package_it_lacks(names, one_process, 
     others = [name for name in names if name not in left_out]
     for name in others:
         content = convert_config_dict(zoo.old(name))[0]
-        put_teacher(content)
+        put_teacher(content, None, convert_config)
         cfg = Config(content)
         model = bool(cfg.get("model"))
         if name in BROKEN:
@@ -149,14 +149,14 @@ def test_those_of_mmcls_name_the_package_to_install(names):
         assert converted["custom_imports"]["imports"] == ["mmpretrain.models"], name
         assert any("mmpretrain" in note.why for note in notes)
         with pytest.raises(ConfigError, match=r"'mmpretrain\.models', which is not there") as told:
-            adopt_config(Config(converted))
+            take_in(Config(converted))
         assert "pip install onedl-mmpretrain" in str(told.value)
 
 
 def test_a_teacher_of_the_zoo_is_found_from_any_folder(names, tmp_path, monkeypatch):
     """2.x and 3.x look in the working directory, which must be MMDetection's checkout."""
     monkeypatch.chdir(tmp_path)
-    cfg = adopted("ld/ld_r18_gflv1_r101_fpn_coco_1x.py")
+    cfg = taken_in("ld/ld_r18_gflv1_r101_fpn_coco_1x.py")
     assert cfg.model.teacher_config["model"]["backbone"]["depth"] == 101
     zoo_compare.register()
     cfg.model.teacher_ckpt = None  # which is on the internet
@@ -174,9 +174,9 @@ def test_a_teacher_of_2x_is_converted(tmp_path, names):
     content["model"]["teacher_config"] = "teacher.py"
     file = tmp_path / "mine.py"
     file.write_text("")
-    cfg = adopt_config(Config(content, filename=str(file)))
+    cfg = take_in(Config(content, filename=str(file)))
     assert cfg.model.teacher_config["model"]["type"] == "GFL"
     assert "data_preprocessor" in cfg.model.teacher_config["model"]
     content["model"]["teacher_config"] = str(Path("nowhere") / "teacher.py")
     with pytest.raises(ConfigError, match="teacher"):
-        adopt_config(Config(content, filename=str(file)))
+        take_in(Config(content, filename=str(file)))

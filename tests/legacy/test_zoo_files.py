@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import zoo
 
-from deeplake_mmdet.config.old_shape import check_old_shape
 from deeplake_mmdet.config.writing import config_text
-from deeplake_mmdet.legacy import convert_config_dict
+from deeplake_mmdet.legacy import check_shapes, convert_config_dict
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def test_converted_configs_are_written_as_they_are(names):
     different = []
     for name in names:
         old = zoo.old(name)
-        check_old_shape(old)
+        check_shapes(old)
         content, _ = convert_config_dict(old)
         found = {}
         exec(config_text(content), found)

@@ -39,14 +39,28 @@ _CHANGES = ("append", "extend", "insert")
 
 
 def installed_configs() -> Path | None:
-    """The folder of the installed MMDetection's configs; None if it brings none."""
+    """Find the configs that the installed MMDetection brings.
+
+    Returns:
+        Their folder; None if there is none.
+    """
     spec = find_spec("mmdet")
     folder = Path(spec.origin).parent / ".mim" / "configs" if spec and spec.origin else None
     return folder if folder is not None and folder.is_dir() else None
 
 
 def all_files(file: Path) -> list[Path]:
-    """The file and its bases that are there, each once, the bases before those that name them."""
+    """Find all files that a config is made of.
+
+    Args:
+        file: The config's full path.
+
+    Returns:
+        The file and its bases that are there, each once, the bases before those that name them.
+
+    Raises:
+        ConfigError: Bases cannot be computed.
+    """
     found: list[Path] = []
     for base in bases_of(file):
         place = place_of_base(file, base)
@@ -56,7 +70,13 @@ def all_files(file: Path) -> list[Path]:
 
 
 def bases_of(file: Path) -> list[str]:
-    """The paths of ``_base_``, as they are written or as the file computes them; none if it has no syntax.
+    """Read which bases a config file names.
+
+    Args:
+        file: Its full path.
+
+    Returns:
+        The paths of ``_base_``, as they are written or as the file computes them; none if it has no syntax.
 
     Raises:
         ConfigError: They cannot be computed.
@@ -69,13 +89,23 @@ def bases_of(file: Path) -> list[str]:
 
 
 def computes_bases(file: Path) -> bool:
-    """Whether MMEngine, which takes ``_base_`` as it is written, would not find the file's bases."""
+    """Whether MMEngine, which takes ``_base_`` as it is written, would not find the file's bases.
+
+    Args:
+        file: Its full path.
+    """
     tree = _tree(file)
     return tree is not None and _literal_bases(tree) is None
 
 
 def program_of(file: Path) -> str:
-    """A config file's text as Python, which JSON and YAML files become.
+    """Read a config file as a program.
+
+    Args:
+        file: A Python, JSON or YAML file.
+
+    Returns:
+        Its text as Python; of JSON and YAML, a line for each top-level key.
 
     Raises:
         ValueError: They hold no config.
@@ -106,6 +136,10 @@ def _tree(file: Path) -> ast.Module | None:
 def missing_base(file: Path, above: tuple[Path, ...] = ()) -> bool:
     """Whether a base of this file, or of its bases, is not there.
 
+    Args:
+        file: Its full path.
+        above: The files that have led to it.
+
     Raises:
         ConfigError: Files are bases of each other.
     """
@@ -124,7 +158,15 @@ def missing_base(file: Path, above: tuple[Path, ...] = ()) -> bool:
 
 
 def place_of_base(file: Path, base: str) -> Path | None:
-    """Where a base is; None for ``package::path``."""
+    """Find out where a base is.
+
+    Args:
+        file: The file that names it.
+        base: How it is written.
+
+    Returns:
+        Its full path, whether or not it is there; None for ``package::path``.
+    """
     return None if "::" in base else (file.parent / Path(base).expanduser()).resolve()
 
 
@@ -161,7 +203,14 @@ def stock_file(file: Path, base: str, path: Path) -> tuple[str, Path]:
 
 
 def names_set(file: Path) -> set[str]:
-    """The names that a file sets."""
+    """Read which names a file sets.
+
+    Args:
+        file: A Python, JSON or YAML file.
+
+    Returns:
+        Its top-level keys, and what it sets on the way.
+    """
     return {
         node.id
         for node in ast.walk(ast.parse(program_of(file)))
@@ -216,7 +265,14 @@ def _computed_bases(file: Path, tree: ast.Module) -> list[str]:
 
 
 def without_bases(text: str) -> str:
-    """The same program, line by line, with another name for the list of bases that it computes."""
+    """Give the list of bases that a program computes another name, so that the program can run without it.
+
+    Args:
+        text: The program.
+
+    Returns:
+        The program, its lines where they were.
+    """
     lines = text.split("\n")  # as Python counts them
     found = [
         (part.lineno - 1, part.col_offset)
@@ -238,6 +294,9 @@ def predefined(text: str, file: Path, *, variables: bool = False, needed: bool =
         file: Its place.
         variables: Whether to put in those of the environment too, ``{{$NAME:default}}``.
         needed: Whether each of them must have a value.
+
+    Returns:
+        The text without those marks.
 
     Raises:
         KeyError: One that is needed is not set and has no default.

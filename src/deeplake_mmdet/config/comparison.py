@@ -35,6 +35,9 @@ class Difference:
 def stock_counterpart(file: Path) -> str | None:
     """The installed 3.x config of the same name as a 2.x file, or as the first base that has one.
 
+    Args:
+        file: The 2.x file.
+
     Returns:
         E.g. ``yolo/yolov3_d53_8xb8-ms-416-273e_coco.py``; None if there is none.
     """
@@ -54,6 +57,9 @@ def differences(content: Mapping[str, Any], stock: str) -> list[Difference]:
     Args:
         content: The config's content.
         stock: The stock config, as `stock_counterpart` names it.
+
+    Returns:
+        One for each setting, in MMDetection's order.
     """
     root = installed_configs()
     assert root is not None  # stock_counterpart found it there

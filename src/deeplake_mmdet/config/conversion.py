@@ -12,17 +12,13 @@ from typing import Any
 from mmengine.config import Config
 
 from deeplake_mmdet.config.comparison import Difference, differences, stock_counterpart
-from deeplake_mmdet.config.data_paths import check_data_paths
-from deeplake_mmdet.config.mixed import settled
-from deeplake_mmdet.config.mixing_check import check_pipelines
-from deeplake_mmdet.config.old_shape import check_old_shape
+from deeplake_mmdet.config.intake import modernised
 from deeplake_mmdet.config.reading import read_with_notes
-from deeplake_mmdet.config.secrets import extract_secrets
-from deeplake_mmdet.config.toolbox import check_toolbox
+from deeplake_mmdet.config.unopened_data import check_unopened_data
 from deeplake_mmdet.config.writing import config_text
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError
 from deeplake_mmdet.lake import PUBLIC, CredentialRef, is_handle
-from deeplake_mmdet.legacy import Note, convert_config_dict, is_legacy
+from deeplake_mmdet.legacy import Note
 
 __all__ = ["Conversion", "convert"]
 
@@ -35,7 +31,7 @@ class Conversion:
         source: The file that was converted.
         legacy: Whether it was for MMDetection 2.x; otherwise nothing was changed.
         content: The 3.x config, free of secrets and handles.
-        text: The same as a Python file.
+        text: The content as a Python file.
         notes: Everything that was changed, approximated, left out or taken from elsewhere.
         out: Where the text was written; None if it was not.
         stock: MMDetection's own 3.x config of the same name, None if there is none or it was not asked for.
@@ -72,6 +68,9 @@ def convert(
         diff: Also compare with MMDetection's own 3.x config of the same name.
         overwrite: Replace files that stand there.
 
+    Returns:
+        The new config, with what was changed.
+
     Raises:
         SourceNotFoundError: There is no such config.
         ImportRefusedError: A file stands where one is to be written, or there is no such folder.
@@ -84,19 +83,11 @@ def convert(
     if targets[0] is not None and targets[0].suffix != ".py":
         raise ConfigError("A converted config is a .py file", where=str(targets[0]), advice="name it so")
     loaded, taken = read_with_notes(source)
-    content, _ = extract_secrets(loaded.to_dict())
-    check_toolbox(content)
-    content, notes = settled(content, source)
-    legacy = bool(notes) or is_legacy(content)
-    if not notes:
-        if legacy:
-            check_old_shape(content)
-        content, notes = convert_config_dict(content)
-    notes = [*taken, *notes]
-    check_data_paths(content, legacy=legacy)
-    check_pipelines(content, legacy=legacy)
+    new = modernised(loaded.to_dict(), source)
+    legacy, notes = new.legacy, [*taken, *new.notes]
+    check_unopened_data(new.content, legacy=legacy)
     removed: list[str] = []
-    content = _without_handles(content, "", removed)
+    content = _without_handles(new.content, "", removed)
     notes += [
         Note(
             _old_key(key) if legacy else key,

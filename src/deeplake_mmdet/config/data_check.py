@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from deeplake_mmdet.config.kinds import dataset_leaves, is_lake
 from deeplake_mmdet.config.signatures import nearest
+from deeplake_mmdet.config.tree import Place, innermost_of, is_lake
 from deeplake_mmdet.errors import AnnotationError, ConfigError, DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.lake import CredentialRef, Source, own_classes
 
@@ -57,11 +57,6 @@ _DICTS = {
 _LISTED = 5
 
 
-class _Leaf(NamedTuple):
-    key: str
-    node: Mapping[str, Any]
-
-
 def check_data(cfg: Mapping[str, Any], splits: Sequence[str], *, model: bool = True) -> None:
     """Check the datasets of some splits, those of lakes by opening them; no annotation is read.
 
@@ -76,13 +71,13 @@ def check_data(cfg: Mapping[str, Any], splits: Sequence[str], *, model: bool = T
         SourceNotFoundError: There is no lake, or no file of a dataset that reads files.
         DeepLakeMMDetError: A lake cannot be opened.
     """
-    leaves = [leaf for split in splits for leaf in _leaves(cfg, split)]
-    lakes = [leaf for leaf in leaves if is_lake(leaf.node)]
-    for leaf in lakes:
-        _check_keys(leaf)
-    for leaf in leaves:
-        _check_path(leaf) if leaf in lakes else _check_files(leaf, bool(lakes))
-    found = [(leaf, classes) for leaf in lakes if (classes := _classes(leaf))]
+    places = [place for split in splits for place in innermost_of(cfg, split)]
+    lakes = [place for place in places if is_lake(place.node)]
+    for place in lakes:
+        _check_keys(place)
+    for place in places:
+        _check_path(place) if place in lakes else _check_files(place, bool(lakes))
+    found = [(place, classes) for place in lakes if (classes := _classes(place))]
     trained = [pair for pair in found if pair[0].key.startswith("train")]
     # The first one that states its classes says what labels mean, else the first one.
     trained.sort(key=lambda pair: not (pair[0].node.get("metainfo") or {}).get("classes"))
@@ -91,24 +86,17 @@ def check_data(cfg: Mapping[str, Any], splits: Sequence[str], *, model: bool = T
         _check_counts(cfg.get("model"), trained[0][0].key, trained[0][1])
 
 
-def _leaves(cfg: Mapping[str, Any], split: str) -> Iterator[_Leaf]:
-    loader = cfg.get(f"{split}_dataloader")
-    node = loader.get("dataset") if isinstance(loader, Mapping) else None
-    for key, leaf in dataset_leaves(node, f"{split}_dataloader.dataset"):
-        yield _Leaf(key, leaf)
-
-
-def _check_keys(leaf: _Leaf) -> None:
-    kind = str(leaf.node["type"])
+def _check_keys(place: Place) -> None:
+    kind = str(place.node["type"])
     if kind == "DeepLakeDataset":
         raise ConfigError(
             "MMDetection knows no DeepLakeDataset of its own",
-            where=f"config key '{leaf.key}.type'",
+            where=f"config key '{place.key}.type'",
             advice=f"write type={_LAKE!r}",
         )
     if kind != _LAKE:
         return  # a class derived from it may take other keys
-    unknown = [name for name in leaf.node if name not in LAKE_KEYS and name not in ("type", "_scope_")]
+    unknown = [name for name in place.node if name not in LAKE_KEYS and name not in ("type", "_scope_")]
     if unknown:
         hints = [
             f"{name!r}" + (f" (perhaps {near!r} is meant)" if (near := nearest(name, LAKE_KEYS)) else "")
@@ -116,35 +104,35 @@ def _check_keys(leaf: _Leaf) -> None:
         ]
         raise ConfigError(
             f"DeepLakeDataset has no key {', '.join(hints)}",
-            where=f"config key {', '.join(f'{leaf.key}.{name}' for name in unknown)}",
+            where=f"config key {', '.join(f'{place.key}.{name}' for name in unknown)}",
             advice="correct the key, or take it out",
         )
     for name, usual in _DICTS.items():
-        if not isinstance(leaf.node.get(name), (Mapping, type(None))):
+        if not isinstance(place.node.get(name), (Mapping, type(None))):
             raise ConfigError(
-                f"{name} is {leaf.node[name]!r}, no dict",
-                where=f"config key '{leaf.key}.{name}'",
+                f"{name} is {place.node[name]!r}, no dict",
+                where=f"config key '{place.key}.{name}'",
                 advice=f"write {name}=dict({usual})",
             )
 
 
-def _check_path(leaf: _Leaf) -> None:
-    path = leaf.node.get("path")
+def _check_path(place: Place) -> None:
+    path = place.node.get("path")
     if path is None or (isinstance(path, str) and "://" in path):
         return
     if not isinstance(path, (str, Path)) or not str(path).strip():
         raise ConfigError(
             f"A lake's path must be text, got {path!r}",
-            where=f"config key '{leaf.key}.path'",
+            where=f"config key '{place.key}.path'",
             advice="give a folder or an address such as s3://bucket/lake; several lakes belong into a "
             "dict(type='ConcatDataset', datasets=[...])",
         )
-    place = Path(path).expanduser()
-    if not place.exists() and "/.queries/" not in str(place):
+    target = Path(path).expanduser()
+    if not target.exists() and "/.queries/" not in str(target):
         raise SourceNotFoundError(
             "There is nothing at this path",
-            where=f"config key '{leaf.key}.path'={str(path)!r}",
-            advice=_near_path(place) + "check the path, or make a lake with deeplake-mmdet import",
+            where=f"config key '{place.key}.path'={str(path)!r}",
+            advice=_near_path(target) + "check the path, or make a lake with deeplake-mmdet import",
         )
 
 
@@ -161,8 +149,8 @@ def _near_path(place: Path) -> str:
     return f"perhaps {str(missing.parent / near[0])!r} is meant; " if near else ""
 
 
-def _check_files(leaf: _Leaf, beside_lakes: bool) -> None:
-    node, kind = leaf.node, str(leaf.node.get("type")).removeprefix("mmdet.")
+def _check_files(place: Place, beside_lakes: bool) -> None:
+    node, kind = place.node, str(place.node.get("type")).removeprefix("mmdet.")
     if kind not in _OF_FILES or node.get("backend_args"):
         return
     root = node.get("data_root") or ""
@@ -171,20 +159,20 @@ def _check_files(leaf: _Leaf, beside_lakes: bool) -> None:
     for key, value in (("ann_file", node.get("ann_file")), ("data_prefix.img", folder)):
         if not isinstance(value, str) or not value or "://" in str(root) + value:
             continue
-        place = Path(root, value)
-        if not place.exists():
+        target = Path(root, value)
+        if not target.exists():
             still = ", while other loaders of this config read lakes" if beside_lakes else ""
             raise SourceNotFoundError(
-                f"{kind} reads files{still}, and there is no {place}",
-                where=f"config key '{leaf.key}.{key}'",
+                f"{kind} reads files{still}, and there is no {target}",
+                where=f"config key '{place.key}.{key}'",
                 advice=f"have this loader read a lake, too: dataset=dict(type={_LAKE!r}, path=...); or "
                 "correct the path, if it is to read files",
             )
 
 
-def _classes(leaf: _Leaf) -> tuple[str, ...] | None:
+def _classes(place: Place) -> tuple[str, ...] | None:
     """The classes that labels of a lake mean; None if that is not fixed."""
-    node = leaf.node
+    node = place.node
     if node.get("return_classes"):
         return None
     given = (node.get("metainfo") or {}).get("classes")
@@ -196,7 +184,7 @@ def _classes(leaf: _Leaf) -> tuple[str, ...] | None:
     except AnnotationError:
         return None  # what the lake says of its classes cannot be used: the dataset tells, or uses others
     except DeepLakeMMDetError as error:
-        error.where = f"{leaf.key}{f', {error.where}' if error.where else ''}"
+        error.where = f"{place.key}{f', {error.where}' if error.where else ''}"
         raise
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config.kinds import is_lake
+from deeplake_mmdet.config.tree import is_lake
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["use_lake_metrics"]
@@ -31,6 +31,9 @@ def use_lake_metrics(cfg: Config) -> None:
 
     Some things MMDetection's own metrics cannot do with NumPy 2, which shows after a whole epoch: on files,
     ``proposal_fast`` becomes ``proposal``.
+
+    Args:
+        cfg: A 3.x config.
 
     Raises:
         ConfigError: Recalls are asked of a stock ``VOCMetric`` on files, or IoUs of a stock ``CocoMetric``.
@@ -108,6 +111,7 @@ def _ours(name: str) -> str:
 
 
 def _reads_lake(dataset: Any) -> bool:
+    """Whether there is a lake anywhere in it: a wrapper of one's own may name it as it likes."""
     return any(map(is_lake, _dicts(dataset)))
 
 

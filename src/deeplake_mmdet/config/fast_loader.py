@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import print_log
 
-from deeplake_mmdet.config.kinds import is_lake
+from deeplake_mmdet.config.tree import all_datasets, kind_of_part, lakes_in
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import deadline_seconds, is_local
 
-__all__ = ["MODES", "check_loader", "fast_loader", "has_cuda", "lakes_in", "with_timeout"]
+__all__ = ["MODES", "check_loader", "fast_loader", "has_cuda", "with_timeout"]
 
 MODES = ("auto", "threads", "processes")
 _FEED = "Feed"
+_MIXER = "MultiImageMixDataset"
 _SAMPLERS = ("DefaultSampler", "InfiniteSampler")
 _BATCH_SAMPLERS = ("AspectRatioBatchSampler", "BatchSampler")
 _OF_PROCESSES = ("prefetch_factor", "multiprocessing_context", "timeout")  # of worker processes only
@@ -62,14 +63,17 @@ def fast_loader(
     loader = copy.deepcopy(dict(dataloader))
     check_loader(loader, mode=mode, shuffle=shuffle, window=window)
     _tell_cores(loader)
-    lakes = list(lakes_in(loader.get("dataset")))
-    dataset_type = _name(loader.get("dataset"))
+    lakes = lakes_in(loader.get("dataset"))
+    dataset_type = kind_of_part(loader.get("dataset"))
     if not lakes or dataset_type == _FEED:
         return loader
     sampler, batch_sampler = dict(loader.get("sampler") or {}), loader.get("batch_sampler")
     others = [
         kind
-        for kind, known in ((_name(sampler), _SAMPLERS), (_name(batch_sampler), _BATCH_SAMPLERS))
+        for kind, known in (
+            (kind_of_part(sampler), _SAMPLERS),
+            (kind_of_part(batch_sampler), _BATCH_SAMPLERS),
+        )
         if kind and kind not in known
     ]
     if others:
@@ -78,7 +82,10 @@ def fast_loader(
         )
         return loader
     remote = any(not is_local(str(lake.get("path", ""))) for lake in lakes)
-    dataset = _with_own_mixing(loader["dataset"])
+    dataset = loader["dataset"]
+    for place in all_datasets(dataset):
+        if kind_of_part(place.node) == _MIXER:
+            place.node["type"] = f"deeplake_mmdet.{_MIXER}"
     workers = int(loader.get("num_workers", 0))
     chosen = mode if mode != "auto" else _choose(loader, workers, lakes)
     _name_stateful(dataset)
@@ -96,12 +103,12 @@ def fast_loader(
             "type": "deeplake_mmdet.LakeSampler",
             "shuffle": (shuffle or ("chunk" if remote else "full")) if shuffled else False,
             "window": window,
-            "infinite": _name(sampler) == "InfiniteSampler",
+            "infinite": kind_of_part(sampler) == "InfiniteSampler",
         },
         batch_sampler={
             "type": "deeplake_mmdet.LakeBatchSampler",
             "drop_last": bool((batch_sampler or {}).get("drop_last", loader.pop("drop_last", False))),
-            "group_by_aspect": _name(batch_sampler) == "AspectRatioBatchSampler",
+            "group_by_aspect": kind_of_part(batch_sampler) == "AspectRatioBatchSampler",
             "workers": workers,
             "even": even,
         },
@@ -121,6 +128,12 @@ def with_timeout(loader: Any) -> Any:
 
     After five times what one read may take (``DEEPLAKE_MMDET_DEADLINE``), so that a read that fails is told
     by the worker first.
+
+    Args:
+        loader: A dataloader's config.
+
+    Returns:
+        The loader itself.
     """
     if not loader.get("num_workers"):
         loader.pop("timeout", None)  # torch refuses it where there are none
@@ -144,14 +157,17 @@ def check_loader(
     shuffle: str | None = None,
     window: int = 8,
 ) -> None:
-    """Refuse what `fast_loader` cannot take; arguments and errors as there.
+    """Refuse what `fast_loader` cannot take.
 
     Args:
-        loader: As there.
+        loader: A dataloader's config.
         key: The loader's own key in its config, if that is known.
-        mode: As there; likewise the rest.
-        shuffle: Likewise.
-        window: Likewise.
+        mode: Of `fast_loader`.
+        shuffle: Of `fast_loader`.
+        window: Of `fast_loader`.
+
+    Raises:
+        ConfigError: Mode, ``shuffle`` or a number is none of those possible.
     """
     if mode not in MODES:
         raise ConfigError(
@@ -211,53 +227,15 @@ def _choose(loader: Mapping[str, Any], workers: int, lakes: list[Mapping[str, An
 
 
 def _mixes(node: Any) -> bool:
-    return _name(node) == "MultiImageMixDataset" or any(map(_mixes, _inner(node)))
-
-
-def lakes_in(node: Any) -> Iterator[Mapping[str, Any]]:
-    """The configs of the lakes in that of a dataset, wrappers or not."""
-    if is_lake(node):
-        yield node
-    for inner in _inner(node):
-        yield from lakes_in(inner)
-
-
-def _inner(node: Any) -> list[Any]:
-    if not isinstance(node, Mapping):
-        return []
-    inner = [node["dataset"]] if "dataset" in node else []
-    return inner + list(node.get("datasets") or ())
-
-
-def _with_own_mixing(node: Any) -> Any:
-    if not isinstance(node, Mapping):
-        return node
-    changed = dict(node)
-    if _name(node) == "MultiImageMixDataset":
-        changed["type"] = "deeplake_mmdet.MultiImageMixDataset"
-    if "dataset" in changed:
-        changed["dataset"] = _with_own_mixing(changed["dataset"])
-    if "datasets" in changed:
-        changed["datasets"] = [_with_own_mixing(part) for part in changed["datasets"]]
-    return changed
+    return any(kind_of_part(place.node) == _MIXER for place in all_datasets(node))
 
 
 def _name_stateful(node: Any) -> None:
-    for step in node.get("pipeline") or () if isinstance(node, Mapping) else ():
-        kind = str(_name(step)).rpartition(".")[2]
-        if kind in _STATEFUL:
-            print_log(
-                f"{kind} keeps images between samples: what it mixes in depends on the number of workers, "
-                f"and a resume changes it. {_STATEFUL[kind]} has no such state",
-                "current",
-                30,
-            )
-    for inner in _inner(node):
-        _name_stateful(inner)
-
-
-def _name(node: Any) -> str:
-    """Type of a config node without its scope."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
-    text = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
-    return text.rpartition(".")[2]
+    steps = [step for place in all_datasets(node) for step in place.node.get("pipeline") or ()]
+    for kind in filter(_STATEFUL.__contains__, map(kind_of_part, steps)):
+        print_log(
+            f"{kind} keeps images between samples: what it mixes in depends on the number of workers, "
+            f"and a resume changes it. {_STATEFUL[kind]} has no such state",
+            "current",
+            30,
+        )

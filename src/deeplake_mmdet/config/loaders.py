@@ -14,15 +14,14 @@ from deeplake_mmdet.config.fast_loader import (
     check_loader,
     fast_loader,
     has_cuda,
-    lakes_in,
     with_timeout,
 )
+from deeplake_mmdet.config.tree import SPLITS, lakes_in
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["fast_loaders", "use_fast_loaders"]
 
 KEY = "fast_loader"
-SPLITS = ("train", "val", "test")
 _OFF = ("off", False)
 
 
@@ -30,6 +29,9 @@ def use_fast_loaders(cfg: Config) -> None:
     """Make sure that `fast_loaders` can do its work, and ready the model for pinned memory, in place.
 
     The loaders stay as they are: what a run leaves behind is its user's config.
+
+    Args:
+        cfg: A 3.x config.
 
     Raises:
         ConfigError: See `fast_loaders`.
@@ -40,18 +42,21 @@ def use_fast_loaders(cfg: Config) -> None:
             continue
         check_loader(loader, f"{split}_dataloader", **(options or {}))
         preprocessor = (cfg.get("model") or {}).get("data_preprocessor")
-        if options is not None and preprocessor and any(lakes_in(loader.get("dataset"))) and has_cuda():
+        if options is not None and preprocessor and lakes_in(loader.get("dataset")) and has_cuda():
             preprocessor.setdefault("non_blocking", True)  # pinned memory is of no use without
 
 
 def fast_loaders(cfg: Config) -> dict[str, Any]:
-    """The loaders of a config's splits by key, those that read a lake as `fast_loader` ones; logged.
+    """Make the loaders of a config's splits, those that read a lake by `fast_loader`; logged.
 
     Those that stay as they are get a ``timeout``, as torch's own wait for their workers for ever. The
     config's key ``fast_loader`` chooses: a mode, a dict of `fast_loader`'s options, or ``'off'``.
 
     Args:
         cfg: Not changed.
+
+    Returns:
+        The loaders' configs by key, e.g. ``train_dataloader``.
 
     Raises:
         ConfigError: That key says something else, or `fast_loader` refuses.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,24 @@ from mmengine.config import Config as _Config
 from mmengine.utils import mkdir_or_exist
 
 from deeplake_mmdet.config.custom_imports import import_custom_modules as import_modules_of
-from deeplake_mmdet.config.old_credentials import joined, taken_apart
-from deeplake_mmdet.config.old_runtime import add_usual
+from deeplake_mmdet.config.intake import without_secrets
 from deeplake_mmdet.config.reading import keep_reading_notes, read_config, reading_notes
-from deeplake_mmdet.config.secrets import extract_secrets
-from deeplake_mmdet.config.toolbox import check_toolbox
-from deeplake_mmdet.legacy import kind_of
+from deeplake_mmdet.config.secrets import extract_secrets, joined, taken_apart
+from deeplake_mmdet.legacy import is_legacy, kind_of
+from deeplake_mmdet.legacy.datasets.lakes import is_lake
 
 __all__ = ["Config", "mkdir_or_exist"]  # the latter once was mmcv's, and old scripts use it
+
+# Keys that MMDetection 2.x's own files always gave a config, and that scripts read.
+_USUAL: dict[str, Any] = {
+    "checkpoint_config": {"interval": 1},
+    "dist_params": {"backend": "nccl"},
+    "load_from": None,
+    "log_config": {"interval": 50, "hooks": [{"type": "TextLoggerHook"}]},
+    "log_level": "INFO",
+    "resume_from": None,
+    "workflow": [("train", 1)],
+}
 
 
 class Config(_Config):
@@ -46,14 +58,20 @@ class Config(_Config):
 
         Args:
             filename: The file; a missing base of it is taken from the installed MMDetection.
+            use_predefined_variables: Whether to put in the file's own name, as MMEngine does.
+            import_custom_modules: Whether to import the modules of ``custom_imports``.
+            use_environment_variables: Whether to put in variables of the environment, as MMEngine does.
+            lazy_import: Which of MMEngine's two kinds of config it is; found out if None.
+            format_python_code: Whether ``pretty_text`` is formatted.
 
-        The other arguments are MMEngine's.
+        Returns:
+            The config in its own shape, without secrets.
 
         Raises:
             SourceNotFoundError: There is no such file.
             ConfigError: It cannot be loaded, a base exists nowhere, it is half migrated, for MMDetection 1.x
                 or another toolbox, or credentials are no mapping.
-            CredentialError: As `load_config`.
+            CredentialError: See `extract_secrets`.
         """
         loaded = read_config(
             filename,
@@ -62,10 +80,9 @@ class Config(_Config):
             lazy_import=lazy_import,
             format_python_code=format_python_code,
         )
-        content, secrets = extract_secrets(loaded.to_dict())
+        content, secrets = without_secrets(loaded.to_dict())
         if kind_of(content) == "2.x":
             content = taken_apart(content)
-        check_toolbox(content)
         if import_custom_modules:
             import_modules_of(content, filename)
         if not content.get("work_dir"):
@@ -77,7 +94,7 @@ class Config(_Config):
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):
-            add_usual(self._cfg_dict, name)
+            _add_usual(self._cfg_dict, name)
         return super().__getattr__(name)
 
     @property
@@ -97,3 +114,18 @@ class Config(_Config):
         content, secrets = extract_secrets(joined(self.to_dict()), refuse=False)
         # Without a text, mmengine would read the file's.
         return _Config(content, cfg_text="#", filename=self.filename) if secrets else None
+
+
+def _add_usual(cfg: MutableMapping[str, Any], name: str) -> None:
+    """Give a 2.x config a key that a script asks for, as MMDetection 2.x's files gave it.
+
+    A config whose base is not here lacks those of ``configs/_base_/default_runtime.py``, and
+    ``tools/train.py`` reads ``cfg.workflow``; none changes what the config means. ``tools/test.py`` builds
+    ``cfg.data.test``: where only ``data.val`` reads a lake, it is that, as in the conversion, and the very
+    same object, so that what a script changes in the one is changed in the other.
+    """
+    if name in _USUAL and name not in cfg and is_legacy(cfg):
+        cfg[name] = deepcopy(_USUAL[name])
+    data = cfg.get("data") if name == "data" else None
+    if isinstance(data, MutableMapping) and is_lake(data.get("val")) and not is_lake(data.get("test")):
+        data["test"] = data["val"]

@@ -14,7 +14,15 @@ __all__ = ["failure", "named", "place_of"]
 
 
 def failure(error: BaseException, where: str) -> ConfigError:
-    """The error of this package for whatever a config, which is a program, ended with."""
+    """Make this package's error of whatever a config, which is a program, ended with.
+
+    Args:
+        error: What it raised; its message may hold secrets.
+        where: The file and line, as `place_of` finds them.
+
+    Returns:
+        The error, with secrets masked.
+    """
     message = error.msg if isinstance(error, SyntaxError) else (str(error).splitlines() or ["no message"])[0]
     if "U+FEFF" in message:
         message, advice = "the file begins with a byte order mark", "save it as UTF-8 without one"
@@ -34,7 +42,15 @@ def failure(error: BaseException, where: str) -> ConfigError:
 
 
 def place_of(error: BaseException, file: Path) -> str:
-    """The file, or the base of it, and the line that failed, as far as they can be known."""
+    """Find the line of a config, or of a base of it, that failed.
+
+    Args:
+        error: What was raised.
+        file: The config.
+
+    Returns:
+        File and line, as far as they can be known.
+    """
     files = all_files(file.resolve())
     if isinstance(error, SyntaxError):
         for part in files:
@@ -52,7 +68,16 @@ def place_of(error: BaseException, file: Path) -> str:
 
 
 def named(part: Path, line: int | None, file: Path) -> str:
-    """A line of a file, which may be a base of the one that was to be loaded."""
+    """Name a line for a message.
+
+    Args:
+        part: The file that it stands in.
+        line: Its number from 1; None if it is not known.
+        file: The config that was to be loaded: ``part`` itself, or one that has it for a base.
+
+    Returns:
+        E.g. ``base.py, line 3 (a base of config.py)``.
+    """
     own = part == file.resolve()
     place = "" if line is None else f", line {line}"
     return f"{file if own else part}{place}" + ("" if own else f" (a base of {file})")

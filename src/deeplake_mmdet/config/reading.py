@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from deeplake_mmdet.config.bases import all_files, computes_bases, missing_base
 from deeplake_mmdet.config.places import failure, place_of
 from deeplake_mmdet.config.stock_bases import Parts, preprocessor_of_data, read_parts
+from deeplake_mmdet.config.tree import innermost
 from deeplake_mmdet.config.variables import in_braces, left_behind
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoundError
 from deeplake_mmdet.legacy import Note, kind_of, merge, speaks_new
@@ -36,6 +37,9 @@ def read_config(path: str | Path, **options: Any) -> Config:
         options: For mmengine's ``Config.fromfile``; they have no effect on a file whose bases are missing.
             Modules of ``custom_imports`` are not imported; see `import_custom_modules`.
 
+    Returns:
+        The config, as the file and its bases say it: not converted, and with its secrets.
+
     Raises:
         SourceNotFoundError: There is no such file.
         ConfigError: It cannot be loaded, a base of it exists nowhere, or no base that is here has a variable
@@ -47,19 +51,40 @@ def read_config(path: str | Path, **options: Any) -> Config:
 
 
 def keep_reading_notes(cfg: Config, notes: Sequence[Note]) -> None:
-    """Remember notes beside a config's content, which a script may go through and change."""
+    """Remember notes beside a config's content, which a script may go through and change.
+
+    Args:
+        cfg: The config.
+        notes: They take the place of those that it has.
+    """
     vars(cfg)[_NOTES] = tuple(notes)
 
 
 def reading_notes(cfg: Config) -> tuple[Note, ...]:
-    """What `read_config` took from elsewhere; nothing of a config that has another origin."""
+    """What `read_config` took from elsewhere, and what `take_in` converted.
+
+    Args:
+        cfg: The config.
+
+    Returns:
+        The notes; none of a config that has another origin.
+    """
     return tuple(vars(cfg).get(_NOTES, ()))
 
 
 def read_with_notes(path: str | Path, **options: Any) -> tuple[Config, list[Note]]:
-    """The same, with notes on what was taken from elsewhere.
+    """`read_config`, with notes on what was taken from elsewhere.
 
-    Arguments and errors as for `read_config`.
+    Args:
+        path: The file.
+        options: For mmengine's ``Config.fromfile``.
+
+    Returns:
+        The config, as the file and its bases say it, and the notes.
+
+    Raises:
+        SourceNotFoundError: There is no such file.
+        ConfigError: See `read_config`.
     """
     file = Path(path).expanduser()
     if file.is_dir():
@@ -157,17 +182,12 @@ def _normalised(parts: Parts, content: dict[str, Any]) -> dict[str, Any]:
     """
     preprocessor = preprocessor_of_data(parts.stock)
     model = content.get("model")
-    own = any("pipeline" in _innermost(part) for part in (parts.content.get("data") or {}).values())
+    data = (parts.content.get("data") or {}).values()
+    own = any("pipeline" in place.node for part in data for place in innermost(part))
     if preprocessor is None or own or not isinstance(model, Mapping) or "data_preprocessor" in model:
         return content
     model = {**model, "data_preprocessor": {"type": "DetDataPreprocessor", **preprocessor}}
     return {**content, "model": model}
-
-
-def _innermost(dataset: Any) -> Mapping[str, Any]:
-    while isinstance(dataset, Mapping) and isinstance(dataset.get("dataset"), Mapping):
-        dataset = dataset["dataset"]
-    return dataset if isinstance(dataset, Mapping) else {}
 
 
 def check_order(config: Any, checkpoint: str | Path | bool | None = None) -> None:

@@ -13,6 +13,7 @@ from deeplake_mmdet.errors import ConfigError, CredentialError
 from deeplake_mmdet.lake import (
     ENVIRONMENT,
     MASK,
+    CredentialRef,
     holds_secret,
     is_handle,
     is_local,
@@ -21,9 +22,10 @@ from deeplake_mmdet.lake import (
     put_away,
 )
 
-__all__ = ["drop_useless_handles", "extract_secrets", "redact"]
+__all__ = ["drop_useless_handles", "extract_secrets", "joined", "redact", "taken_apart"]
 
-_CREDENTIAL_KEYS = ("credentials", "deeplake_credentials")
+_OF_SPLITS = "deeplake_credentials"
+_CREDENTIAL_KEYS = ("credentials", _OF_SPLITS)
 _NAMES = ("username", "password", "token", "creds")
 # Shorter ones are words such as 'test', which MinIO's users choose; paths and types hold them too.
 _LEAST_MASKED = 8
@@ -51,7 +53,7 @@ def extract_secrets(content: Mapping[str, Any], *, refuse: bool = True) -> tuple
         refuse: False to mask what would be refused.
 
     Returns:
-        The same content with handles, without top-level variables that hold a secret or credentials and
+        The content with handles, without top-level variables that hold a secret or credentials and
         with secrets of eight and more characters masked wherever else they stand; and the secret texts.
 
     Raises:
@@ -77,6 +79,9 @@ def drop_useless_handles(node: Any) -> None:
     """Take the handles of lakes on this machine, which need no credentials, out of a 3.x config, in place.
 
     In the config that a run leaves behind, a handle means nothing any more.
+
+    Args:
+        node: Any part of the config.
     """
     if isinstance(node, (list, tuple)):
         for part in node:
@@ -91,10 +96,78 @@ def drop_useless_handles(node: Any) -> None:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with every secret masked."""
+    """A text with every secret masked.
+
+    Args:
+        text: Any.
+        secrets: What it must not show.
+
+    Returns:
+        The text with `MASK` in their places.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def taken_apart(node: Any) -> Any:
+    """Write each handle as ``username``, ``password``, ``token`` and ``creds``, which hold the handle.
+
+    So an old script can still say ``cfg.data.train.deeplake_credentials.token = ...``.
+
+    Args:
+        node: Any part of a 2.x config; not changed.
+
+    Returns:
+        A copy with four entries for each handle.
+    """
+    if isinstance(node, Mapping):
+        return {
+            key: _entries(value) if key == _OF_SPLITS and is_handle(value) else taken_apart(value)
+            for key, value in node.items()
+        }
+    return type(node)(map(taken_apart, node)) if isinstance(node, (list, tuple)) else node
+
+
+def joined(node: Any) -> Any:
+    """The reverse of `taken_apart`: one handle where no entry was changed, else what the entries stand for.
+
+    Where a script has changed an entry, the result holds literal secrets: `extract_secrets` comes next.
+
+    Args:
+        node: Any part of a 2.x config; not changed.
+
+    Returns:
+        A copy.
+    """
+    if isinstance(node, Mapping):
+        return {
+            key: _value(value) if key == _OF_SPLITS and isinstance(value, Mapping) else joined(value)
+            for key, value in node.items()
+        }
+    return type(node)(map(joined, node)) if isinstance(node, (list, tuple)) else node
+
+
+def _entries(handle: str) -> dict[str, Any]:
+    storage = CredentialRef(handle).resolve()[1]
+    return {"username": None, "password": None, "token": handle, "creds": handle if storage else None}
+
+
+def _value(entries: Mapping[str, Any]) -> Any:
+    given = {key: value for key, value in entries.items() if value not in (None, "")}
+    handle = given.get("token")
+    if (
+        isinstance(handle, str)
+        and is_handle(handle)
+        and given == {key: value for key, value in _entries(handle).items() if value}
+    ):
+        return handle
+    found = dict(entries)
+    if is_handle(found.get("token")):
+        found["token"] = CredentialRef(found["token"]).resolve()[0]
+    if is_handle(found.get("creds")):
+        found["creds"] = CredentialRef(found["creds"]).resolve()[1]
+    return found
 
 
 class _Walk:

@@ -53,7 +53,15 @@ def keys_of(kind: Callable[..., Any]) -> frozenset[str] | None:
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """The known name that was perhaps meant; None if none is like it."""
+    """Guess which known name was meant.
+
+    Args:
+        name: What was written.
+        known: All names that could have been.
+
+    Returns:
+        The one most like it; None if none is.
+    """
     found = get_close_matches(str(name), sorted(known), n=1, cutoff=0.7)
     return found[0] if found else None
 

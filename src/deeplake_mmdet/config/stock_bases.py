@@ -139,7 +139,7 @@ def read_parts(file: Path, top: Path) -> Parts:
         if not item.plain or parts.missing:  # else it need not be reached, or may be tried
             _check(item, parts, known, file, top)
     try:
-        content = program.run(file, known)
+        content, bases = program.run(file, known)
     except (Exception, SystemExit) as error:  # a config is a program: it may fail in any way
         if isinstance(error, (AttributeError, KeyError)):
             for item in program.used:
@@ -149,8 +149,25 @@ def read_parts(file: Path, top: Path) -> Parts:
         line = lines[-1] if lines and file.suffix == ".py" else None
         raise failure(error, named(file, line, top)) from None  # as `read_config`
     content.pop(OWN_LIST, None)
-    parts.content = merge(parts.content, content, marked=True)
+    for gone in known.keys() - bases.keys():
+        parts.content.pop(gone, None), parts.packaged.pop(gone, None), parts.stock.pop(gone, None)
+    parts.content = merge(merge(parts.content, _changes(known, bases), marked=True), content, marked=True)
     return parts
+
+
+def _changes(before: Content, after: Content) -> Content:
+    """What makes one content of another when it is merged, by key."""
+    found: Content = {}
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and old:
+            if old.keys() - value.keys():
+                found[key] = {**value, "_delete_": True}
+            elif inner := _changes(dict(old), dict(value)):
+                found[key] = inner
+        elif key not in before or old != value:
+            found[key] = value
+    return found
 
 
 def preprocessor_of_data(stock: Mapping[str, Any]) -> Content | None:
@@ -181,6 +198,10 @@ def _check(item: Variable, parts: Parts, known: Content, file: Path, top: Path) 
     """
     place = named(file, item.line if file.suffix == ".py" else None, top)
     place += f", config key {item.key!r}" if item.key else ""
+    if not item.name:
+        if parts.missing:
+            raise _of_missing(item, parts, file, place)
+        return
     try:
         value = value_of(item.name, known, plain=item.plain)
     except KeyError as error:
@@ -226,12 +247,13 @@ def _of_missing(item: Variable, parts: Parts, file: Path, place: str) -> ConfigE
     else:
         files = " and ".join(f"configs/{base.official} to {base.path}" for base in suspects)
         advice = f"put MMDetection 2.28.2's {files}, with the files that they name as _base_ in turn"
+    used, kind = (f"_base_.{item.name}", "a variable") if item.name else ("_base_", "all variables")
     return ConfigError(
-        f"The config cannot be loaded: it uses '_base_.{item.name}', a variable of a base that is not here",
+        f"The config cannot be loaded: it uses '{used}', {kind} of a base that is not here",
         where="; ".join(
             [place, *(f"_base_ {base.base!r} of {base.file}: no file {base.path}" for base in suspects)]
         ),
-        advice=f"{advice}; or write the value itself in the place of _base_.{item.name}",
+        advice=f"{advice}; or write the value itself in the place of {used}",
     )
 
 
@@ -266,7 +288,7 @@ def _read_base(file: Path, base: str, top: Path) -> Parts:
     Args:
         file: The file that names it.
         base: How it is written.
-        top: As for `read_parts`.
+        top: The file that was to be loaded.
     """
     path = place_of_base(file, base)
     if path is None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config.bases import installed_configs
-from deeplake_mmdet.config.legacy import convert_config, log_notes
 from deeplake_mmdet.config.reading import read_config
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import is_legacy, old_keys
+from deeplake_mmdet.legacy import Note, is_legacy, old_keys
 
 __all__ = ["put_teacher"]
 
 
-def put_teacher(content: MutableMapping[str, Any], file: object = None) -> None:
+def put_teacher(
+    content: MutableMapping[str, Any],
+    file: object,
+    convert: Callable[[Config], tuple[Config, list[Note]]],
+) -> list[Note]:
     """Put the teacher's model in place of its file's name, where MMDetection could not use the file.
 
     It looks from the working directory alone. Here the folder of the config counts as well, and the configs
@@ -25,14 +29,18 @@ def put_teacher(content: MutableMapping[str, Any], file: object = None) -> None:
 
     Args:
         content: A 3.x config's, changed in place.
-        file: Its file, if it has one.
+        file: Its file, None if it has none.
+        convert: Makes a config for 3.x of any one, free of secrets: `convert_config`.
+
+    Returns:
+        Notes on what was changed of the teacher's model.
 
     Raises:
         ConfigError: There is no such file, or it has no model.
     """
     model = content.get("model")
     if not isinstance(model, MutableMapping) or not isinstance(model.get("teacher_config"), (str, Path)):
-        return
+        return []
     name = model["teacher_config"]
     place = _place(str(name), file)
     if place is None:
@@ -44,14 +52,13 @@ def put_teacher(content: MutableMapping[str, Any], file: object = None) -> None:
     cfg = read_config(place)
     old = is_legacy(cfg) or bool(old_keys(cfg))
     if not old and Path(name).is_file():
-        return  # as MMDetection does it
-    if old:
-        cfg, notes = convert_config(cfg)
-        log_notes([note for note in notes if note.key.startswith("model")])
+        return []  # as MMDetection does it
+    cfg, notes = convert(cfg)
     if not cfg.get("model"):
         raise ConfigError("The teacher's config has no model", where=f"{place}, config key 'model'")
     print_log(f"The teacher's model is that of {place}", "current")
     model["teacher_config"] = {"model": cfg.to_dict()["model"]}
+    return [note for note in notes if note.key.startswith("model")]
 
 
 def _place(name: str, file: object) -> Path | None:

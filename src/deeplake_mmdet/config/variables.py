@@ -29,7 +29,7 @@ class Variable:
     """A variable of a base, where a file uses it.
 
     Attributes:
-        name: Its dotted name, without ``_base_``.
+        name: Its dotted name, without ``_base_``; empty where the file takes all that its bases say.
         line: Where it stands, from 1.
         key: What it is for: the dotted key of the config, as far as that can be told.
         plain: Whether it is written ``_base_.name``, which Python itself looks up.
@@ -61,7 +61,7 @@ class Program:
         self._tree = ast.parse(_BRACES.sub(self._marked, text))
         self.used = list(_used(self._tree, self._marks, ""))
 
-    def run(self, file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, file: Path, known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Run the program; it may fail in any way.
 
         Args:
@@ -69,19 +69,21 @@ class Program:
             known: What its bases say, the variables that stand in braces among them.
 
         Returns:
-            What it defines, as MMEngine takes it: without modules, functions and private names.
+            What it defines, as MMEngine takes it: without modules, functions and private names; and what its
+            bases say after it, for ``_base_.optimizer.lr = 0.1`` changes that.
         """
         values = {mark: value_of(name, known) for mark, name in self._marks.items() if self._is_used(mark)}
         tree = _TextsFilled({mark: str(value) for mark, value in values.items()}).visit(deepcopy(self._tree))
         names: dict[str, Any] = {**deepcopy(values), "_base_": ConfigDict(deepcopy(dict(known)))}
         exec(compile(tree, str(file), "exec"), names)
+        bases = _plain(names.pop("_base_"))
         return {
             name: _plain(value)
             for name, value in names.items()
-            if name not in (*values, "_base_", "_deprecation_")
+            if name not in (*values, "_deprecation_")
             and not name.startswith("__")
             and not isinstance(value, (FunctionType, ModuleType))
-        }
+        }, bases
 
     def _marked(self, found: re.Match[str]) -> str:
         mark = f"_base_variable_{len(self._marks)}_"  # a name in code, and a text within a string
@@ -93,23 +95,38 @@ class Program:
 
 
 def in_braces(text: str) -> set[str]:
-    """The dotted names of all variables that stand in braces, in remarks too."""
+    """Find the variables that stand in braces.
+
+    Args:
+        text: Of a config file.
+
+    Returns:
+        Their dotted names, those in remarks too.
+    """
     return set(_BRACES.findall(text))
 
 
 def left_behind(content: Any, names: Iterable[str]) -> bool:
-    """Whether a config holds a name that MMEngine made up for one of these variables."""
+    """Whether a config holds a name that MMEngine made up for one of these variables.
+
+    Args:
+        content: The config's.
+        names: The variables' dotted names.
+    """
     told = "|".join(map(re.escape, names))
     return bool(told) and re.search(rf"_(?:{told})_[0-9a-f]{{6}}", repr(content)) is not None
 
 
 def value_of(name: str, known: Mapping[str, Any], *, plain: bool = False) -> Any:
-    """The value of a variable.
+    """Look a variable up.
 
     Args:
         name: Its dotted name.
         known: What the bases say.
         plain: Whether the last parts may be attributes of the value itself, as ``upper`` of a text.
+
+    Returns:
+        Its value itself, no copy.
 
     Raises:
         KeyError: No base has it; with the part of the name that is not there, and the names that are.
@@ -150,10 +167,19 @@ def _used(node: ast.AST, marks: Mapping[str, str], key: str) -> Iterator[Variabl
             if mark in node.value:
                 yield Variable(name, node.lineno, key, within_text=True)
     elif isinstance(node, ast.Attribute) and (chain := _CHAIN.fullmatch(ast.unparse(node))):
-        yield Variable(chain[1], node.lineno, key, plain=True)
+        name = "" if hasattr(dict, chain[1].partition(".")[0]) else chain[1]  # as _base_.get('x')
+        yield Variable(name, node.lineno, key, plain=True)
+    elif isinstance(node, ast.Subscript) and _is_base(node.value) and isinstance(node.slice, ast.Constant):
+        yield Variable(str(node.slice.value), node.lineno, key, plain=True)
+    elif isinstance(node, ast.Name) and _is_base(node):
+        yield Variable("", node.lineno, key, plain=True)
     else:
         for name, child in _children(node):
             yield from _used(child, marks, f"{key}.{name}" if key and name else key or name)
+
+
+def _is_base(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "_base_"
 
 
 def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from deeplake_mmdet.config.tree import innermost_of
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["SETTINGS", "config_text"]
@@ -49,6 +50,9 @@ def config_text(content: Mapping[str, Any], remarks: Iterable[str] = ()) -> str:
         content: The config's content.
         remarks: Lines for a comment at the top.
 
+    Returns:
+        The text of the file.
+
     Raises:
         ConfigError: A value is no number, text, None, list, tuple, dict, set, range or type.
     """
@@ -83,11 +87,8 @@ def _with_pipelines(content: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(content)
     for name, splits in (("train_pipeline", ("train",)), ("test_pipeline", ("val", "test"))):
         for split in splits:
-            loader = content.get(f"{split}_dataloader")
-            node = loader.get("dataset") if isinstance(loader, Mapping) else None
-            while isinstance(node, Mapping) and node.get("dataset"):
-                node = node["dataset"]
-            steps = node.get("pipeline") if isinstance(node, Mapping) else None
+            places = list(innermost_of(content, split))
+            steps = places[0].node.get("pipeline") if len(places) == 1 else None
             if steps and isinstance(steps, list):
                 found.setdefault(name, steps)
     return found

@@ -12,11 +12,14 @@ from deeplake_mmdet.legacy.notes import Note
 from deeplake_mmdet.legacy.old_values import old_values
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
 from deeplake_mmdet.legacy.packages import modern_module
+from deeplake_mmdet.legacy.shapes import check_new_shapes, check_shapes
 
 __all__ = [
     "SAID_BY",
     "Note",
     "as_legacy",
+    "check_new_shapes",
+    "check_shapes",
     "check_toolbox",
     "convert_config_dict",
     "convert_mixed",

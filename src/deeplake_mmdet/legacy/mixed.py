@@ -79,8 +79,9 @@ def old_keys(content: Mapping[str, Any]) -> list[str]:
         said = value is True or (kind is not bool and isinstance(value, kind) and value != "")
         if said and not any(content.get(other) for other in instead):
             found.append(key)
-    total = content.get("total_epochs")
-    if isinstance(total, int) and (content.get("train_cfg") or {}).get("max_epochs") not in (None, total):
+    total, loop = content.get("total_epochs"), content.get("train_cfg")
+    length = loop.get("max_epochs") if isinstance(loop, Mapping) else None
+    if isinstance(total, int) and length not in (None, total):
         found.append("total_epochs")
     return found
 

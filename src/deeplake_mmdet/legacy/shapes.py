@@ -1,4 +1,4 @@
-"""Refusing parts of a config that are no dicts or lists where MMDetection 2.x expects them."""
+"""Refusing parts of a config that are no dicts or lists where MMDetection expects them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,38 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
 
-__all__ = ["check_shapes"]
+__all__ = ["check_new_shapes", "check_shapes"]
 
 _DICTS = (
     *("model", "data", "optimizer", "optimizer_config", "fp16", "lr_config", "momentum_config", "runner"),
     *("evaluation", "checkpoint_config", "log_config", "dist_params", "custom_imports", "auto_scale_lr"),
 )
+_NEW_DICTS = (
+    *("model", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg", "test_cfg"),
+    *("optim_wrapper", "default_hooks", "env_cfg", "randomness", "visualizer"),
+)
+
+
+def check_new_shapes(cfg: Mapping[str, Any]) -> None:
+    """Check the keys of a 3.x config, as far as they stand in a config of either version.
+
+    Args:
+        cfg: The config's content.
+
+    Raises:
+        ConfigError: With the key of what is no dict or list.
+    """
+    for key in _NEW_DICTS:
+        _must_be_dict(cfg.get(key), key)
+    if not isinstance(cfg.get("custom_hooks"), (list, tuple, type(None))):
+        raise _wrong(cfg["custom_hooks"], "custom_hooks", "a list of dicts", "write custom_hooks=[dict(...)]")
 
 
 def check_shapes(cfg: Mapping[str, Any]) -> None:
     """Check the parts of a 2.x config, its datasets, pipelines and hooks.
+
+    Args:
+        cfg: The config's content.
 
     Raises:
         ConfigError: With the key of what is no dict.
@@ -26,8 +48,7 @@ def check_shapes(cfg: Mapping[str, Any]) -> None:
     for split in ("train", "val", "test"):
         _check_dataset((cfg.get("data") or {}).get(split), f"data.{split}")
     for name in ("train_pipeline", "test_pipeline"):
-        if isinstance(cfg.get(name), (list, tuple)):
-            _check_steps(cfg[name], name)
+        _check_steps(cfg.get(name), name)
     for number, hook in enumerate(cfg.get("custom_hooks") or ()):
         _must_be_dict(hook, f"custom_hooks[{number}]")
     for number, hook in enumerate((cfg.get("log_config") or {}).get("hooks") or ()):

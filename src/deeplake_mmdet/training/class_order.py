@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
-from deeplake_mmdet.config import dataset_leaves, is_lake
+from deeplake_mmdet.config import innermost_of, is_lake
 from deeplake_mmdet.errors import AnnotationError, ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.lake import class_list, name_difference, own_classes
 from deeplake_mmdet.training.resume.checkpoint_files import classes_in, read_checkpoint
@@ -170,10 +170,8 @@ def settle_classes(cfg: Config, model: Any = None, *, only_test: bool = False) -
 
 def _leaves(cfg: Config, splits: Sequence[str]) -> Iterator[_Leaf]:
     for split in splits:
-        loader = cfg.get(f"{split}_dataloader")
-        node = loader.get("dataset") if isinstance(loader, Mapping) else None
-        for key, leaf in dataset_leaves(node, f"{split}_dataloader.dataset"):
-            yield _Leaf(key, leaf)
+        for place in innermost_of(cfg, split):
+            yield _Leaf(place.key, place.node)
 
 
 def _stated(leaves: Sequence[_Leaf]) -> tuple[Names, str] | None:

@@ -14,23 +14,18 @@ from deeplake_mmdet.config import (
     check_data,
     check_order,
     extract_secrets,
+    innermost_of,
     keep_reading_notes,
     read_config,
     reading_notes,
     redact,
 )
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.legacy import is_legacy, old_keys
+from deeplake_mmdet.legacy import check_shapes, is_legacy, old_keys
 from deeplake_mmdet.training.building import give_preprocessor, plain
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.parts_check import check_parts, without_amp_on_cpu
-from deeplake_mmdet.training.prepare import (
-    adopted,
-    check_splits,
-    check_trains,
-    prepare_config,
-    prepare_test_config,
-)
+from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.processes.children import run_in_children
 from deeplake_mmdet.training.processes.launch import count_processes, running_launcher
@@ -82,7 +77,7 @@ def train_detector(
     if distributed:
         _check_shared(given)
     raw = _raw(cfg)
-    prepared = prepare_config(_with_given(raw, given, validate), launcher=launcher)
+    prepared = _prepared(raw, given, launcher, validate=validate)
     check_trains(prepared)
     without_amp_on_cpu(prepared)
     if validate:
@@ -135,7 +130,10 @@ def test_detector(
         show_dir: Folder for drawings.
         tta: Whether each image is tested in several versions.
         allow_partial: Test a checkpoint that holds only a part of the model's weights.
-        overwrite: Whether ``out`` and the files in ``show_dir`` may be replaced.
+        overwrite: Replace the file ``out``, and draw into a ``show_dir`` that has files in it.
+
+    Returns:
+        The run: metrics and work dir.
 
     Raises:
         ImportRefusedError: ``out`` is there already, or ``show_dir`` is not empty.
@@ -166,26 +164,27 @@ def _raw(cfg: str | Path | Config | Mapping[str, Any]) -> Config:
     return Config(plain(cfg)) if isinstance(cfg, Mapping) else read_config(cfg)
 
 
-def _with_given(raw: Config, given: tuple[Given, Given], validate: bool) -> Config:
+def _prepared(raw: Config, given: tuple[Given, Given], launcher: str, *, validate: bool) -> Config:
     """The config in 3.x, reading what was given."""
     content = copy.deepcopy(raw.to_dict())
     train, val = given
     also = None
     if not old_keys(content) and is_legacy(content):
+        check_shapes(content)
         if not validate:
             (content.get("data") or {}).pop("val", None)
             content.pop("evaluation", None)
-        tests = "test" in (content.get("data") or {})
+        also = "test" if "test" in (content.get("data") or {}) and val.has_data else None
         for one in given if validate else (train,):
             one.mark(content)
-        cfg = adopted(_with_content(raw, content))
-        also = "test" if tests and val.has_data else None
-    else:
-        cfg = adopted(_with_content(raw, content))
-    train.apply(cfg)
-    if validate:
-        val.apply(cfg, also=also)
-    return cfg
+
+    def put(converted: dict[str, Any]) -> None:
+        train.apply(converted)
+        if validate:
+            val.apply(converted, also=also)
+
+    used = any(one.has_data or one.tensors for one in (given if validate else (train,)))
+    return prepare_config(_with_content(raw, content), launcher=launcher, given=put if used else None)
 
 
 def _with_content(raw: Config, content: dict[str, Any]) -> Config:
@@ -231,10 +230,8 @@ def _clean(meta: Mapping[str, Any], raw: Config) -> dict[str, Any]:
 
 def _compare_classes(model: Any, cfg: Config) -> None:
     named = getattr(model, "CLASSES", None)
-    dataset = cfg.train_dataloader.dataset
-    while isinstance(dataset.get("dataset"), Mapping):
-        dataset = dataset.dataset
-    chosen = (dataset.get("metainfo") or {}).get("classes")
+    first = next(innermost_of(cfg, "train"))
+    chosen = (first.node.get("metainfo") or {}).get("classes")
     if named and chosen and list(named) != list(chosen):
         print_log(
             "model.CLASSES differ from the config's classes; the config's are what labels mean", "current"

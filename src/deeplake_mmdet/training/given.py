@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
 from mmengine.logging import print_log
 
+from deeplake_mmdet.config import Place, innermost
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import SOURCE_KEYS, settings_of
 
@@ -29,18 +28,6 @@ _SHARED = (
     *("lazy_init", "max_refetch"),
 )
 _OURS = (*_SHARED, "tensors", "box_format", "on_error", "apply_exif", "cache", "prepared", "masks_as_stored")
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """One split of a config: its chain of datasets from the outermost wrapper to the one that is read."""
-
-    chain: tuple[MutableMapping[str, Any], ...]
-    key: str
-
-    @property
-    def leaf(self) -> MutableMapping[str, Any]:
-        return self.chain[-1]
 
 
 class Given:
@@ -76,32 +63,35 @@ class Given:
     def mark(self, content: MutableMapping[str, Any]) -> None:
         """Let a 2.x config, as plain dicts, say that this split is a lake, for it to be converted as one.
 
+        Args:
+            content: The config's, changed in place.
+
         Raises:
             ConfigError: The split concatenates several datasets.
         """
         if not self.has_data and not self.tensors:
             return
-        data = content.setdefault("data", {})
+        data = content["data"] = content.get("data") or {}
         node = data.get(self.split)
         if not node and self.has_data:
             node = data[self.split] = {}
         spot = _spot(node, f"data.{self.split}", self.split)
         merged: dict[str, Any] = {}
-        for node in reversed(spot.chain):  # what stands on a wrapper wins
+        for node in (spot.node, *reversed(spot.above)):  # what stands on a wrapper wins
             merged |= dict(node.pop("deeplake_tensors", None) or {})
         if merged | self.tensors:
-            spot.leaf["deeplake_tensors"] = merged | self.tensors
+            spot.node["deeplake_tensors"] = merged | self.tensors
         if self._settings is None:
             return
-        told = [key for node in spot.chain for key in _OLD_SOURCE_KEYS if node.pop(key, None)]
+        told = [key for node in (*spot.above, spot.node) for key in _OLD_SOURCE_KEYS if node.pop(key, None)]
         self._tell(spot.key, told)
-        spot.leaf["deeplake_path"] = self._settings["path"]
+        spot.node["deeplake_path"] = self._settings["path"]
 
-    def apply(self, cfg: Config, *, also: str | None = None) -> None:
+    def apply(self, content: MutableMapping[str, Any], *, also: str | None = None) -> None:
         """Let a 3.x config read the data, in place.
 
         Args:
-            cfg: The config.
+            content: The config's.
             also: Another split that reads the same.
 
         Raises:
@@ -109,7 +99,7 @@ class Given:
         """
         for split in (self.split, also):
             if split is not None and (self.has_data or self.tensors):
-                loader = cfg.get(f"{split}_dataloader")
+                loader = content.get(f"{split}_dataloader")
                 if not loader:
                     raise ConfigError(
                         f"ds_{self.split} is given, but the config does not say how to load it",
@@ -118,8 +108,8 @@ class Given:
                     )
                 self._place(_spot(loader.get("dataset"), f"{split}_dataloader.dataset", self.split))
 
-    def _place(self, spot: _Spot) -> None:
-        leaf = spot.leaf
+    def _place(self, spot: Place) -> None:
+        leaf = spot.node
         if self.tensors:
             leaf["tensors"] = dict(leaf.get("tensors") or {}) | self.tensors
         if self._settings is None:
@@ -134,25 +124,22 @@ class Given:
             print_log(f"{key}: ds_{self.split} is read instead of {', '.join(told)}", "current")
 
 
-def _spot(node: Any, key: str, split: str) -> _Spot:
-    chain: list[MutableMapping[str, Any]] = []
-    while True:
-        if isinstance(node, (list, tuple)):
-            if len(node) != 1:
-                raise ConfigError(
-                    f"ds_{split} and ds_{split}_tensors are for one dataset, and the config has {len(node)}",
-                    where=f"config key {key!r}",
-                    advice="leave one of them, or name the paths and columns in the config",
-                )
-            node = node[0]
-        elif isinstance(node, MutableMapping):
-            chain.append(node)
-            inner = next((name for name in ("dataset", "datasets") if node.get(name)), None)
-            if inner is None:
-                return _Spot(tuple(chain), key)
-            node, key = node[inner], f"{key}.{inner}"
-        else:
-            raise ConfigError(
-                f"There is no dataset that ds_{split} or ds_{split}_tensors could be for",
-                where=f"config key {key!r}",
-            )
+def _spot(node: Any, key: str, split: str) -> Place:
+    """The one dataset of a split.
+
+    Raises:
+        ConfigError: There is none, or there are several.
+    """
+    found = list(innermost(node, key))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ConfigError(
+            f"There is no dataset that ds_{split} or ds_{split}_tensors could be for",
+            where=f"config key {key!r}",
+        )
+    raise ConfigError(
+        f"ds_{split} and ds_{split}_tensors are for one dataset, and the config has {len(found)}",
+        where=f"config keys {', '.join(repr(place.key) for place in found)}",
+        advice="leave one of them, or name the paths and columns in the config",
+    )

@@ -18,9 +18,8 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
 from torch.utils.data import DataLoader
 
-from deeplake_mmdet.config import is_lake, keys_of, nearest
+from deeplake_mmdet.config import innermost_of, is_lake, keys_of, nearest
 from deeplake_mmdet.errors import ConfigError, InstallError
-from deeplake_mmdet.training.prepare import pipelines_of
 from deeplake_mmdet.training.processes.launch import on_cpu
 
 __all__ = ["check_amp", "check_datasets", "check_parts", "without_amp_on_cpu"]
@@ -232,13 +231,14 @@ def _check_keys(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
 def _check_pipelines(cfg: Config, splits: Sequence[str]) -> None:
     """Refuse pipelines of lakes that lack a step without which there is no sample, or an empty one."""
     for split in splits:
-        for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+        for place in innermost_of(cfg, split):
+            pipelines = place.pipelines
             where = f"config key '{split}_dataloader.dataset.pipeline'"
             for pipeline in filter(None, pipelines):
                 _check_steps(pipeline, where)
             steps = [part for pipeline in pipelines for _, part in _parts(pipeline, "")]
             kinds = [_registered(step["type"]) for step in steps]
-            if not is_lake(dataset) or not steps or not all(kind and _is_stock(kind) for kind in kinds):
+            if not is_lake(place.node) or not steps or not all(kind and _is_stock(kind) for kind in kinds):
                 continue  # steps of one's own may do anything
             names = [_name(step) for step in steps]
             for lacks, told, advice in _NEEDED:

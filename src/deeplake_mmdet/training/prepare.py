@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from deeplake_mmdet.config import (
-    adopt_with_notes,
     check_order,
     drop_useless_handles,
+    innermost_of,
     note_level,
     read_config,
+    take_in_with_notes,
     use_fast_loaders,
     use_lake_metrics,
 )
@@ -30,10 +31,8 @@ from deeplake_mmdet.training.tta import augment_tests
 
 __all__ = [
     "CONVERSION",
-    "adopted",
     "check_splits",
     "check_trains",
-    "pipelines_of",
     "prepare_config",
     "prepare_test_config",
 ]
@@ -55,6 +54,7 @@ def prepare_config(
     work_dir: str | Path | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str | None = None,
+    given: Callable[[dict[str, Any]], None] | None = None,
 ) -> Config:
     """A config of any version as our runs use it.
 
@@ -63,13 +63,20 @@ def prepare_config(
         work_dir: Folder of the run; else the config's ``work_dir``, else ``work_dirs/<config name>``.
         cfg_options: Changes by dotted key.
         launcher: One of ``LAUNCHERS``; None for the one that has started this process, if any.
+        given: Puts what the caller gives beside the config into its 3.x content, in place.
+
+    Returns:
+        A 3.x config, with the notes of a conversion under `CONVERSION`, as levels and texts.
 
     Raises:
         DeepLakeMMDetError: The config cannot be used.
     """
     join_run_log()
     check_order(config)
-    cfg = adopted(config if isinstance(config, Config) else read_config(config), cfg_options)
+    raw = config if isinstance(config, Config) else read_config(config)
+    cfg, notes = take_in_with_notes(raw, cfg_options, given)
+    if notes:
+        cfg[CONVERSION] = [*cfg.get(CONVERSION, ()), *((note_level(note), str(note)) for note in notes)]
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif not cfg.get("work_dir"):
@@ -86,17 +93,6 @@ def prepare_config(
     use_lake_metrics(cfg)
     use_fast_loaders(cfg)
     keep_run_state(cfg)
-    return cfg
-
-
-def adopted(config: Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """What `adopt_config` makes of a config, with the notes under `CONVERSION`, as levels and texts.
-
-    Errors as of `adopt_config`.
-    """
-    cfg, notes = adopt_with_notes(config, cfg_options)
-    if notes:
-        cfg[CONVERSION] = [*cfg.get(CONVERSION, ()), *((note_level(note), str(note)) for note in notes)]
     return cfg
 
 
@@ -123,6 +119,9 @@ def prepare_test_config(
         tta: Whether images come in several versions; see `augment_tests`.
         overwrite: Whether ``out`` and the files in ``show_dir`` may be replaced.
 
+    Returns:
+        A 3.x config with a ``test_dataloader``.
+
     Raises:
         ImportRefusedError: ``out`` is there already, or ``show_dir`` is not empty.
         DeepLakeMMDetError: The config cannot be used, or has nothing to test on.
@@ -143,6 +142,9 @@ def prepare_test_config(
 
 def check_trains(cfg: Config) -> None:
     """Refuse a prepared config that says nothing of the data to train on, or to validate on.
+
+    Args:
+        cfg: From `prepare_config`.
 
     Raises:
         ConfigError: It has no ``train_dataloader``, a dataset without a type, or no iteration to train for.
@@ -167,6 +169,10 @@ def check_trains(cfg: Config) -> None:
 
 def check_splits(cfg: Config, splits: Sequence[str]) -> None:
     """Refuse splits that the config describes in part: data without a loop or an evaluator, say.
+
+    Args:
+        cfg: From `prepare_config`.
+        splits: Of ``train``, ``val`` and ``test``.
 
     Raises:
         ConfigError: Something is missing; what, and how to do without the split.
@@ -226,7 +232,8 @@ def _check_names_data(cfg: Config, split: str) -> None:
             where=f"config key '{split}_dataloader.dataset'",
             advice="write dataset=dict(type='ConcatDataset', datasets=[...]), or the dataset itself",
         )
-    for dataset, pipelines in pipelines_of((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+    for place in innermost_of(cfg, split):
+        dataset = place.node
         where = f"config key '{split}_dataloader.dataset', in a 2.x config 'data.{split}'"
         lake = str(dataset.get("type")).rpartition(".")[2] == "DeepLakeDataset"
         if not dataset.get("type") or (lake and not (dataset.get("path") or dataset.get("query"))):
@@ -237,28 +244,12 @@ def _check_names_data(cfg: Config, split: str) -> None:
                 advice=f"set data.{split}.deeplake_path, or type and ann_file"
                 + (f", or pass {given} to train_detector" if given else ""),
             )
-        if lake and not any(pipelines):
+        if lake and not any(place.pipelines):
             raise ConfigError(
                 f"The {split} data have no pipeline",
                 where=where,
                 advice="give the dataset its pipeline=[...]",
             )
-
-
-def pipelines_of(
-    node: Any, above: tuple[Any, ...] = ()
-) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
-    """The innermost datasets, with their pipelines and those of their wrappers."""
-    if isinstance(node, (list, tuple)):
-        for part in node:
-            yield from pipelines_of(part, above)
-    elif isinstance(node, Mapping):
-        pipelines = (*above, node.get("pipeline"))
-        inner = [node[key] for key in ("dataset", "datasets") if node.get(key)]
-        if not inner:
-            yield node, pipelines
-        for part in inner:
-            yield from pipelines_of(part, pipelines)
 
 
 def _check_values(cfg: Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from deeplake_mmdet.config import dataset_leaves, is_lake
+from deeplake_mmdet.config import lakes_in
 from deeplake_mmdet.dataset import DeepLakeDataset, Filled, fill_prepared
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
@@ -60,7 +60,7 @@ def prepare(
     use_prepared(cfg, prepared, splits)
     init_default_scope(cfg.default_scope)
     nodes = [cfg[f"{split}_dataloader"].dataset for split in splits if cfg.get(f"{split}_dataloader")]
-    if not any(node.get("prepared") for whole in nodes for node in _lakes(whole)):
+    if not any(node.get("prepared") for whole in nodes for node in lakes_in(whole)):
         raise ConfigError(
             "No dataset prepares images",
             where=", ".join(f"config key '{split}_dataloader.dataset'" for split in splits),
@@ -89,9 +89,5 @@ def use_prepared(cfg: Config, prepared: Any, splits: Sequence[str]) -> None:
     if prepared is None:
         return
     for split in splits:
-        for node in _lakes((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+        for node in lakes_in((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
             node.setdefault("prepared", prepared)
-
-
-def _lakes(node: Any) -> Iterator[MutableMapping[str, Any]]:
-    return (leaf for _, leaf in dataset_leaves(node, "") if is_lake(leaf))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
 from mmengine.registry import DefaultScope
 
+from deeplake_mmdet.config import all_datasets
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.mask_check import predicts_masks
 
@@ -44,7 +45,9 @@ def augment_tests(cfg: Config) -> None:
     if not given:
         print_log("The config has no tta_pipeline: images are tested as they are and flipped", "current")
     told: dict[str, None] = {}
-    for dataset in _with_pipelines(cfg.test_dataloader["dataset"]):
+    for dataset in (place.node for place in all_datasets(cfg.test_dataloader["dataset"])):
+        if "pipeline" not in dataset:
+            continue
         usual = _sizes(dataset["pipeline"])
         dataset["pipeline"] = deepcopy(given) if given else _flipped(dataset["pipeline"])
         told[_versions(dataset["pipeline"], usual)] = None
@@ -116,15 +119,6 @@ def _sizes(node: Any) -> list[str]:
 
 def _size(scale: Any) -> str:
     return " x ".join(map(str, scale)) if isinstance(scale, (list, tuple)) else str(scale)
-
-
-def _with_pipelines(dataset: Any) -> Iterator[Any]:
-    if "pipeline" in dataset:
-        yield dataset
-    if "dataset" in dataset:
-        yield from _with_pipelines(dataset["dataset"])
-    for inner in dataset.get("datasets") or ():
-        yield from _with_pipelines(inner)
 
 
 def _flipped(pipeline: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from deeplake_mmdet.cli.old_scripts.datasets import OldDataset
 from deeplake_mmdet.cli.old_scripts.drawing import drawn, present
 from deeplake_mmdet.cli.old_scripts.models import unwrapped
 from deeplake_mmdet.cli.old_scripts.results import to_old
-from deeplake_mmdet.config import adopt_config, read_config
+from deeplake_mmdet.config import read_config, take_in
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import is_legacy
 from deeplake_mmdet.training.building import give_preprocessor, plain
@@ -169,7 +169,7 @@ def init_detector(
     from mmdet.apis.inference import init_detector as stock
 
     raw = config if isinstance(config, Config) else read_config(config)
-    cfg = adopt_config(raw, cfg_options)
+    cfg = take_in(raw, cfg_options)
     loader = cfg.get("test_dataloader") or cfg.get("val_dataloader")
     if not loader:
         raise ConfigError(

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from deeplake_mmdet.cli.old_scripts.results import instances_of
-from deeplake_mmdet.config import convert_config, dataset_leaves, use_lake_metrics
+from deeplake_mmdet.config import convert_config, innermost, use_lake_metrics
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.building import plain
 from deeplake_mmdet.training.parts_check import check_datasets
@@ -264,6 +264,6 @@ def _built(cfg: Any) -> Any:
     from mmdet.utils import register_all_modules
 
     register_all_modules(init_default_scope=False)
-    check_datasets((key, part) for key, part in dataset_leaves(cfg, "data") if "type" in part)
+    check_datasets((place.key, place.node) for place in innermost(cfg, "data") if "type" in place.node)
     with DefaultScope.overwrite_default_scope("mmdet"):
         return DATASETS.build(cfg)

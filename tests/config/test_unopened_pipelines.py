@@ -2,14 +2,14 @@
 
 import pytest
 
-from deeplake_mmdet.config.mixing_check import check_pipelines
+from deeplake_mmdet.config.unopened_data import check_unopened_data
 from deeplake_mmdet.errors import ConfigError
 
 LAKE = "deeplake_mmdet.DeepLakeDataset"
 
 
 def check(dataset, **options):
-    check_pipelines({"train_dataloader": {"dataset": dataset}}, **options)
+    check_unopened_data({"train_dataloader": {"dataset": dataset}}, **options)
 
 
 def steps(*kinds):
@@ -53,7 +53,7 @@ def test_pipelines_to_which_a_hook_switches_and_those_inside_a_mixing_wrapper():
         hook = {"type": "PipelineSwitchHook", "switch_epoch": 2, "switch_pipeline": steps(kind)}
         content = {"train_dataloader": {"dataset": lake}, "custom_hooks": [{"type": "Other"}, hook]}
         with pytest.raises(ConfigError, match=rf"{message}.*custom_hooks\[1\]\.switch_pipeline"):
-            check_pipelines(content)
+            check_unopened_data(content)
         inner = {"type": LAKE, "pipeline": steps(kind)}
         with pytest.raises(ConfigError, match=rf"{message}.*train\.dataset\.pipeline"):
             check({"type": "MultiImageMixDataset", "dataset": inner, "pipeline": []})

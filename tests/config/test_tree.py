@@ -1,4 +1,4 @@
-"""Which datasets of a config are lakes, derived classes included."""
+"""The datasets of a config, with their keys and wrappers; which are lakes, derived classes included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS as ROOT_DATASETS
 
 from deeplake_mmdet import fast_loader
 from deeplake_mmdet.config import use_lake_metrics
-from deeplake_mmdet.config.kinds import is_lake
+from deeplake_mmdet.config.tree import all_datasets, innermost, innermost_of, is_lake, lakes_in
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.registry import DATASETS
 
@@ -73,3 +73,43 @@ def test_loader_and_metric_are_ours_for_derived_classes() -> None:
     cfg = Config({"val_dataloader": loader, "val_evaluator": {"type": "CocoMetric", "ann_file": "a.json"}})
     use_lake_metrics(cfg)
     assert cfg.val_evaluator.type == "deeplake_mmdet.CocoMetric"
+
+
+LAKE = {"type": "deeplake_mmdet.DeepLakeDataset", "path": "lake", "pipeline": [1]}
+FILES = {"type": "CocoDataset", "ann_file": "a.json"}
+REPEATED = {"type": "RepeatDataset", "times": 2, "dataset": LAKE, "pipeline": [2]}
+TREE = {"type": "deeplake_mmdet.Feed", "dataset": {"type": "ConcatDataset", "datasets": [REPEATED, FILES]}}
+
+
+def test_each_dataset_has_its_key_and_its_wrappers() -> None:
+    found = list(all_datasets(TREE, "top"))
+    # A feed has no key of its own: users know of none.
+    assert [place.key for place in found] == [
+        *("top", "top", "top.datasets[0]", "top.datasets[0].dataset", "top.datasets[1]"),
+    ]
+    assert found[3].above == (TREE, TREE["dataset"], REPEATED)
+    assert found[3].node is LAKE
+    assert [place.node for place in innermost(TREE)] == [LAKE, FILES]
+    assert found[3].pipelines == (None, None, [2], [1])
+    assert lakes_in(TREE) == [LAKE]
+
+
+@pytest.mark.parametrize("node", [None, 3, "text", [], [None, 3], ()], ids=str)
+def test_what_is_no_dataset_holds_none(node: Any) -> None:
+    assert list(all_datasets(node)) == []
+    assert list(innermost_of({"train_dataloader": {"dataset": node}}, "train")) == []
+    assert list(innermost_of({"train_dataloader": node}, "train")) == []
+
+
+def test_places_are_parts_of_the_config_itself() -> None:
+    cfg = Config({"val_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": dict(FILES)}}})
+    (place,) = innermost_of(cfg, "val")
+    place.node["ann_file"] = "b.json"
+    assert place.key == "val_dataloader.dataset.dataset"
+    assert cfg.val_dataloader.dataset.dataset.ann_file == "b.json"
+    (named,) = innermost_of(cfg, "val", "data.val")
+    assert named.key == "data.val.dataset"
+
+
+def test_an_empty_wrapper_is_a_dataset_that_reads_nothing() -> None:
+    assert [place.key for place in innermost({"type": "ConcatDataset", "datasets": []}, "top")] == ["top"]
