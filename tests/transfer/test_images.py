@@ -4,7 +4,8 @@ import time
 import pytest
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.transfer.images import read_ahead, read_image
+from deeplake_mmdet.transfer.ahead import read_ahead
+from deeplake_mmdet.transfer.images import read_image
 
 
 def test_results_come_in_order_and_few_are_held():

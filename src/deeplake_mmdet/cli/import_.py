@@ -48,6 +48,13 @@ def add_parser(commands: Any) -> None:
             default="auto",
             help="convert images to PNG if they are not all JPEG, or refuse the fewer ones (never)",
         )
+        command.add_argument(
+            "--verify",
+            choices=("decode", "header", "none"),
+            default="decode",
+            help="decode every image, read only its header, or believe the sizes that are stated (default: "
+            "decode); without decoding, damaged images are met in training",
+        )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
 
@@ -72,6 +79,7 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
         "classes": args.classes,
         "exif": args.exif,
         "convert": args.convert,
+        "verify": args.verify,
         "overwrite": args.overwrite,
         "creds": creds,
     }

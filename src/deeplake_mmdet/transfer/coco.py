@@ -11,16 +11,18 @@ import numpy as np
 
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.coco import load_coco, select_classes
-from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoFile, CocoImage
-from deeplake_mmdet.formats.coco_values import Id, shown
+from deeplake_mmdet.formats.coco_file import CocoFile
+from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
-from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
+from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
-from deeplake_mmdet.transfer.importing import PlannedImage, check_exif, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["import_coco"]
+
+_BLOCK = 256  # images whose objects are looked at together
 
 
 def import_coco(
@@ -31,6 +33,7 @@ def import_coco(
     classes: Sequence[str] | None = None,
     exif: str = "auto",
     convert: str = "auto",
+    verify: str = "decode",
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -63,10 +66,14 @@ def import_coco(
             for all. The lake records it.
         convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
             to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
+        verify: ``'decode'``: every image is decoded, as training will; ``'header'``: its format and its size
+            are read from its header, and whether it can be decoded shows in training; ``'none'``: as
+            ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
+            summary say what was not decoded. Images that are converted always are.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake.
         progress: Whether to draw a progress bar on stderr.
-        workers: Threads that read and check images; by default one per core, at most 8.
+        workers: Threads that read and check images; by default one per core.
 
     Returns:
         What was imported and what was refused: images that are missing, cannot be decoded as a whole or
@@ -77,14 +84,15 @@ def import_coco(
         SourceNotFoundError: The file or the folder is missing.
         SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image or no
             box of it can be imported.
-        ConfigError: ``classes`` names one that the file lacks, or ``exif`` or ``convert`` has another value.
+        ConfigError: ``classes`` names one that the file lacks, or ``exif``, ``convert`` or ``verify`` has
+            another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
     folder = Path(images)
     if not folder.is_dir():
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
-    check_exif(exif)
+    check_options(exif, verify)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):
@@ -111,6 +119,7 @@ def import_coco(
         source="coco",
         message=f"Import COCO file {Path(annotations).name}",
         creds=creds,
+        measured=verify != "none",
     )
     for kind, reason, detail in coco.strays:
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
@@ -122,6 +131,7 @@ def import_coco(
         encoding=encoding,
         progress=progress,
         exif=exif,
+        verify=verify,
         workers=workers,
     )
     return summary
@@ -172,25 +182,30 @@ def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[Pla
     label_of = {number: label for label, number in enumerate(coco.category_ids)}
     numbers = _numbers(coco) if "image_source_id" in columns else None
     first = 1  # number of the next object
-    for image in coco.images:
-        objects = _Objects(coco.annotations_of(image.id), image)
-        found = files.find(image.file_name) if image.fault is None else None
-        fields: dict[str, Any] = {"file_name": image.file_name, "image_id": image.id}
-        if found is not None:
-            fields["file_name"] = found.name
-        fields |= _arrays(objects, label_of, columns, first)
+    for start in range(0, len(coco.images), _BLOCK):
+        images = coco.images[start : start + _BLOCK]
+        objects = ObjectBlock([(image, coco.annotations_of(image.id)) for image in images])
+        arrays = _arrays(objects, label_of, columns, first)
         first += len(objects.good)
-        if numbers is not None:
-            fields |= {"image_id": numbers[image.id], "image_source_id": image.id}
-        yield PlannedImage(
-            coco.path if found is None else found.path,
-            objects.size,
-            fields,
-            (*coco.refused_of.get(image.id, ()), *objects.refused),
-            (*objects.changes, *(() if found is None else found.changes)),
-            file=str(coco.path) if found is None else found.shown,
-            fault=image.fault if found is None else found.fault,
-        )
+        for place, image in enumerate(images):
+            found = files.find(image.file_name) if image.fault is None else None
+            fields: dict[str, Any] = {"file_name": image.file_name, "image_id": image.id}
+            if found is not None:
+                fields["file_name"] = found.name
+            mine = objects.rows(place)
+            fields |= {name: values[mine] for name, values in arrays.items()}
+            if numbers is not None:
+                fields |= {"image_id": numbers[image.id], "image_source_id": image.id}
+            refused, changes = objects.findings(place)
+            yield PlannedImage(
+                coco.path if found is None else found.path,
+                size_of(image),
+                fields,
+                (*coco.refused_of.get(image.id, ()), *refused),
+                (*changes, *(() if found is None else found.changes)),
+                file=str(coco.path) if found is None else found.shown,
+                fault=image.fault if found is None else found.fault,
+            )
 
 
 def _numbers(coco: CocoFile) -> dict[Id, int]:
@@ -199,54 +214,15 @@ def _numbers(coco: CocoFile) -> dict[Id, int]:
     return {name: number for number, name in enumerate(ids, 1)}
 
 
-class _Objects:
-    """The objects of one image: what is taken, and how.
-
-    Attributes:
-        size: Stated width and height of the image in pixels, or None.
-        good: Those with a sound box.
-        boxes: Of ``good``: ``(x, y, width, height)`` in pixels.
-        areas: Likewise, square pixels.
-        refused: ``(reason, detail)`` of the others.
-        changes: As in `PlannedImage`.
-    """
-
-    def __init__(self, annotations: Sequence[CocoAnnotation], image: CocoImage) -> None:
-        self.size = None
-        if image.width is not None and image.height is not None:
-            self.size = (image.width, image.height)
-        self.good: list[CocoAnnotation] = []
-        self.boxes: list[list[int | float]] = []
-        self.areas: list[float] = []
-        self.refused: list[tuple[str, str]] = []
-        self.changes: list[tuple[str, str, str]] = []
-        if image.change is not None:
-            self.changes.append(("image", image.change, ""))
-        for annotation in annotations:
-            self._take(annotation)
-
-    def _take(self, annotation: CocoAnnotation) -> None:
-        box, odd = settle_box(annotation)
-        name = f"annotation {annotation.id!r}"
-        if box is None:
-            detail = f"{name}, bbox {shown(annotation.bbox)}"
-            self.refused.append((odd or "", detail))
-            return
-        area, odd_area = settle_area(annotation, box, self.size)
-        self.good.append(annotation)
-        self.boxes.append(box)
-        self.areas.append(area)
-        for reason in (*annotation.changes, odd, odd_area):
-            if reason is not None:
-                self.changes.append(("box", reason, name))
-
-
-def _arrays(objects: _Objects, label_of: Mapping[Id, int], columns: set[str], first: int) -> dict[str, Any]:
+def _arrays(
+    objects: ObjectBlock, label_of: Mapping[Id, int], columns: set[str], first: int
+) -> dict[str, Any]:
+    """The columns of a block's objects, one after another; what is no array is a list."""
     good = objects.good
     arrays: dict[str, Any] = {
-        "boxes": np.array(objects.boxes, np.float64).reshape(-1, 4),
+        "boxes": objects.boxes,
         "labels": np.array([label_of[a.category_id] for a in good], np.int64),
-        "areas": np.array(objects.areas, np.float64),
+        "areas": objects.areas,
         "iscrowds": np.array([a.iscrowd for a in good], np.uint8),
     }
     if "ignores" in columns:

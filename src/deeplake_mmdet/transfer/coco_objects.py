@@ -1,17 +1,112 @@
-"""One object of a COCO file as a lake stores it: its box and its area."""
+"""The objects of a COCO file as a lake stores them: their boxes and areas, most of them as whole arrays."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from deeplake_mmdet.formats.coco_file import CocoAnnotation
-from deeplake_mmdet.formats.coco_values import is_number, read_box, stated
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoImage
+from deeplake_mmdet.formats.coco_values import is_number, read_box, shown, stated
 from deeplake_mmdet.formats.segmentation import read_segmentation
 
-__all__ = ["settle_area", "settle_box"]
+__all__ = ["ObjectBlock", "settle_area", "settle_box", "size_of"]
 
 _FARTHEST = 2**16  # pixels; beyond it no image reaches
+
+
+_PLAIN = frozenset((int, float))
+Size = tuple[int, int]
+
+
+class ObjectBlock:
+    """The objects of some images, one after another: what is taken, and how.
+
+    Those whose box and area are as COCO says, which are nearly all, are handled as arrays; the others one by
+    one, by `settle_box` and `settle_area`.
+
+    Args:
+        images: Images with their annotations.
+
+    Attributes:
+        good: Those with a sound box.
+        boxes: Of ``good``, shape (n, 4): ``(x, y, width, height)`` in pixels.
+        areas: Likewise, shape (n,), square pixels.
+    """
+
+    def __init__(self, images: Sequence[tuple[CocoImage, Sequence[CocoAnnotation]]]) -> None:
+        self._images = [image for image, _ in images]
+        self._refused: dict[int, list[tuple[str, str]]] = {}
+        self._changes: dict[int, list[tuple[str, str, str]]] = {}
+        given = [annotation for _, group in images for annotation in group]
+        owners = np.repeat(np.arange(len(images)), [len(group) for _, group in images])
+        boxes, areas, odd = _plain(given)
+        sound = np.ones(len(given), bool)
+        for place in np.flatnonzero(odd).tolist():
+            settled = self._settle(given[place], int(owners[place]))
+            if settled is None:
+                sound[place] = False
+            else:
+                boxes[place], areas[place] = settled
+        self.boxes, self.areas = boxes[sound], areas[sound]
+        self.good = given if sound.all() else [given[place] for place in np.flatnonzero(sound).tolist()]
+        self._ends = np.cumsum(np.bincount(owners[sound], minlength=len(images))).tolist()
+
+    def rows(self, place: int) -> slice:
+        """Where the good objects of an image lie."""
+        return slice(self._ends[place - 1] if place else 0, self._ends[place])
+
+    def findings(self, place: int) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str, str]]]:
+        """``(reason, detail)`` of an image's objects that are refused, and changes as in `PlannedImage`."""
+        change = self._images[place].change
+        changes = self._changes.get(place, [])
+        return self._refused.get(place, []), changes if change is None else [("image", change, ""), *changes]
+
+    def _settle(self, annotation: CocoAnnotation, owner: int) -> tuple[list[int | float], float] | None:
+        box, odd = settle_box(annotation)
+        name = f"annotation {annotation.id!r}"
+        if box is None:
+            detail = f"{name}, bbox {shown(annotation.bbox)}"
+            self._refused.setdefault(owner, []).append((odd or "", detail))
+            return None
+        area, odd_area = settle_area(annotation, box, size_of(self._images[owner]))
+        reasons = [reason for reason in (*annotation.changes, odd, odd_area) if reason is not None]
+        if reasons:
+            self._changes.setdefault(owner, []).extend(("box", reason, name) for reason in reasons)
+        return box, area
+
+
+def _plain(
+    annotations: Sequence[CocoAnnotation],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Boxes and areas, and which objects have to be looked at one by one."""
+    boxes, areas = np.ones((len(annotations), 4)), np.ones(len(annotations))
+    places = [
+        place
+        for place, one in enumerate(annotations)
+        if not one.changes
+        and type(one.bbox) is list
+        and len(one.bbox) == 4
+        and type(one.area) in _PLAIN
+        and _PLAIN.issuperset(map(type, one.bbox))
+    ]
+    odd = np.ones(len(annotations), bool)
+    try:
+        boxes[places] = np.array([annotations[place].bbox for place in places], np.float64).reshape(-1, 4)
+        areas[places] = np.array([annotations[place].area for place in places], np.float64)
+    except OverflowError:  # a whole number beyond float64
+        return boxes, areas, odd
+    fine = np.isfinite(boxes).all(axis=1) & np.isfinite(areas) & (boxes[:, 2:] > 0).all(axis=1) & (areas > 0)
+    odd[places] = ~fine[places]
+    return boxes, areas, odd
+
+
+def size_of(image: CocoImage) -> Size | None:
+    """Stated width and height in pixels; None if they are unknown."""
+    return None if image.width is None or image.height is None else (image.width, image.height)
 
 
 def settle_box(annotation: CocoAnnotation) -> tuple[list[int | float] | None, str | None]:
@@ -34,7 +129,7 @@ def settle_box(annotation: CocoAnnotation) -> tuple[list[int | float] | None, st
 
 
 def settle_area(
-    annotation: CocoAnnotation, box: list[int | float], size: tuple[int, int] | None
+    annotation: CocoAnnotation, box: list[int | float], size: Size | None
 ) -> tuple[float, str | None]:
     """The area in square pixels, and what is odd about it.
 

@@ -20,10 +20,14 @@ class ImageNotes:
     Attributes:
         encoding: How the lake holds images.
         exif: What the user said of EXIF orientations.
+        verify: What the user said of verification.
+        not_decoded: How many images were not decoded.
     """
 
     encoding: Encoding
     exif: str
+    verify: str = "decode"
+    not_decoded: int = 0
     _told: int = 0
     _turned: int = 0
     _left: int = 0
@@ -34,6 +38,7 @@ class ImageNotes:
 
     def add(self, image: ReadImage, frame: Frame, stored_bytes: int) -> None:
         """Count an image, which is read by ``frame`` and takes ``stored_bytes`` in the lake."""
+        self.not_decoded += not image.decoded
         if image.orientation != 1:
             self._turned += frame.turned
             self._left += not frame.turned
@@ -47,6 +52,14 @@ class ImageNotes:
     def sentences(self) -> list[str]:
         """The notes; none if there is nothing to say."""
         notes = []
+        if self.not_decoded:
+            sizes = (
+                "" if self.verify == "header" else ", and sizes that are stated were not held against them"
+            )
+            notes.append(
+                f"{self.not_decoded} images were not decoded{sizes}, as --verify {self.verify} says: "
+                "those that are cut off or damaged will be met in training"
+            )
         if self._jpegs:
             shown = ", ".join(Path(file).name for file in self.encoding.because)
             more = self.encoding.because_of - len(self.encoding.because)

@@ -1,34 +1,26 @@
-"""Image files on their way into a lake: read ahead in order, checked, and converted where they must be."""
+"""Image files on their way into a lake: checked, and converted where they must be."""
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.lake.images.headers import neutralise_orientation, read_orientation
-from deeplake_mmdet.transfer.decoder import check_image, decode
+from deeplake_mmdet.transfer.decoder import check_image, decode, read_header
 from deeplake_mmdet.transfer.encodings import detect_format, read_file
 
-__all__ = ["ReadImage", "convert_to_png", "read_ahead", "read_image"]
+__all__ = ["VERIFY_MODES", "ReadImage", "convert_to_png", "read_image"]
 
-_AHEAD = 4  # images held per thread
-
-In = TypeVar("In")
-Out = TypeVar("Out")
+VERIFY_MODES = ("decode", "header", "none")
 
 
 @dataclass(frozen=True)
 class ReadImage:
-    """An image file that can be decoded.
+    """An image file that was verified as far as was asked for.
 
     Attributes:
         data: The file.
@@ -36,6 +28,7 @@ class ReadImage:
         width: Of the stored pixels.
         height: Likewise.
         orientation: By which stock MMDetection turns it, 1 to 8; see `read_orientation`.
+        decoded: Whether it was decoded; else the size is what its header or its annotation states.
     """
 
     data: bytes
@@ -43,15 +36,27 @@ class ReadImage:
     width: int
     height: int
     orientation: int
+    decoded: bool = True
 
 
-def read_image(path: Path, encoding: str, *, convert: bool = False) -> ReadImage:
-    """Read a file and decode it once, so that a truncated one is found now and not in training.
+def read_image(
+    path: Path,
+    encoding: str,
+    *,
+    convert: bool = False,
+    verify: str = "decode",
+    stated: tuple[int, int] | None = None,
+) -> ReadImage:
+    """Read a file and verify it, so that what training could not decode is found now.
 
     Args:
         path: The file.
         encoding: The lake's, ``'jpeg'`` or ``'png'``. Files are told by signature, not by extension.
         convert: Whether it may be of another encoding.
+        verify: ``'decode'``: all of it; ``'header'``: that its header can be read, which tells its size;
+            ``'none'``: as ``'header'``, but the stated size is believed where there is one and no EXIF
+            orientation. Images to be converted, and those whose header tells nothing, are decoded always.
+        stated: Width and height in pixels by the annotation, for ``'none'``.
 
     Raises:
         ImageError: It is missing, unreadable, of another encoding, damaged, or cannot be decoded. ``what`` is
@@ -63,14 +68,22 @@ def read_image(path: Path, encoding: str, *, convert: bool = False) -> ReadImage
         if kind is None:
             raise ImageError("neither JPEG nor PNG", where=str(path))
         raise ImageError(f"{kind.upper()} in a lake of {encoding.upper()} images", where=str(path))
+    orientation = read_orientation(data)
     try:
-        width, height = check_image(neutralise_orientation(data) if kind == "tiff" else data)
+        size = None
+        if verify == "none" and kind == encoding and orientation == 1:
+            size = stated
+        if verify != "decode" and kind == encoding and size is None:
+            size = read_header(data)
+        decoded = size is None
+        if size is None:
+            size = check_image(neutralise_orientation(data) if kind == "tiff" else data)
     except ImageError as error:
         what = error.what
         if kind is None and what == "image cannot be decoded":
             what = "not an image that OpenCV reads"
         raise ImageError(what, where=f"{path} ({error.where})" if error.where else str(path)) from None
-    return ReadImage(data, kind or "other", width, height, read_orientation(data))
+    return ReadImage(data, kind or "other", *size, orientation, decoded)
 
 
 def convert_to_png(image: ReadImage, turned: bool) -> bytes:
@@ -95,31 +108,3 @@ def convert_to_png(image: ReadImage, turned: bool) -> bytes:
     if not done:
         raise ImageError("image cannot be converted to PNG")
     return encoded.tobytes()
-
-
-def read_ahead(
-    items: Iterable[In], read: Callable[[In], Out], workers: int | None = None
-) -> Iterator[tuple[In, Out]]:
-    """Apply ``read`` in threads; results come in the order of ``items`` and a bounded number is held.
-
-    ``items`` is drawn from in the calling thread only.
-    """
-    workers = workers or min(8, os.cpu_count() or 1)
-    source = iter(items)
-    waiting: deque[tuple[In, Future[Out]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="image-reader") as pool:
-        try:
-            while True:
-                while len(waiting) < workers * _AHEAD:
-                    try:
-                        item = next(source)
-                    except StopIteration:
-                        break
-                    waiting.append((item, pool.submit(read, item)))
-                if not waiting:
-                    return
-                item, future = waiting.popleft()
-                yield item, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()

@@ -88,6 +88,7 @@ class ImportSummary:
         empty_images: Images in the lake without any box.
         emptied_images: Those of them whose every box was refused.
         lost_with_images: Boxes that went with refused images; they are not among the refused boxes.
+        not_decoded: How many images were imported without being decoded, as ``verify`` asked for.
         refusals: What was refused.
         changes: What was imported otherwise than its file says.
         notes: Everything else that differs from the source, in sentences.
@@ -102,6 +103,7 @@ class ImportSummary:
     empty_images: int = 0
     emptied_images: int = 0
     lost_with_images: int = 0
+    not_decoded: int = 0
     refusals: Findings = field(default_factory=lambda: Findings("refused"))
     changes: Findings = field(default_factory=lambda: Findings("changed"))
     notes: list[str] = field(default_factory=list)

@@ -13,7 +13,7 @@ from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
-from deeplake_mmdet.transfer.importing import PlannedImage, check_exif, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
 from deeplake_mmdet.transfer.voc_images import VocImages
 
@@ -30,6 +30,7 @@ def import_voc(
     classes: Sequence[str] | None = None,
     exif: str = "auto",
     convert: str = "auto",
+    verify: str = "decode",
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -58,10 +59,14 @@ def import_voc(
             for all. The lake records it.
         convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
             to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
+        verify: ``'decode'``: every image is decoded, as training will; ``'header'``: its format and its size
+            are read from its header, and whether it can be decoded shows in training; ``'none'``: as
+            ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
+            summary say what was not decoded. Images that are converted always are.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake.
         progress: Whether to draw a progress bar on stderr.
-        workers: Threads that read and check images; by default one per core, at most 8.
+        workers: Threads that read and check images; by default one per core.
 
     Returns:
         What was imported and what was refused: images that are missing, cannot be decoded as a whole or
@@ -72,11 +77,11 @@ def import_voc(
         SourceNotFoundError, SourceFormatError: The folder or the split is not there or not sound.
         AnnotationError: No image or no box can be imported.
         ConfigError: ``classes`` is not sound or fits no annotation file, there are several splits and none
-            was named, or ``exif`` or ``convert`` has another value.
+            was named, or ``exif``, ``convert`` or ``verify`` has another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
-    check_exif(exif)
+    check_options(exif, verify)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     voc = load_voc(root, split, classes)
     images = VocImages(voc)
@@ -96,6 +101,7 @@ def import_voc(
         source="voc",
         message=f"Import Pascal VOC split {split}" if split else "Import Pascal VOC",
         creds=creds,
+        measured=verify != "none",
     )
     unread: set[str] = set()
     run_import(
@@ -106,6 +112,7 @@ def import_voc(
         encoding=encoding,
         progress=progress,
         exif=exif,
+        verify=verify,
         workers=workers,
     )
     if unread:

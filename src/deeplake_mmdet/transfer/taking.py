@@ -1,0 +1,118 @@
+"""One planned image as the lake will hold it: read, verified, put into its frame and converted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xyxy
+from deeplake_mmdet.lake.writing.writer import ImageRecord
+from deeplake_mmdet.transfer.encodings import Encoding
+from deeplake_mmdet.transfer.frames import Frame, choose_frame
+from deeplake_mmdet.transfer.images import ReadImage, convert_to_png, read_image
+from deeplake_mmdet.transfer.masks import settle_masks
+
+__all__ = ["PlannedImage", "TakenImage", "Taker"]
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedImage:
+    """One image to be imported.
+
+    Attributes:
+        path: The image file.
+        size: ``(width, height)`` in pixels as the annotations have it, or ``None``.
+        fields: `ImageRecord`'s fields but for the image and its size.
+        refused: ``(reason, detail)`` of each box that is left out.
+        changes: ``(kind, reason, detail)`` of what is imported otherwise than the files say; see `Finding`.
+        file: The annotation file of this image, if it has one of its own; refused boxes are named by it.
+        fault: Reason and detail why the whole image is refused before it is read, or ``None``.
+    """
+
+    path: Path
+    size: tuple[int, int] | None
+    fields: dict[str, Any] = field(default_factory=dict)
+    refused: tuple[tuple[str, str], ...] = ()
+    changes: tuple[tuple[str, str, str], ...] = ()
+    file: str = ""
+    fault: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TakenImage:
+    """An image as the lake will hold it.
+
+    Attributes:
+        record: The row.
+        image: What it was.
+        frame: How it is to be read.
+        mask_changes: As in `PlannedImage`.
+    """
+
+    record: ImageRecord
+    image: ReadImage
+    frame: Frame
+    mask_changes: list[tuple[str, str, str]]
+
+    def changes(self) -> Iterator[tuple[str, str]]:
+        """Reason and detail of what is taken otherwise than the file says, but for its boxes and masks."""
+        yield from self.frame.changes
+        if self.record.image is not self.image.data:
+            sizes = f"{len(self.image.data)} bytes, now {len(self.record.image)}"
+            yield f"{self.image.kind.upper()} converted to PNG without loss", sizes
+
+
+@dataclass(frozen=True)
+class Taker:
+    """Takes images, in any thread.
+
+    Attributes:
+        encoding: See `choose_encoding`.
+        exif: See `choose_frame`.
+        verify: See `read_image`.
+        box_format: Of the planned images' boxes.
+    """
+
+    encoding: Encoding
+    exif: str
+    verify: str
+    box_format: BoxFormat
+
+    def take(self, planned: PlannedImage) -> TakenImage | tuple[str, str]:
+        """The image, or reason and detail why it is refused."""
+        if planned.fault is not None:
+            return planned.fault
+        fields = planned.fields
+        try:
+            image = read_image(
+                planned.path,
+                self.encoding.format,
+                convert=self.encoding.convert,
+                verify=self.verify,
+                stated=planned.size,
+            )
+            stored = image.width, image.height
+            boxes = to_xyxy(fields["boxes"], self.box_format, *stored)
+            masks = _mask_sizes(fields)
+            frame = choose_frame(stored, image.orientation, planned.size, boxes, self.exif, mask_sizes=masks)
+            data = image.data
+            if image.kind != self.encoding.format:
+                data = convert_to_png(image, frame.turned)
+        except ImageError as error:
+            return error.what, (error.where or "").removeprefix(str(planned.path)).strip()
+        width, height = frame.size
+        fields, changes = settle_masks(fields, (height, width))
+        # Pixels that were converted are turned already, and their PNG has no EXIF orientation.
+        turned_by = image.orientation if frame.turned and data is image.data else 0
+        record = ImageRecord(data, width, height, exif_turned=turned_by, **fields)
+        return TakenImage(record, image, frame, changes)
+
+
+def _mask_sizes(fields: Mapping[str, Any]) -> set[tuple[int, int]]:
+    """Widths and heights that the run lengths among an image's masks state."""
+    sizes = [mask.get("size") for mask in fields.get("segmentations") or () if isinstance(mask, dict)]
+    pairs = [size for size in sizes if isinstance(size, list) and len(size) == 2]
+    return {(width, height) for height, width in pairs if isinstance(height, int) and isinstance(width, int)}
