@@ -41,6 +41,8 @@ __all__ = [
 active: set[str] = set()
 METADATA = "deeplake_mmdet"
 _SLOWEST = 2**20  # bytes a second that an upload is granted, besides the deadline
+_IN_MEMORY = 2**25  # bytes of rows after which the disk is waited for
+_LAST = "_importing"  # a file of no bytes, in the folder while it is written
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -176,7 +178,8 @@ class LocalTarget:
         self._path = path
         self._overwrite = overwrite
         self._staging = self._sibling("importing")
-        self._size = 0
+        self._dataset: Any = None
+        self._size = self._unwritten = 0  # bytes
         self.replaces = path.exists()
         self.name = str(self._path)
         self.leftover = str(self._staging)
@@ -217,16 +220,28 @@ class LocalTarget:
         with storage_errors("The staging folder cannot be made", self.name, None):
             self._staging.mkdir(parents=True)
         active.add(str(self._staging))
-        return deeplake.create(str(self._staging), schema=dict(schema))
+        self._dataset = deeplake.create(str(self._staging), schema=dict(schema))
+        return self._dataset
 
     def appended(self, size: int) -> None:
-        """Told after each batch of rows, with its bytes."""
+        """Told after each batch of rows, with its bytes; waits for the disk now and then.
+
+        Deep Lake takes rows faster than disks and busy cores write them, and keeps the rest in memory. What
+        is given to it last is written when nearly all before it is.
+        """
         self._size += size
+        self._unwritten += size
+        writer = getattr(self._dataset, "_writer", None)
+        if self._unwritten >= _IN_MEMORY and writer is not None:
+            upload(lambda: writer.set_async(_LAST, b""), f"lake {self.name}", self._unwritten)
+            self._unwritten = 0
 
     def publish(self, dataset: Any, message: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Commit, and put the complete lake at its final place."""
         with storage_errors("The lake cannot be committed", self.name, None):
             dataset.metadata[METADATA] = dict(metadata)
+            self._dataset = None
+            (self._staging / _LAST).unlink(missing_ok=True)
             upload(lambda: Background(lambda: dataset.commit(message)), f"lake {self.name}", self._size)
             self._verify(dataset, rows)
         self.check()
@@ -257,6 +272,7 @@ class LocalTarget:
 
     def discard(self, quick: bool = False) -> None:
         """Remove what was begun."""
+        self._dataset = None
         if str(self._staging) in active:
             shutil.rmtree(self._staging, ignore_errors=not self._staging.exists())
             active.discard(str(self._staging))
