@@ -1,17 +1,24 @@
 """What counts as a whole image: all that OpenCV decodes and that lacks no pixels."""
 
+import contextlib
 import io
 import resource
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.transfer.decoder import check_image, decode
+from deeplake_mmdet.transfer import decoder
+from deeplake_mmdet.transfer.decoder import check_image, decode, read_header
 
 WIDTH, HEIGHT = 80, 56
 
@@ -117,6 +124,103 @@ def test_broken_images(name):
     data, reason = BROKEN[name]
     with pytest.raises(ImageError, match=reason):
         check_image(data)
+
+
+KINDS = [
+    cv2.imencode(
+        ".jpg",
+        cv2.resize(np.asarray(picture("L" if grey else "RGB")), (61, 47)),
+        [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive, cv2.IMWRITE_JPEG_RST_INTERVAL, restarts]
+        + [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor] * (not grey),
+    )[1].tobytes()
+    for grey in (False, True)
+    for progressive in (0, 1)
+    for restarts in (0, 2)
+    for factor in (0x111111, 0x211111, 0x221111)
+]
+
+
+def verdict(check, *args):
+    """What a check says of a file; OpenCV's own errors are in other words each time."""
+    try:
+        check(*args)
+    except ImageError as error:
+        return error.what
+    return None
+
+
+def check_in_full(data):
+    """The check with all pixels made of the coded data."""
+    size, libjpeg = None, simplejpeg.decode_jpeg
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        libjpeg(data, "BGR")
+        size = (width, height) if colours in ("YCbCr", "Gray") else None
+    except ValueError as error:
+        if "Premature end" in str(error):
+            raise ImageError("image cannot be decoded") from None
+        if any(mark in str(error) for mark in ("premature end", "bad Huffman code", "instead of RST")):
+            raise ImageError("image is damaged") from None
+    if size is None:
+        decode(data, ignore_orientation=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.sampled_from(KINDS),
+    cut=st.floats(0.01, 1),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 20)), max_size=3),
+)
+def test_small_pixels_say_the_same_as_all_of_them(data, cut, changes):
+    for place, inserted, removed in changes:
+        at = 2 + int(place * (len(data) - 2))
+        data = data[:at] + inserted + data[at + removed :]
+    data = data[: max(3, int(cut * len(data)))]
+    with contextlib.suppress(ValueError):
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        assume(height * width < 10**6)  # what a header claims is another matter
+    assert verdict(check_image, data) == verdict(check_in_full, data)
+
+
+@pytest.mark.parametrize("data", KINDS)
+def test_files_cut_anywhere_are_refused(data):
+    assert check_image(data) == (61, 47)
+    for tenth in range(1, 10):
+        with pytest.raises(ImageError):
+            check_image(data[: len(data) * tenth // 10])
+
+
+def test_headers_alone():
+    for name, data in SOUND.items():
+        plain = data[:3] in (b"\xff\xd8\xff", b"\x89PN") and name != "unknown revision"
+        assert read_header(data) == ((WIDTH, HEIGHT) if plain else None), name
+    assert read_header(JPEG[:-300]) == read_header(encoded("png")[:-60]) == (WIDTH, HEIGHT)
+    for cut in range(30):
+        assert read_header(JPEG[:cut]) is None
+        assert read_header(encoded("png")[:cut]) is None
+    with pytest.raises(ImageError, match="more pixels than the limit"):
+        read_header(png_of((b"IHDR", struct.pack(">II", 65500, 65500) + IHDR[1][8:]), IDAT, IEND))
+
+
+def test_threads_share_out_a_bounded_number_of_pixels(monkeypatch):
+    wide = encoded("png"), cv2.imencode(".png", np.zeros((2000, 1500), np.uint8))[1].tobytes()
+    monkeypatch.setattr(decoder, "_PIXELS_AT_ONCE", 4_000_000)
+    at_once, most = [0], []
+    imdecode = cv2.imdecode
+
+    def watched(data, flags):
+        at_once[0] += len(data) == len(wide[1])
+        most.append(at_once[0])
+        time.sleep(0.005)
+        image = imdecode(data, flags)
+        at_once[0] -= len(data) == len(wide[1])
+        return image
+
+    monkeypatch.setattr(decoder.cv2, "imdecode", watched)
+    with ThreadPoolExecutor(8) as pool:
+        sizes = list(pool.map(check_image, wide * 12))
+    assert sizes == [(WIDTH, HEIGHT), (1500, 2000)] * 12
+    assert max(most) == 1
 
 
 @pytest.mark.parametrize("sides", [(65500, 65500), (65500, 20000)])

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-__all__ = ["FileNames", "is_file", "loose", "split_extension"]
+__all__ = ["FileNames", "is_file", "is_folder", "loose", "split_extension"]
 
 _COMPARED = 5_000_000  # names that hints may look at in all: a second or so
 _POOL = 2_000  # names compared letter by letter for one hint
@@ -95,6 +95,16 @@ def is_file(path: Path) -> bool:
     """
     try:
         return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; one that cannot be looked at counts, as with `is_file`."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
         return True
     except (OSError, ValueError):

@@ -46,9 +46,12 @@ def read_objects(tree: ET.Element) -> tuple[VocObject, ...]:
     fault.
     """
     nodes = tree.findall("object")
-    inside = {id(part) for node in nodes for part in node.iter()}
-    strays = [n for n in tree.iter() if n.tag.lower() == "object" and id(n) not in inside]
     found = [_object(node) for node in nodes]
+    strays = [node for node in tree.iter() if node.tag.lower() == "object"]
+    if len(strays) == len(nodes):
+        return tuple(found)
+    inside = {id(part) for node in nodes for part in node.iter()}
+    strays = [node for node in strays if id(node) not in inside]
     for node in strays:
         name = _text(node, "name").strip()
         found.append(VocObject(name, (0, 0, 0, 0), 0, "object is not an <object> right below <annotation>"))

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
-from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extension
+from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder, split_extension
 from deeplake_mmdet.formats.voc import VocImage, read_voc_file
 from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.lake import class_list
@@ -135,10 +135,10 @@ def _layout(root: Path) -> tuple[Path, Path]:
 
 
 def _folder(root: Path, usual: str, others: tuple[str, ...]) -> Path | None:
-    if (root / usual).is_dir():
+    if is_folder(root / usual):
         return root / usual
     found = {name.lower(): root / name for name in _listed(root)}
-    return next((found[name] for name in others if name in found and found[name].is_dir()), None)
+    return next((found[name] for name in others if name in found and is_folder(found[name])), None)
 
 
 def _listed(folder: Path) -> list[str]:

@@ -13,6 +13,7 @@ from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.coco import load_coco, select_classes
 from deeplake_mmdet.formats.coco_file import CocoFile
 from deeplake_mmdet.formats.coco_values import Id
+from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.encodings import choose_encoding
@@ -90,7 +91,7 @@ def import_coco(
         StorageError: The storage refused or failed.
     """
     folder = Path(images)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_options(exif, verify)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)

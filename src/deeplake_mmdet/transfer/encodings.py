@@ -11,6 +11,7 @@ from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake.images.headers import most_bytes
 from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.lake.images.signatures import detect_format
+from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
 from deeplake_mmdet.transfer.decoder import check_image
 
 __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "read_file"]
@@ -73,10 +74,10 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
     counts: Counter[str] = Counter()
     others: list[Path] = []
     sound = False  # whether one of the others can be decoded
-    for path in paths:
-        try:
-            kind = detect_format(read_file(path, HEAD_BYTES)) or ""
-        except ImageError:
+    # In threads: of a file system that is far away, each file takes a while.
+    blocks = read_ahead(blocks_of_files(paths, lambda path: None), lambda block: [*map(_kind, block)])
+    for path, kind in (pair for block, kinds in blocks for pair in zip(block, kinds, strict=True)):
+        if kind is None:
             continue
         counts[kind] += 1
         if kind == "jpeg":
@@ -94,6 +95,14 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
     if not counts["jpeg"]:
         return Encoding("png")
     return Encoding("png", True, tuple(map(str, others)), counts.total() - counts["jpeg"])
+
+
+def _kind(path: Path) -> str | None:
+    """The encoding, empty if it has no name; None of what cannot be read."""
+    try:
+        return detect_format(read_file(path, HEAD_BYTES)) or ""
+    except ImageError:
+        return None
 
 
 def _decodes(path: Path) -> bool:

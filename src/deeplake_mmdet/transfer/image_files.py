@@ -78,7 +78,11 @@ class ImageFolder:
             self._linked[parent] = not parent.resolve().is_relative_to(self._resolved)
         if self._linked[parent]:
             return True
-        return exact.is_symlink() and not exact.resolve().is_relative_to(self._resolved)
+        try:
+            is_link = exact.is_symlink()
+        except OSError:  # for want of permission: reading it tells
+            return False
+        return is_link and not exact.resolve().is_relative_to(self._resolved)
 
     def by_id(self, image_id: str) -> FoundImage:
         """``<id>.*`` with any of `EXTENSIONS`, in any letter case; else the id in another case or form.
