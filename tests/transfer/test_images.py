@@ -1,10 +1,11 @@
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.transfer.ahead import read_ahead
+from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
 from deeplake_mmdet.transfer.images import read_image
 
 
@@ -26,6 +27,21 @@ def test_results_come_in_order_and_few_are_held():
         assert result == item * item == (count - 1) ** 2
         most = max(most, len(drawn) - count)
     assert most <= 12
+
+
+def test_blocks_are_of_few_files_or_of_large_ones(tmp_path):
+    sizes = [10] * 100 + [2**20] * 3 + [300_000] * 8 + [0]
+    paths = [tmp_path / str(number) for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        path.write_bytes(bytes(size))
+    items = [*paths, None, tmp_path / "missing", Path("a\0b"), None]
+    blocks = list(blocks_of_files(iter(items), lambda path: path))
+    assert [one for block in blocks for one in block] == items
+    for block in blocks:
+        held = [path.stat().st_size for path in block if path in paths]
+        assert len(block) <= 32
+        assert sum(held[:-1]) < 2**20
+    assert len(blocks) == 3 + 3 + 2 + 1
 
 
 def test_leaving_early_ends_the_threads():

@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplake_mmdet.formats.voc_object import VocObject, read_objects
+from deeplake_mmdet.formats.voc_object import VocObject, read_names, read_objects
 from deeplake_mmdet.formats.xml_text import read_xml
 
-__all__ = ["VocImage", "read_voc_file", "read_voc_xml"]
+__all__ = ["VocImage", "read_class_names", "read_voc_file", "read_voc_xml"]
 
 _READ = {"filename", "size", "object", "width", "height", "name", "difficult", "bndbox", "depth"}
 
@@ -49,6 +49,14 @@ def read_voc_xml(root: Path, image_id: str) -> VocImage:
     """
     folder = root / "JPEGImages"
     return read_voc_file(root / "Annotations" / f"{image_id}.xml", image_id, folder / f"{image_id}.jpg")
+
+
+def read_class_names(xml_path: Path) -> list[str] | None:
+    """The class names of a file's objects as they stand there; None if the file cannot be used."""
+    try:
+        return read_names(_annotation(read_xml(xml_path))[0])
+    except (OSError, ValueError):
+        return None
 
 
 def read_voc_file(xml_path: Path, image_id: str, image_path: Path) -> VocImage:

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-__all__ = ["VocObject", "read_objects"]
+__all__ = ["VocObject", "read_names", "read_objects"]
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _OTHER_SHAPES = ("robndbox", "polygon", "points", "segmentation", "mask", "ellipse", "circle", "line")
@@ -45,17 +45,28 @@ def read_objects(tree: ET.Element) -> tuple[VocObject, ...]:
     Elements called so elsewhere in the file, which ``XMLDataset`` does not see, come last, each with its
     fault.
     """
-    nodes = tree.findall("object")
+    nodes, strays = _nodes(tree)
     found = [_object(node) for node in nodes]
-    strays = [node for node in tree.iter() if node.tag.lower() == "object"]
-    if len(strays) == len(nodes):
-        return tuple(found)
-    inside = {id(part) for node in nodes for part in node.iter()}
-    strays = [node for node in strays if id(node) not in inside]
     for node in strays:
         name = _text(node, "name").strip()
         found.append(VocObject(name, (0, 0, 0, 0), 0, "object is not an <object> right below <annotation>"))
     return tuple(found)
+
+
+def read_names(tree: ET.Element) -> list[str]:
+    """The class names alone of `read_objects`, as they stand in the file."""
+    nodes, strays = _nodes(tree)
+    return [_text(node, "name") for node in (*nodes, *strays)]
+
+
+def _nodes(tree: ET.Element) -> tuple[list[ET.Element], list[ET.Element]]:
+    """The elements of objects, and others that are called so."""
+    nodes = tree.findall("object")
+    strays = [node for node in tree.iter() if node.tag.lower() == "object"]
+    if len(strays) == len(nodes):
+        return nodes, []
+    inside = {id(part) for node in nodes for part in node.iter()}
+    return nodes, [node for node in strays if id(node) not in inside]
 
 
 def _object(node: ET.Element) -> VocObject:
@@ -96,7 +107,7 @@ def _corners(
     absent = [corner for corner, text in zip(_CORNERS, texts, strict=True) if text is None]
     if absent:
         return none, stated, "box is missing" if len(absent) == 4 else "box lacks corners"
-    if any(_COMMA.fullmatch(text or "") for text in texts):
+    if "," in stated and any(_COMMA.fullmatch(text or "") for text in texts):
         texts = [_COMMA.sub(r"\1.\2", text or "") for text in texts]
         changes.append(("box has decimal commas, read as points", stated))
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder, split_extension
-from deeplake_mmdet.formats.voc import VocImage, read_voc_file
+from deeplake_mmdet.formats.voc import VocImage, read_class_names, read_voc_file
 from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.lake import class_list
 from deeplake_mmdet.lake.images.regular_files import read_regular
@@ -107,7 +107,9 @@ def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] 
     if classes is None:
         names, unreadable = _all_names(annotations)
         if not names:
-            raise SourceFormatError("No annotation file names a class", where=str(annotations))
+            raise _unreadable(annotations) or SourceFormatError(
+                "No annotation file names a class", where=str(annotations)
+            )
     else:
         names, unreadable = class_list(classes, "argument 'classes'", error=ConfigError), 0
         if not names:
@@ -141,6 +143,15 @@ def _folder(root: Path, usual: str, others: tuple[str, ...]) -> Path | None:
     return next((found[name] for name in others if name in found and is_folder(found[name])), None)
 
 
+def _unreadable(folder: Path) -> SourceNotFoundError | None:
+    """The error for a folder that cannot be listed; None if it can."""
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        return SourceNotFoundError(f"The folder cannot be read ({error.strerror})", where=str(folder))
+    return None
+
+
 def _listed(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir())
@@ -151,7 +162,8 @@ def _listed(folder: Path) -> list[str]:
 def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[str], list[str]]:
     """The ids, repeated ones included, and what to say about them."""
     folders = [root / "ImageSets" / "Main", root / "ImageSets", root]
-    lists = sorted({path.stem for folder in folders[:2] for path in folder.glob("*.txt")})
+    names = [name for folder in folders[:2] for name in _listed(folder)]
+    lists = sorted({name.removesuffix(".txt") for name in names if name.endswith(".txt")})
     if split is None:
         if lists:
             raise ConfigError(
@@ -161,7 +173,9 @@ def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[
             )
         ids = sorted(split_extension(name, _XML)[0] for name in FileNames(annotations, _XML))
         if not ids:
-            raise SourceFormatError("The folder has no XML file", where=str(annotations))
+            raise _unreadable(annotations) or SourceFormatError(
+                "The folder has no XML file", where=str(annotations)
+            )
         return ids, [f"No split was asked for: all {len(ids)} annotation files were taken, sorted by name"]
     name = f"{split.removesuffix('.txt')}.txt"
     path = next((folder / name for folder in folders if is_file(folder / name)), None)
@@ -215,14 +229,14 @@ def _is_id(annotations: Path, line: str) -> bool:
 def _all_names(annotations: Path) -> tuple[tuple[str, ...], int]:
     names: set[str] = set()
     unreadable = 0
-    for image in _every(annotations):
-        unreadable += image.fault is not None
-        names.update(entry.name for entry in image.objects)
+    for stated in _every(annotations):
+        unreadable += stated is None
+        names.update(name.strip() for name in stated or ())
     return tuple(sorted(names - {""})), unreadable
 
 
-def _every(annotations: Path) -> Iterator[VocImage]:
-    return (read_voc_file(annotations / name, "", annotations) for name in FileNames(annotations, _XML))
+def _every(annotations: Path) -> Iterator[list[str] | None]:
+    return (read_class_names(annotations / name) for name in FileNames(annotations, _XML))
 
 
 def _unknown_classes(names: tuple[str, ...], annotations: Path) -> list[str]:
@@ -232,10 +246,10 @@ def _unknown_classes(names: tuple[str, ...], annotations: Path) -> list[str]:
         ConfigError: The files have classes, and none of these.
     """
     missing, found = set(names), set()
-    for image in _every(annotations):
-        for entry in image.objects:
-            found.add(entry.name)
-            missing -= {entry.name, entry.stated_name}
+    for stated in _every(annotations):
+        for name in stated or ():
+            found.add(name.strip())
+            missing -= {name.strip(), name}
         if not missing:
             return []
     found.discard("")

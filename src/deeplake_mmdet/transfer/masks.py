@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from deeplake_mmdet.formats.segmentation import read_segmentation
 
 __all__ = ["settle_masks"]
 
 Change = tuple[str, str, str]
+_NUMBERS = frozenset((int, float))
+_SURELY_NEAR = 1e6  # pixels around a polygon at the most; what is longer is looked at by itself
 
 
 def settle_masks(fields: Mapping[str, Any], size: tuple[int, int]) -> tuple[dict[str, Any], list[Change]]:
@@ -24,7 +28,7 @@ def settle_masks(fields: Mapping[str, Any], size: tuple[int, int]) -> tuple[dict
         was changed, as in `PlannedImage`.
     """
     given = fields.get("segmentations")
-    if given is None:
+    if given is None or _are_plain(given):
         return dict(fields), []
     ids = fields.get("annotation_source_ids", fields.get("annotation_ids"))  # those of the file first
     masks, changes = [], []
@@ -35,3 +39,26 @@ def settle_masks(fields: Mapping[str, Any], size: tuple[int, int]) -> tuple[dict
             which = f"object {place + 1}" if ids is None else f"annotation {ids[place]}"
             changes.append(("mask", reading.reason, f"{which}, segmentation {value!r:.100}"))
     return {**fields, "segmentations": masks}, changes
+
+
+def _are_plain(given: Sequence[Any]) -> bool:
+    """Whether all masks are polygons that are surely sound, or none; looked at together."""
+    flat: list[Any] = []
+    longest = 0
+    for value in given:
+        if value is None:
+            continue
+        if type(value) is not list:
+            return False
+        for part in value:
+            if type(part) is not list or len(part) < 6 or len(part) % 2:
+                return False
+            flat += part
+            longest = max(longest, len(part))
+    if not _NUMBERS.issuperset(map(type, flat)):
+        return False
+    try:
+        points = np.array(flat, np.float64)
+    except OverflowError:
+        return False
+    return bool(longest * np.abs(points).max(initial=0) <= _SURELY_NEAR)  # not so if one is NaN
