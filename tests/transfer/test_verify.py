@@ -103,6 +103,14 @@ def test_other_values_are_refused_before_anything_is_read(tmp_path, verify):
     assert not (tmp_path / "lake").exists()
 
 
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", True])
+def test_threads_are_a_positive_number(make_coco, tmp_path, workers):
+    annotations, images = make_coco()
+    with pytest.raises(ConfigError, match="workers"):
+        import_coco(annotations, tmp_path / "lake", images=images, workers=workers)
+    assert not (tmp_path / "lake").exists()
+
+
 def test_the_command_has_the_same_choice(make_coco, tmp_path, capsys):
     annotations, images = make_coco()
     args = ["import", "coco", str(annotations), str(tmp_path / "lake"), "--images", str(images)]

@@ -85,15 +85,15 @@ def import_coco(
         SourceNotFoundError: The file or the folder is missing.
         SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image or no
             box of it can be imported.
-        ConfigError: ``classes`` names one that the file lacks, or ``exif``, ``convert`` or ``verify`` has
-            another value.
+        ConfigError: ``classes`` names one that the file lacks, or ``exif``, ``convert``, ``verify`` or
+            ``workers`` has another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
     folder = Path(images)
     if not is_folder(folder):
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
-    check_options(exif, verify)
+    check_options(exif, verify, workers)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):

@@ -27,8 +27,8 @@ __all__ = ["PlannedImage", "check_options", "run_import"]
 _SWITCHING = 0.0005  # seconds after which a thread hands Python's interpreter over
 
 
-def check_options(exif: str, verify: str) -> None:
-    """Refuse values that are not among `EXIF_MODES` and `VERIFY_MODES`.
+def check_options(exif: str, verify: str, workers: int | None) -> None:
+    """Refuse values that are not among `EXIF_MODES` and `VERIFY_MODES`, and a number that is none of threads.
 
     Raises:
         ConfigError: As said.
@@ -38,6 +38,9 @@ def check_options(exif: str, verify: str) -> None:
             raise ConfigError(
                 f"{name!r} is {value!r}", where=name, advice=f"Choose from {', '.join(choices)}"
             )
+    if workers is not None and (type(workers) is not int or workers < 1):
+        advice = "Give a positive whole number, or None for one thread per core"
+        raise ConfigError(f"'workers' is {workers!r}", where="workers", advice=advice)
 
 
 def run_import(

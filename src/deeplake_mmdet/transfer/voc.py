@@ -77,11 +77,11 @@ def import_voc(
         SourceNotFoundError, SourceFormatError: The folder or the split is not there or not sound.
         AnnotationError: No image or no box can be imported.
         ConfigError: ``classes`` is not sound or fits no annotation file, there are several splits and none
-            was named, or ``exif``, ``convert`` or ``verify`` has another value.
+            was named, or ``exif``, ``convert``, ``verify`` or ``workers`` has another value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
-    check_options(exif, verify)
+    check_options(exif, verify, workers)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     voc = load_voc(root, split, classes)
     images = VocImages(voc)
