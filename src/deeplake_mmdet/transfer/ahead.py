@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -46,10 +46,11 @@ def blocks_of_files(items: Iterable[In], path_of: Callable[[In], Path | None]) -
 
 def read_ahead(
     items: Iterable[In], read: Callable[[In], Out], workers: int | None = None
-) -> Iterator[tuple[In, Out]]:
+) -> Generator[tuple[In, Out], None, None]:
     """Apply ``read`` in threads; results come in the order of ``items`` and a bounded number is held.
 
     ``items`` is drawn from in the calling thread only. By default there is a thread for each core.
+    They end when the generator is closed.
     """
     workers = workers or available_cores()
     source = iter(items)

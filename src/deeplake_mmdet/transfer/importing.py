@@ -90,9 +90,10 @@ def run_import(
         disable=not progress,
     )
     blocks = blocks_of_files(plan, lambda planned: None if planned.fault else planned.path)
-    with writer, bar, _quick_switching():
+    ahead = contextlib.closing(read_ahead(blocks, take, workers))
+    with writer, bar, _quick_switching(), ahead as taken:
         task = bar.add_task("", total=total)
-        for block, results in read_ahead(blocks, take, workers):
+        for block, results in taken:
             labels = []
             for planned, result in zip(block, results, strict=True):
                 if isinstance(result, TakenImage):
