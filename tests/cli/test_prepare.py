@@ -72,11 +72,11 @@ def test_bad_arguments_are_refused(config, capsys, arguments, told):
     assert told in capsys.readouterr().err
 
 
-def test_a_folder_of_somebody_else_is_named_and_not_used(config, tmp_path, capfd):
+def test_a_folder_of_somebody_else_is_named_and_not_used(config, tmp_path, caplog):
     (tmp_path / "aside").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "aside")
     folder = f"train_dataloader.dataset.prepared.folder={tmp_path / 'link'}"
     size = "train_dataloader.dataset.prepared.size=1GB"
     assert main(["prepare", str(config), "--cfg-options", folder, size]) == 1
-    assert "link or no folder" in "".join(capfd.readouterr())
+    assert "link or no folder" in caplog.text
     assert not list((tmp_path / "aside").iterdir())

@@ -9,12 +9,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from mmengine.logging import print_log
-
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import modern_module
 
 __all__ = ["import_custom_modules"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _PACKAGES = {"mmpretrain": "onedl-mmpretrain"}
 
@@ -53,7 +53,7 @@ def import_custom_modules(content: Mapping[str, Any], file: object = None) -> No
             told = _told(name, error, f"{place}config key 'custom_imports.imports', {name!r}")
             if not wanted.get("allow_failed_imports"):
                 raise told from error
-            print_log(f"Left out, as allow_failed_imports=True says: {told}", "current", logging.WARNING)
+            _log.warning(f"Left out, as allow_failed_imports=True says: {told}")
 
 
 def _told(name: str, error: Exception, where: str) -> ConfigError:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config.tree import is_lake
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["use_lake_metrics"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 # What stock options mean the same in ours; the others are about annotation files.
 _COMMON = ("metric", "proposal_nums", "iou_thrs", "collect_device", "prefix")
@@ -55,7 +56,7 @@ def use_lake_metrics(cfg: Config) -> None:
             names = ", ".join(
                 _ours(name) for name in _KEPT if any(_is(metric, "mmdet", name) for metric in found)
             )
-            print_log(f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth", "current")
+            _log.info(f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth")
             cfg[f"{split}_evaluator"] = new[0] if isinstance(evaluator, Mapping) else new
 
 
@@ -67,7 +68,7 @@ def _of_several(evaluator: Mapping[str, Any], key: str) -> dict[str, Any]:
     ours = all(str(metric.get("type")).startswith("deeplake_mmdet.") for metric in metrics)
     if _is(evaluator, "mmdet", "MultiDatasetsEvaluator") and ours:
         new["type"] = _ours("SeparateEvaluator")
-        print_log(f"{key}: each lake is scored by itself, by {_ours('SeparateEvaluator')}", "current")
+        _log.info(f"{key}: each lake is scored by itself, by {_ours('SeparateEvaluator')}")
     return new
 
 
@@ -87,10 +88,8 @@ def _fit_to_numpy(metric: Any, key: str) -> None:
     if coco and "proposal_fast" in names:
         names = list(dict.fromkeys("proposal" if name == "proposal_fast" else name for name in names))
         metric["metric"] = names[0] if isinstance(asked, str) else names
-        print_log(
-            f"{key}: proposal_fast becomes proposal: MMDetection's own proposal_fast fails with NumPy 2",
-            "current",
-            logging.WARNING,
+        _log.warning(
+            f"{key}: proposal_fast becomes proposal: MMDetection's own proposal_fast fails with NumPy 2"
         )
     if _is(metric, "mmdet", "VOCMetric") and "recall" in names:
         raise _cannot("compute recalls", f"{key}.metric", "metric", "metric='mAP'", "voc")

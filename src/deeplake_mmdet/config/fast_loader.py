@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from typing import Any
-
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config.tree import all_datasets, kind_of_part, lakes_in
 from deeplake_mmdet.environment import available_cores
@@ -14,6 +13,8 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import deadline_seconds, is_local
 
 __all__ = ["MODES", "check_loader", "fast_loader", "has_cuda", "with_timeout"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 MODES = ("auto", "threads", "processes")
 _FEED = "Feed"
@@ -77,9 +78,7 @@ def fast_loader(
         if kind and kind not in known
     ]
     if others:
-        print_log(
-            f"fast_loader leaves a loader with {' and '.join(others)} as it is: no equal here", "current"
-        )
+        _log.info(f"fast_loader leaves a loader with {' and '.join(others)} as it is: no equal here")
         return loader
     remote = any(not is_local(str(lake.get("path", ""))) for lake in lakes)
     dataset = loader["dataset"]
@@ -198,16 +197,15 @@ def check_loader(
 def _tell_cores(loader: Mapping[str, Any]) -> None:
     cores = available_cores()
     if loader.get("num_workers", 0) > 4 * cores:
-        print_log(
+        _log.info(
             f"num_workers={loader['num_workers']} is more than this machine's {cores} cores can feed; the "
-            "samples are the same with fewer",
-            "current",
+            "samples are the same with fewer"
         )
 
 
 def _choose(loader: Mapping[str, Any], workers: int, lakes: list[Mapping[str, Any]]) -> str:
     if workers and (asked := [key for key in _OF_PROCESSES if loader.get(key)]):
-        print_log(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them", "current")
+        _log.info(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them")
         return "processes"
     if not workers:
         return "threads"
@@ -222,7 +220,7 @@ def _choose(loader: Mapping[str, Any], workers: int, lakes: list[Mapping[str, An
                 "keep them here",
             )
     kind = "threads" if chosen == "threads" else "worker processes"
-    print_log(f"Loading in {workers} {kind}: {reason}", "current")
+    _log.info(f"Loading in {workers} {kind}: {reason}")
     return chosen
 
 
@@ -233,9 +231,7 @@ def _mixes(node: Any) -> bool:
 def _name_stateful(node: Any) -> None:
     steps = [step for place in all_datasets(node) for step in place.node.get("pipeline") or ()]
     for kind in filter(_STATEFUL.__contains__, map(kind_of_part, steps)):
-        print_log(
+        _log.warning(
             f"{kind} keeps images between samples: what it mixes in depends on the number of workers, "
-            f"and a resume changes it. {_STATEFUL[kind]} has no such state",
-            "current",
-            30,
+            f"and a resume changes it. {_STATEFUL[kind]} has no such state"
         )

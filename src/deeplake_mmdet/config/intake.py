@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config.custom_imports import import_custom_modules
 from deeplake_mmdet.config.mixed import settled
@@ -43,6 +42,8 @@ __all__ = [
     "take_in_with_notes",
     "without_secrets",
 ]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 Content = dict[str, Any]
 
@@ -227,7 +228,7 @@ def log_notes(notes: list[Note]) -> None:
         notes: Of a conversion.
     """
     for note in notes:
-        print_log(f"2.x config: {note}", "current", note_level(note))
+        _log.log(note_level(note), f"2.x config: {note}")
 
 
 def note_level(note: Note) -> int:

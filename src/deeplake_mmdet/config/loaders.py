@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config.fast_loader import (
     MODES,
@@ -20,6 +20,8 @@ from deeplake_mmdet.config.tree import SPLITS, lakes_in
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["fast_loaders", "use_fast_loaders"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 KEY = "fast_loader"
 _OFF = ("off", False)
@@ -77,7 +79,7 @@ def fast_loaders(cfg: Config) -> dict[str, Any]:
         feed, sampler = new["dataset"], new["sampler"]
         way = f"{feed['threads']} threads" if feed["threads"] else f"{new['num_workers']} worker processes"
         order = f", shuffle={sampler['shuffle']!r}" if split == "train" else ""
-        print_log(f"{key}: deeplake_mmdet.Feed, {way}{order}", "current")
+        _log.info(f"{key}: deeplake_mmdet.Feed, {way}{order}")
         found[key] = new
     return found
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config.bases import all_files, computes_bases, missing_base
 from deeplake_mmdet.config.places import failure, place_of
@@ -22,6 +21,8 @@ from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceNotFoun
 from deeplake_mmdet.legacy import Note, kind_of, merge, speaks_new
 
 __all__ = ["check_order", "keep_reading_notes", "read_config", "read_with_notes", "reading_notes"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _NOTES = "_reading_notes"
 _VARIABLE = re.compile(r"(?<![\w.])_base_\.")
@@ -163,11 +164,9 @@ def _read_by_parts(file: Path) -> tuple[Config, list[Note]]:
             if "total_epochs" in content and "runner" not in content:
                 base.pop("runner", None)  # it came with 2.5: the file's own length counts, as before
             content = _normalised(parts, merge(base, content))
-            print_log(
+            _log.warning(
                 f"{file}: its base is taken from the installed MMDetection 3.x, with intervals, rates, "
-                "schedules and batch sizes of 2.28.2; what else it does not set is as there",
-                "current",
-                logging.WARNING,
+                "schedules and batch sizes of 2.28.2; what else it does not set is as there"
             )
         else:
             content = merge(parts.stock, content)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, MutableMapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config.bases import installed_configs
 from deeplake_mmdet.config.reading import read_config
@@ -15,6 +15,8 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import Note, is_legacy, old_keys
 
 __all__ = ["put_teacher"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def put_teacher(
@@ -56,7 +58,7 @@ def put_teacher(
     cfg, notes = convert(cfg)
     if not cfg.get("model"):
         raise ConfigError("The teacher's config has no model", where=f"{place}, config key 'model'")
-    print_log(f"The teacher's model is that of {place}", "current")
+    _log.info(f"The teacher's model is that of {place}")
     model["teacher_config"] = {"model": cfg.to_dict()["model"]}
     return [note for note in notes if note.key.startswith("model")]
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from mmdet.datasets import BaseDetDataset
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, listed, readable
@@ -41,6 +40,8 @@ __all__ = [
     "tell_left_out",
     "with_cache",
 ]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 # What stock datasets of files are given, and a lake makes pointless.
 _OF_FILES = (
@@ -194,10 +195,10 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
         stored_sizes: Whether image sizes are wanted as stored.
     """
     explained = explain_roles(view.columns, tensors, stored_sizes=stored_sizes, left_out=view.left_out)
-    print_log(readable(explained, lines=True), "current")
+    _log.info(readable(explained, lines=True))
     for role, note in view.notes.items():
         if role != "gt_masks":  # matters where masks are asked for, and is told there
-            print_log(readable(f"{view.source.url}: {note}"), "current", logging.WARNING)
+            _log.warning(readable(f"{view.source.url}: {note}"))
 
 
 def clean_data_infos(
@@ -215,12 +216,12 @@ def clean_data_infos(
         AnnotationError: They are to be trained on, and nothing, or next to nothing, is left of them.
     """
     done = clean_boxes(view, bbox_min_size)
-    print_log(readable(f"{view.source}: {done}", lines=True), "current")
+    _log.info(readable(f"{view.source}: {done}", lines=True))
     doubt = done.doubt()
     if doubt is not None:
         if training and done.is_hopeless:
             raise doubt
-        print_log(str(doubt), "current", logging.WARNING)
+        _log.warning(str(doubt))
     return DataInfos(view, np.flatnonzero(view.table.widths), done.keep, done.ignored, extra)
 
 
@@ -242,7 +243,7 @@ def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
     elif not view.has_encoded_images:
         reason = "its images are arrays or links, or in an order of their own (as by ORDER BY RANDOM())"
     if reason is not None:
-        print_log(f"cache= has no effect on {view.source}: {reason}", "current")
+        _log.info(f"cache= has no effect on {view.source}: {reason}")
         return view
     size, count = settings.size, len(view.table)
     counters = torch.from_numpy(new_counters())
@@ -257,10 +258,9 @@ def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
             advice=f"all images take about {human_bytes(view.image_bytes * count)}",
         )
     if view.image_bytes * count > size:
-        print_log(
+        _log.info(
             f"The cache of {human_bytes(size)} holds a part of the lake only: its {count} images take about "
-            f"{human_bytes(view.image_bytes * count)}",
-            "current",
+            f"{human_bytes(view.image_bytes * count)}"
         )
     return view.with_cache(cache)
 
@@ -284,7 +284,7 @@ def take_out_files(arguments: dict[str, Any], own: Iterable[str]) -> None:
                 advice="remove it: everything comes out of the lake",
             )
     if ignored := [key for key in _OF_FILES if arguments.pop(key, None)]:
-        print_log(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}", "current")
+        _log.info(f"DeepLakeDataset reads the lake only and ignores {', '.join(ignored)}")
     known = {name for kind in (BaseDataset, BaseDetDataset) for name in signature(kind).parameters}
     if unknown := sorted(set(arguments) - known):
         near = get_close_matches(unknown[0], sorted({*known, *own} - {"kwargs"}), n=1)
@@ -314,4 +314,4 @@ def tell_left_out(view: LakeView, left: int) -> None:
     where = f"lake {view.source.url}, column {view.roles.img!r}, rows {listed(bad)}"
     if not left:
         raise ImageError(what, where=where, advice="repair the lake; there is nothing to skip to")
-    print_log(readable(f"Skipping: {what} ({where})"), "current", logging.WARNING)
+    _log.warning(readable(f"Skipping: {what} ({where})"))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
-from mmengine.logging import print_log
 
 from deeplake_mmdet.dataset.backend import delivered, delivered_image, delivered_upright
 from deeplake_mmdet.dataset.infos import (
@@ -42,8 +41,12 @@ from deeplake_mmdet.pipeline.steps import annotation_loaders, count_deterministi
 from deeplake_mmdet.prepared.opening import open_prepared, read_prepared_settings
 from deeplake_mmdet.prepared.store import PreparedImages
 from deeplake_mmdet.registry import DATASETS
+from deeplake_mmdet.terminal.run_log import join_run_log
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
+
+_log = logging.getLogger("deeplake_mmdet")
+join_run_log()
 
 
 @DATASETS.register_module()
@@ -251,10 +254,9 @@ class DeepLakeDataset(BaseDetDataset):
             selected = table.count_per_row(infos.view.labels >= 0)
             keep &= selected[rows] > 0
         if (dropped := int((~keep).sum())) > 0:
-            print_log(
+            _log.info(
                 f"filter_cfg leaves out {dropped} of {len(rows)} images ({small} smaller than min_size, "
-                f"{dropped - small} without objects)",
-                "current",
+                f"{dropped - small} without objects)"
             )
         if not keep.any():
             raise ConfigError(
@@ -285,7 +287,7 @@ class DeepLakeDataset(BaseDetDataset):
                 if self._sightings.add(row, Sightings.UNDECODABLE):
                     count = len(self._sightings.rows(Sightings.UNDECODABLE))
                     what = f"Skipping row {row} from now on ({count} so far): {error.what} ({error.where})"
-                    print_log(readable(what), "current", logging.WARNING)
+                    _log.warning(readable(what))
         raise ImageError(
             f"None of the {len(self)} images can be decoded", where=f"lake {self.view.source.url}"
         )

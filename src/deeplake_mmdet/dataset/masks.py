@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.logging import print_log
-
 from deeplake_mmdet.dataset.backend import delivered_masks
 from deeplake_mmdet.dataset.infos import DataInfos, Sightings
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import LakeView
 
 __all__ = ["add_masks", "check_mask_column", "is_usable_mask"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def check_mask_column(view: LakeView, loaders: Sequence[Any], *, as_stored: bool) -> None:
@@ -72,12 +72,10 @@ def add_masks(
     row = int(infos.rows[index])
     first = not sightings.rows(Sightings.NO_USABLE_MASK)
     if sightings.add(row, Sightings.NO_USABLE_MASK) and first:
-        print_log(
+        _log.warning(
             f"Column {infos.view.roles.gt_masks!r}, row {row}: {flawed} objects have no mask that can be "
             "used (none, a polygon of less than three points, or run lengths where polygons are asked "
-            "for) and are ignored in training, as in CocoDataset; further such rows are not logged",
-            "current",
-            logging.WARNING,
+            "for) and are ignored in training, as in CocoDataset; further such rows are not logged"
         )
 
 

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.logging import print_log
-
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import human_bytes
 from deeplake_mmdet.loading.wrappers import is_mixed
 
 __all__ = ["check_caches", "is_scattered"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def is_scattered(dataset: Any, shuffle: bool | str) -> bool:
@@ -46,10 +46,8 @@ def check_caches(lakes: Sequence[DeepLakeDataset], chunks: int, *, scattered: bo
                 f"about {human_bytes(whole)}",
             )
         if scattered and size < whole:
-            print_log(
+            _log.warning(
                 f"The cache of {human_bytes(size)} holds a part of {view.source.url} only, and samples come "
                 f"from anywhere in it: the others are read one by one in each pass. A cache of "
-                f"{human_bytes(1.1 * whole)} holds all, and shuffle='chunk' without mixing needs less",
-                "current",
-                logging.WARNING,
+                f"{human_bytes(1.1 * whole)} holds all, and shuffle='chunk' without mixing needs less"
             )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mmengine.dist import get_dist_info, sync_random_seed
-from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
 from deeplake_mmdet.errors import ConfigError
@@ -27,6 +27,8 @@ from deeplake_mmdet.loading.wrappers import is_upright
 from deeplake_mmdet.registry import DATA_SAMPLERS
 
 __all__ = ["Batch", "Item", "LakeBatchSampler", "LakeSampler"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 Item = tuple[int, int]
 SHUFFLES = ("full", "chunk")
@@ -311,10 +313,8 @@ class LakeBatchSampler(Sampler[list[Item]]):
         batch = batches[number]
         if not self._repeated:
             self._repeated = True
-            print_log(
-                f"{len(batch)} samples are left for {self.sampler.ranks} ranks: some get one of them again",
-                "current",
-                30,
+            _log.warning(
+                f"{len(batch)} samples are left for {self.sampler.ranks} ranks: some get one of them again"
             )
         return [int(batch[self.sampler.rank % len(batch)])]
 

@@ -8,7 +8,11 @@ import logging
 import sys
 from typing import Literal
 
+from deeplake_mmdet.terminal.run_log import join_run_log
+
 __all__ = ["in_use", "log_ops_in_use"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _LINES = {
     "compiled": "mmcv ops: the compiled module mmcv._ext is in use.",
@@ -42,6 +46,5 @@ def log_ops_in_use() -> None:
     if _logged:
         return
     _logged = True
-    from mmengine.logging import print_log
-
-    print_log(_LINES[in_use()], logger="current", level=logging.INFO)
+    join_run_log()
+    _log.info(_LINES[in_use()])

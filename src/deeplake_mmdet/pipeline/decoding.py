@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import cv2
 import mmcv.transforms
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.lake.images.signatures import JPEG
 
 __all__ = ["Allocator", "decode_jpeg", "decoder_name", "load_quickly"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 SWITCH = "DEEPLAKE_MMDET_DECODER"
 Allocator = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
@@ -105,9 +107,7 @@ def _checked_decoder() -> Any:
         image = _decoded(simplejpeg, encoded)
         expected = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR))
         if image is None or not np.array_equal(image, expected):
-            print_log(
-                "simplejpeg's pixels differ from this OpenCV's: images are decoded by OpenCV", "current"
-            )
+            _log.info("simplejpeg's pixels differ from this OpenCV's: images are decoded by OpenCV")
             return None
     return simplejpeg
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -11,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import xxhash
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.lake import (
@@ -27,6 +27,8 @@ from deeplake_mmdet.prepared.prefix import PreparedSteps, prepared_steps
 from deeplake_mmdet.prepared.store import PreparedImages, row_bytes
 
 __all__ = ["open_prepared", "read_prepared_settings"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _FORMAT = 1
 
@@ -91,10 +93,9 @@ def open_prepared(settings: CacheSettings, view: LakeView, pipeline: Any) -> Pre
         _warn(f"No images are prepared: {settings.folder} cannot be used ({error.strerror or error})")
         return None
     share = "" if chosen is None else f", {chosen.mean():.0%} of the rows"
-    print_log(
+    _log.info(
         f"prepared: {steps}, {human_bytes(min(allowed, int(sizes.sum())))}{share}, in {folder}; "
-        f"{found.count} are there",
-        "current",
+        f"{found.count} are there"
     )
     return found
 
@@ -157,4 +158,4 @@ def _existing(folder: Path) -> Path:
 
 
 def _warn(text: str) -> None:
-    print_log(text, "current", 30)
+    _log.warning(text)

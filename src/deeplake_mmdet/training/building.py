@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import print_log
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import DefaultScope
 
@@ -18,6 +18,8 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import convert_model_dict
 
 __all__ = ["build_detector", "give_preprocessor", "plain"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def build_detector(
@@ -76,7 +78,7 @@ def give_preprocessor(model: Any, cfg: Config) -> None:
         )
     with DefaultScope.overwrite_default_scope("mmdet"):
         model.data_preprocessor = MODELS.build(plain(implied))
-    print_log(f"The detector gets the preprocessor of its config: {dict(implied)}", "current")
+    _log.info(f"The detector gets the preprocessor of its config: {dict(implied)}")
 
 
 def plain(node: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config import (
     check_data,
@@ -35,6 +35,8 @@ from deeplake_mmdet.training.run import run_test, run_training
 from deeplake_mmdet.training.tta import augmented
 
 __all__ = ["test_detector", "train_detector"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def train_detector(
@@ -85,7 +87,7 @@ def train_detector(
     else:
         _drop_validation(prepared)
         if given[1].has_data or given[1].tensors:
-            print_log("validate=False: ds_val and ds_val_tensors are not used", "current")
+            _log.info("validate=False: ds_val and ds_val_tensors are not used")
     check_splits(prepared, ("train", "val"))
     check_data(prepared, ("train", "val"), model=False)
     meta = None if meta is None else _clean(meta, raw)
@@ -233,6 +235,4 @@ def _compare_classes(model: Any, cfg: Config) -> None:
     first = next(innermost_of(cfg, "train"))
     chosen = (first.node.get("metainfo") or {}).get("classes")
     if named and chosen and list(named) != list(chosen):
-        print_log(
-            "model.CLASSES differ from the config's classes; the config's are what labels mean", "current"
-        )
+        _log.info("model.CLASSES differ from the config's classes; the config's are what labels mean")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
-
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config import Place, innermost
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import SOURCE_KEYS, settings_of
 
 __all__ = ["Given"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _OLD_SOURCE_KEYS = (
     tuple(
@@ -53,7 +54,7 @@ class Given:
         elif data is not None:
             self._settings, resolved = settings_of(data)
             self.local = resolved.is_local_process
-            print_log(f"ds_{split} is {resolved}", "current")
+            _log.info(f"ds_{split} is {resolved}")
 
     @property
     def has_data(self) -> bool:
@@ -121,7 +122,7 @@ class Given:
 
     def _tell(self, key: str, told: list[str]) -> None:
         if told:
-            print_log(f"{key}: ds_{self.split} is read instead of {', '.join(told)}", "current")
+            _log.info(f"{key}: ds_{self.split} is read instead of {', '.join(told)}")
 
 
 def _spot(node: Any, key: str, split: str) -> Place:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.logging import print_log
 
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["check_predicts_masks", "predicts_masks"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _SIDE = 128  # pixels; no less than the largest stride of usual models
 
@@ -43,7 +45,7 @@ def predicts_masks(detector: Any) -> bool | None:
     try:
         return "masks" in _prediction(detector)
     except Exception as error:  # a model of any kind, which may need more than an image
-        print_log(f"Whether the model predicts masks could not be found out: {error!r}", "current")
+        _log.info(f"Whether the model predicts masks could not be found out: {error!r}")
         return None
 
 

@@ -14,7 +14,6 @@ from mmdet import registry as detection
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, Registry, root
 from torch.utils.data import DataLoader
 
@@ -23,6 +22,8 @@ from deeplake_mmdet.errors import ConfigError, InstallError
 from deeplake_mmdet.training.processes.launch import on_cpu
 
 __all__ = ["check_amp", "check_datasets", "check_parts", "without_amp_on_cpu"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _TRAINING = (
     *("train_dataloader", "val_dataloader", "val_evaluator", "optim_wrapper", "param_scheduler"),
@@ -133,10 +134,8 @@ def without_amp_on_cpu(cfg: Config) -> None:
         cfg.optim_wrapper.type = "OptimWrapper"
         for key in ("loss_scale", "dtype", "use_fsdp"):
             cfg.optim_wrapper.pop(key, None)
-        print_log(
-            "optim_wrapper (2.x: fp16): mixed precision needs a GPU; this run trains with full precision",
-            "current",
-            logging.WARNING,
+        _log.warning(
+            "optim_wrapper (2.x: fp16): mixed precision needs a GPU; this run trains with full precision"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config import (
     check_order,
@@ -23,10 +23,10 @@ from deeplake_mmdet.config import (
     use_lake_metrics,
 )
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.terminal.run_log import begin_run_log
 from deeplake_mmdet.training.predictions import draw_predictions, keep_predictions
 from deeplake_mmdet.training.processes.launch import LAUNCHERS, on_cpu, running_launcher
 from deeplake_mmdet.training.resume.in_config import keep_run_state
-from deeplake_mmdet.training.run_log import join_run_log
 from deeplake_mmdet.training.tta import augment_tests
 
 __all__ = [
@@ -36,6 +36,8 @@ __all__ = [
     "prepare_config",
     "prepare_test_config",
 ]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _SPLIT_PARTS = {
     "dataloader": "write {split}_dataloader=dict(batch_size=2, num_workers=2, sampler=dict(...), "
@@ -71,7 +73,7 @@ def prepare_config(
     Raises:
         DeepLakeMMDetError: The config cannot be used.
     """
-    join_run_log()
+    begin_run_log()
     check_order(config)
     raw = config if isinstance(config, Config) else read_config(config)
     cfg, notes = take_in_with_notes(raw, cfg_options, given)
@@ -212,7 +214,7 @@ def _use_validation(cfg: Config) -> None:
             advice="give it one; in a 2.x config data.test or data.val. A data.test that normalises images "
             "in another way than training needs a config of its own, without data.train",
         )
-    print_log("The config has no test data: its validation data are tested on", "current")
+    _log.info("The config has no test data: its validation data are tested on")
     cfg.test_dataloader = copy.deepcopy(cfg.val_dataloader)
     if not cfg.get("test_evaluator"):
         cfg.test_evaluator = copy.deepcopy(cfg.get("val_evaluator"))
@@ -220,7 +222,7 @@ def _use_validation(cfg: Config) -> None:
         kind = str((cfg.get("val_cfg") or {}).get("type", "ValLoop"))
         own = {key: value for key, value in (cfg.get("val_cfg") or {}).items() if key == "fp16"}
         if kind.rpartition(".")[2] != "ValLoop":
-            print_log(f"val_cfg is a {kind}: the test runs in MMEngine's TestLoop", "current")
+            _log.info(f"val_cfg is a {kind}: the test runs in MMEngine's TestLoop")
         cfg.test_cfg = {"type": "TestLoop", **own}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
@@ -33,6 +32,8 @@ from deeplake_mmdet.training.tta import augmented, check_merges
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock
 
 __all__ = ["run_test", "run_training", "test", "train"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def train(
@@ -161,7 +162,7 @@ def run_training(
     try:
         choose_checkpoint(cfg)
         if note := nothing_left(cfg):
-            print_log(note, "current", logging.WARNING)
+            _log.warning(note)
         with settings_restored(), failures_named(cfg):
             runner = make_runner(cfg, model, timestamp=timestamp, meta=meta, lock=lock)
             if model is not None:  # of the old interface, whose guide names these files

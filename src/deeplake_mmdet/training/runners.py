@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, load_state_dict
@@ -23,6 +22,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
 from deeplake_mmdet.terminal import readable_lines
+from deeplake_mmdet.terminal.run_log import put_early_lines
 from deeplake_mmdet.training.class_order import settle_classes
 from deeplake_mmdet.training.hooks.checkpoint_check import CheckpointCheckHook
 from deeplake_mmdet.training.hooks.class_check import ClassCheckHook
@@ -33,10 +33,11 @@ from deeplake_mmdet.training.pretrained import local_weights, vet_pretrained
 from deeplake_mmdet.training.processes.launch import join, on_cpu
 from deeplake_mmdet.training.resume.checkpoint_files import check_load_from, read_checkpoint
 from deeplake_mmdet.training.resume.checkpoint_reading import is_trusted
-from deeplake_mmdet.training.run_log import put_early_lines
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock, take_on_first_rank
 
 __all__ = ["make_runner"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 # What Runner.from_cfg hands on of a config, but the model.
 _OPTIONS = (
@@ -185,7 +186,7 @@ class _Given:
         # Some detectors draw new weights each time they are asked to, whatever they have loaded since.
         model = getattr(self.model, "module", self.model)  # type: ignore[attr-defined]
         if getattr(model, "is_init", False):
-            print_log("The detector has weights already: init_weights() is not called again", "current")
+            _log.info("The detector has weights already: init_weights() is not called again")
         else:
             super()._init_model_weights()  # type: ignore[misc]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -9,7 +10,6 @@ from typing import Any
 
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
 from mmengine.registry import DefaultScope
 
@@ -18,6 +18,8 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training.mask_check import predicts_masks
 
 __all__ = ["augment_tests", "augmented", "check_merges"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 # As MMDetection's own test tool has them where a config says nothing.
 _MODEL = {
@@ -40,10 +42,10 @@ def augment_tests(cfg: Config) -> None:
     """
     if not cfg.get("tta_model"):
         cfg.tta_model = deepcopy(_MODEL)
-        print_log(f"The config has no tta_model: {_MODEL} merges", "current")
+        _log.info(f"The config has no tta_model: {_MODEL} merges")
     given = cfg.get("tta_pipeline")
     if not given:
-        print_log("The config has no tta_pipeline: images are tested as they are and flipped", "current")
+        _log.info("The config has no tta_pipeline: images are tested as they are and flipped")
     told: dict[str, None] = {}
     for dataset in (place.node for place in all_datasets(cfg.test_dataloader["dataset"])):
         if "pipeline" not in dataset:
@@ -52,7 +54,7 @@ def augment_tests(cfg: Config) -> None:
         dataset["pipeline"] = deepcopy(given) if given else _flipped(dataset["pipeline"])
         told[_versions(dataset["pipeline"], usual)] = None
     for text in told:
-        print_log(text, "current")
+        _log.info(text)
 
 
 def augmented(model: Any, cfg: Config) -> Any:

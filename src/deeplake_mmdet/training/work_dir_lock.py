@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import socket
 import threading
@@ -18,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.logging import print_log
 
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["LOCK_NAME", "WorkDirLock", "take_on_first_rank"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 LOCK_NAME = "training.lock"
 _BEAT = 5.0  # seconds
@@ -58,9 +60,7 @@ class WorkDirLock:
             while not self._try():
                 pass
         except OSError as error:
-            print_log(
-                f"The work dir cannot be locked ({error.strerror or error}): {self._path}", "current", 30
-            )
+            _log.warning(f"The work dir cannot be locked ({error.strerror or error}): {self._path}")
 
     def release(self) -> None:
         """Give the lock back, if it was taken by this process."""
@@ -98,9 +98,7 @@ class WorkDirLock:
                 os.close(descriptor)
                 return False
             if holder is not None:
-                print_log(
-                    f"The work dir is taken over from a run that has died: {_named(holder)}", "current", 30
-                )
+                _log.warning(f"The work dir is taken over from a run that has died: {_named(holder)}")
             if busy:  # of a host that is gone; its storage has not noticed
                 self._path.unlink()
                 os.close(descriptor)
@@ -122,9 +120,8 @@ class WorkDirLock:
         touched = self._path.stat().st_mtime_ns
         if time.time() - touched / 1e9 > _LONG_DEAD:
             return False
-        print_log(
-            f"The work dir was locked by {_named(holder)}: waiting up to {_PATIENCE:g} s for a sign of life",
-            "current",
+        _log.info(
+            f"The work dir was locked by {_named(holder)}: waiting up to {_PATIENCE:g} s for a sign of life"
         )
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:

@@ -16,6 +16,7 @@ from deeplake_mmdet.terminal import console, plain, table
 __all__ = ["Finding", "Findings", "ImportSummary"]
 
 LOGGER = logging.getLogger("deeplake_mmdet.transfer")
+LOGGER.setLevel(logging.WARNING)  # one line for each refusal is for who asks for it: the summary counts them
 _KEPT_PER_REASON = 100
 _SHOWN_PER_REASON = 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import collect_results, sync_random_seed
-from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 
 from deeplake_mmdet import training
@@ -37,6 +37,8 @@ __all__ = [
     "single_gpu_test",
     "train_detector",
 ]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _by_chance: set[int] = set()
 
@@ -189,7 +191,7 @@ def init_detector(
         if isinstance(classes, (list, tuple)):
             _fit_heads(cfg.model, "model", len(classes))
     if str(device).startswith("cuda") and not torch.cuda.is_available():
-        print_log(f"There is no GPU: the detector goes to the CPU, not to {device}", "current")
+        _log.info(f"There is no GPU: the detector goes to the CPU, not to {device}")
         device = "cpu"
     path = None if checkpoint is None else str(file)
     # With a palette named, MMDetection does not open the dataset to ask for one.
@@ -347,11 +349,7 @@ def _fit_heads(node: Any, key: str, classes: int) -> None:
     elif isinstance(node, Mapping):
         last = key.rpartition(".")[2].partition("[")[0]
         if last.endswith("head") and last != "rpn_head" and node.get("num_classes", classes) != classes:
-            print_log(
-                f"{key}.num_classes is {classes} as in the checkpoint, not {node['num_classes']}",
-                "current",
-                30,
-            )
+            _log.warning(f"{key}.num_classes is {classes} as in the checkpoint, not {node['num_classes']}")
             node["num_classes"] = classes  # type: ignore[index]
         for name, part in node.items():
             _fit_heads(part, f"{key}.{name}", classes)

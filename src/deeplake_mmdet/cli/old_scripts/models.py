@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel
 
 from deeplake_mmdet.errors import ConfigError
@@ -25,6 +25,8 @@ __all__ = [
     "unwrapped",
     "wrap_fp16_model",
 ]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 class MMDataParallel(torch.nn.Module):
@@ -91,7 +93,7 @@ def wrap_fp16_model(model: Any) -> None:
         model: Not changed.
     """
     del model
-    print_log("wrap_fp16_model: the detector is tested in float32, which is at least as exact", "current")
+    _log.info("wrap_fp16_model: the detector is tested in float32, which is at least as exact")
 
 
 def rfnext_init_model(detector: Any, cfg: Mapping[str, Any]) -> None:

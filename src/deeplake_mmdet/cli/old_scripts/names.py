@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 __all__ = ["GONE", "GONE_MODULES", "OLD_NAMES", "OTHERS_MEANING", "target_of"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _OURS = "deeplake_mmdet"
 _HERE = "deeplake_mmdet.cli.old_scripts"

@@ -22,12 +22,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.device import get_device
-from mmengine.logging import print_log
 
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError, ProcessError
 
 __all__ = ["LAUNCHERS", "count_processes", "join", "launch", "on_cpu", "running_launcher"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 _TALKATIVE = ("torch.distributed.elastic", "torch.multiprocessing.spawn")
@@ -62,7 +63,7 @@ def count_processes(asked: bool | int) -> int:
     gpus = 0 if on_cpu() else torch.cuda.device_count()
     if asked is True:
         if not gpus:
-            print_log("There is no GPU: one process trains on the CPU; ask for more by number", "current")
+            _log.info("There is no GPU: one process trains on the CPU; ask for more by number")
         return max(gpus, 1)
     if asked < 1 or (gpus and asked > gpus):
         raise ConfigError(

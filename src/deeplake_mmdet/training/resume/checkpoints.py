@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import zipfile
@@ -15,7 +16,6 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from deeplake_mmdet.errors import ConfigError
@@ -24,6 +24,8 @@ from deeplake_mmdet.training.record import replace_text
 from deeplake_mmdet.training.resume.run_state import run_state_hook
 
 __all__ = ["CheckpointHook", "newest_checkpoint"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _UNFINISHED = ".unfinished"
 _NUMBERED = re.compile(r"(epoch|iter)_\d+\.pth")
@@ -119,13 +121,13 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
         named = folder / named.name  # the folder may have been moved or copied
     for path in _candidates(folder, named):
         if not path.is_file():
-            print_log(f"The last checkpoint is not there any more: {path}", "current", 30)
+            _log.warning(f"The last checkpoint is not there any more: {path}")
         elif _is_whole(path):
             if path != named:
-                print_log(f"The newest checkpoint that can be read is {path}", "current", 30)
+                _log.warning(f"The newest checkpoint that can be read is {path}")
             return path
         else:
-            print_log(f"This checkpoint is damaged and is left out: {path}", "current", 30)
+            _log.warning(f"This checkpoint is damaged and is left out: {path}")
     return None
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from deeplake_mmdet.training.resume.checkpoint_files import read_checkpoint
 from deeplake_mmdet.training.resume.checkpoints import newest_checkpoint
 from deeplake_mmdet.training.resume.position import RESUME_ANYWAY
 
 __all__ = ["choose_checkpoint", "keep_run_state", "nothing_left"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _LOOPS = {"EpochBasedTrainLoop": "EpochTrainLoop", "IterBasedTrainLoop": "IterTrainLoop"}
 _HOOK = "deeplake_mmdet.RunStateHook"
@@ -35,7 +37,7 @@ def keep_run_state(cfg: Config) -> None:
         loop.pop("by_epoch", None)
         loop["type"] = f"deeplake_mmdet.{_LOOPS[name]}"
     elif name not in _LOOPS.values():
-        print_log(f"{name} is no loop of ours: a resume goes on as that loop does", "current")
+        _log.info(f"{name} is no loop of ours: a resume goes on as that loop does")
     checkpoint = cfg.setdefault("default_hooks", {}).setdefault("checkpoint", {"type": "CheckpointHook"})
     for hook in (checkpoint, *(cfg.get("custom_hooks") or ())):
         if _name(hook) == "CheckpointHook":
@@ -56,7 +58,7 @@ def choose_checkpoint(cfg: Config) -> None:
         return
     found = newest_checkpoint(cfg.work_dir)
     if found is None:
-        print_log(f"There is no checkpoint to resume from in {cfg.work_dir}: training begins", "current", 30)
+        _log.warning(f"There is no checkpoint to resume from in {cfg.work_dir}: training begins")
         cfg.resume = False
     else:
         cfg.load_from = str(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 
 __all__ = ["Fit", "bare_model", "fit_of", "without_module"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 # Of these a model has its own, and they do not come from training.
 _HARMLESS = ("num_batches_tracked", "data_preprocessor.")
@@ -91,7 +93,7 @@ def fit_of(model: torch.nn.Module, weights: Mapping[str, Any]) -> Fit:
     try:
         missing, unexpected, problems = _load(_skeleton(model), given, getattr(weights, "_metadata", None))
     except Exception as error:  # modules of any kind, which may not be copied, or look into what they load
-        print_log(f"Weights are compared by name, as loading cannot be tried: {error!r}", "current", 10)
+        _log.log(10, f"Weights are compared by name, as loading cannot be tried: {error!r}")
         missing, unexpected, problems = _compared(model.state_dict(), given)
     mismatched = {name: text for name, text in problems.items() if name in names}
     lacking = tuple(name for name in names if name in missing and name not in mismatched)

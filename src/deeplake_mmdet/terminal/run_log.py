@@ -6,9 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 
-from mmengine.logging import MMLogger
-
-__all__ = ["join_run_log", "put_early_lines"]
+__all__ = ["begin_run_log", "join_run_log", "put_early_lines"]
 
 _LOGGER = logging.getLogger("deeplake_mmdet")
 _MOST_EARLY = 200  # lines that are kept until there is a file
@@ -17,7 +15,7 @@ _MOST_EARLY = 200  # lines that are kept until there is a file
 class _RunLog(logging.Handler):
     """Hands lines on to MMEngine's current logger, as `mmengine.logging.print_log` does.
 
-    Rooms below this one know no MMEngine, and log by Python's own means.
+    So all rooms log by Python's own means, also those that know no MMEngine.
 
     Attributes:
         early: Lines of a run that has no file yet.
@@ -31,6 +29,8 @@ class _RunLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a line, and write it into the run's file."""
+        from mmengine.logging import MMLogger  # loads torch
+
         logger = MMLogger.get_current_instance()
         if not self.waits:
             logger.handle(record)
@@ -46,24 +46,26 @@ _handler = _RunLog()
 
 
 def join_run_log() -> None:
-    """Show what is logged under ``deeplake_mmdet`` where MMEngine shows its own lines, from INFO on.
-
-    For the beginning of a run; `put_early_lines` follows when its file is there.
-    """
-    _handler.waits = True
-    _handler.early.clear()
+    """Show what is logged under ``deeplake_mmdet`` where MMEngine shows its own lines, from INFO on."""
     if _handler not in _LOGGER.handlers:
         _LOGGER.addHandler(_handler)
     if _LOGGER.level == logging.NOTSET:
         _LOGGER.setLevel(logging.INFO)
 
 
-def put_early_lines(logger: MMLogger, notes: Iterable[tuple[int, str]]) -> None:
+def begin_run_log() -> None:
+    """Keep what is logged from now on for the file of a run; `put_early_lines` follows when that is there."""
+    join_run_log()
+    _handler.waits = True
+    _handler.early.clear()
+
+
+def put_early_lines(logger: logging.Logger, notes: Iterable[tuple[int, str]]) -> None:
     """Write into a run's file what was told before there was one.
 
     Args:
-        logger: The run's.
-        notes: Levels and texts of a conversion; and all that has come here since `join_run_log`.
+        logger: The run's, of MMEngine.
+        notes: Levels and texts of a conversion; and all that has come here since `begin_run_log`.
     """
     made = (
         logger.makeRecord(logger.name, level, __file__, 0, "2.x config: %s", (note,), None)
