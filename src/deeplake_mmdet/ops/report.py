@@ -8,6 +8,7 @@ import logging
 import sys
 from typing import Literal
 
+from deeplake_mmdet.ops.advice import PROVIDED
 from deeplake_mmdet.terminal.run_log import join_run_log
 
 __all__ = ["in_use", "log_ops_in_use"]
@@ -17,7 +18,7 @@ _log = logging.getLogger("deeplake_mmdet")
 _LINES = {
     "compiled": "mmcv ops: the compiled module mmcv._ext is in use.",
     "stand-in": (
-        "mmcv ops: no compiled mmcv._ext is installed; deeplake_mmdet's stand-in provides nms and roi_align, "
+        f"mmcv ops: no compiled mmcv._ext is installed; deeplake_mmdet's stand-in provides {PROVIDED}, "
         "any other op raises when it is called."
     ),
     "not loaded": "mmcv ops: none, mmcv._ext cannot be imported.",

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from deeplake_mmdet.errors import MissingOpError
-from deeplake_mmdet.ops.advice import HOW_TO_COMPILE
+from deeplake_mmdet.ops.advice import HOW_TO_COMPILE, PROVIDED
 from deeplake_mmdet.ops.nms import nms
 from deeplake_mmdet.ops.roi_align import roi_align_backward, roi_align_forward
 
@@ -37,7 +37,7 @@ def _missing(name: str) -> Callable[..., NoReturn]:
     def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
         raise MissingOpError(
             f"the op {name!r} needs mmcv's compiled module mmcv._ext, which is not installed; "
-            "deeplake_mmdet's stand-in provides nms and roi_align only",
+            f"deeplake_mmdet's stand-in provides {PROVIDED} only",
             where=f"mmcv._ext.{name}",
             advice=HOW_TO_COMPILE,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,39 @@ from deeplake_mmdet.errors import BoxFormatError
 
 __all__ = ["BoxFormat", "corners_of", "to_xywh", "to_xyxy"]
 
-MODES = ("ltwh", "ltrb", "ccwh")
+Boxes = NDArray[np.float64]
+
+
+def _unchanged(boxes: Boxes) -> None:
+    pass
+
+
+def _ltwh_to_ltrb(boxes: Boxes) -> None:
+    boxes[:, 2:] += boxes[:, :2]
+
+
+def _ltrb_to_ltwh(boxes: Boxes) -> None:
+    boxes[:, 2:] -= boxes[:, :2]
+
+
+def _ccwh_to_ltrb(boxes: Boxes) -> None:
+    half, centre = boxes[:, 2:] / 2, boxes[:, :2].copy()
+    boxes[:, :2] = centre - half
+    boxes[:, 2:] = centre + half
+
+
+def _ccwh_to_ltwh(boxes: Boxes) -> None:
+    boxes[:, :2] -= boxes[:, 2:] / 2
+
+
+# How boxes of each mode are made corners, and COCO's boxes, in place. One by way of the other would change
+# widths in the last bits.
+_CONVERSIONS: dict[str, tuple[Callable[[Boxes], None], Callable[[Boxes], None]]] = {
+    "ltwh": (_ltwh_to_ltrb, _unchanged),
+    "ltrb": (_unchanged, _ltrb_to_ltwh),
+    "ccwh": (_ccwh_to_ltrb, _ccwh_to_ltwh),
+}
+MODES = tuple(_CONVERSIONS)
 UNITS = ("pixel", "fractional")
 _FEW = 32  # boxes; for these a call of NumPy costs more than it saves
 _EXAMPLES = "one of " + ", ".join(f"'{mode}_{unit}'" for mode in MODES for unit in UNITS)
@@ -65,17 +99,8 @@ def to_xyxy(
     Returns:
         Shape (n, 4), float64.
     """
-    out = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    if box_format.unit == "fractional":
-        out[:, 0::2] *= np.asarray(widths, np.float64).reshape(-1, 1)
-        out[:, 1::2] *= np.asarray(heights, np.float64).reshape(-1, 1)
-    if box_format.mode == "ltwh":
-        out[:, 2:] += out[:, :2]
-    elif box_format.mode == "ccwh":
-        half = out[:, 2:] / 2
-        centre = out[:, :2].copy()
-        out[:, :2] = centre - half
-        out[:, 2:] = centre + half
+    out = _in_pixels(boxes, box_format, widths, heights)
+    _CONVERSIONS[box_format.mode][0](out)
     return out
 
 
@@ -107,14 +132,24 @@ def to_xywh(
 ) -> NDArray[np.float64]:
     """Convert boxes to COCO's (left, top, width, height) in pixels; pixel LTWH comes back unchanged.
 
-    Arguments and shape as in `to_xyxy`. Going through corners would change widths in the last bits.
+    Args:
+        boxes: Shape (n, 4), in ``box_format``.
+        box_format: The stored format.
+        widths: Image width in pixels of each box's image, shape (n,) or one number. Used if fractional.
+        heights: Image height in pixels, as ``widths``.
+
+    Returns:
+        Shape (n, 4), float64.
     """
+    out = _in_pixels(boxes, box_format, widths, heights)
+    _CONVERSIONS[box_format.mode][1](out)
+    return out
+
+
+def _in_pixels(boxes: Boxes, box_format: BoxFormat, widths: Any, heights: Any) -> Boxes:
+    """A copy of the boxes in pixels, still in their mode, in which columns alternate between x and y."""
     out = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     if box_format.unit == "fractional":
         out[:, 0::2] *= np.asarray(widths, np.float64).reshape(-1, 1)
         out[:, 1::2] *= np.asarray(heights, np.float64).reshape(-1, 1)
-    if box_format.mode == "ltrb":
-        out[:, 2:] -= out[:, :2]
-    elif box_format.mode == "ccwh":
-        out[:, :2] -= out[:, 2:] / 2
     return out
