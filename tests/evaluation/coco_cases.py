@@ -104,7 +104,7 @@ def make_view(path, truth, classes=None):
 
 def sample(view, row, boxes, scores, labels):
     arrays = {"bboxes": boxes, "scores": scores, "labels": labels}
-    instances = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    instances = {name: torch.tensor(np.ascontiguousarray(array)) for name, array in arrays.items()}
     return {"img_path": view.uri(row), "pred_instances": instances, "ori_shape": (SIDE, SIDE)}
 
 

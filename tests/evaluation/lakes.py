@@ -72,7 +72,8 @@ def samples_of_results(view, results, dense=None):
     for row, image in enumerate(view.table.img_ids.tolist()):
         own = [r for r in results if r["image_id"] == image and names[r["category_id"]] in view.classes]
         corners = np.array([r["bbox"] for r in own], np.float32).reshape(-1, 4)
-        corners[:, 2:] += corners[:, :2]
+        with np.errstate(invalid="ignore"):  # of boxes that reach from -inf to inf
+            corners[:, 2:] += corners[:, :2]
         more = {}
         if dense is not None:
             rles = [r["segmentation"] for r in own]

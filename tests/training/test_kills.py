@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,14 @@ def ended(lake: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ended") / "run"
     train(recording_config(lake, folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_is_left() -> Iterator[None]:
+    """Ends workers that hang: torch waits for them whenever their loader is collected, in some other test."""
+    yield
+    for worker in multiprocessing.active_children():
+        worker.terminate()
 
 
 @pytest.mark.slow

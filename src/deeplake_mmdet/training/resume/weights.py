@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -144,7 +145,10 @@ def _load(
             if child is not None:
                 load(child, {key: value for key, value in own.items() if key.startswith(inner)}, inner)
 
-    load(model, dict(weights), "")
+    with warnings.catch_warnings():
+        # An old normalization's count of batches, which torch adds, is copied nowhere: nor is any weight.
+        warnings.filterwarnings("ignore", ".* to a meta parameter", UserWarning)
+        load(model, dict(weights), "")
     problems = {}
     for message in messages:
         if match := _NAME.search(message):
