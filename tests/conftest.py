@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import atexit
 import gc
+import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +63,42 @@ def _configs_are_not_laid_out() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yapf_api, "FormatCode", checked)
         yield
+
+
+@pytest.fixture(scope="session")
+def command_in_copy() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs our command in a copy of this process, which has imported what takes seconds to import.
+
+    For tests that ask what a command does and tells, and not how a process of its own begins and ends.
+    """
+    from deeplake_mmdet.cli import main
+
+    def work(args: list[str], cwd: Path, environment: dict[str, str], outputs: Sequence[Path]) -> None:
+        for number, path in enumerate(outputs, start=1):
+            with path.open("wb") as file:
+                os.dup2(file.fileno(), number)
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+        os.chdir(cwd)
+        os.environ.update(environment)
+        tempfile.tempdir = None
+        warnings.resetwarnings()
+        sys.exit(main(args))
+
+    def run(*args: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = [Path(folder, name) for name in ("out", "err")]
+            told = [str(arg) for arg in args]
+            process = multiprocessing.get_context("fork").Process(
+                target=work, args=(told, cwd, environment, outputs)
+            )
+            process.start()
+            process.join(300)
+            process.kill()
+            return subprocess.CompletedProcess(
+                told, process.exitcode, *(path.read_text() for path in outputs)
+            )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +153,10 @@ def test_showing_and_clearing_caches(
     assert not entry.exists()
 
 
-def test_the_command(lakes: dict[str, Path], tmp_path: Path) -> None:
+def test_the_command(lakes: dict[str, Path], tmp_path: Path, command_in_copy: Callable[..., Any]) -> None:
     config(lakes["small"], SMALLER).dump(tmp_path / "config.py")
-    command = [sys.executable, "-m", "deeplake_mmdet.cli", "bench", "config.py", "--batches", "5"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    done = subprocess.run(
-        [*command, "--workers", "1"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    options = ("--batches", "5", "--workers", "1")
+    done = command_in_copy("bench", "config.py", *options, cwd=tmp_path, COLUMNS="120")
     assert done.returncode == 0, done.stderr
     shown = done.stdout.splitlines()
     assert any("finish" in line and "other transforms" in line for line in shown)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +48,9 @@ def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_import_inspect_train_test(shared_data: Path, tmp_path: Path) -> None:
+def test_import_inspect_train_test(
+    shared_data: Path, tmp_path: Path, command_in_copy: Callable[..., Any]
+) -> None:
     bccd = shared_data / "bccd"
     for split in ("train", "val"):
         done = run("import", "voc", bccd, f"lakes/bccd-{split}", "--split", split, cwd=tmp_path)
@@ -66,15 +70,15 @@ def test_import_inspect_train_test(shared_data: Path, tmp_path: Path) -> None:
         "--cfg-options", "train_cfg.max_epochs=1", "train_cfg.val_interval=1",
         "train_dataloader.num_workers=0",
         "val_dataloader.num_workers=0", "train_dataloader.persistent_workers=False",
-        "val_dataloader.persistent_workers=False", "train_dataloader.dataset.indices=16",
-        "val_dataloader.dataset.indices=8", "test_dataloader.dataset.indices=8",
+        "val_dataloader.persistent_workers=False", "train_dataloader.dataset.indices=4",
+        "val_dataloader.dataset.indices=4", "test_dataloader.dataset.indices=4",
         "test_dataloader.num_workers=0", "test_dataloader.persistent_workers=False",
     ]  # fmt: skip
     trained = run("train", config, "--work-dir", "runs/bccd", *short, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr[-2000:]
     assert "Next: deeplake-mmdet test" in trained.stdout
     (best,) = (tmp_path / "runs" / "bccd").glob("best_*.pth")
-    tested = run("test", config, best, "--work-dir", "runs/bccd", *short, cwd=tmp_path)
+    tested = command_in_copy("test", config, best, "--work-dir", "runs/bccd", *short, cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr[-2000:]
     assert "coco/bbox_mAP" in tested.stdout
     assert "Platelets" in tested.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import sys
 import pytest
 
 import deeplake_mmdet
-from deeplake_mmdet.cli import main
 from deeplake_mmdet.cli.old_scripts import OLD_NAMES, OTHERS_MEANING, old_names
 from deeplake_mmdet.cli.run import run_script
 from deeplake_mmdet.errors import SourceNotFoundError
@@ -47,19 +45,6 @@ def command(*args, cwd):
 
 def ours(*args, cwd):
     return command(sys.executable, "-m", "deeplake_mmdet.cli", "run", *args, cwd=cwd)
-
-
-def in_copy(*args, log):
-    """Our command in a copy of this process, which has imported what takes seconds; its code and errors."""
-
-    def work():
-        with log.open("w") as sys.stderr:
-            sys.exit(main(["run", *map(str, args)]))
-
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
-    process.join(60)
-    return process.exitcode, log.read_text()
 
 
 def test_old_names_mean_our_functions(write):
@@ -209,12 +194,14 @@ def test_exit_codes_and_tracebacks_are_pythons(write, tmp_path, text):
         ),
     ],
 )
-def test_a_name_that_is_not_supplied_is_told_with_the_way_on(write, tmp_path, text, python, hint):
-    code, errors = in_copy(write(text), log=tmp_path / "log")
-    assert code == 1
-    assert python in errors
+def test_a_name_that_is_not_supplied_is_told_with_the_way_on(
+    command_in_copy, write, tmp_path, text, python, hint
+):
+    run = command_in_copy("run", write(text), cwd=tmp_path)
+    assert run.returncode == 1
+    assert python in run.stderr
     for words in hint:
-        assert words in errors.splitlines()[-1]
+        assert words in run.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,7 @@ def server(tmp_path):
     threading.Thread(target=found.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{found.server_port}"
     found.shutdown()
+    found.server_close()
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -301,3 +302,4 @@ def test_links_to_elsewhere_are_fetched_side_by_side(tmp_path, encode):
         assert (mmcv.imfrombytes(image) == mmcv.imfrombytes(encode(seed=number))).all()
     assert read_sizes(lake, facts, allow_bad=True).tolist() == [[24, 32]] * 4
     server.shutdown()
+    server.server_close()

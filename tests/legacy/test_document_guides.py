@@ -81,23 +81,14 @@ def work(tmp_path):
     return tmp_path
 
 
-def run(folder, text):
-    (folder / "script.py").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "deeplake_mmdet.cli", "run", "script.py"],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+ENVIRONMENT = {"MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_the_guide_from_training_to_an_image(work, command_in_copy):
+    (work / "script.py").write_text(GUIDE)
+    done = command_in_copy("run", "script.py", cwd=work, **ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "Exception ignored" not in done.stderr
-    return done.stdout + done.stderr
-
-
-def test_the_guide_from_training_to_an_image(work):
-    text = run(work, GUIDE)
+    text = done.stdout + done.stderr
     assert "LOG True" in text
     assert "FOUND list 5 5 5" in text
     assert "MANY [5, 5] True" in text
@@ -107,7 +98,18 @@ def test_the_guide_from_training_to_an_image(work):
 
 
 def test_a_notebooks_way_and_opened_lakes(work):
-    text = run(work, NOTEBOOK.replace("LAKE", repr(str(work / "lake"))))
+    (work / "script.py").write_text(NOTEBOOK.replace("LAKE", repr(str(work / "lake"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "deeplake_mmdet.cli", "run", "script.py"],
+        cwd=work,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Exception ignored" not in done.stderr  # the process ends cleanly
+    text = done.stdout + done.stderr
     assert "coco/bbox_mAP" in text
     assert "ROWS 8 4" in text
     assert "4 images" in text

@@ -96,12 +96,16 @@ def place(folder, lake, *, base=None, more=""):
     return script
 
 
+def redirected(folder):
+    names = {name: str(folder / name.lower()) for name in ("HOME", "TMPDIR", "DEEPLAKE_MMDET_CACHE")}
+    for path in names.values():
+        Path(path).mkdir()
+    return names
+
+
 def start(folder, script, *command, classes, distributed=False):
     (folder / "train.py").write_text(PRELUDE.format(classes=classes, distributed=distributed) + script)
-    redirected = {name: str(folder / name.lower()) for name in ("HOME", "TMPDIR", "DEEPLAKE_MMDET_CACHE")}
-    for path in redirected.values():
-        Path(path).mkdir()
-    environment = {**os.environ, **redirected, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **redirected(folder), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, *command, "train.py"],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=540,
@@ -168,7 +172,7 @@ def test_real_images(shared_data, tmp_path):
     assert_trained(tmp_path, done, 3)
 
 
-def test_credentials_that_the_script_sets_and_its_own_dumps(drawn, tmp_path):
+def test_credentials_that_the_script_sets_and_its_own_dumps(drawn, tmp_path, command_in_copy):
     script = place(tmp_path, drawn, base=SMALL_BASE)
     later = (
         f"cfg.data.train.deeplake_credentials = dict(token={LATER!r}, creds=None)\n"
@@ -182,7 +186,8 @@ def test_credentials_that_the_script_sets_and_its_own_dumps(drawn, tmp_path):
     script = script.replace(built, later).replace(
         "validate=args.validate", "validate=args.validate, meta=meta"
     )
-    done = start(tmp_path, script, "-m", "deeplake_mmdet.cli", "run", classes=5)
+    (tmp_path / "train.py").write_text(PRELUDE.format(classes=5, distributed=False) + script)
+    done = command_in_copy("run", "train.py", cwd=tmp_path, **redirected(tmp_path))
     assert_trained(tmp_path, done, 2)
     assert "deeplake-credentials-" in (tmp_path / "work_dirs" / "yolo" / "mine.py").read_text()
     assert_no_canary(tmp_path, done)

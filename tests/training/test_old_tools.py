@@ -216,7 +216,7 @@ def run(folder, *args, launch=()):
     return done.stdout + done.stderr
 
 
-def test_train_then_test(place):
+def test_train_then_test(place, command_in_copy):
     text = run(
         place, "tools/train.py", "yolo.py", "--work-dir", "out", "--cfg-options", "optimizer.lr=0.0005"
     )
@@ -227,12 +227,15 @@ def test_train_then_test(place):
     assert "Epoch(train) [1][2/2]" in (work / "latest.log").read_text()
     assert Path((work / "last_checkpoint").read_text().strip()).name == "epoch_1.pth"
     options = ("--eval", "bbox", "--out", "found.pkl", "--work-dir", "scores", "--show-dir", "shown")
-    run(place, "tools/test.py", "yolo.py", "out/latest.pth", *options)
+    done = command_in_copy("run", "tools/test.py", "yolo.py", "out/latest.pth", *options, cwd=place)
+    assert done.returncode == 0, done.stderr[-3000:]
     scores = json.loads((place / "scores" / "eval.json").read_text())["metric"]
     found = pickle.loads((place / "found.pkl").read_bytes())
     assert [len(image) for image in found] == [5] * 6
     assert len(list((place / "shown").iterdir())) == 6
-    validated = [json.loads(line) for path in work.glob("*/vis_data/*.json") for line in path.open()]
+    validated = [
+        json.loads(line) for path in work.glob("*/vis_data/*.json") for line in path.read_text().splitlines()
+    ]
     validated = next(line for line in validated if "coco/bbox_mAP" in line)
     assert scores == {key: pytest.approx(validated[f"coco/{key}"]) for key in scores}
     assert "bbox_mAP_50" in scores

@@ -44,6 +44,7 @@ def server():
     silent = socket.create_server(("127.0.0.1", 0))
     yield f"http://127.0.0.1:{found.server_port}", f"http://127.0.0.1:{silent.getsockname()[1]}"
     found.shutdown()
+    found.server_close()
     silent.close()
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -19,33 +18,31 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.training import work_dir_lock
 from deeplake_mmdet.training.work_dir_lock import LOCK_NAME, WorkDirLock
 
-HOLDER = """
-import os, sys, time
-from deeplake_mmdet.training.work_dir_lock import WorkDirLock
-lock = WorkDirLock(sys.argv[1])
-lock.take()
-child = os.fork()  # as a loader's worker, which outlives a killed training
-if not child:
+
+def hold(folder, answer):
+    lock = WorkDirLock(folder)
+    lock.take()
+    child = os.fork()  # as a loader's worker, which outlives a killed training
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    answer.send((os.getpid(), child))
     time.sleep(60)
-    os._exit(0)
-print('held by', os.getpid(), child, flush=True)
-time.sleep(60)
-"""
 
 
 @pytest.fixture
 def holder(tmp_path):
     """A living training of another process; its number."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    line = next(line for line in process.stdout if line.startswith("held by"))
-    own, child = map(int, line.split()[2:])
-    yield own
-    for number in (own, child):
+    context = multiprocessing.get_context("fork")
+    answer, question = context.Pipe()
+    process = context.Process(target=hold, args=(tmp_path, question))
+    process.start()
+    numbers = answer.recv()
+    yield numbers[0]
+    for number in numbers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-    process.wait()
+    process.join()
 
 
 @pytest.fixture
