@@ -51,7 +51,8 @@ def test_samples_do_not_depend_on_who_makes_them(
 
 @pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_nor_on_how_workers_start(lake: Path, references: dict[str, list[str]], start: str) -> None:
-    loader = loader_of(lake_dataset(lake, HEAVY), "processes", 2, multiprocessing_context=start)
+    options = {"multiprocessing_context": start, "persistent_workers": True}
+    loader = loader_of(lake_dataset(lake, HEAVY), "processes", 1, **options)  # it imports for seconds
     assert fingerprints(loader, (0, 1)) == references["heavy"]
 
 

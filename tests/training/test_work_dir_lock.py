@@ -53,8 +53,8 @@ def told(monkeypatch):
     return found
 
 
-def taken(folder):
-    lock = WorkDirLock(folder)
+def taken(folder, **options):
+    lock = WorkDirLock(folder, **options)
     lock.take()
     return lock
 
@@ -111,8 +111,7 @@ def test_the_lock_file_follows_the_umask(tmp_path):
 
 
 @pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"boot": "another machine of this name"}])
-def test_a_run_on_another_host_counts_while_it_gives_a_sign_of_life(tmp_path, told, monkeypatch, other):
-    monkeypatch.setattr(work_dir_lock, "_PATIENCE", 8.0)
+def test_a_run_on_another_host_counts_while_it_gives_a_sign_of_life(tmp_path, told, other):
     file = write(tmp_path, **other)
     over = threading.Event()
 
@@ -124,17 +123,16 @@ def test_a_run_on_another_host_counts_while_it_gives_a_sign_of_life(tmp_path, to
     thread.start()
     try:
         with pytest.raises(ConfigError, match="Another training"):
-            taken(tmp_path)
+            taken(tmp_path, patience=8)
     finally:
         over.set()
         thread.join()
     assert "waiting" in told[0]
 
 
-def test_a_silent_run_on_another_host_is_taken_over(tmp_path, told, monkeypatch):
-    monkeypatch.setattr(work_dir_lock, "_PATIENCE", 1.0)
+def test_a_silent_run_on_another_host_is_taken_over(tmp_path, told):
     write(tmp_path, host="elsewhere")
-    lock = taken(tmp_path)
+    lock = taken(tmp_path, patience=1)
     assert [text.partition(":")[0] for text in told] == [
         f"The work dir was locked by process {os.getpid()}, host elsewhere, since today",
         "The work dir is taken over from a run that has died",
@@ -152,9 +150,8 @@ def test_nobody_waits_for_a_run_that_was_silent_for_long(tmp_path, told):
     assert len(told) == 1
 
 
-def test_a_lock_shows_that_it_is_alive(tmp_path, monkeypatch):
-    monkeypatch.setattr(work_dir_lock, "_BEAT", 0.1)
-    lock = taken(tmp_path)
+def test_a_lock_shows_that_it_is_alive(tmp_path):
+    lock = taken(tmp_path, beat=0.1)
     before = (tmp_path / LOCK_NAME).stat().st_mtime_ns
     end = time.monotonic() + 10
     while (tmp_path / LOCK_NAME).stat().st_mtime_ns == before and time.monotonic() < end:
@@ -182,10 +179,9 @@ def test_without_locks_of_the_system_the_processes_of_this_host_are_looked_at(
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 3}', "null"])
-def test_a_damaged_lock_file_is_no_obstacle(tmp_path, monkeypatch, content):
-    monkeypatch.setattr(work_dir_lock, "_PATIENCE", 0.5)
+def test_a_damaged_lock_file_is_no_obstacle(tmp_path, content):
     (tmp_path / LOCK_NAME).write_text(content)
-    taken(tmp_path).release()
+    taken(tmp_path, patience=0.5).release()
 
 
 def test_a_link_in_the_locks_place_is_not_followed(tmp_path, told):

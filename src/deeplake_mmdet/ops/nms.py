@@ -7,12 +7,11 @@ from torch import Tensor
 
 __all__ = ["nms"]
 
-_BLOCK = 256  # boxes decided together
 _TILE = 1 << 18  # box pairs compared at a time: two float32 buffers of it fit a CPU's L2 cache
 _TILE_ACCELERATOR = 1 << 24
 
 
-def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0, *, block: int = 256) -> Tensor:
     """Keep each box that no kept box of a higher score overlaps by more than the threshold.
 
     Args:
@@ -20,6 +19,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
         scores: Shape (N,).
         iou_threshold: A box is dropped when its IoU with a kept one is strictly greater.
         offset: Added to each width and height: 0 for continuous coordinates, 1 for inclusive pixels.
+        block: Boxes that are decided together; it changes the time only.
 
     Returns:
         Indices of the kept boxes, int64, highest score first. Equal scores stand in the order of
@@ -40,15 +40,15 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
     table = torch.stack([x1, y1, x2, y2, width * height])
 
     keep = torch.zeros(len(order), dtype=torch.bool, device=boxes.device)
-    for ranks in _separate(table, width, height, iou_threshold, offset):
+    for ranks in _separate(table, width, height, iou_threshold, offset, block):
         part = table if ranks is None else table.index_select(1, ranks)
-        kept = _suppress(part, iou_threshold, offset)
+        kept = _suppress(part, iou_threshold, offset, block)
         keep[kept if ranks is None else ranks[kept]] = True
     return order[keep]
 
 
 def _separate(
-    table: Tensor, width: Tensor, height: Tensor, iou_threshold: float, offset: int
+    table: Tensor, width: Tensor, height: Tensor, iou_threshold: float, offset: int, block: int
 ) -> list[Tensor | None]:
     """Split the ranks into groups that share no stretch of the x axis, or return ``[None]`` for all as one.
 
@@ -56,7 +56,7 @@ def _separate(
     their own. That is exact: no overlap, no suppression. Degenerate boxes and negative thresholds break
     this argument, and NaN breaks the order, so then all boxes stay together.
     """
-    if table.shape[1] <= _BLOCK or not iou_threshold >= 0:
+    if table.shape[1] <= block or not iou_threshold >= 0:
         return [None]
     if not bool(((width >= 0) & (height >= 0)).all()):
         return [None]
@@ -64,24 +64,24 @@ def _separate(
     reach = (table[2].index_select(0, by_left) + offset).cummax(0)[0]
     cuts: list[int] = []
     for gap in ((left[1:] > reach[:-1]).nonzero().flatten() + 1).tolist():
-        if gap - (cuts[-1] if cuts else 0) >= _BLOCK:  # smaller groups cost more in calls than in pairs
+        if gap - (cuts[-1] if cuts else 0) >= block:  # smaller groups cost more in calls than in pairs
             cuts.append(gap)
     if not cuts:
         return [None]
     return [group.sort()[0] for group in by_left.tensor_split(cuts)]  # the highest score first again
 
 
-def _suppress(table: Tensor, iou_threshold: float, offset: int) -> Tensor:
+def _suppress(table: Tensor, iou_threshold: float, offset: int, block: int) -> Tensor:
     """Return the columns of ``table``, shape (5, N) and highest score first, that survive."""
     tile = _TILE if table.device.type == "cpu" else _TILE_ACCELERATOR
     left = torch.arange(table.shape[1], device=table.device)
     kept = []
     while len(left):
-        head = table[:, :_BLOCK]
+        head = table[:, :block]
         among = _overlaps(head, head, iou_threshold, offset).triu_(1)
         alive = _decide(among)
-        kept.append(left[:_BLOCK][alive])
-        table, left = table[:, _BLOCK:], left[_BLOCK:]
+        kept.append(left[:block][alive])
+        table, left = table[:, block:], left[block:]
         if not len(left):
             break
         chosen = head[:, alive]

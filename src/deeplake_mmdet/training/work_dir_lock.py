@@ -27,9 +27,7 @@ __all__ = ["LOCK_NAME", "WorkDirLock", "take_on_first_rank"]
 _log = logging.getLogger("deeplake_mmdet")
 
 LOCK_NAME = "training.lock"
-_BEAT = 5.0  # seconds
-_PATIENCE = 30.0  # in which a living run on another host touches its lock
-_LONG_DEAD = 600.0
+_LONG_DEAD = 600.0  # seconds
 _BUSY = (BlockingIOError, PermissionError)  # whichever the system has for a file that is locked
 
 _held: set[tuple[int, int]] = set()
@@ -40,9 +38,12 @@ class WorkDirLock:
 
     Args:
         work_dir: The folder.
+        beat: Seconds after which a run touches its lock again, as a sign of life for other hosts.
+        patience: Seconds for which such a sign is waited for.
     """
 
-    def __init__(self, work_dir: str | Path) -> None:
+    def __init__(self, work_dir: str | Path, *, beat: float = 5.0, patience: float = 30.0) -> None:
+        self._interval, self._patience = beat, patience
         self._path = Path(work_dir) / LOCK_NAME
         self._descriptor: int | None = None
         self._over = threading.Event()
@@ -121,9 +122,10 @@ class WorkDirLock:
         if time.time() - touched / 1e9 > _LONG_DEAD:
             return False
         _log.info(
-            f"The work dir was locked by {_named(holder)}: waiting up to {_PATIENCE:g} s for a sign of life"
+            f"The work dir was locked by {_named(holder)}: "
+            f"waiting up to {self._patience:g} s for a sign of life"
         )
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self._patience
         while time.monotonic() < end:
             time.sleep(0.5)
             try:
@@ -134,7 +136,7 @@ class WorkDirLock:
         return False
 
     def _beat(self) -> None:
-        while not self._over.wait(_BEAT):
+        while not self._over.wait(self._interval):
             with contextlib.suppress(OSError, TypeError):
                 os.utime(self._descriptor)  # type: ignore[arg-type]
 
