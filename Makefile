@@ -7,8 +7,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 comma := ,
 # Tests wait as long as they compute, so that two for each core take little longer than one.
-# Of the tests that leave given-up reads behind, each file has a process of its own.
+# Of the tests that leave given-up reads behind, each file has a process of its own, which collects no other.
 PARALLEL := --dist loadfile
+GIVES_UP := $(shell grep -rl --include='test_*.py' 'mark\.gives_up' tests)
 PROCESSES := $(shell expr 2 '*' $$(nproc))
 OPENCV := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 
@@ -28,11 +29,11 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) -n $(PROCESSES) -m "not slow and not gives_up"
-	$(BIN)/python -m pytest $(PARALLEL) -n 8 -m "not slow and gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n $(words $(GIVES_UP)) -m "not slow and gives_up" $(GIVES_UP)
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) -n auto -m "slow and not gives_up"
-	$(BIN)/python -m pytest $(PARALLEL) -n 4 -m "slow and gives_up"
+	$(BIN)/python -m pytest $(PARALLEL) -n 4 -m "slow and gives_up" $(GIVES_UP)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -12,7 +12,6 @@ import pytest
 COUNT_HEAPS = """
 import ctypes, sys, tempfile, threading
 import numpy as np
-from deeplake_mmdet.loading.process_settings import keep_freed_memory
 
 def heaps():
     libc = ctypes.CDLL(None)
@@ -28,7 +27,10 @@ def hold():
     held = np.ones(10**6)
     started.wait()
 
-done = sys.argv[1] == "keep" and keep_freed_memory()
+done = False
+if sys.argv[1] == "keep":
+    from deeplake_mmdet.loading.process_settings import keep_freed_memory
+    done = keep_freed_memory()
 before, started = heaps(), threading.Barrier(12)
 threads = [threading.Thread(target=hold) for _ in range(12)]
 for thread in threads:
