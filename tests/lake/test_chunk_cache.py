@@ -281,7 +281,8 @@ def start(code, folder, seed=0):
     tests = str(Path(__file__).resolve().parents[1])
     command = [sys.executable, "-c", _START + code, str(folder), tests, str(seed)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"ready\n"
+    with process.stdout as told:
+        assert told.readline() == b"ready\n"
     return process
 
 
