@@ -178,6 +178,20 @@ def test_workers_may_start_while_another_loader_reads_in_threads(remote: Any, la
     training.dataset.close()
 
 
+@pytest.mark.parametrize(("mode", "workers"), [("threads", 2), ("processes", 1)])
+def test_prepared_images_are_not_fetched_again(
+    remote: Any, big_lake: Path, tmp_path: Path, mode: str, workers: int
+) -> None:
+    source, proxy, _ = remote
+    prepared = {"size": "1GB", "folder": str(tmp_path)}
+    loader = loader_of({**dataset_of(source, LIGHT), "prepared": prepared}, mode, workers)
+    first = fingerprints(loader)
+    before = proxy.counts().requests
+    assert fingerprints(loader) == first
+    assert proxy.counts().requests == before
+    loader.dataset.close()
+
+
 def test_a_silent_storage_ends_the_pass_with_an_error(remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     source, proxy, _ = remote
     monkeypatch.setenv("DEEPLAKE_MMDET_DEADLINE", "2")
@@ -212,17 +226,3 @@ def test_full_shuffle_reads_rows_and_not_chunks(remote: Any) -> None:
     one = loader_of(dataset_of(source, LIGHT), "threads", 2, shuffle="full")
     assert len(fingerprints(one)) == IMAGES
     one.dataset.close()
-
-
-@pytest.mark.parametrize(("mode", "workers"), [("threads", 2), ("processes", 1)])
-def test_prepared_images_are_not_fetched_again(
-    remote: Any, big_lake: Path, tmp_path: Path, mode: str, workers: int
-) -> None:
-    source, proxy, _ = remote
-    prepared = {"size": "1GB", "folder": str(tmp_path)}
-    loader = loader_of({**dataset_of(source, LIGHT), "prepared": prepared}, mode, workers)
-    first = fingerprints(loader)
-    before = proxy.counts().requests
-    assert fingerprints(loader) == first
-    assert proxy.counts().requests == before
-    loader.dataset.close()

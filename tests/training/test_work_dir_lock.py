@@ -46,11 +46,12 @@ def holder(tmp_path):
 
 
 @pytest.fixture
-def told(monkeypatch):
+def told(caplog, monkeypatch):
     """What the lock has said."""
     found = []
-    monkeypatch.setattr(work_dir_lock, "print_log", lambda text, *_: found.append(text))
-    return found
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: found.append(record.getMessage()))
+    with caplog.at_level("INFO", "deeplake_mmdet"):
+        yield found
 
 
 def taken(folder, **options):
