@@ -74,9 +74,9 @@ def prepare(
 
 
 def _fill(lake: DeepLakeDataset, shard: tuple[int, int], threads: int, progress: bool) -> Filled:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn("Preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task("preparing", total=None)
+        task = bar.add_task("", total=None)
 
         def tell(done: int, of: int) -> None:
             bar.update(task, completed=done, total=of)
