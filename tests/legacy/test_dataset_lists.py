@@ -196,7 +196,8 @@ def test_datasets_that_mean_nothing_are_refused(train, message):
 def test_every_argument_of_a_lake_may_be_given():
     own = {
         "box_format": "ccwh", "on_error": "skip", "cache": "20GB", "prepared": "40GB", "branch": "dev",
-        "apply_exif": True, "filter_cfg": {}, "indices": 5, "metainfo": {"palette": [(1, 2, 3)]}, "max_refetch": 3,
+        "apply_exif": True, "filter_cfg": {}, "indices": 5, "metainfo": {"palette": [(1, 2, 3)]},
+        "max_refetch": 3,
     }  # fmt: skip
     for given in (lake("a", **own), {"type": LAKE, "path": "a", "pipeline": TRAIN, **own}):
         found, notes = convert(train={**given, "classes": ["x"], "preloaded": "40GB"})
