@@ -46,7 +46,14 @@ _OTHER_SCOPES = {
 
 
 def is_legacy(cfg: Mapping[str, Any]) -> bool:
-    """Whether this is an MMDetection 2.x config, whole or the child of one; see `kind_of` for the errors."""
+    """Whether this is an MMDetection 2.x config, whole or the child of one.
+
+    Args:
+        cfg: The config's content.
+
+    Raises:
+        ConfigError: See `kind_of`.
+    """
     return kind_of(cfg) == "2.x"
 
 
@@ -54,6 +61,9 @@ def kind_of(cfg: Mapping[str, Any]) -> Literal["2.x", "3.x"]:
     """Tell the major version that a config is written for.
 
     A config with keys of neither version counts as 3.x: there is nothing to convert.
+
+    Args:
+        cfg: The config's content; that of a 2.x child without its base will do.
 
     Raises:
         ConfigError: It is half migrated, for MMDetection 1.x, or for another toolbox.
@@ -73,7 +83,11 @@ def kind_of(cfg: Mapping[str, Any]) -> Literal["2.x", "3.x"]:
 
 
 def speaks_new(names: Iterable[str]) -> bool:
-    """Whether keys that only MMDetection 3.x knows are among the names that a config sets."""
+    """Whether keys that only MMDetection 3.x knows are among the names that a config sets.
+
+    Args:
+        names: The config's top-level keys.
+    """
     keys, ends = set(names), ("_dataloader", "_evaluator", "_cfg")
     return bool(keys & {"optim_wrapper", "param_scheduler", "default_hooks"}) or any(
         f"{split}{end}" in keys for split in ("train", "val", "test") for end in ends

@@ -10,7 +10,11 @@ __all__ = ["backend_args"]
 
 
 def backend_args(settings: Settings) -> dict[str, Any]:
-    """Take ``file_client_args`` out; empty for plain files, which are the default."""
+    """Convert ``file_client_args`` into ``backend_args``; empty for plain files, which are the default.
+
+    Args:
+        settings: A dataset, pipeline step or hook; ``file_client_args`` is taken out of it.
+    """
     client = settings.take("file_client_args")
     if not client or client.get("backend") == "disk":
         return {}

@@ -28,7 +28,12 @@ _SPLITS = ("train", "val", "test")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like this one, if any is."""
+    """The known name that is most like this one, in any letter case; None if none is like it.
+
+    Args:
+        name: What was written.
+        known: The names to choose from.
+    """
     names = list(known)
     lower = {other.lower(): other for other in reversed(names)}
     found = get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)
@@ -39,8 +44,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def check_keys(cfg: Mapping[str, Any]) -> None:
     """Refuse unknown and misspelt ``deeplake_*`` keys and values, anywhere in a 2.x config.
 
+    Args:
+        cfg: The config's content.
+
     Raises:
-        ConfigError: With the nearest known name.
+        ConfigError: A key or value is unknown (with the nearest known name), stands in a wrong place, is no
+            mapping where one is needed, or names another commit than a second key.
     """
     for key in cfg:
         if _looks_ours(key, TOP_KEYS) and key not in TOP_KEYS:
@@ -70,6 +79,9 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
 
 def metrics_format(cfg: Mapping[str, Any]) -> str | None:
     """``COCO`` or ``PascalVOC`` as the config has it, in any case; None if it does not say.
+
+    Args:
+        cfg: The config's content; ``deeplake_metrics_format`` is read.
 
     Raises:
         ConfigError: It says something else.

@@ -45,7 +45,15 @@ def official_name(path: str) -> str:
 
 
 def similar(path: str, count: int = 3) -> list[str]:
-    """Official 2.x config files whose names are most like this one's."""
+    """Official 2.x config files whose names are most like this one's, the most similar first.
+
+    Args:
+        path: The file's path; its name alone counts.
+        count: How many to return at most.
+
+    Returns:
+        Paths below MMDetection 2.x's ``configs`` folder.
+    """
     name = PurePosixPath(str(path).replace("\\", "/")).name
     by_name = {known.rpartition("/")[2]: known for known in _table()}
     return [by_name[found] for found in get_close_matches(name, list(by_name), n=count, cutoff=0.6)]

@@ -48,15 +48,30 @@ class Notebook:
         return iter(self._notes.values())
 
     def info(self, key: str, what: str, why: str = "", *, old: Any = None, new: Any = None) -> None:
-        """Note a change that keeps the meaning."""
+        """Note a change that keeps the meaning.
+
+        Args:
+            key, what, why: See `Note`.
+            old, new: The values before and after; None where they do not help.
+        """
         self._add(Note(key, what, why, "info", old, new))
 
     def approximated(self, key: str, what: str, why: str = "", *, old: Any = None, new: Any = None) -> None:
-        """Note a change that keeps the meaning nearly."""
+        """Note a change that nearly keeps the meaning.
+
+        Args:
+            key, what, why: See `Note`.
+            old, new: The values before and after; None where they do not help.
+        """
         self._add(Note(key, what, why, "approximated", old, new))
 
     def dropped(self, key: str, what: str, why: str = "", *, old: Any = None) -> None:
-        """Note a setting that has no effect any more."""
+        """Note a setting that has no effect any more.
+
+        Args:
+            key, what, why: See `Note`.
+            old: Its value; None where it does not help.
+        """
         self._add(Note(key, what, why, "dropped", old))
 
     def _add(self, note: Note) -> None:
@@ -81,19 +96,38 @@ class Settings:
         return name in self._left
 
     def at(self, name: str) -> str:
-        """Dotted path of an entry."""
+        """Dotted path of an entry in the 2.x config.
+
+        Args:
+            name: The entry's key; there need not be one.
+        """
         return f"{self.key}.{name}" if self.key else name
 
     def take(self, name: str, default: Any = None) -> Any:
-        """Take an entry out; the default if there is none."""
+        """Take an entry out.
+
+        Args:
+            name: Its key.
+            default: What to return if there is none.
+        """
         return self._left.pop(name, default)
 
     def move(self, *names: str) -> dict[str, Any]:
-        """Take out those of these entries that there are."""
+        """Take several entries out; those that are missing are left out.
+
+        Args:
+            names: Their keys.
+        """
         return {name: self._left.pop(name) for name in names if name in self._left}
 
     def drop(self, name: str, why: str, *, harmless: tuple[Any, ...] = (None,)) -> None:
-        """Take an entry out and note it, unless its value is one that meant nothing."""
+        """Take an entry out and note it as dropped, unless its value had no effect in 2.x either.
+
+        Args:
+            name: Its key; nothing happens if there is no such entry.
+            why: The reason for the note.
+            harmless: Values that are not noted.
+        """
         if name in self._left:
             value = self._left.pop(name)
             if not any(value is other or value == other for other in harmless):
@@ -105,6 +139,10 @@ class Settings:
         return left
 
     def drop_rest(self, why: str) -> None:
-        """Note everything that is left as dropped."""
+        """Note everything that is left as dropped.
+
+        Args:
+            why: The reason for the notes.
+        """
         for name in list(self._left):
             self.drop(name, why, harmless=())

@@ -33,12 +33,17 @@ _WARMUPS = {"LinearLR": "linear", "ConstantLR": "constant"}
 
 
 def merge(base: Any, child: Any, *, marked: bool = False) -> Any:
-    """Merge as mmengine merges configs: dicts by key, ``_delete_=True`` replaces, all else replaces.
+    """Merge two configs as mmengine does.
+
+    Dicts are merged key by key; one with ``_delete_=True``, and every other value, replaces the base's.
 
     Args:
         base: What is changed; it may hold marks of an earlier merge.
         child: What changes it.
         marked: Keep the marks ``_delete_=True``: another base is still to be put below.
+
+    Returns:
+        A deep copy; neither argument is changed.
     """
     if not isinstance(child, Mapping):
         return deepcopy(child)

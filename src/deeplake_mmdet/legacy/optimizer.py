@@ -17,6 +17,10 @@ _PLAIN = (None, "OptimizerHook", "DistOptimizerHook", "GradientCumulativeOptimiz
 def convert_optimizer(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
     """Make ``optim_wrapper`` of ``optimizer``, ``optimizer_config`` and ``fp16``.
 
+    Args:
+        cfg: A whole 2.x config.
+        notes: Where remarks go.
+
     Raises:
         ConfigError: There are several optimizers, as for GANs.
     """

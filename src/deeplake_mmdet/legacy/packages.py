@@ -13,13 +13,23 @@ _NAMED = ("type", "constructor", "_scope_")
 
 
 def modern_module(name: str) -> str:
-    """The 3.x name of a module, or of a registry's entry with its scope: ``mmcls.X`` is ``mmpretrain.X``."""
+    """The 3.x name of a module or of a scoped registry entry: ``mmcls.X`` is ``mmpretrain.X``.
+
+    Args:
+        name: Its dotted name; one outside of ``mmcls`` comes back as it is.
+    """
     package, dot, rest = name.partition(".")
     return f"mmpretrain{dot}{rest}" if package == "mmcls" else name
 
 
 def modern_types(node: Any, notes: Notebook, key: str = "") -> Any:
-    """A config's content, or a part of it, with the 3.x names of entries of other packages' registries."""
+    """Replace ``mmcls`` by ``mmpretrain`` in the types, constructors and scopes that a config names.
+
+    Args:
+        node: A config's content or a part of it; not changed.
+        notes: Where remarks go.
+        key: Its dotted path; empty for a whole config.
+    """
     if isinstance(node, (list, tuple)):
         return type(node)(modern_types(part, notes, f"{key}[{number}]") for number, part in enumerate(node))
     if not isinstance(node, Mapping):
@@ -36,7 +46,15 @@ def modern_types(node: Any, notes: Notebook, key: str = "") -> Any:
 
 
 def convert_imports(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
-    """``custom_imports``; nothing is imported to convert it."""
+    """Convert ``custom_imports``; nothing is imported for that.
+
+    Args:
+        cfg: A whole 2.x config.
+        notes: Where remarks go.
+
+    Returns:
+        A dict with ``custom_imports``; empty if the config has none.
+    """
     if not (imports := cfg.get("custom_imports")):
         return {}
     names = imports.get("imports") or []

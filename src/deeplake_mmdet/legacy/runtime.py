@@ -35,6 +35,10 @@ _EMA = ("ExpMomentumEMAHook", "LinearMomentumEMAHook", "EMAHook")
 def loop_of(cfg: Mapping[str, Any], notes: Notebook) -> Loop:
     """How long the config trains: ``runner``, ``total_epochs`` or ``max_iters``; one epoch if nothing says.
 
+    Args:
+        cfg: A whole 2.x config.
+        notes: Where remarks go.
+
     Raises:
         ConfigError: The runner is of an unknown type.
     """
@@ -88,7 +92,14 @@ def _stock_runner(kind: str, settings: Settings) -> str:
 def convert_loop(
     cfg: Mapping[str, Any], loop: Loop, evaluation: Mapping[str, Any], notes: Notebook
 ) -> dict[str, Any]:
-    """``train_cfg`` of the runner and ``evaluation``; checks ``workflow``."""
+    """Make ``train_cfg``, the training loop; validation losses by ``workflow`` are noted as dropped.
+
+    Args:
+        cfg: A whole 2.x config.
+        loop: How long it trains, from `loop_of`.
+        evaluation: The loop's settings of validation, such as ``val_interval``; empty without validation.
+        notes: Where remarks go.
+    """
     for flow in cfg.get("workflow") or ():
         if flow and flow[0] != "train":
             notes.dropped(
@@ -102,7 +113,17 @@ def convert_loop(
 def convert_hooks(
     cfg: Mapping[str, Any], loop: Loop, best: Mapping[str, Any], notes: Notebook
 ) -> dict[str, Any]:
-    """``default_hooks``, ``custom_hooks``, ``visualizer`` and ``log_processor``."""
+    """Make ``default_hooks``, ``custom_hooks``, ``visualizer`` and ``log_processor``.
+
+    Args:
+        cfg: A whole 2.x config.
+        loop: How long it trains, from `loop_of`.
+        best: Settings of the checkpoint hook that ``evaluation`` gave, such as ``save_best``.
+        notes: Where remarks go.
+
+    Returns:
+        These keys of a 3.x config; ``custom_hooks`` only if there are some.
+    """
     log = Settings(cfg.get("log_config"), "log_config", notes)
     interval = log.take("interval", 50)
     loggers = {f"log_config.hooks[{number}]": hook for number, hook in enumerate(log.take("hooks") or ())}
@@ -243,7 +264,16 @@ def _ema(kind: str, settings: Settings) -> dict[str, Any]:
 
 
 def convert_environment(cfg: Mapping[str, Any], seed: int | None, notes: Notebook) -> dict[str, Any]:
-    """``env_cfg``, ``randomness``, ``load_from``, ``resume`` and the keys that keep their names."""
+    """Make ``env_cfg``, ``randomness``, ``load_from`` and ``resume``; take the keys that keep their names.
+
+    Args:
+        cfg: A whole 2.x config.
+        seed: That of a ``deeplake_dataloader``, for a config without ``seed``; None if there is none.
+        notes: Where remarks go.
+
+    Returns:
+        These keys of a 3.x config, with ``custom_imports`` if there are some.
+    """
     dist = dict(cfg.get("dist_params") or {"backend": "nccl"})
     if (port := dist.pop("port", None)) is not None:
         notes.info("dist_params.port", "left out", "the launcher chooses it (MASTER_PORT)", old=port)

@@ -20,10 +20,10 @@ _NEW_DICTS = (
 
 
 def check_new_shapes(cfg: Mapping[str, Any]) -> None:
-    """Check the keys of a 3.x config, as far as they stand in a config of either version.
+    """Check that keys of a 3.x config hold dicts or lists where they must; a missing key is fine.
 
     Args:
-        cfg: The config's content.
+        cfg: The content of a 2.x or 3.x config.
 
     Raises:
         ConfigError: With the key of what is no dict or list.
@@ -35,13 +35,13 @@ def check_new_shapes(cfg: Mapping[str, Any]) -> None:
 
 
 def check_shapes(cfg: Mapping[str, Any]) -> None:
-    """Check the parts of a 2.x config, its datasets, pipelines and hooks.
+    """Check that the parts of a 2.x config, its datasets, pipelines and hooks, are dicts where they must be.
 
     Args:
         cfg: The config's content.
 
     Raises:
-        ConfigError: With the key of what is no dict.
+        ConfigError: With the key of what is no dict or list.
     """
     for key in _DICTS:
         _must_be_dict(cfg.get(key), key)

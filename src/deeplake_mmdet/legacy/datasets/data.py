@@ -45,8 +45,15 @@ class Data:
 def convert_data(cfg: Mapping[str, Any], notes: Notebook) -> Data:
     """Make ``train_dataloader``, ``val_dataloader`` and ``test_dataloader`` of ``data``.
 
+    Args:
+        cfg: A whole 2.x config; its ``data``, ``train_pipeline`` and ``test_pipeline`` are read.
+        notes: Where remarks go.
+
+    Returns:
+        The dataloaders, and what else the datasets and their pipelines say.
+
     Raises:
-        ConfigError: A split is no dataset.
+        ConfigError: A split is neither a dict nor a list, or a dataset or wrapper in it cannot be converted.
     """
     data, found = cfg.get("data") or {}, Data()
     nodes = {split: data[split] for split in _SPLITS if data.get(split)}

@@ -44,7 +44,11 @@ _LISTS = ("ann_file", "img_prefix", "seg_prefix", "proposal_file")
 
 
 def leaf_of(node: Any) -> Mapping[str, Any]:
-    """The innermost 2.x dataset, the first if there are several."""
+    """The innermost 2.x dataset, the first if there are several; an empty dict if there is none.
+
+    Args:
+        node: A 2.x dataset, a wrapper around one, or a list of them.
+    """
     while isinstance(node, (list, tuple)) or (
         isinstance(node, Mapping) and ("dataset" in node or "datasets" in node)
     ):
@@ -290,22 +294,33 @@ def convert_dataset(
 
 
 def is_concat(node: Any) -> bool:
-    """Whether a 2.x dataset is a ``ConcatDataset`` that lists datasets."""
+    """Whether a 2.x dataset is a ``ConcatDataset`` that lists datasets.
+
+    Args:
+        node: The dataset; anything that is no dict is none.
+    """
     kind = str(node.get("type", "")).removeprefix("mmdet.") if isinstance(node, Mapping) else ""
     return kind == "ConcatDataset" and isinstance(node.get("datasets"), (list, tuple))
 
 
 def is_coco(dataset: Mapping[str, Any]) -> bool:
-    """Whether a 2.x dataset is MMDetection's ``CocoDataset``, or one that it derives from it."""
+    """Whether a 2.x dataset is MMDetection's ``CocoDataset`` or one of its subclasses there.
+
+    Args:
+        dataset: The settings of a dataset that is no wrapper.
+    """
     kind = str(dataset.get("type", "")).removeprefix("mmdet.")
     return kind in STOCK and kind not in (*_XML, *_UNFILTERED)
 
 
 def inward(node: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands on one of MMDetection's wrappers and is meant for the dataset inside.
+    """The settings that are written on one of MMDetection's wrappers and meant for the dataset inside.
 
     2.x's wrappers read nothing but their own settings. A lake's keys are for the lake, as is all that stands
     beside them; the pipeline also for files, if these have none.
+
+    Args:
+        node: The wrapper.
     """
     kind = str(node.get("type", "")).removeprefix("mmdet.")
     own = ("type", "dataset", "datasets", "separate_eval", "filter_empty_gt", *_READ.get(kind, ("times",)))
@@ -325,17 +340,25 @@ def inward(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def file_lists(node: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """The keys of a 2.x dataset of files that hold lists; empty if it reads one file."""
+    """The keys of a 2.x dataset of files that hold lists, with their values; empty if it reads one file.
+
+    Args:
+        node: The dataset.
+    """
     if not isinstance(node.get("ann_file"), (list, tuple)):
         return {}
     return {name: node[name] for name in _LISTS if isinstance(node.get(name), (list, tuple))}
 
 
 def of_one_file(node: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """A 2.x dataset for each of several files.
+    """Split a 2.x dataset that lists several annotation files into one dataset for each of them.
+
+    Args:
+        node: The dataset.
+        lists: From `file_lists`, not empty; values beyond the number of annotation files are ignored.
 
     Raises:
-        ConfigError: The lists differ in length.
+        ConfigError: A list is shorter than that of ``ann_file``.
     """
     count = len(lists["ann_file"])
     if wrong := [name for name, values in lists.items() if len(values) < count]:
@@ -349,7 +372,11 @@ def of_one_file(node: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> 
 
 
 def balanced(dataset: Dataset) -> Dataset:
-    """A converted dataset that can tell its samples' classes, which 3.x's ``ConcatDataset`` cannot."""
+    """Replace 3.x's ``ConcatDataset`` by this package's, which can tell the classes of its samples.
+
+    Args:
+        dataset: A converted dataset; one of another type comes back as it is.
+    """
     return {**dataset, "type": _CONCAT} if dataset.get("type") == "ConcatDataset" else dataset
 
 

@@ -67,8 +67,14 @@ class Evaluation:
 def convert_evaluation(cfg: Mapping[str, Any], data: Data, by_epoch: bool, notes: Notebook) -> Evaluation:
     """Make the evaluators of ``evaluation``, ``deeplake_metrics_format`` and the datasets.
 
+    Args:
+        cfg: A whole 2.x config.
+        data: From `convert_data`: the converted dataloaders and the datasets that are scored.
+        by_epoch: Whether training counts epochs rather than iterations.
+        notes: Where remarks go.
+
     Raises:
-        ConfigError: A metric is unknown.
+        ConfigError: A metric is unknown, or one list holds both lakes and annotation files.
     """
     settings = Settings(cfg.get("evaluation"), "evaluation", notes)
     take = settings.take

@@ -18,7 +18,7 @@ def keep_stored_masks(new: Mapping[str, Any], notes: Notebook) -> None:
 
     Args:
         new: A converted config; its datasets are changed in place.
-        notes: Where it is told.
+        notes: Where remarks go.
     """
     for split in ("train", "val", "test"):
         loader = new.get(f"{split}_dataloader") or {}

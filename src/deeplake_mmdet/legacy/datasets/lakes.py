@@ -47,7 +47,11 @@ _OF_FILES = (
 
 
 def is_lake(node: Any) -> bool:
-    """Whether a 2.x dataset, or one that it wraps, reads a lake."""
+    """Whether a 2.x dataset, or one that it wraps, reads a lake.
+
+    Args:
+        node: A dataset, a wrapper or a list of them; anything else reads no lake.
+    """
     if isinstance(node, Mapping):
         here = any(node.get(key) for key in SPLIT_KEYS if key != "deeplake_dataloader")
         here = here or str(node.get("type")).rpartition(".")[2] == "DeepLakeDataset"
@@ -56,12 +60,22 @@ def is_lake(node: Any) -> bool:
 
 
 def names_data(node: Mapping[str, Any]) -> bool:
-    """Whether a dataset itself says which lake it reads."""
+    """Whether a dataset itself names the lake that it reads, by a path or a query.
+
+    Args:
+        node: The settings of a 2.x dataset or wrapper.
+    """
     return any(node.get(key) for name in _SAY_WHICH for key in _DOCUMENTED[name])
 
 
 def lake_settings(settings: Settings) -> dict[str, Any]:
-    """Take the arguments of `DeepLakeDataset` out, but for its filter and its pipeline.
+    """Take the arguments of `DeepLakeDataset` out of a 2.x dataset, except its filter and its pipeline.
+
+    Args:
+        settings: The dataset; what is read is removed from it.
+
+    Returns:
+        The ``type`` and the arguments of a 3.x `DeepLakeDataset`; those without a value are left out.
 
     Raises:
         ConfigError: An argument is given under two names, with different values.

@@ -22,10 +22,15 @@ _PANOPTIC, _LONG, _TIMES_LONG = "CocoPanopticDataset", 36, 3
 
 
 def as_one_dataset(parts: Sequence[Part]) -> Part | None:
-    """One 2.x dataset with lists of files for several that differ in their files alone; else None.
+    """Combine 2.x datasets that differ in their files alone into one with lists of files.
+
+    2.28.2's Pascal VOC was one such dataset; 3.x concatenates two.
 
     Args:
-        parts: 2.x datasets. 2.28.2's Pascal VOC was one, 3.x concatenates two.
+        parts: The 2.x datasets.
+
+    Returns:
+        The combined dataset; None if they differ in anything else, or there are less than two.
     """
     if len(parts) < 2 or not all(part.get("ann_file") for part in parts):
         return None
@@ -38,7 +43,7 @@ def as_one_dataset(parts: Sequence[Part]) -> Part | None:
 
 
 def with_old_wrappers(old: Mapping[str, Any]) -> Part:
-    """Give a stock 3.x config that is written as 2.x the wrappers of 2.28.2's.
+    """Put the dataset wrappers of MMDetection 2.28.2's own configs into a 3.x one that is written as 2.x.
 
     Args:
         old: From `as_legacy`; not changed.
@@ -66,7 +71,11 @@ def with_old_wrappers(old: Mapping[str, Any]) -> Part:
 
 
 def repeated(old: Part) -> Part:
-    """A 2.x config whose training dataset says how often it is repeated, with the wrapper that does so."""
+    """Put a ``RepeatDataset`` around a 2.x config's training dataset that itself has the key ``times``.
+
+    Args:
+        old: The config; not changed. It comes back as it is if its training dataset has no such key.
+    """
     train = (old.get("data") or {}).get("train")
     if not isinstance(train, Mapping) or "times" not in train or train.get("type") == "RepeatDataset":
         return old

@@ -44,7 +44,7 @@ class Part:
 
 
 def scored_parts(node: Any, key: str, notes: Notebook) -> list[Part]:
-    """Take the lists of a val or test split apart.
+    """Split a val or test dataset into those that 2.x scored each by itself.
 
     2.x scored the datasets of a list, of a ``ConcatDataset`` and of a list of ``ann_file`` each by itself,
     and together with ``separate_eval=False``, which it refused for datasets of COCO files.

@@ -118,10 +118,15 @@ def _stack(stack: Mapping[str, Any], flat: Part, count: str) -> Part:
 
 
 def early_matcher(node: Part, key: str, notes: Notebook) -> Part:
-    """The weights of 2.7's ``HungarianAssigner`` as costs.
+    """Write the weights of 2.7's ``HungarianAssigner`` as costs.
 
-    It compared boxes as centre, width and height, as DETR's authors did; 2.8 and later by default their
-    corners.
+    It compared boxes as centre, width and height, as DETR's authors did; 2.8 and later compare their corners
+    by default.
+
+    Args:
+        node: The settings of the assigner; not changed. Those without weights come back as they are.
+        key: Its dotted path.
+        notes: Where remarks go.
     """
     if not {*_WEIGHTS, "iou_mode", "iou_calculator"} & set(node):
         return node

@@ -38,10 +38,10 @@ class Around:
 
 
 def early_names(node: Part, key: str, notes: Notebook, around: Around) -> Part:
-    """Rename in one dict of a model, ``train_cfg`` or ``test_cfg``; what it holds was renamed before.
+    """Rename settings of early 2.x in one dict of a model, ``train_cfg`` or ``test_cfg``.
 
     Args:
-        node: The dict.
+        node: The dict; the dicts that it holds have been renamed before.
         key: Its dotted path.
         notes: Where remarks go.
         around: What decides how it is read.
@@ -161,7 +161,16 @@ def _proposals(node: Part, key: str, notes: Notebook, around: Around) -> Part:
 
 
 def early_ssd(model: Part, key: str, notes: Notebook) -> Part:
-    """Give an SSD of before 2.14 the neck that its backbone was then."""
+    """Give an SSD of before 2.14 an ``SSDNeck``, whose layers were part of its backbone then.
+
+    Args:
+        model: The whole model; not changed. One that is no SSD comes back as it is.
+        key: Its dotted path.
+        notes: Where remarks go.
+
+    Raises:
+        ConfigError: Its input size is neither 300 nor 512.
+    """
     backbone, head = model.get("backbone"), model.get("bbox_head")
     if not isinstance(backbone, Mapping) or backbone.get("type") != "SSDVGG":
         return model

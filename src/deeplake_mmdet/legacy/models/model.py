@@ -24,7 +24,20 @@ _LOOP_KEYS = ("type", "max_epochs", "max_iters", "val_interval", "val_begin", "d
 
 
 def convert_model(cfg: Mapping[str, Any], facts: Mapping[str, list[Facts]], notes: Notebook) -> Part | None:
-    """Convert ``model`` and give it the preprocessor that the pipelines imply; None if there is no model."""
+    """Convert ``model`` and give it the preprocessor that the pipelines imply.
+
+    Args:
+        cfg: A whole 2.x config; also ``train_cfg``, ``test_cfg`` and ``pretrained`` are read.
+        facts: By split, what the pipelines say of normalisation, padding and masks.
+        notes: Where remarks go.
+
+    Returns:
+        The 3.x model; None if the config has none.
+
+    Raises:
+        ConfigError: A setting stands in two places with different values, or has no counterpart in 3.x; or
+            the pipelines normalise differently.
+    """
     if not cfg.get("model"):
         why = "the file has no model; this is what belongs into the one that it is for"
         notes.info("model", "no data_preprocessor is made", why, new=preprocessor_of(facts, notes))
@@ -50,8 +63,11 @@ def convert_model_dict(
 
     Args:
         model: The model; not changed. One with a ``data_preprocessor`` is for 3.x and comes back as it is.
-        train_cfg: What old configs have beside the model, if anything.
-        test_cfg: Likewise.
+        train_cfg: The ``train_cfg`` that old configs have beside the model; None if there is none.
+        test_cfg: The ``test_cfg`` that old configs have beside the model; None if there is none.
+
+    Returns:
+        The 3.x model, and notes on everything that was changed, approximated or left out.
 
     Raises:
         ConfigError: A setting stands in both places, or cannot be converted.
@@ -66,7 +82,11 @@ def convert_model_dict(
 
 
 def preprocessor_of(facts: Mapping[str, list[Facts]], notes: Notebook) -> Part:
-    """``model.data_preprocessor`` of the pipelines.
+    """Make ``model.data_preprocessor`` of what the pipelines say.
+
+    Args:
+        facts: By split, what the pipelines say of normalisation, padding and masks.
+        notes: Where remarks go.
 
     Raises:
         ConfigError: Training and validation normalise differently.

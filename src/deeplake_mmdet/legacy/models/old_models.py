@@ -32,7 +32,7 @@ _OF_LAYER = {
 
 
 def as_old_model(model: Mapping[str, Any]) -> Part:
-    """Write a model so; `convert_model` makes the same model of it again.
+    """Write a stock 3.x model as MMDetection 2.x had it; `convert_model` makes the same model of it again.
 
     Args:
         model: The 3.x model; not changed.

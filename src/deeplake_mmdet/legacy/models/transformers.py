@@ -26,7 +26,15 @@ _READ_DEFORMABLE = ("share_pred_layer", "num_pred_layer")
 
 
 def convert_detr(model: Part, notes: Notebook) -> Part:
-    """Move transformer and queries of a DETR's head to the detector, and its projection into a neck."""
+    """Move transformer and queries of a DETR's head to the detector, and its projection into a neck.
+
+    Args:
+        model: The whole model; not changed. One whose head has no transformer comes back as it is.
+        notes: Where remarks go.
+
+    Raises:
+        ConfigError: Its positional encoding is of a kind that 3.x does not have in this place.
+    """
     if not (model.get("bbox_head") or {}).get("transformer"):
         return model
     head = Settings(model["bbox_head"], "model.bbox_head", notes)
@@ -93,7 +101,15 @@ def _queries(head: Settings, transformer: Settings, deformable: bool, two_stage:
 
 
 def convert_mask_head(head: Part, notes: Notebook) -> Part:
-    """Convert the settings of a Mask2Former or MaskFormer head."""
+    """Convert the settings of a Mask2Former or MaskFormer head.
+
+    Args:
+        head: ``model.panoptic_head``; not changed.
+        notes: Where remarks go.
+
+    Raises:
+        ConfigError: A positional encoding is of a kind that 3.x does not have in this place.
+    """
     key = "model.panoptic_head"
     new = dict(head)
     new["positional_encoding"] = _positions(

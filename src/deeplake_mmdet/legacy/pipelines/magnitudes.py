@@ -13,7 +13,16 @@ _HIGHEST = 10
 
 
 def enhance(kind: str) -> Callable[[Settings, Facts], list[Step]]:
-    """Brightness and its like: by a factor from 0.1 to 1.9."""
+    """The converter for ``BrightnessTransform``, ``ContrastTransform`` or ``ColorTransform``.
+
+    The level of 0 to 10 becomes a factor from 0.1 to 1.9.
+
+    Args:
+        kind: ``Brightness``, ``Contrast`` or ``Color``.
+
+    Returns:
+        A function that takes the step's settings and the pipeline's facts and returns the 3.x steps.
+    """
 
     def make(settings: Settings, _: Facts) -> list[Step]:
         magnitude = round(_part(settings) * 1.8 + 0.1, 12)
@@ -23,18 +32,30 @@ def enhance(kind: str) -> Callable[[Settings, Facts], list[Step]]:
 
 
 def equalize(settings: Settings, _: Facts) -> list[Step]:
-    """Equalize: only its default probability changed."""
+    """Convert ``EqualizeTransform``; 3.x only has another default probability.
+
+    Args:
+        settings: The 2.x step; what is read is taken out.
+    """
     return [{"type": "Equalize", "prob": settings.take("prob", 0.5)}]
 
 
 def shear(settings: Settings, _: Facts) -> list[Step]:
-    """Shear: by a slope."""
+    """Convert ``Shear``; its level becomes a slope.
+
+    Args:
+        settings: The 2.x step; what is read is taken out.
+    """
     slope = _part(settings) * settings.take("max_shear_magnitude", 0.3)
     return [_geometric(settings, f"Shear{_axis(settings)}", slope)]
 
 
 def rotate(settings: Settings, _: Facts) -> list[Step]:
-    """Rotate: by an angle."""
+    """Convert ``Rotate``; its level becomes an angle in degrees.
+
+    Args:
+        settings: The 2.x step; what is read is taken out.
+    """
     angle = _part(settings) * settings.take("max_rotate_angle", 30)
     settings.drop("scale", "the 3.x Rotate does not scale", harmless=(1, 1.0))
     settings.drop("center", "the 3.x Rotate turns around the middle")
@@ -42,7 +63,11 @@ def rotate(settings: Settings, _: Facts) -> list[Step]:
 
 
 def translate(settings: Settings, _: Facts) -> list[Step]:
-    """Translate: by whole pixels."""
+    """Convert ``Translate``; its level becomes a shift in whole pixels.
+
+    Args:
+        settings: The 2.x step; what is read is taken out.
+    """
     pixels = int(_part(settings) * settings.take("max_translate_offset", 250.0))
     return [_geometric(settings, f"Translate{_axis(settings)}", pixels, **settings.move("min_size"))]
 

@@ -19,7 +19,12 @@ AFTER_PADDING = (
 
 
 def normalize(settings: Settings, facts: Facts) -> list[Step]:
-    """Normalize: told to the model."""
+    """Convert ``Normalize``: 3.x normalises in the model, so no step remains.
+
+    Args:
+        settings: The 2.x step; what is read is taken out.
+        facts: Of the pipeline; mean, std and channel order are recorded here.
+    """
     if facts.divisor and facts.normalize is None:
         settings.notes.approximated(
             settings.key,
@@ -37,10 +42,19 @@ def normalize(settings: Settings, facts: Facts) -> list[Step]:
 
 
 def pad(settings: Settings, facts: Facts) -> list[Step]:
-    """Pad: told to the model if nothing comes behind it, else a step of a training pipeline, as in 2.x.
+    """Convert ``Pad``: the model pads where that gives the same, else ``Pad`` stays a step.
 
-    Not of a test pipeline: its ``img_shape`` would be that of the padded image, and heads that cut masks by
-    it would scale them wrongly.
+    The model pads to a multiple of ``size_divisor``, except for a training pipeline that pads before it
+    normalises or before steps that see the padding; and to a fixed ``size`` for a training pipeline that has
+    normalised before. In a test pipeline, padding to a multiple never stays: its ``img_shape`` would be
+    that of the padded image, and heads that cut masks by it would scale them wrongly.
+
+    Args:
+        settings: The 2.x step; what is read is taken out.
+        facts: Of the pipeline; what the model has to do is recorded here.
+
+    Returns:
+        The 3.x steps; none if the model pads.
     """
     size, divisor, square = (
         settings.take("size"),
@@ -88,7 +102,12 @@ def pad(settings: Settings, facts: Facts) -> list[Step]:
 
 
 def pad_others(value: Mapping[str, Any], facts: Facts) -> None:
-    """Note with what masks and semantic maps are padded."""
+    """Record with which values masks and semantic maps are padded.
+
+    Args:
+        value: ``pad_val`` of a 2.x ``Pad``, by ``img``, ``masks`` and ``seg``.
+        facts: Of the pipeline; changed.
+    """
     facts.mask_pad = value.get("masks") or facts.mask_pad
     if value.get("seg", 255) != 255:
         facts.seg_pad = value["seg"]

@@ -28,14 +28,21 @@ _SWAPPED_CROPS = ("absolute", "relative")
 
 
 def swapped(pair: Any) -> Any:
-    """(height, width) <-> (width, height)."""
+    """Exchange the two sides of a size: (height, width) <-> (width, height).
+
+    Args:
+        pair: The size; whatever is no list or tuple of two comes back as it is.
+    """
     return (pair[1], pair[0]) if isinstance(pair, (list, tuple)) and len(pair) == 2 else pair
 
 
 def as_old_steps(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
     """Write the steps of a stock 3.x pipeline so that the conversion gives them back as they are.
 
-    Only what it would take for something else is changed: the order of sizes, and a default that changed.
+    Only what it would read differently is changed: the order of sizes, and a default that changed.
+
+    Args:
+        steps: The 3.x steps; not changed.
     """
     return [_as_old_step(step) for step in steps]
 
@@ -52,7 +59,16 @@ def _as_old_step(step: Mapping[str, Any]) -> Step:
 
 
 def sized(kind: str) -> Callable[[Settings, Facts], list[Step]]:
-    """Mosaic and its like: their size is turned, and what they filtered went to FilterAnnotations."""
+    """The converter for ``Mosaic`` and other steps with a size: its sides are exchanged.
+
+    What these steps filtered by ``skip_filter=False`` becomes a step ``FilterAnnotations``.
+
+    Args:
+        kind: ``Mosaic``, ``MixUp``, ``RandomAffine`` or ``RandomCenterCropPad``.
+
+    Returns:
+        A function that takes the step's settings and the pipeline's facts and returns the 3.x steps.
+    """
 
     def make(settings: Settings, _: Facts) -> list[Step]:
         skip = settings.take("skip_filter", True)
@@ -82,7 +98,13 @@ def sized(kind: str) -> Callable[[Settings, Facts], list[Step]]:
 
 
 def random_crop(settings: Settings, _: Facts) -> list[Step]:
-    """RandomCrop: how its size is meant depends on the kind of crop."""
+    """Convert ``RandomCrop``; the order of its size changes for some kinds of crop.
+
+    ``absolute`` and ``relative`` crops take (height, width) in 2.x and (width, height) in 3.x.
+
+    Args:
+        settings: The 2.x step; all of it is taken out.
+    """
     step: Step = {"type": "RandomCrop", **settings.rest()}
     if step.get("crop_type", "absolute") in _SWAPPED_CROPS:
         step["crop_size"] = swapped(step.get("crop_size"))

@@ -245,7 +245,11 @@ def _inner(steps: Sequence[Mapping[str, Any]], key: str, facts: Facts, notes: No
 
 
 def kinds_of(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The types of steps."""
+    """The types of pipeline steps, without the scope ``mmdet.``.
+
+    Args:
+        steps: Steps of 2.x or 3.x.
+    """
     return tuple(str(step.get("type", "")).removeprefix("mmdet.") for step in steps)
 
 

@@ -63,18 +63,18 @@ class Policy:
 
     @property
     def minimum(self) -> bool:
-        """Whether the value stays above something."""
+        """Whether it has a lower bound above 0 (``min_lr``, ``min_lr_ratio`` or those of momentum)."""
         return bool(self.settings.get("min") or self.settings.get("min_ratio"))
 
 
 @dataclass(frozen=True)
 class Warmup:
-    """A warm-up that does something.
+    """A warm-up that changes the value.
 
     Attributes:
         kind: ``constant``, ``linear`` or ``exp``.
-        steps: How long it takes.
-        ratio: By what part it begins.
+        steps: How many iterations or epochs it takes.
+        ratio: The factor with which it begins.
         by_epoch: Whether ``steps`` are epochs.
     """
 
@@ -85,7 +85,11 @@ class Warmup:
 
 
 def policy_named(text: str) -> str | None:
-    """The policy of this name: ``step``, ``Step``, ``CosineAnnealing``, ``cosineannealing``; or None."""
+    """The policy of ``lr_config`` with this name, as MMCV 1.x writes it; None if it has none.
+
+    Args:
+        text: The name in any letter case, with or without underscores: ``Step``, ``cosineannealing``.
+    """
     plain = text.lower().replace("_", "")
     names = {name.lower(): name for name in _POLICIES} | _OTHER_NAMES
     return names.get(plain)
@@ -96,10 +100,10 @@ def read_policy(name: str, settings: Settings, by_epoch: bool, *, momentum: bool
 
     Args:
         name: One that `policy_named` gives.
-        settings: The config.
-        by_epoch: What the policy counts if it may choose and the config says nothing.
+        settings: ``lr_config`` or ``momentum_config``; what is read is taken out.
+        by_epoch: Whether the policy counts epochs if it may choose and the config says nothing.
         momentum: Whether the config is ``momentum_config``.
-        rate: The optimizer's, for a config without ``max_lr``.
+        rate: The optimizer's learning rate, for a one-cycle policy without ``max_lr``; None if unknown.
 
     Raises:
         ConfigError: A setting is missing without which 2.x refused the policy, or has a value that it
@@ -167,7 +171,11 @@ def _ratios(value: Any) -> tuple[float, float]:
 
 
 def read_warmup(settings: Settings) -> Warmup | None:
-    """Take the warm-up out of a config; None if there is none, or one that changes nothing."""
+    """Take the warm-up out of a config; None if there is none, or one that changes nothing.
+
+    Args:
+        settings: ``lr_config`` or ``momentum_config``; what is read is taken out.
+    """
     take = settings.take
     kind, steps = take("warmup"), take("warmup_iters", 0)
     ratio, by_epoch = take("warmup_ratio", 0.1), bool(take("warmup_by_epoch", False))

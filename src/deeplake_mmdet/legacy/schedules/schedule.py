@@ -36,8 +36,13 @@ class Loop:
 def convert_schedule(cfg: Mapping[str, Any], loop: Loop, notes: Notebook) -> list[Scheduler]:
     """Make ``param_scheduler`` of ``lr_config`` and ``momentum_config``.
 
+    Args:
+        cfg: A whole 2.x config; also the optimizer's ``lr`` is read.
+        loop: How long it trains.
+        notes: Where remarks go.
+
     Raises:
-        ConfigError: A setting is missing without which 2.x refused the policy.
+        ConfigError: A setting of the policy is missing, or has a value that 2.x refused.
     """
     rate = (cfg.get("optimizer") or {}).get("lr")
     schedulers = _convert(cfg.get("lr_config"), "lr_config", rate, loop, notes)
