@@ -209,7 +209,7 @@ def names_set(file: Path) -> set[str]:
         file: A Python, JSON or YAML file.
 
     Returns:
-        Its top-level keys, and what it sets on the way.
+        Every name that the program assigns to: its top-level keys and names inside functions and loops.
     """
     return {
         node.id
@@ -265,7 +265,7 @@ def _computed_bases(file: Path, tree: ast.Module) -> list[str]:
 
 
 def without_bases(text: str) -> str:
-    """Give the list of bases that a program computes another name, so that the program can run without it.
+    """Rename the list of bases that a program computes, so that the program can run without its bases.
 
     Args:
         text: The program.

@@ -123,13 +123,13 @@ def fast_loader(
 
 
 def with_timeout(loader: Any) -> Any:
-    """Have a loader, changed in place, give up workers that send no batch; a ``timeout`` of its own stays.
+    """Let a dataloader give up on worker processes that send no batch; a ``timeout`` of its own stays.
 
-    After five times what one read may take (``DEEPLAKE_MMDET_DEADLINE``), so that a read that fails is told
-    by the worker first.
+    The time is five times what one read may take (``DEEPLAKE_MMDET_DEADLINE``), so that a read that fails is
+    told by the worker first. Without worker processes there is no ``timeout``.
 
     Args:
-        loader: A dataloader's config.
+        loader: A dataloader's config; changed in place.
 
     Returns:
         The loader itself.

@@ -203,7 +203,7 @@ def modernised(content: Mapping[str, Any], filename: str | Path | None) -> Moder
 
 
 def without_secrets(content: Mapping[str, Any]) -> tuple[Content, set[str]]:
-    """The first steps of all: no secrets, and no other toolbox's config.
+    """Replace secrets by handles and refuse other toolboxes' configs, which comes before all else.
 
     Args:
         content: Of a config of any version; not changed. Credentials may be written as old scripts change
@@ -232,12 +232,12 @@ def log_notes(notes: list[Note]) -> None:
 
 
 def note_level(note: Note) -> int:
-    """Choose how loud a note is.
+    """Choose the log level of a note.
 
     Args:
         note: Of a conversion.
 
     Returns:
-        The level of `logging` at which it is logged.
+        A level of `logging`.
     """
     return logging.INFO if note.severity == "info" else logging.WARNING

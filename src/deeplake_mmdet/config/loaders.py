@@ -49,7 +49,7 @@ def use_fast_loaders(cfg: Config) -> None:
 
 
 def fast_loaders(cfg: Config) -> dict[str, Any]:
-    """Make the loaders of a config's splits, those that read a lake by `fast_loader`; logged.
+    """Make the dataloader configs of a config's splits, by `fast_loader` where they read a lake; logged.
 
     Those that stay as they are get a ``timeout``, as torch's own wait for their workers for ever. The
     config's key ``fast_loader`` chooses: a mode, a dict of `fast_loader`'s options, or ``'off'``.

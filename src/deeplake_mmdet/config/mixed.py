@@ -16,16 +16,16 @@ __all__ = ["settled"]
 
 
 def settled(content: Mapping[str, Any], filename: str | Path | None) -> tuple[dict[str, Any], list[Note]]:
-    """A config that speaks two versions as one for 3.x; any other one as it is.
+    """Convert a config that has keys of 2.x beside those of 3.x; any other one stays as it is.
 
     What a file says counts more than what its bases say, in whichever version.
 
     Args:
         content: The config's content; not changed.
-        filename: Its file, if there is one.
+        filename: Its file; None if there is none.
 
     Returns:
-        The content, and notes; none if it speaks one version.
+        The content for 3.x, and notes; the content as given and no notes if it is of one version.
 
     Raises:
         ConfigError: One file says a thing twice, and differently; or what it says cannot be converted.

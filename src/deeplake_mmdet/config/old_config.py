@@ -103,7 +103,11 @@ class Config(_Config):
         return str(super().pretty_text) if (clean := self._clean()) is None else str(clean.pretty_text)
 
     def dump(self, file: str | Path | None = None) -> Any:
-        """Write the content to a ``.py``, ``.json`` or ``.yaml`` file; return it if ``file`` is None."""
+        """Write the content, without secrets, to a file.
+
+        Args:
+            file: A ``.py``, ``.json`` or ``.yaml`` file; None returns the content as text.
+        """
         return super().dump(file) if (clean := self._clean()) is None else clean.dump(file)
 
     def __repr__(self) -> str:

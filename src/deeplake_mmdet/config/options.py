@@ -54,7 +54,7 @@ def parse_options(items: Sequence[str] | None) -> dict[str, Any]:
 def divided(
     options: Mapping[str, Any], cfg: Config, *, legacy: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Which options change a config before it is converted, and which behind that.
+    """Split options into those that change a config before it is converted and those that do after.
 
     Args:
         options: Values by dotted key.

@@ -103,7 +103,11 @@ class Parts:
         return old
 
     def add(self, other: Parts) -> None:
-        """Take in what another base says."""
+        """Take in what another base says; where both say something, the other one wins.
+
+        Args:
+            other: What it says.
+        """
         self.content = merge(self.content, other.content, marked=True)
         self.packaged, self.stock = merge(self.packaged, other.packaged), merge(self.stock, other.stock)
         self.values = merge(self.values, other.values)

@@ -24,10 +24,10 @@ def put_teacher(
     file: object,
     convert: Callable[[Config], tuple[Config, list[Note]]],
 ) -> list[Note]:
-    """Put the teacher's model in place of its file's name, where MMDetection could not use the file.
+    """Replace the file name of a distillation teacher by its model where MMDetection cannot load the file.
 
-    It looks from the working directory alone. Here the folder of the config counts as well, and the configs
-    that the installed MMDetection brings; one for MMDetection 2.x is converted.
+    MMDetection looks from the working directory alone. Here the folder of the config counts as well, and the
+    configs that the installed MMDetection brings; a teacher's config for MMDetection 2.x is converted.
 
     Args:
         content: A 3.x config's, changed in place.
