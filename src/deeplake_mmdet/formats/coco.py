@@ -38,8 +38,11 @@ def load_coco(path: str | Path) -> CocoFile:
     ``coco_url``, as in LVIS, are named by the last two parts of that. Without a list of annotations, as in
     files for test sets, images have none.
 
+    Args:
+        path: The JSON file, which may be compressed by gzip.
+
     Raises:
-        SourceNotFoundError: There is no such file.
+        SourceNotFoundError: The file is missing or cannot be read.
         SourceFormatError: It is not JSON, or not COCO: a results file, or images or categories are missing.
         AnnotationError: A category has no id or name, or two have the same one; or not one of the
             annotations can be taken, as when all of them name images that the file does not have.
@@ -62,10 +65,10 @@ def load_coco(path: str | Path) -> CocoFile:
 
 
 def select_classes(coco: CocoFile, classes: Sequence[str]) -> CocoFile:
-    """The file with these classes alone, in this order; annotations of others are refused one by one.
+    """Keep these classes alone, in this order; annotations of others are refused one by one.
 
     Args:
-        coco: From `load_coco`.
+        coco: From `load_coco`; not changed.
         classes: Names of its categories, each once.
 
     Raises:

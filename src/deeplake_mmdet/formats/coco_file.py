@@ -28,7 +28,7 @@ class CocoImage:
         id: Its id in the file.
         file_name: Its file; empty where ``fault`` says that there is no usable name.
         width: In pixels; None where the file states none, or none that can be.
-        height: Likewise; both or neither.
+        height: In pixels; None exactly where ``width`` is None.
         change: What is taken otherwise than the file says, or None.
         fault: Reason and detail why the image cannot be taken, or None.
     """
@@ -107,5 +107,9 @@ class CocoFile:
         return tuple(category.id for category in self.categories)
 
     def annotations_of(self, image_id: Id) -> Sequence[CocoAnnotation]:
-        """The annotations of one image, in file order."""
+        """The annotations of one image, in file order; empty if it has none.
+
+        Args:
+            image_id: The image's ``id``; an unknown one has no annotations.
+        """
         return self.annotations.get(image_id, ())

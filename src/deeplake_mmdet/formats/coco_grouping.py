@@ -25,8 +25,8 @@ class Grouped:
         annotations: Image id to its annotations, in file order.
         refused_of: Image id to ``(reason, detail)`` of those that cannot be taken.
         strays: ``(reason, detail)`` of those without an image.
-        unknown_images: Ids that annotations name and no image has, in their order.
-        unknown_categories: Likewise of categories.
+        unknown_images: Image ids that annotations name and no image has, in their order.
+        unknown_categories: Category ids that annotations name and no category has, in their order.
         unread: Keys that are not read, as ``annotations.<key>``.
         repeated_ids: How many annotations carry an id that another one had before.
     """

@@ -22,7 +22,14 @@ _NUMBER = re.compile(r"\s*[+-]?(\d{1,300}(\.\d*)?|\.\d{1,300})([eE][+-]?\d{1,3})
 
 
 def read_id(value: Any) -> Id | None:
-    """An id, or None if the value (null, a list, ``true``, NaN, ...) is none."""
+    """Read an id; None if the value (null, a list, ``true``, NaN, ...) is none.
+
+    Args:
+        value: As JSON has it.
+
+    Returns:
+        A text as it is; a number as an integer where it is a whole one.
+    """
     if type(value) is int or type(value) is str:
         return value
     if not isinstance(value, float) or not math.isfinite(value):
@@ -31,7 +38,11 @@ def read_id(value: Any) -> Id | None:
 
 
 def stated(value: Any) -> int | float | None:
-    """The finite number that a number or a text is; None for anything else. ``'03'`` is 3."""
+    """The finite number that a number or a text is; None for anything else. ``'03'`` is 3.
+
+    Args:
+        value: As JSON has it.
+    """
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):
             return None
@@ -51,7 +62,15 @@ class IdIndex:
         self._ids = frozenset(ids)
 
     def find(self, value: Id) -> tuple[Id, bool] | None:
-        """The id, and whether it is equal to ``value`` rather than of the same number; None if none is."""
+        """Find an id.
+
+        Args:
+            value: The id as it is written where it is used.
+
+        Returns:
+            The id as it was given to the index, and whether it is equal to ``value`` rather than only the
+            same number; None if there is none, or several are the same number and none is equal.
+        """
         if value in self._ids:
             return value, True
         number = stated(value)
@@ -69,7 +88,11 @@ class IdIndex:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number that float64 can hold, finite and no bool."""
+    """Whether a value is a number that float64 can hold, finite and no bool.
+
+    Args:
+        value: As JSON has it.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     try:
@@ -84,6 +107,12 @@ def read_flag(value: Any) -> tuple[int, str | None] | None:
     Missing, null, empty and NaN are 0. Texts count as what they say, so that ``"0"`` and ``"false"`` are 0
     (to pycocotools and MMDetection, as texts that are not empty, they are true). Other numbers than 0 are 1,
     as they are there.
+
+    Args:
+        value: As JSON has it.
+
+    Returns:
+        0 or 1, and a phrase for messages or None; None instead of both if the value cannot be read.
     """
     if value is None or value is False or (type(value) is int and value == 0):
         return 0, None
@@ -104,6 +133,12 @@ def read_size(width: Any, height: Any) -> tuple[tuple[int, int] | None, str | No
     """An image's size, ``(width, height)`` in pixels, None if it is unknown; and what is odd about it.
 
     0 x 0 means unknown, as in Pascal VOC.
+
+    Args:
+        width, height: As JSON has them.
+
+    Returns:
+        The size or None, and a phrase for messages or None. Both are None where the file states no size.
     """
     sides = [None if isinstance(side, float) and math.isnan(side) else side for side in (width, height)]
     if sides == [None, None]:
@@ -120,7 +155,14 @@ def read_size(width: Any, height: Any) -> tuple[tuple[int, int] | None, str | No
 
 
 def read_box(value: Any) -> tuple[list[int | float] | None, str | None]:
-    """A box ``[x, y, width, height]`` in pixels and what is odd about it, or None and why it is no box."""
+    """Read a box ``[x, y, width, height]`` in pixels.
+
+    Args:
+        value: ``bbox`` as JSON has it; a text that holds a list of numbers will do.
+
+    Returns:
+        The box, and what is odd about it or None; or None, and why it is no box.
+    """
     if value is None or value == [] or (isinstance(value, float) and math.isnan(value)):
         return None, "box is missing"
     odd = None
@@ -145,7 +187,11 @@ def _list_in(text: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value for people, cut short; safe for whatever JSON holds."""
+    """A value's ``repr`` for messages, cut after 80 characters.
+
+    Args:
+        value: Whatever JSON can hold, however deeply nested.
+    """
     try:
         return f"{value!r:.80}"
     except RecursionError:

@@ -56,7 +56,14 @@ class FileNames:
         return map(self._name, self._starts)
 
     def like(self, stem: str) -> list[str]:
-        """The files called ``stem`` plus an extension, whatever letter case, Unicode form and URL quoting."""
+        """The files called ``stem`` plus an extension, whatever letter case, Unicode form and URL quoting.
+
+        Args:
+            stem: A name without extension, relative to the folder.
+
+        Returns:
+            Their names with extension, sorted.
+        """
         wanted = loose(stem)
         key = np.int64(hash(wanted))
         first, end = (int(np.searchsorted(self._hashes, key, side)) for side in ("left", "right"))
@@ -68,6 +75,9 @@ class FileNames:
 
         Compared are last parts: an equal one in another folder, else, in large folders, those that begin
         and end most alike. After a few million names no more are looked at.
+
+        Args:
+            name: A name with its extension; its folders do not count.
         """
         if self._compared > _COMPARED:
             return None
@@ -92,6 +102,9 @@ def is_file(path: Path) -> bool:
     """Whether there is a file, for any text as its path: names too long or impossible are no files.
 
     What cannot be looked at for want of permission counts as a file: reading it tells what is wrong.
+
+    Args:
+        path: The path; links are followed.
     """
     try:
         return stat.S_ISREG(path.stat().st_mode)
@@ -102,7 +115,11 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder; one that cannot be looked at counts, as with `is_file`."""
+    """Whether there is a folder; one that cannot be looked at for want of permission counts.
+
+    Args:
+        path: The path, which may be any text; links are followed.
+    """
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
@@ -112,12 +129,21 @@ def is_folder(path: Path) -> bool:
 
 
 def loose(name: str) -> str:
-    """A name without URL quoting, in Unicode form NFC and without letter case."""
+    """A name without URL quoting, in Unicode form NFC and without letter case.
+
+    Args:
+        name: The name or path.
+    """
     return unicodedata.normalize("NFC", unquote(name)).casefold()
 
 
 def split_extension(name: str, extensions: tuple[str, ...]) -> tuple[str, str]:
-    """``(stem, extension)``; the extension is empty where the name has none of these."""
+    """Split a name into ``(stem, extension)``; the extension is empty where the name has none of these.
+
+    Args:
+        name: A file name or path.
+        extensions: Lower case, with the dot; the name's may be in any letter case.
+    """
     stem, dot, extension = name.rpartition(".")
     if stem and not stem.endswith("/") and dot + extension.lower() in extensions:
         return stem, dot + extension

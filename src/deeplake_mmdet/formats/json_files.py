@@ -30,8 +30,15 @@ _CUT = 20  # at the end of a file that was cut off, so many characters may belon
 
 
 def load_json(path: Path) -> Any:
-    """The content of a JSON file in UTF-8, UTF-16 or UTF-32, with a byte order mark or without, or of such a
-    file compressed by gzip. ``NaN`` and ``Infinity`` are taken as numbers.
+    """Load a JSON file in UTF-8, UTF-16 or UTF-32, plain or compressed by gzip.
+
+    A byte order mark may stand before it; ``NaN`` and ``Infinity`` are taken as numbers.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The value that it holds: a dict, list, text, number, bool or None.
 
     Raises:
         SourceNotFoundError: The file is missing or cannot be read.

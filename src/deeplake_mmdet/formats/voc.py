@@ -46,13 +46,21 @@ def read_voc_xml(root: Path, image_id: str) -> VocImage:
     """Read the annotation file of an image in a folder laid out as VOC2007 is.
 
     What is wrong with the file stands in ``fault``.
+
+    Args:
+        root: The folder that holds ``Annotations`` and ``JPEGImages``.
+        image_id: The name of the XML file without its extension.
     """
     folder = root / "JPEGImages"
     return read_voc_file(root / "Annotations" / f"{image_id}.xml", image_id, folder / f"{image_id}.jpg")
 
 
 def read_class_names(xml_path: Path) -> list[str] | None:
-    """The class names of a file's objects as they stand there; None if the file cannot be used."""
+    """The class names of a file's objects as they stand there; None if the file cannot be used.
+
+    Args:
+        xml_path: The annotation file.
+    """
     try:
         return read_names(_annotation(read_xml(xml_path))[0])
     except (OSError, ValueError):
@@ -66,6 +74,11 @@ def read_voc_file(xml_path: Path, image_id: str, image_path: Path) -> VocImage:
     multi-byte encodings are read, an ``<annotation>`` may stand in one wrapper, sizes may be fractions
     that are whole ("64.0"), ``<difficult>`` may be empty, a word or nonsense (then 0, with a note), and
     each object has its own fault.
+
+    Args:
+        xml_path: The annotation file.
+        image_id: What `VocImage` is to be called.
+        image_path: Where its image is expected; it is not looked at.
     """
     if "\0" in image_id:  # no file can be called so
         return VocImage(image_id, xml_path, image_path, fault="annotation file is missing")

@@ -44,6 +44,9 @@ def read_objects(tree: ET.Element) -> tuple[VocObject, ...]:
 
     Elements called so elsewhere in the file, which ``XMLDataset`` does not see, come last, each with its
     fault.
+
+    Args:
+        tree: The element that holds the objects.
     """
     nodes, strays = _nodes(tree)
     found = [_object(node) for node in nodes]
@@ -54,7 +57,11 @@ def read_objects(tree: ET.Element) -> tuple[VocObject, ...]:
 
 
 def read_names(tree: ET.Element) -> list[str]:
-    """The class names alone of `read_objects`, as they stand in the file."""
+    """The class names alone of `read_objects`, as they stand in the file; empty where an object has none.
+
+    Args:
+        tree: The element that holds the objects.
+    """
     nodes, strays = _nodes(tree)
     return [_text(node, "name") for node in (*nodes, *strays)]
 

@@ -57,7 +57,11 @@ class VocSplit:
         return map(self.read, self.ids)
 
     def read(self, image_id: str) -> VocImage:
-        """Read the XML file of one image; a bad file yields its ``fault``."""
+        """Read the XML file of one image; a bad file yields its ``fault``.
+
+        Args:
+            image_id: One of ``ids``.
+        """
         path = self.xml_of(image_id)
         image = read_voc_file(path, image_id, self.image_folder / f"{image_id}.jpg")
         if image.fault is None and path != self.annotations / f"{image_id}.xml":
@@ -66,7 +70,15 @@ class VocSplit:
         return image
 
     def xml_of(self, image_id: str) -> Path:
-        """``<id>.xml``, else the one file that is called so but for letter case and Unicode form."""
+        """The path of the XML file of an image.
+
+        Args:
+            image_id: The name without extension.
+
+        Returns:
+            ``<id>.xml`` if there is such a file, or else the only one that is called so but for letter case,
+            Unicode form and URL quoting. If there is none, or several, ``<id>.xml`` all the same.
+        """
         path = self.annotations / f"{image_id}.xml"
         others = [] if is_file(path) else self._xml_names.like(image_id)
         return self.annotations / others[0] if len(others) == 1 else path
@@ -84,9 +96,12 @@ def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] 
     the folder itself; without any list, and only then, all XML files are taken, sorted. Of lists with a
     flag (``cat_train.txt``: 1, 0 or -1 for "has none") all ids are taken, whatever the flag.
 
-    Without ``classes`` the class list is every name found in all annotation files, sorted, so that the
-    splits of one folder agree on it. Names are stripped of spaces and line breaks around them, which
-    ``XMLDataset`` does not do.
+    Args:
+        root: The folder.
+        split: The name of the list, with or without ``.txt``; None for a folder without lists.
+        classes: The class names in label order. None takes every name found in all annotation files,
+            sorted, so that the splits of one folder agree on it. Names are stripped of spaces and line breaks
+            around them, which ``XMLDataset`` does not do.
 
     Raises:
         SourceNotFoundError: The folder or the split file is missing.
@@ -268,7 +283,12 @@ def _unknown_classes(names: tuple[str, ...], annotations: Path) -> list[str]:
 
 
 def near_name(name: str, known: Iterable[str]) -> str | None:
-    """The one of the known names that is perhaps meant, whatever the letter case."""
+    """The one of the known names that is perhaps meant, whatever the letter case; None if none is like it.
+
+    Args:
+        name: What was written.
+        known: The names to choose from.
+    """
     folded = {other.casefold(): other for other in sorted(known)}
     near = get_close_matches(name.strip().casefold(), folded, n=1)
     return folded[near[0]] if near else None

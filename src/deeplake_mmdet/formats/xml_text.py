@@ -32,6 +32,10 @@ _LONGEST = 2**28
 def decode_text(data: bytes, declared: str | None = None) -> str:
     """Text of a file: by its byte order mark, else as declared, else UTF-8.
 
+    Args:
+        data: The file.
+        declared: The encoding that the file names; None if it names none.
+
     Raises:
         ValueError: The bytes are no such text, or the encoding is not known.
     """
@@ -54,6 +58,9 @@ def read_xml(path: Path) -> ET.Element:
 
     Multi-byte encodings, which Python's own parser refuses, are read too. Entities are expanded where
     they are short texts; a file whose entities refer to entities or to other files is refused.
+
+    Args:
+        path: The XML file.
 
     Raises:
         OSError: The file is missing or cannot be read.
