@@ -49,8 +49,13 @@ def read_ahead(
 ) -> Generator[tuple[In, Out], None, None]:
     """Apply ``read`` in threads; results come in the order of ``items`` and a bounded number is held.
 
-    ``items`` is drawn from in the calling thread only. By default there is a thread for each core.
-    They end when the generator is closed.
+    Args:
+        items: Drawn from in the calling thread only.
+        read: What to apply; it must be safe to call in several threads.
+        workers: The number of threads; None for one per core. They end when the generator is closed.
+
+    Yields:
+        Each item with its result. What ``read`` raises is raised here, in the item's turn.
     """
     workers = workers or available_cores()
     source = iter(items)

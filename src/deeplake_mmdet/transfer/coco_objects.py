@@ -33,8 +33,8 @@ class ObjectBlock:
 
     Attributes:
         good: Those with a sound box.
-        boxes: Of ``good``, shape (n, 4): ``(x, y, width, height)`` in pixels.
-        areas: Likewise, shape (n,), square pixels.
+        boxes: Of ``good``, shape (n, 4), float64: ``(x, y, width, height)`` in pixels.
+        areas: Of ``good``, shape (n,), float64: square pixels.
     """
 
     def __init__(self, images: Sequence[tuple[CocoImage, Sequence[CocoAnnotation]]]) -> None:
@@ -56,11 +56,23 @@ class ObjectBlock:
         self._ends = np.cumsum(np.bincount(owners[sound], minlength=len(images))).tolist()
 
     def rows(self, place: int) -> slice:
-        """Where the good objects of an image lie."""
+        """Where the objects of an image lie in ``good``, ``boxes`` and ``areas``.
+
+        Args:
+            place: The image's position among the images of the block.
+        """
         return slice(self._ends[place - 1] if place else 0, self._ends[place])
 
     def findings(self, place: int) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str, str]]]:
-        """``(reason, detail)`` of an image's objects that are refused, and changes as in `PlannedImage`."""
+        """What is refused or changed of an image's objects.
+
+        Args:
+            place: The image's position among the images of the block.
+
+        Returns:
+            ``(reason, detail)`` of each object that is refused, and ``(kind, reason, detail)`` of each
+            change, that of the image first; see `PlannedImage`.
+        """
         change = self._images[place].change
         changes = self._changes.get(place, [])
         return self._refused.get(place, []), changes if change is None else [("image", change, ""), *changes]
@@ -105,7 +117,11 @@ def _plain(
 
 
 def size_of(image: CocoImage) -> Size | None:
-    """Stated width and height in pixels; None if they are unknown."""
+    """Stated width and height in pixels; None if they are unknown.
+
+    Args:
+        image: An image of a COCO file.
+    """
     return None if image.width is None or image.height is None else (image.width, image.height)
 
 
@@ -113,6 +129,9 @@ def settle_box(annotation: CocoAnnotation) -> tuple[list[int | float] | None, st
     """The box ``[x, y, width, height]`` in pixels and what is odd about it, or None and why there is none.
 
     An object without a box but with sound polygons has the box around them; MMDetection cannot read it.
+
+    Args:
+        annotation: The object.
     """
     box, reason = read_box(annotation.bbox)
     if box is not None or reason != "box is missing":

@@ -40,6 +40,9 @@ def check_image(data: bytes) -> tuple[int, int]:
     Files that OpenCV reads but fills up, since a part of them is missing, do not count as whole; bytes after
     the image, damaged metadata and sizes beyond other libraries' limits do no harm.
 
+    Args:
+        data: The file.
+
     Raises:
         ImageError: It cannot be decoded, is damaged, or has more pixels than `most_pixels`. ``what`` is the
             reason, the same for all images, ``where`` what is known of this one.
@@ -54,6 +57,9 @@ def check_image(data: bytes) -> tuple[int, int]:
 
 def read_header(data: bytes) -> tuple[int, int] | None:
     """Width and height of the stored pixels as the header of a JPEG or PNG states them; None if it does not.
+
+    Args:
+        data: The file.
 
     Raises:
         ImageError: They are more than `most_pixels`, or than the file can hold.
@@ -104,14 +110,14 @@ def _room_for(data: bytes) -> contextlib.AbstractContextManager[None]:
 
 
 def decode(data: bytes, *, ignore_orientation: bool = False) -> NDArray[np.uint8]:
-    """The pixels that training decodes from an encoded image, shape (height, width, 3), BGR.
+    """The pixels that training decodes from an encoded image, shape (height, width, 3), uint8, BGR.
 
     Args:
         data: The file.
         ignore_orientation: Do not turn a JPEG or PNG by its EXIF orientation; OpenCV turns TIFF always.
 
     Raises:
-        ImageError: As `check_image`.
+        ImageError: It cannot be decoded, or has more pixels than `most_pixels`.
     """
     with _room_for(data):
         return _decoded(data, ignore_orientation)

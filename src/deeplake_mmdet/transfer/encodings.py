@@ -41,6 +41,10 @@ class Encoding:
 def read_file(path: Path, size: int | None = None) -> bytes:
     """Read a regular file, or its first bytes. A pipe or a device is not waited for.
 
+    Args:
+        path: The file.
+        size: How many bytes to read at most; None for all.
+
     Raises:
         ImageError: It is missing, no file, empty, unreadable or longer than `most_bytes`. ``what`` is the
             reason alone, the same for all files, and ``where`` the file with details.

@@ -21,7 +21,13 @@ class Claims:
         self._contended: dict[int, tuple[int, int | None]] = {}
 
     def add(self, file: str, name: str, rank: int) -> None:
-        """Note that the record called ``name`` would use ``file``; rank 0 is an exact fit."""
+        """Note that a record would use a file.
+
+        Args:
+            file: The file's name or path; equal texts mean the same file.
+            name: What the record is called; records with equal names do not contend.
+            rank: How well the file fits, 0 to 127: 0 is an exact fit, more the less it does.
+        """
         self._files.append(hash(file))
         self._names.append(hash(name))
         self._ranks.append(rank)
@@ -44,7 +50,11 @@ class Claims:
         self._files, self._names, self._ranks = array("q"), array("q"), array("b")
 
     def refusal(self, file: str, name: str, rank: int) -> str | None:
-        """Why this record does not get the file, or ``None``."""
+        """Why a record does not get a file, or ``None`` if it does; call it after `settle`.
+
+        Args:
+            file, name, rank: As they were given to `add`.
+        """
         contended = self._contended.get(hash(file))
         if contended is None or rank == 0:
             return None

@@ -54,7 +54,11 @@ class FoundImage:
 
 
 class ImageFolder:
-    """A folder of images; listed once, and only when a name does not lead to a file by itself."""
+    """A folder of images; listed once, and only when a name does not lead to a file by itself.
+
+    Args:
+        folder: The folder; it is not looked at yet.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,10 +89,17 @@ class ImageFolder:
         return is_link and not exact.resolve().is_relative_to(self._resolved)
 
     def by_id(self, image_id: str) -> FoundImage:
-        """``<id>.*`` with any of `EXTENSIONS`, in any letter case; else the id in another case or form.
+        """Find the image called ``<id>.*`` with any of `EXTENSIONS`, in any letter case.
 
         Of several, the first in the order of `EXTENSIONS` is taken, lower case before upper case, and the
-        others are named.
+        others are named in ``changes``. If there is none, the name may differ in letter case, Unicode form
+        and URL quoting; where several such names exist, none is taken.
+
+        Args:
+            image_id: The image's name without extension, relative to the folder.
+
+        Returns:
+            What was found; its ``fault`` tells if there is no file to use.
         """
         files = self.names.like(image_id)
         own = [file for file in files if _stem(file) == image_id]
@@ -148,7 +159,14 @@ class ImageFolder:
         return FoundImage(exact, name, fault=_fault([]))
 
     def checked(self, found: FoundImage) -> FoundImage:
-        """The same, refused if its name is no text, and with the nearest name where the file is missing."""
+        """Refuse a file whose name is no Unicode text; of one that is missing, tell the nearest name.
+
+        Args:
+            found: From `by_id` or `by_name`.
+
+        Returns:
+            ``found`` itself if there is nothing to say, else with another ``fault``.
+        """
         if found.fault is None:
             if _is_text(found.name):
                 return found
@@ -236,7 +254,11 @@ class NamedImages:
         return (found.path for found in map(self._look_up, self._names) if found.fault is None)
 
     def find(self, name: str) -> FoundImage:
-        """The file of a record; see `ImageFolder.by_name`."""
+        """The file of a record; see `ImageFolder.by_name` for how it is looked for.
+
+        Args:
+            name: One of the names that the records have.
+        """
         return self._folder.checked(self._look_up(name))
 
     def _look_up(self, name: str) -> FoundImage:
@@ -249,7 +271,11 @@ class NamedImages:
 
 
 def shown(path: Path) -> str:
-    """A path for messages, printable whatever the bytes of the name."""
+    """A path for messages, printable whatever the bytes of the name.
+
+    Args:
+        path: The path.
+    """
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -37,7 +37,13 @@ class ImageNotes:
     _png_bytes: int = 0
 
     def add(self, image: ReadImage, frame: Frame, stored_bytes: int) -> None:
-        """Count an image, which is read by ``frame`` and takes ``stored_bytes`` in the lake."""
+        """Count an image that was taken.
+
+        Args:
+            image: The file.
+            frame: How it is to be read.
+            stored_bytes: What it takes in the lake.
+        """
         self.not_decoded += not image.decoded
         if image.orientation != 1:
             self._turned += frame.turned

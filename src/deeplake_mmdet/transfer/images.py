@@ -25,8 +25,8 @@ class ReadImage:
     Attributes:
         data: The file.
         kind: Its encoding, as `detect_format` has it; ``'other'`` if it has no name for it.
-        width: Of the stored pixels.
-        height: Likewise.
+        width: In pixels, as stored.
+        height: In pixels, as stored.
         orientation: By which stock MMDetection turns it, 1 to 8; see `read_orientation`.
         decoded: Whether it was decoded; else the size is what its header or its annotation states.
     """

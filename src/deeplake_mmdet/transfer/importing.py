@@ -28,10 +28,15 @@ _SWITCHING = 0.0005  # seconds after which a thread hands Python's interpreter o
 
 
 def check_options(exif: str, verify: str, workers: int | None) -> None:
-    """Refuse values that are not among `EXIF_MODES` and `VERIFY_MODES`, and a number that is none of threads.
+    """Check options that all imports have.
+
+    Args:
+        exif: Must be among `EXIF_MODES`.
+        verify: Must be among `VERIFY_MODES`.
+        workers: Must be a positive integer or None.
 
     Raises:
-        ConfigError: As said.
+        ConfigError: One of them is not.
     """
     for name, value, choices in (("exif", exif, EXIF_MODES), ("verify", verify, VERIFY_MODES)):
         if value not in choices:

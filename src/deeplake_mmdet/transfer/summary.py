@@ -53,7 +53,11 @@ class Findings:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, finding: Finding) -> None:
-        """Count, log and, if there is room, keep one."""
+        """Count and log a finding, and keep it if fewer than a hundred of its kind and reason are kept.
+
+        Args:
+            finding: The finding.
+        """
         key = (finding.kind, finding.reason)
         self.counts[key] += 1
         if self.counts[key] <= _KEPT_PER_REASON:
@@ -61,7 +65,11 @@ class Findings:
         LOGGER.info("%s %s: %s: %s %s", self.verb, finding.kind, finding.file, finding.reason, finding.detail)
 
     def total(self, kind: str) -> int:
-        """How many images, boxes or masks there are."""
+        """How many findings there are of one kind.
+
+        Args:
+            kind: ``'image'``, ``'box'`` or ``'mask'``.
+        """
         return sum(count for (of, _), count in self.counts.items() if of == kind)
 
     def table(self) -> Table:

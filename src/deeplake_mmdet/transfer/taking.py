@@ -82,7 +82,14 @@ class Taker:
     box_format: BoxFormat
 
     def take(self, planned: PlannedImage) -> TakenImage | tuple[str, str]:
-        """The image, or reason and detail why it is refused."""
+        """Read, verify and convert one image, with its boxes and masks.
+
+        Args:
+            planned: The image and its annotations.
+
+        Returns:
+            The image as the lake will hold it, or reason and detail why it is refused.
+        """
         if planned.fault is not None:
             return planned.fault
         fields = planned.fields

@@ -22,6 +22,9 @@ class VocImages:
 
     An image that is called like another annotation file is that one's, in the split or not. An image that
     several annotation files would use by other ways is nobody's.
+
+    Args:
+        voc: The split; XML files are read where no image has the file's name.
     """
 
     def __init__(self, voc: VocSplit) -> None:
@@ -42,7 +45,11 @@ class VocImages:
                 yield found.path
 
     def find(self, image: VocImage) -> FoundImage:
-        """The image file of an annotation file that was read."""
+        """The image file of an annotation file that was read.
+
+        Args:
+            image: One of the split, from `VocSplit.read`.
+        """
         found = self._refused(image.image_id, self._candidate(image.image_id, image))
         return self._folder.checked(found)
 
