@@ -198,7 +198,7 @@ def main() -> None:
     for name, number in (("images", 5000), ("predictions", 100), ("classes", 80), ("objects", 36000)):
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--metric", nargs="+", default=["bbox", "segm"], choices=["bbox", "segm"])
-    parser.add_argument("--backend", default="faster", choices=["faster", "pycocotools"])
+    parser.add_argument("--backend", default="hotcoco", choices=["hotcoco", "pycocotools"])
     parser.add_argument("--folder", type=Path, help="keep the data here, or take it from here")
     parser.add_argument("--side", choices=[*SIDES, ANALYSIS], help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -18,7 +18,7 @@ from deeplake_mmdet.environment import PRIVATE_NAMES, check_private_names
 from deeplake_mmdet.errors import InstallError
 
 ROOT = Path(deeplake_mmdet.__file__).parent
-PACKAGES = ("mmengine", "mmcv", "mmdet", "torch", "pycocotools", "faster_coco_eval", "deeplake")
+PACKAGES = ("mmengine", "mmcv", "mmdet", "torch", "pycocotools", "deeplake")
 PLACES = [(place, name) for place, names in PRIVATE_NAMES.items() for name in names]
 # Guarded where they are used: without them lakes are read in slower ways, or an error says what is gone.
 OF_DEEP_LAKE = {"_datafiles", "_datafiles_report", "_deeplake", "_reader", "_writer"}

@@ -58,7 +58,6 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     "mmdet.datasets.transforms.transforms:Resize": ("_resize_bboxes",),
     "mmdet.engine.hooks.visualization_hook:DetVisualizationHook": ("_visualizer", "_test_index"),
     "torch.nn.modules.module:Module": ("_load_from_state_dict", "_modules"),
-    "pycocotools.cocoeval:COCOeval": ("_prepare", "_gts"),
 }
 
 # The maintained distribution, then those that install files under the same import name.

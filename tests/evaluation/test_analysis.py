@@ -1,4 +1,4 @@
-"""Matching, TIDE's error kinds, confusion, thresholds, losses and their files."""
+"""TIDE's error kinds, confusion, thresholds, losses and their files."""
 
 from __future__ import annotations
 
@@ -11,40 +11,25 @@ from lakes import evaluate, make_view, samples_of_results
 from references import as_instances, coco_eval
 
 from deeplake_mmdet.evaluation import CocoMetric
-from deeplake_mmdet.evaluation.analysis import analyse, confusion, image_losses
-from deeplake_mmdet.evaluation.errors_by_kind import KINDS
-from deeplake_mmdet.evaluation.instances import Instances, pair_blocks, pair_up
-from deeplake_mmdet.evaluation.matching import match, overlaps_of
+from deeplake_mmdet.evaluation.analysis import KINDS, analyse
+from deeplake_mmdet.evaluation.engine import Settings, evaluator
+from deeplake_mmdet.evaluation.instances import Instances
 
 
 @pytest.mark.parametrize("masks", [False, True])
-@pytest.mark.parametrize("seed", range(27))
-def test_matches_are_cocoevals(seed, masks):
+@pytest.mark.parametrize("seed", range(18))
+def test_base_precision_and_errors_are_cocos_at_half(seed, masks):
     truth, results = random_data_set(seed, masks=masks)
-    evaluation = coco_eval(truth, results, "segm" if masks else "bbox", (1000, 1000, 1000))
-    wanted, found, *_ = as_instances(truth, results, masks=masks)
-    matches = match(wanted, found, overlaps_of(wanted, found, by_mask=masks), 0.5)
-    true = left_out = 0
+    wanted, found, classes, images = as_instances(truth, results, masks=masks)
+    done = analyse(wanted, found, tuple(map(str, range(classes))), images, by_mask=masks)
+    evaluation = coco_eval(truth, results, "segm" if masks else "bbox", limits=(1, 10, 1000))
+    expected = evaluation.stats[1]
+    assert done.ap == pytest.approx(expected, abs=1e-10) or (np.isnan(done.ap) and expected == -1)
+    false = 0
     for one in evaluation.evalImgs:
         if one is not None and one["aRng"] == [0, 1e10]:
-            hit = one["dtMatches"][0] > 0
-            true += int((hit & ~one["dtIgnore"][0].astype(bool)).sum())
-            left_out += int((hit & one["dtIgnore"][0].astype(bool)).sum())
-    assert (int(matches.true.sum()), int(matches.left_out.sum())) == (true, left_out)
-
-
-@pytest.mark.parametrize("seed", range(18))
-def test_base_precision_is_cocos_at_half(seed):
-    truth, results = random_data_set(seed)
-    wanted, found, classes, images = as_instances(truth, results)
-    done = analyse(wanted, found, tuple(map(str, range(classes))), images)
-    expected = coco_eval(truth, results, limits=(1, 10, 1000)).stats[1]
-    assert done.errors.ap == pytest.approx(expected, abs=1e-10) or (
-        np.isnan(done.errors.ap) and expected == -1
-    )
-    assert all(cost >= -0.05 for cost in done.errors.costs.values()) or np.isnan(done.errors.ap)
-    false = len(found) - int((done.errors.kinds < 0).sum())
-    assert sum(done.errors.counts[kind] for kind in KINDS[:-1]) == false
+            false += int(((one["dtMatches"][0] == 0) & ~one["dtIgnore"][0].astype(bool)).sum())
+    assert sum(done.counts[kind] for kind in KINDS if kind != "missed") == false
 
 
 def instances(rows, scores=None):
@@ -84,28 +69,43 @@ def test_each_kind_of_error_is_told_apart_and_priced():
     """
     done = analyse(TRUTH, FOUND, ("a", "b"), 2)
     base = 51 / 101 / 2
-    assert done.errors.ap == pytest.approx(base)
-    assert done.errors.counts == dict.fromkeys(KINDS, 1)
-    kinds = ["duplicate", "classification", "localisation", "both", "background"]
-    assert [KINDS[kind] for kind in done.errors.kinds[1:]] == kinds
-    assert done.errors.missed.tolist() == [False, False, False, True]
+    assert done.ap == pytest.approx(base)
+    assert done.counts == dict.fromkeys(KINDS, 1)
     costs = {"localisation": 50 / 101 * 2 / 4 / 2, "classification": 51 / 101 / 2}
     for kind in KINDS:
-        assert done.errors.costs[kind] == pytest.approx(costs.get(kind, 0)), kind
+        assert done.costs[kind] == pytest.approx(costs.get(kind, 0)), kind
+
+
+def confusion(truth, found, classes, images, score):
+    names = tuple(map(str, range(classes)))
+    return analyse(truth, found, names, images, score=score).confusion
 
 
 def test_confusion_counts_each_object_and_prediction_once():
-    overlaps = overlaps_of(TRUTH, FOUND)
-    matrix = confusion(TRUTH, FOUND, overlaps, 2, 0.5, 0.45)
     # True 'a': one found, one lost; true 'b': one taken for 'a', one lost; duplicate, localisation and both
     # are on background, and the sixth prediction is below the score.
-    assert matrix.tolist() == [[1, 0, 1], [1, 0, 1], [3, 0, 0]]
+    assert confusion(TRUTH, FOUND, 2, 2, 0.45).tolist() == [[1, 0, 1], [1, 0, 1], [3, 0, 0]]
+
+
+def test_the_better_score_has_the_object_in_the_confusion():
+    truth = instances([(0, 0, 0, 0, 10, 10)])
+    found = instances([(0, 0, 0, 0, 10, 10), (0, 1, 0, 0, 10, 8)], [0.5, 0.9])
+    assert confusion(truth, found, 2, 1, 0.3).tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
 
 
 def test_predictions_on_ignored_objects_are_not_confused():
     truth = instances([(0, 0, 0, 0, 10, 10, 1)])
     found = instances([(0, 0, 0, 0, 10, 10)], [0.9])
-    assert not confusion(truth, found, overlaps_of(truth, found), 1, 0.5, 0.3).any()
+    assert not confusion(truth, found, 1, 1, 0.3).any()
+
+
+@pytest.mark.parametrize("seed", range(18))
+def test_without_ignored_objects_the_confusion_is_hotcocos(seed):
+    wanted, found, classes, images = as_instances(*random_data_set(seed))
+    counted = wanted.take(~wanted.ignored())
+    evaluation = evaluator(counted, found, classes, images, Settings(limits=(100_000,)))
+    expected = evaluation.confusion_matrix(iou_thr=0.5, min_score=0.3)["matrix"].astype(int)
+    assert confusion(counted, found, classes, images, 0.3).tolist() == expected.tolist()
 
 
 def test_the_best_threshold_has_the_highest_f1():
@@ -118,16 +118,28 @@ def test_the_best_threshold_has_the_highest_f1():
 
 @pytest.mark.parametrize("seed", range(9))
 def test_losses_of_all_images_add_up_to_what_is_lost(seed):
-    wanted, found, classes, images = as_instances(*random_data_set(seed))
-    matches = match(wanted, found, overlaps_of(wanted, found), 0.5)
-    losses = image_losses(wanted, found, matches, classes, images)
-    part = ~matches.left_out
+    truth, results = random_data_set(seed)
+    wanted, found, classes, images = as_instances(truth, results)
+    losses = analyse(wanted, found, tuple(map(str, range(classes))), images).losses
+    cells = [
+        one
+        for one in coco_eval(truth, results, limits=(1, 10, 1000)).evalImgs
+        if one is not None and one["aRng"] == [0, 1e10]
+    ]
     precision = []
-    for label in np.unique(wanted.labels[~wanted.ignored()]):
-        own = np.flatnonzero(part & (found.labels == label))
-        hits = matches.true[own[np.argsort(-found.confidence()[own], kind="stable")]]
+    for category in {one["category_id"] for one in cells}:
+        own = [one for one in cells if one["category_id"] == category]
+        objects = sum(int((~np.array(one["gtIgnore"], bool)).sum()) for one in own)
+        if not objects:
+            continue
+        part = [~one["dtIgnore"][0].astype(bool) for one in own]
+        hits = np.concatenate([one["dtMatches"][0][keep] > 0 for one, keep in zip(own, part, strict=True)])
+        scores = np.concatenate(
+            [np.array(one["dtScores"])[keep] for one, keep in zip(own, part, strict=True)]
+        )
+        hits = hits[np.argsort(-scores, kind="stable")]
         at = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-        precision.append(at[hits].sum() / np.count_nonzero(wanted.labels[~wanted.ignored()] == label))
+        precision.append(at[hits].sum() / objects)
     assert losses.sum() == pytest.approx(1 - np.mean(precision) if precision else 0)
     assert (losses >= 0).all()
 
@@ -168,20 +180,9 @@ def test_nothing_is_written_unless_asked(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["lake"]
 
 
-def test_pairs_come_in_blocks():
-    first, second = np.array([2, 0, 2, 1, 5]), np.array([0, 0, 1, 2, 2, 2])
-    whole = pair_up(first, second)
-    for most in (1, 2, 4, 100):
-        blocks = list(pair_blocks(first, second, most))
-        assert np.concatenate([block.first for block in blocks]).tolist() == whole.first.tolist()
-        assert np.concatenate([block.second for block in blocks]).tolist() == whole.second.tolist()
-        assert max(len(block.first) for block in blocks) <= most + 3
-    assert list(pair_blocks(first[:0], second)) == []
-
-
 def test_nothing_found_and_nothing_to_find_are_analysed():
     none = instances(np.zeros((0, 6)), [])
     done = analyse(TRUTH, none, ("a", "b"), 2)
-    assert done.errors.counts["missed"] == 4
+    assert done.counts["missed"] == 4
     assert done.losses.sum() == pytest.approx(1)
-    assert np.isnan(analyse(instances(np.zeros((0, 6))), FOUND, ("a", "b"), 2).errors.ap)
+    assert np.isnan(analyse(instances(np.zeros((0, 6))), FOUND, ("a", "b"), 2).ap)

@@ -13,7 +13,7 @@ import pytest
 from generator import SIDE, random_boxes
 from lakes import make_lake, make_view, sample
 
-from deeplake_mmdet.evaluation import CocoMetric, gather
+from deeplake_mmdet.evaluation import VOCMetric, gather
 
 IMAGES = 97  # a prime
 
@@ -86,14 +86,14 @@ def test_results_of_all_processes_arrive_whatever_their_number(tmp_path, monkeyp
     none = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     parts = []
     for rows in ((0, 1, 2, 3, 4), (5,), (6, 0)):
-        metric = CocoMetric()
+        metric = VOCMetric()
         metric.process(None, [sample(view, row, *none) for row in rows])
         parts.append(metric.results)
     seen = []
-    metric = CocoMetric()
+    metric = VOCMetric()
     metric.results = parts[0]
     monkeypatch.setattr(gather, "get_world_size", lambda: 3)
     monkeypatch.setattr(gather, "collect_results", lambda *_, **__: parts)
-    monkeypatch.setattr(CocoMetric, "compute_metrics", lambda _, found: seen.extend(found) or {})
+    monkeypatch.setattr(VOCMetric, "compute_metrics", lambda _, found: seen.extend(found) or {})
     metric.evaluate(7)
     assert sorted(found.row for found in seen) == [0, 0, 1, 2, 3, 4, 5, 6]

@@ -2,27 +2,82 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import sys
+
 import numpy as np
 import pytest
 from generator import KINDS, random_data_set
+from hypothesis import HealthCheck, given, settings
+from odd_data import odd_data_sets
 from references import IgnoringEval, as_instances, coco_eval
 
-from deeplake_mmdet.errors import ConfigError, InstallError
-from deeplake_mmdet.evaluation import engine_faster
+from deeplake_mmdet.errors import ConfigError, InstallError, ProcessError
+from deeplake_mmdet.evaluation import CocoMetric, engine
 from deeplake_mmdet.evaluation.coco_scores import statistics
-from deeplake_mmdet.evaluation.curves import Settings
-from deeplake_mmdet.evaluation.engine import accumulate
+from deeplake_mmdet.evaluation.engine import Matching, Settings, accumulate
+from deeplake_mmdet.evaluation.engine_pycocotools import accumulate_pycocotools
 
 LIMITS = ((100, 300, 1000), (1, 10, 100), (100, 1, 10))
 
 
-def scores(case, limits, backend="faster", **options):
-    settings = Settings(limits=tuple(sorted(limits)), backend=backend, **options)
-    return statistics(accumulate(*case, settings), settings)
+def scores(case, limits, count=accumulate, **options):
+    chosen = Settings(limits=tuple(sorted(limits)), **options)
+    return statistics(count(*case, chosen), chosen)
 
 
 def agree(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+
+
+def equal(found, evaluation, truth):
+    """To the last bit, classes in COCOeval's order; of proposals there is one."""
+    order = np.argsort([category["id"] for category in truth["categories"]])
+    order = order if evaluation.eval["counts"][2] > 1 else [0]
+    for name, values in found.items():
+        values = values[:, order] if name == "recall" else values[:, :, order]
+        np.testing.assert_array_equal(values, evaluation.eval[name], name)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(odd_data_sets(masks=False))
+def test_boxes_are_equal_to_the_last_bit(case):
+    check_bits(*case, by_mask=False)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(odd_data_sets(masks=True))
+def test_masks_are_equal_to_the_last_bit(case):
+    check_bits(*case, by_mask=True)
+
+
+def check_bits(truth, results, limits, thresholds, by_class, by_mask):
+    kind = "segm" if by_mask else "bbox"
+    expected = coco_eval(truth, results, kind, limits, by_class, thresholds, evaluator=IgnoringEval)
+    chosen = Settings(
+        limits=tuple(sorted(limits)), by_mask=by_mask, by_class=by_class,
+        **({} if thresholds is None else {"iou_thresholds": np.array(thresholds)}),
+    )  # fmt: skip
+    case = as_instances(truth, results, masks=by_mask)
+    equal(vars(accumulate(*case, chosen)), expected, truth)
+    at_once = engine.evaluator(*case, chosen)
+    at_once.accumulate()
+    equal({name: at_once.eval[name] for name in ("precision", "recall", "scores")}, expected, truth)
+    # The same images in several processes, one image in two of them, in another order.
+    parts = []
+    for first in (1, 0):
+        matching = Matching(case[2], chosen)
+        for image in range(first, case[3], 2):
+            matching.add(*(one_image(side, image) for side in case[:2]), np.array([image]))
+        parts.append(matching)
+    parts[1].add(*(one_image(side, case[3] - 1) for side in case[:2]), np.array([case[3] - 1]))
+    equal(vars(Matching.curves([parts[0], pickle.loads(pickle.dumps(parts[1]))])), expected, truth)
+
+
+def one_image(side, image):
+    own = side.of_images(image, image + 1)
+    return type(own)(**{**vars(own), "images": own.images - image})
 
 
 @pytest.mark.parametrize("seed", range(210))
@@ -33,7 +88,7 @@ def test_boxes_and_proposals(seed):
         expected = coco_eval(truth, results, limits=limits, by_class=by_class).stats
         agree(scores(case, limits, by_class=by_class), expected)
         if seed < 2 * len(KINDS):
-            agree(scores(case, limits, "pycocotools", by_class=by_class), expected)
+            agree(scores(case, limits, accumulate_pycocotools, by_class=by_class), expected)
 
 
 @pytest.mark.parametrize("seed", range(45))
@@ -44,7 +99,7 @@ def test_masks(seed):
     expected = coco_eval(truth, results, "segm", limits).stats
     agree(scores(case, limits, by_mask=True), expected)
     if seed < len(KINDS):
-        agree(scores(case, limits, "pycocotools", by_mask=True), expected)
+        agree(scores(case, limits, accumulate_pycocotools, by_mask=True), expected)
 
 
 @pytest.mark.parametrize("seed", range(18))
@@ -55,8 +110,8 @@ def test_ignored_objects_are_no_crowds(seed):
         annotation["difficult"] = int(rng.random() < 0.3)
     case = as_instances(truth, results)
     expected = coco_eval(truth, results, evaluator=IgnoringEval).stats
-    for backend in ("faster", "pycocotools"):
-        agree(scores(case, LIMITS[0], backend), expected)
+    for count in (accumulate, accumulate_pycocotools):
+        agree(scores(case, LIMITS[0], count), expected)
 
 
 @pytest.mark.parametrize("thresholds", [[0.5], [0.3, 0.75], [0.5, 0.55, 0.9]])
@@ -67,23 +122,13 @@ def test_other_thresholds(seed, thresholds):
     agree(scores(as_instances(truth, results), LIMITS[0], iou_thresholds=np.array(thresholds)), expected)
 
 
-def test_precision_and_recall_arrays_are_the_references():
-    truth, results = random_data_set(2)
-    expected = coco_eval(truth, results, limits=(1, 10, 100))
-    found = accumulate(*as_instances(truth, results), Settings(limits=(1, 10, 100)))
-    order = np.argsort([category["id"] for category in truth["categories"]])  # COCOeval's
-    agree(found.precision[:, :, order], expected.eval["precision"])
-    agree(found.recall[:, order], expected.eval["recall"])
-
-
-@pytest.mark.parametrize("by_mask", [False, True])
-def test_overlaps_in_several_blocks_give_the_same(monkeypatch, by_mask):
-    truth, results = random_data_set(9, masks=by_mask)
-    case = as_instances(truth, results, masks=by_mask)
-    whole = scores(case, LIMITS[0], by_mask=by_mask)
-    monkeypatch.setattr(engine_faster, "_BLOCK", 3)
-    monkeypatch.setattr(engine_faster, "_TOGETHER", 2)
-    assert scores(case, LIMITS[0], by_mask=by_mask).tolist() == whole.tolist()
+def test_images_in_several_blocks_give_the_same():
+    truth, results = random_data_set(9)
+    case = as_instances(truth, results)
+    many = 700  # more than are matched at a time; the others are empty
+    whole = scores((*case[:3], case[3]), LIMITS[0])
+    spread = [type(side)(**{**vars(side), "images": side.images * (many // case[3])}) for side in case[:2]]
+    assert scores((*spread, case[2], many), LIMITS[0]).tolist() == whole.tolist()
 
 
 def test_the_generator_covers_what_it_promises():
@@ -115,11 +160,32 @@ def test_the_scores_are_no_trivial_ones():
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ConfigError, match=r"nonsense.*faster, pycocotools"):
-        accumulate(*as_instances(*random_data_set(0)), Settings(backend="nonsense"))
+    with pytest.raises(ConfigError, match=r"nonsense[\s\S]*hotcoco, pycocotools"):
+        CocoMetric(backend="nonsense")
+
+
+def test_the_former_engine_means_the_new_one():
+    assert CocoMetric(backend="faster").backend == CocoMetric().backend == "hotcoco"
 
 
 def test_a_missing_library_is_told(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "faster_coco_eval.faster_eval_api_cpp", None)
-    with pytest.raises(InstallError, match="pip install faster-coco-eval"):
+    monkeypatch.setitem(sys.modules, "hotcoco", None)
+    with pytest.raises(InstallError, match="pip install hotcoco"):
         accumulate(*as_instances(*random_data_set(0)), Settings())
+
+
+def test_a_fork_of_a_process_that_has_scored_does_not_wait_for_ever():
+    case = as_instances(*random_data_set(0))
+    accumulate(*case, Settings())
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            accumulate(*case, Settings())
+        except ProcessError as error:
+            os.write(writer, str(error).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as told:
+        assert "spawn" in told.read()

@@ -13,7 +13,7 @@ from mmdet.evaluation.functional.recall import _recalls
 from references import as_instances
 
 from deeplake_mmdet.evaluation.instances import Instances
-from deeplake_mmdet.evaluation.recalls import box_recalls, match_by_overlap
+from deeplake_mmdet.evaluation.recalls import box_recalls
 from deeplake_mmdet.evaluation.voc_scores import average_precision, voc_scores
 
 
@@ -88,7 +88,7 @@ def test_average_precision_is_mmdets(seed, monkeypatch):
 @pytest.mark.parametrize("seed", range(200))
 def test_recalls_are_mmdets(seed):
     truth, predictions, _, images = as_instances(*random_data_set(seed))
-    extra = float(seed % 2)
+    legacy = bool(seed % 2)
     limits, thresholds = np.array([1, 10, 300]), np.array([0.3, 0.5, 0.75])
     # eval_recalls cannot run on NumPy 2: it makes one array of matrices of several sizes.
     overlaps = np.empty(images, object)
@@ -97,9 +97,9 @@ def test_recalls_are_mmdets(seed):
         own = own[np.argsort(-predictions.confidence()[own], kind="stable")]
         wanted = (truth.images == image) & ~truth.ignored()
         overlaps[image] = bbox_overlaps(
-            corners(truth)[wanted], corners(predictions)[own], use_legacy_coordinate=bool(extra)
+            corners(truth)[wanted], corners(predictions)[own], use_legacy_coordinate=legacy
         )
-    found = box_recalls(truth, predictions, limits.tolist(), thresholds, extra=extra)
+    found = box_recalls(truth, predictions, limits[::-1].tolist(), thresholds, legacy=legacy)[::-1]
     if truth.ignored().all():
         assert np.isnan(found).all()
     else:
@@ -165,9 +165,3 @@ def test_no_predictions_score_zero():
     assert voc_scores(truth, none, ("a", "b"), 0.5)[0].ap == 0
     assert box_recalls(truth, none, [10], [0.5]).tolist() == [[0]]
     assert average_precision(np.zeros(0), np.zeros(0), "area") == 0
-
-
-def test_matching_takes_the_highest_overlaps_first():
-    first, second = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 0])
-    chosen = match_by_overlap(first, second, np.array([0.9, 0.8, 0.95, 0.1, 0.2]))
-    assert sorted(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)) == [(0, 1), (1, 0)]

@@ -1,9 +1,24 @@
-"""Beyond the stock numbers: errors by kind, confusion, best thresholds, costliest images; and their files."""
+"""Beyond the stock numbers: errors by kind, confusion, best thresholds, costliest images; and their files.
+
+Errors are sorted and priced by hotcoco as TIDE's own tool does (Bolya, Foley, Hays and Hoffman, "TIDE: A
+General Toolbox for Identifying Object Detection Errors", ECCV 2020). A prediction that found nothing is, in
+this order:
+
+- localisation: overlaps an object of its class by 0.1 up to the threshold;
+- classification: overlaps an object of another class by the threshold or more;
+- duplicate: overlaps an object of its class, which a better prediction has found;
+- background: overlaps nothing by more than 0.1;
+- both: the rest, which overlap an object of another class by less than the threshold.
+
+An object is missed if nothing found it and no localisation or classification error is about it. The cost of a
+kind is how much AP at the threshold would rise if its errors, and they alone, were put right.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +26,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.evaluation.coco_scores import class_scores
-from deeplake_mmdet.evaluation.curves import AREA_RANGES, RECALLS, Curves, Settings
-from deeplake_mmdet.evaluation.errors_by_kind import KINDS, Errors, find_errors
+from deeplake_mmdet.evaluation.coco_scores import ClassScore
+from deeplake_mmdet.evaluation.engine import AREA_RANGES, RECALLS, Curves, Settings, evaluator
 from deeplake_mmdet.evaluation.instances import Instances
-from deeplake_mmdet.evaluation.matching import Matches, Overlaps, match, overlaps_of
-from deeplake_mmdet.evaluation.recalls import match_by_overlap
 from deeplake_mmdet.evaluation.truth import Scope
 
-__all__ = ["Analysis", "BestThreshold", "analyse", "confusion", "image_losses", "write_analysis"]
+__all__ = ["KINDS", "Analysis", "BestThreshold", "Matches", "analyse", "image_losses", "write_analysis"]
 
+# Under TIDE's own names.
+KINDS = {
+    "classification": "Cls",
+    "localisation": "Loc",
+    "both": "Both",
+    "duplicate": "Dupe",
+    "background": "Bkg",
+    "missed": "Miss",
+}
 _ROWS = 100
+_NO_LIMIT = 2**31 - 1
+_NO_SCORE = 2.0  # above every score: no label is to be suspected
 
 
 @dataclass(frozen=True)
@@ -39,22 +62,43 @@ class BestThreshold:
 
 
 @dataclass(frozen=True)
+class Matches:
+    """Which prediction found which object.
+
+    Attributes:
+        target: The object that each prediction found, shape (n predictions,); -1 where none that counts.
+        left_out: Predictions that count neither way: they found an ignored object, shape (n predictions,).
+        missed: Objects that count and were not found, shape (n objects,).
+    """
+
+    target: NDArray[np.int64]
+    left_out: NDArray[np.bool_]
+    missed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What was found at one IoU threshold.
 
     Attributes:
         iou: The threshold.
         score: The score from which predictions enter ``confusion``.
-        errors: Errors by kind.
+        ap: Mean AP at the threshold over classes with objects, COCO's 101 points; NaN without any.
+        counts: Errors by kind.
+        costs: AP lost by kind.
         confusion: Objects by true class (rows) and predicted class (columns), shape (K + 1, K + 1); the last
             row holds predictions on background, the last column objects that nothing was predicted on.
+            Predictions find objects by COCO's rules whatever their classes, best score first; those on
+            ignored objects are left out.
         thresholds: By class.
         losses: AP that each image costs, shape (images,); see `image_losses`.
     """
 
     iou: float
     score: float
-    errors: Errors
+    ap: float
+    counts: dict[str, int]
+    costs: dict[str, float]
     confusion: NDArray[np.int64]
     thresholds: tuple[BestThreshold, ...]
     losses: NDArray[np.float64]
@@ -80,41 +124,56 @@ def analyse(
         by_mask: Overlap of masks instead of boxes.
         iou: From which an object counts as found.
         score: From which a prediction enters the confusion matrix.
+
+    Raises:
+        ProcessError: See `deeplake_mmdet.evaluation.engine.Matching`.
     """
-    overlaps = overlaps_of(truth, predictions, by_mask=by_mask)
-    matches = match(truth, predictions, overlaps, iou)
+
+    def evaluated(found: Instances, by_class: bool) -> Any:
+        settings = Settings(np.array([iou]), (_NO_LIMIT,), by_mask, by_class, AREA_RANGES[:1])
+        return evaluator(truth, found, len(names), image_count, settings)
+
+    evaluation = evaluated(predictions, True)
+    errors = evaluation.tide_errors(pos_thr=iou)
+    matches = _matches(evaluation, truth, predictions)
+    certain = predictions.take(predictions.confidence() >= score)
+    among_all = _matches(evaluated(certain, False), truth, certain)
     return Analysis(
         iou,
         score,
-        find_errors(truth, predictions, overlaps, matches, iou),
-        confusion(truth, predictions, overlaps, len(names), iou, score),
+        errors["ap_base"] if (~truth.ignored()).any() else math.nan,
+        {kind: errors["counts"][name] for kind, name in KINDS.items()},
+        {kind: errors["delta_ap"][name] for kind, name in KINDS.items()},
+        _confusion(truth, certain, among_all, len(names)),
         _best_thresholds(truth, predictions, matches, names),
         image_losses(truth, predictions, matches, len(names), image_count),
     )
 
 
-def confusion(
-    truth: Instances, predictions: Instances, overlaps: Overlaps, class_count: int, iou: float, score: float
-) -> NDArray[np.int64]:
-    """Confusion matrix; see `Analysis`.
+def _matches(evaluation: Any, truth: Instances, predictions: Instances) -> Matches:
+    found = evaluation.image_diagnostics(evaluation.params.iou_thrs[0], _NO_SCORE)
+    target = np.full(len(predictions), -1)
+    left_out = np.ones(len(predictions), bool)
+    left_out[_places(found["dt_status"])] = False
+    target[_places(found["dt_match"])] = np.fromiter(found["dt_match"].values(), np.int64) - 1
+    missed = np.zeros(len(truth), bool)
+    missed[_places(found["gt_status"])] = True
+    missed[target[target >= 0]] = False
+    return Matches(target, left_out, missed)
 
-    Predictions and objects are matched one to one whatever their classes, highest overlap first. Predictions
-    that are left over and lie on an ignored object are left out.
-    """
-    enough = (overlaps.iou >= iou) & (predictions.confidence()[overlaps.found] >= score)
-    near, ignored = overlaps.where(enough), truth.ignored()
-    counted = near.where(~ignored[near.wanted])
-    chosen = match_by_overlap(counted.found, counted.wanted, counted.iou)
-    found, wanted = counted.found[chosen], counted.wanted[chosen]
+
+def _places(numbered: dict[int, Any]) -> NDArray[np.int64]:
+    return np.fromiter(numbered, np.int64, len(numbered)) - 1
+
+
+def _confusion(
+    truth: Instances, predictions: Instances, matches: Matches, class_count: int
+) -> NDArray[np.int64]:
     matrix = np.zeros((class_count + 1, class_count + 1), np.int64)
-    np.add.at(matrix, (truth.labels[wanted], predictions.labels[found]), 1)
-    alone = predictions.confidence() >= score
-    alone[found] = False
-    alone[near.found[ignored[near.wanted]]] = False
-    np.add.at(matrix[class_count], predictions.labels[alone], 1)
-    lost = ~ignored
-    lost[wanted] = False
-    np.add.at(matrix[:, class_count], truth.labels[lost], 1)
+    found = matches.target >= 0
+    np.add.at(matrix, (truth.labels[matches.target[found]], predictions.labels[found]), 1)
+    np.add.at(matrix[class_count], predictions.labels[~found & ~matches.left_out], 1)
+    np.add.at(matrix[:, class_count], truth.labels[matches.missed], 1)
     return matrix
 
 
@@ -143,16 +202,14 @@ def image_losses(
     losses = np.zeros(image_count)
     if not objects.any():
         return losses
-    found = np.zeros(len(truth), bool)
-    found[matches.target[matches.true]] = True
-    lost = counted & ~found
+    lost = matches.missed
     np.add.at(losses, truth.images[lost], 1 / objects[truth.labels[lost]])
     part = np.flatnonzero(~matches.left_out)
     order = part[np.lexsort((-predictions.confidence()[part], predictions.labels[part]))]
     bounds = np.searchsorted(predictions.labels[order], np.arange(class_count + 1))
     for label in np.flatnonzero(objects).tolist():
         own = order[bounds[label] : bounds[label + 1]]
-        true = matches.true[own]
+        true = matches.target[own] >= 0
         share = np.where(true, 1 / (np.arange(1, len(own) + 1) * objects[label]), 0)
         charged = np.cumsum(share[::-1])[::-1]
         np.add.at(losses, predictions.images[own[~true]], charged[~true])
@@ -166,7 +223,7 @@ def write_analysis(
     scope: Scope,
     curves: Curves,
     settings: Settings,
-    truth: Instances,
+    by_class: Sequence[ClassScore],
 ) -> Path:
     """Write ``metrics.json`` (readable) and ``metrics.npz`` (arrays); one entry per metric in both.
 
@@ -182,7 +239,7 @@ def write_analysis(
     folder.mkdir(parents=True, exist_ok=True)
     file, arrays = folder / "metrics.json", folder / "metrics.npz"
     content = json.loads(file.read_text()) if file.is_file() else {}
-    content[metric] = _clean(_readable(found, scope, curves, settings, truth))
+    content[metric] = _clean(_readable(found, scope, by_class))
     file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     kept: dict[str, Any] = {}
     if arrays.is_file():
@@ -205,9 +262,7 @@ def write_analysis(
     return file
 
 
-def _readable(
-    found: Analysis, scope: Scope, curves: Curves, settings: Settings, truth: Instances
-) -> dict[str, Any]:
+def _readable(found: Analysis, scope: Scope, by_class: Sequence[ClassScore]) -> dict[str, Any]:
     rows = []
     for place in np.argsort(-found.losses, kind="stable")[:_ROWS].tolist():
         if found.losses[place] <= 0:
@@ -221,14 +276,12 @@ def _readable(
                 "loss": float(found.losses[place]),
             }
         )
-    errors = {
-        name: {"count": found.errors.counts[name], "ap_lost": found.errors.costs[name]} for name in KINDS
-    }
+    errors = {name: {"count": found.counts[name], "ap_lost": found.costs[name]} for name in KINDS}
     return {
         "iou": found.iou,
         "images": len(scope),
-        "ap": found.errors.ap,
-        "classes": [asdict(score) for score in class_scores(curves, settings, truth, scope.classes)],
+        "ap": found.ap,
+        "classes": [asdict(score) for score in by_class],
         "errors": errors,
         "confusion": {
             "score": found.score,
@@ -257,7 +310,7 @@ def _best_thresholds(
         if not len(own) or not objects[label]:
             best.append(BestThreshold(name, nan, nan, nan, nan))
             continue
-        hits = np.cumsum(matches.true[own])[last]
+        hits = np.cumsum(matches.target[own] >= 0)[last]
         precision, recall = hits / (last + 1), hits / objects[label]
         f1 = 2 * hits / (last + 1 + objects[label])
         top = int(f1.argmax())

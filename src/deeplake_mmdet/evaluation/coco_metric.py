@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from mmengine.logging import MMLogger
+from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.coco_scores import STATISTICS, ClassScore, class_scores, statistics, summary
-from deeplake_mmdet.evaluation.curves import BACKENDS, Curves, Settings
-from deeplake_mmdet.evaluation.engine import accumulate
+from deeplake_mmdet.evaluation.engine import BACKENDS, Curves, Matching, Settings, usable
 from deeplake_mmdet.evaluation.export import write_coco_results
 from deeplake_mmdet.evaluation.gather import LakeMetric
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.recalls import box_recalls
 from deeplake_mmdet.evaluation.samples import Found, check_has_masks, read_sample
 from deeplake_mmdet.evaluation.tables import class_lines
-from deeplake_mmdet.evaluation.truth import Scope, scope_of
+from deeplake_mmdet.evaluation.truth import (
+    Scope,
+    count_endless,
+    file_order,
+    one_list,
+    own_images,
+    scope_of,
+    tell_endless,
+)
 from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.registry import METRICS
 
@@ -28,6 +37,23 @@ __all__ = ["CocoMetric"]
 _METRICS = ("bbox", "segm", "proposal", "proposal_fast")
 _PRECISIONS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 _RECALLS = ("AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000")
+
+
+@dataclass(frozen=True)
+class _Count:
+    """What a process knows of its images, and how many objects of each class they have."""
+
+    matching: Matching
+    objects: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one process ships: see `count_endless`; class names by lake; a count for each metric."""
+
+    endless: tuple[int, int, str]
+    classes: list[tuple[str, tuple[str, ...]]]
+    counts: dict[str, _Count]
 
 
 @METRICS.register_module()
@@ -50,6 +76,9 @@ class CocoMetric(LakeMetric):
     And what an import has refused (boxes without width or height) or counted as changed (an area that was 0)
     is in the lake as the import's summary says, so it counts in that way.
 
+    Several processes each match their own images, and the first joins what comes of it; predictions are
+    brought together only to be written or analysed, for ``proposal_fast`` and for pycocotools.
+
     Args:
         metric: ``'bbox'``, ``'segm'``, ``'proposal'`` (average recall, classes aside), ``'proposal_fast'``
             (the same by a simpler count, boxes that are ignored left out), or a list of them.
@@ -62,7 +91,8 @@ class CocoMetric(LakeMetric):
             lake's own image and category ids.
         collect_device: As in mmengine.
         prefix: Of the result keys; ``'coco'`` otherwise. Values are not rounded.
-        backend: ``'faster'`` (faster-coco-eval) or ``'pycocotools'``, the reference; both give the same.
+        backend: ``'hotcoco'`` or ``'pycocotools'``, the reference; both give the same. ``'faster'``, a former
+            engine's name, means ``'hotcoco'``.
         use_ignore_flags: See above.
         analysis: Also write ``metrics.json`` and ``metrics.npz`` with error decomposition, confusion matrix,
             curves and the costliest rows: to this folder, or with True to the folder of the run's log.
@@ -92,7 +122,7 @@ class CocoMetric(LakeMetric):
         prefix: str | None = None,
         *,
         collect_dir: str | None = None,
-        backend: str = "faster",
+        backend: str = "hotcoco",
         use_ignore_flags: bool = False,
         analysis: bool | str | Path = False,
         analysis_iou: float = 0.5,
@@ -102,6 +132,7 @@ class CocoMetric(LakeMetric):
         self.metrics = [metric] if isinstance(metric, str) else list(metric)
         _known("metric", self.metrics, _METRICS)
         _known("metric_items", metric_items or (), tuple(STATISTICS))
+        backend = "hotcoco" if backend == "faster" else backend
         _known("backend", [backend], BACKENDS)
         if not self.metrics:
             raise ConfigError(
@@ -179,11 +210,38 @@ class CocoMetric(LakeMetric):
         for sample in data_samples:
             self.results.append(read_sample(sample, type(self).__name__, masks=masks))
 
+    def share(self, results: list[Found]) -> Any:
+        """This process's images, matched; its results where they are needed together."""
+        if self._needs_all:
+            return results
+        own, keys = own_images(results)
+        endless = count_endless(own)
+        if not own:
+            return _Share(endless, [], {})
+        scope = scope_of(own, tell=False)
+        counts = {metric: self._count(metric, scope, keys) for metric in self.metrics}
+        classes = [(view.source.url, view.classes) for view in scope.views.values()]
+        return _Share(endless, classes, counts)
+
+    def combine(self, shares: Sequence[Any]) -> dict[str, float]:
+        """Scores of all processes' images."""
+        if self._needs_all:
+            return super().combine(shares)
+        tell_endless(share.endless for share in shares)
+        names = one_list([pair for share in shares for pair in share.classes])
+        self.class_scores, self.curves = (), {}
+        scores: dict[str, float] = {}
+        for metric in self.metrics:
+            counts = [share.counts[metric] for share in shares if share.counts]
+            curves = Matching.curves(count.matching for count in counts)
+            scores |= self._score(metric, curves, sum(count.objects for count in counts), names)
+        return scores
+
     def compute_metrics(self, results: list[Found]) -> dict[str, float]:
-        """Score all collected predictions; rank 0 only.
+        """Score all collected predictions; first process only.
 
         Args:
-            results: What `process` kept, from all ranks.
+            results: What `process` kept, from all processes.
         """
         scope = scope_of(results)
         logger = MMLogger.get_current_instance()
@@ -195,18 +253,67 @@ class CocoMetric(LakeMetric):
         self.class_scores, self.curves = (), {}
         scores: dict[str, float] = {}
         for metric in self.metrics:
-            by_mask = metric == "segm"
-            truth = scope.truth(with_masks=by_mask, use_ignore=self.use_ignore_flags)
-            predictions = scope.predictions(with_masks=by_mask)
             if metric == "proposal_fast":
-                scores.update(self._fast_recalls(scope, predictions))
+                scores |= self._fast_recalls(scope)
+                continue
+            if self._by_hotcoco():
+                count = self._count(metric, scope, list(scope.views))
+                curves, objects = Matching.curves([count.matching]), count.objects
             else:
-                scores.update(self._score(metric, scope, truth, predictions))
+                curves, objects = self._by_reference(metric, scope)
+            scores |= self._score(metric, curves, objects, scope.classes)
+            if self.analysis and metric != "proposal":
+                self._analyse(metric, scope, curves, objects)
         return scores
 
-    def _fast_recalls(self, scope: Scope, predictions: Instances) -> dict[str, float]:
+    @property
+    def _needs_all(self) -> bool:
+        """Whether one process has to see all predictions."""
+        other = self.outfile_prefix is not None or self.analysis or "proposal_fast" in self.metrics
+        return bool(other) or self.backend != "hotcoco"
+
+    def _by_hotcoco(self) -> bool:
+        if self.backend == "hotcoco" and not usable():
+            MMLogger.get_current_instance().warning(
+                "This process is a fork of one that has scored, and hotcoco's threads are not in it. "
+                "pycocotools scores instead: the same figures, slowly."
+            )
+        return self.backend == "hotcoco" and usable()
+
+    def _settings(self, metric: str) -> Settings:
+        limits = tuple(sorted(self.proposal_nums))
+        return Settings(self.iou_thrs, limits, metric == "segm", metric != "proposal")
+
+    def _count(self, metric: str, scope: Scope, keys: Sequence[str]) -> _Count:
+        """Match the images of this process."""
+        matching = Matching(len(scope.classes), self._settings(metric))
+        objects, numbers = np.zeros(len(scope.classes), np.int64), scope.numbers(keys)
+        for start, part in scope.parts():
+            truth, predictions = self._sides(metric, part, file_order(keys[0]))
+            matching.add(truth, predictions, numbers[start : start + len(part)])
+            objects += np.bincount(truth.labels[~truth.ignored()], minlength=len(objects))
+        return _Count(matching, objects)
+
+    def _by_reference(self, metric: str, scope: Scope) -> tuple[Curves, NDArray[np.int64]]:
+        from deeplake_mmdet.evaluation.engine_pycocotools import accumulate_pycocotools
+
+        truth, predictions = self._sides(metric, scope, file_order(next(iter(scope.views))))
+        count = len(scope.classes)
+        curves = accumulate_pycocotools(truth, predictions, count, len(scope), self._settings(metric))
+        return curves, np.bincount(truth.labels[~truth.ignored()], minlength=count)
+
+    def _sides(self, metric: str, scope: Scope, order: NDArray[np.int64]) -> tuple[Instances, Instances]:
+        by_mask = metric == "segm"
+        truth = scope.truth(with_masks=by_mask, use_ignore=self.use_ignore_flags)
+        predictions = scope.predictions(with_masks=by_mask)
+        if metric == "proposal":  # MMDetection goes through the classes in the file's order
+            truth = truth.relabelled(order[truth.labels])
+            predictions = predictions.relabelled(order[predictions.labels])
+        return truth, predictions
+
+    def _fast_recalls(self, scope: Scope) -> dict[str, float]:
         truth = scope.truth(use_ignore=True, all_classes=True)
-        recalls = box_recalls(truth, predictions, self.proposal_nums, self.iou_thrs).mean(axis=1)
+        recalls = box_recalls(truth, scope.predictions(), self.proposal_nums, self.iou_thrs).mean(axis=1)
         found = {
             f"AR@{limit}": float(value) for limit, value in zip(self.proposal_nums, recalls, strict=True)
         }
@@ -214,22 +321,20 @@ class CocoMetric(LakeMetric):
         MMLogger.get_current_instance().info("Evaluating proposal_fast...\n%s", lines)
         return found
 
-    def _score(self, metric: str, scope: Scope, truth: Instances, predictions: Instances) -> dict[str, float]:
-        logger = MMLogger.get_current_instance()
-        limits = tuple(sorted(self.proposal_nums))
-        settings = Settings(self.iou_thrs, limits, metric == "segm", metric != "proposal", self.backend)
-        if metric == "proposal":  # MMDetection goes through the classes in the file's order
-            truth = truth.relabelled(scope.stored_labels[truth.labels])
-            predictions = predictions.relabelled(scope.stored_labels[predictions.labels])
-        curves = accumulate(truth, predictions, len(scope.classes), len(scope), settings)
+    def _score(
+        self, metric: str, curves: Curves, objects: NDArray[np.int64], classes: tuple[str, ...]
+    ) -> dict[str, float]:
+        logger, settings = MMLogger.get_current_instance(), self._settings(metric)
         self.curves[metric] = curves
         values = statistics(curves, settings)
         logger.info("Evaluating %s...\n%s", metric, summary(values, settings))
-        if 100 not in limits:
-            logger.warning("mAP is -1: COCO takes it at 100 predictions, and proposal_nums are %s", limits)
+        if 100 not in settings.limits:
+            logger.warning(
+                "mAP is -1: COCO takes it at 100 predictions, and proposal_nums are %s", settings.limits
+            )
         if metric == "proposal":
             return {item: float(values[STATISTICS[item]]) for item in self.metric_items or _RECALLS}
-        by_class = class_scores(curves, settings, truth, scope.classes)
+        by_class = class_scores(curves, settings, objects, classes)
         self.class_scores = self.class_scores or by_class
         found: dict[str, float] = {}
         if self.classwise:
@@ -238,27 +343,27 @@ class CocoMetric(LakeMetric):
         for item in self.metric_items or _PRECISIONS:
             found[f"{metric}_{item}"] = float(values[STATISTICS[item]])
         logger.info("%s_mAP_copypaste: %s", metric, " ".join(f"{value:.3f}" for value in values[:6]))
-        if self.analysis:
-            self._analyse(metric, scope, truth, predictions, curves, settings)
         return found
 
-    def _analyse(
-        self,
-        metric: str,
-        scope: Scope,
-        truth: Instances,
-        predictions: Instances,
-        curves: Curves,
-        settings: Settings,
-    ) -> None:
+    def _analyse(self, metric: str, scope: Scope, curves: Curves, objects: NDArray[np.int64]) -> None:
         from deeplake_mmdet.evaluation.analysis import analyse, write_analysis
 
+        truth, predictions = self._sides(metric, scope, file_order(next(iter(scope.views))))
+        settings = self._settings(metric)
         done = analyse(
             truth, predictions, scope.classes, len(scope), by_mask=settings.by_mask, iou=self.analysis_iou,
             score=self.analysis_score,
         )  # fmt: skip
         folder = Path(_log_folder() if self.analysis is True else str(self.analysis))
-        file = write_analysis(folder, metric, done, scope, curves, settings, truth)
+        file = write_analysis(
+            folder,
+            metric,
+            done,
+            scope,
+            curves,
+            settings,
+            class_scores(curves, settings, objects, scope.classes),
+        )
         MMLogger.get_current_instance().info("The analysis is written to %s", file)
 
 

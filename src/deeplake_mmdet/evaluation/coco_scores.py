@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.evaluation.curves import Curves, Settings
-from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.evaluation.engine import Curves, Settings
 
 __all__ = ["STATISTICS", "ClassScore", "class_scores", "statistics", "summary"]
 
@@ -78,10 +77,16 @@ def summary(stats: NDArray[np.float64], settings: Settings) -> str:
 
 
 def class_scores(
-    curves: Curves, settings: Settings, truth: Instances, names: tuple[str, ...]
+    curves: Curves, settings: Settings, objects: NDArray[np.int64], names: tuple[str, ...]
 ) -> tuple[ClassScore, ...]:
-    """The scores of each class at the highest limit."""
-    objects = np.bincount(truth.labels[~truth.ignored()], minlength=len(names))
+    """The scores of each class at the highest limit.
+
+    Args:
+        curves: Of all classes.
+        settings: Theirs.
+        objects: Number of objects of each class that count, shape (K,).
+        names: Of the classes.
+    """
     thresholds = settings.iou_thresholds
     scores = []
     for index, name in enumerate(names):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, collect_results, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MessageHub
 
-from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.lake import LakeView
 
 __all__ = ["LakeMetric"]
@@ -19,8 +19,7 @@ class LakeMetric(BaseMetric):
     """A metric whose results say which image they are of.
 
     mmengine interleaves the processes' results and cuts off the end as padding; with uneven tails that can be
-    real ones. Here everything arrives and each image counts once. Results are shipped as one object per
-    process.
+    real ones. Here everything arrives and each image counts once. Each process ships one object, `share`.
     """
 
     def check_view(self, view: LakeView) -> None:
@@ -40,6 +39,15 @@ class LakeMetric(BaseMetric):
         """Names of the scores, without prefix, but those of classes; None if they are not known."""
         return None
 
+    def share(self, results: list[Any]) -> Any:
+        """What this one of several processes ships to the first: its results, or what can be made of them."""
+        return results
+
+    def combine(self, shares: Sequence[Any]) -> dict[str, float]:
+        """Scores of what all processes have shipped; first process only."""
+        scores: dict[str, float] = self.compute_metrics([result for share in shares for result in share])
+        return scores
+
     def evaluate(self, size: int) -> dict[str, float]:
         """Score what all processes have kept.
 
@@ -51,23 +59,34 @@ class LakeMetric(BaseMetric):
 
         Raises:
             ConfigError: The model is trained on the same classes in another order.
+            DeepLakeMMDetError: What went wrong in any of the processes, in all of them.
         """
         del size
         self._check_classes()
-        found = self.results
-        if get_world_size() > 1:
-            options = {"tmpdir": self.collect_dir} if self.collect_device == "cpu" else {}
-            parts = collect_results([self.results], get_world_size(), self.collect_device, **options)
-            found = [result for part in parts or () for result in part]
-        scores: list[Any] = [None]
-        if is_main_process():
-            computed = self.compute_metrics(found)
-            prefix = f"{self.prefix}/" if self.prefix else ""
-            scores = [{f"{prefix}{name}": value for name, value in computed.items()}]
-        broadcast_object_list(scores)
+        if get_world_size() == 1:
+            scores = self._prefixed(self.compute_metrics(self.results))
+        else:
+            scores = self._from_all()
         self.results.clear()
-        result: dict[str, float] = scores[0]
-        return result
+        return scores
+
+    def _from_all(self) -> dict[str, float]:
+        options = {"tmpdir": self.collect_dir} if self.collect_device == "cpu" else {}
+        share = _attempt(lambda: self.share(self.results))
+        shares = collect_results([share], get_world_size(), self.collect_device, **options)
+        outcome: list[Any] = [None]
+        if is_main_process():
+            errors = [one for one in shares or () if isinstance(one, DeepLakeMMDetError)]
+            outcome = errors[:1] or [_attempt(lambda: self._prefixed(self.combine(shares or ())))]
+        broadcast_object_list(outcome)
+        if isinstance(outcome[0], DeepLakeMMDetError):
+            raise outcome[0]
+        found: dict[str, float] = outcome[0]
+        return found
+
+    def _prefixed(self, scores: Mapping[str, float]) -> dict[str, float]:
+        prefix = f"{self.prefix}/" if self.prefix else ""
+        return {f"{prefix}{name}": value for name, value in scores.items()}
 
     def _check_classes(self) -> None:
         """Compare with the data that a stock runner is training on, of which MMEngine tells in this place.
@@ -85,3 +104,11 @@ class LakeMetric(BaseMetric):
                 where=f"training: {', '.join(names)}; evaluation: {', '.join(others)}",
                 advice=f"give the evaluated dataset metainfo=dict(classes={tuple(names)})",
             )
+
+
+def _attempt(work: Callable[[], Any]) -> Any:
+    """The outcome, or the error instead: a process that stops alone would leave the others waiting for it."""
+    try:
+        return work()
+    except DeepLakeMMDetError as error:
+        return error

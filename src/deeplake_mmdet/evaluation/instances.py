@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Instances", "Pairs", "pair_blocks", "pair_up", "spans"]
-
-# Pairs held at a time: about 200 MB with all that is computed from them.
-_BLOCK = 2_000_000
+__all__ = ["Instances", "pair_up", "spans"]
 
 
 @dataclass(frozen=True)
@@ -73,52 +69,34 @@ class Instances:
         """The same objects with other labels."""
         return replace(self, labels=labels)
 
-    def rles(self, chosen: Sequence[int]) -> list[dict[str, Any]]:
-        """COCO's run-length dicts of some masks."""
+    def of_images(self, first: int, end: int) -> Instances:
+        """The objects of the images from ``first`` to before ``end``."""
+        bounds = np.searchsorted(self.images, [first, end])
+        return self if bounds.tolist() == [0, len(self)] else self.take(np.arange(*bounds))
+
+    def rles(self) -> list[dict[str, Any]]:
+        """COCO's run-length dicts of all masks."""
         assert self.masks is not None
         assert self.sizes is not None
-        return [{"size": self.sizes[place].tolist(), "counts": self.masks[place]} for place in chosen]
+        sizes = self.sizes.tolist()
+        return [{"size": size, "counts": counts} for size, counts in zip(sizes, self.masks, strict=True)]
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """All pairs of two sorted lists that share a key.
-
-    Attributes:
-        first: Place in the first list, shape (p,), ascending.
-        second: Place in the second list, shape (p,), ascending for each of ``first``.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-
-
-def pair_up(first: NDArray[np.int64], second: NDArray[np.int64]) -> Pairs:
+def pair_up(
+    first: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair every entry of ``first`` with every entry of ``second`` that has the same key.
 
     Args:
         first: Keys, shape (a,), in any order.
         second: Keys, shape (b,), ascending.
+
+    Returns:
+        Places in the first list, ascending, and in the second, ascending for each of the first; shape (p,).
     """
     start = np.searchsorted(second, first, "left")
     count = np.searchsorted(second, first, "right") - start
-    return Pairs(np.repeat(np.arange(len(first)), count), np.repeat(start, count) + spans(count))
-
-
-def pair_blocks(first: NDArray[np.int64], second: NDArray[np.int64], most: int = _BLOCK) -> Iterator[Pairs]:
-    """The same, about ``most`` pairs at a time, so that large data sets need no more memory than small ones.
-
-    Args:
-        first: Keys, shape (a,), in any order.
-        second: Keys, shape (b,), ascending.
-        most: Number of pairs; more if a single entry has more.
-    """
-    counts = np.searchsorted(second, first, "right") - np.searchsorted(second, first, "left")
-    block = np.cumsum(counts) // most
-    bounds = np.flatnonzero(np.diff(block, prepend=-1, append=np.iinfo(np.int64).max))
-    for start, end in pairwise(bounds.tolist()):
-        pairs = pair_up(first[start:end], second)
-        yield Pairs(pairs.first + start, pairs.second)
+    return np.repeat(np.arange(len(first)), count), np.repeat(start, count) + spans(count)
 
 
 def spans(counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -106,8 +107,7 @@ def read_sample(
 
 def _within_reach(boxes: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """Boxes without infinite coordinates, and how many had some."""
-    infinite = np.isinf(boxes)
-    if not infinite.any():
+    if math.isfinite(np.add.reduce(boxes, axis=None)) or not (infinite := np.isinf(boxes)).any():
         return boxes, 0
     return np.clip(boxes, -_FAR, _FAR), int(infinite.any(axis=-1).sum())
 
@@ -147,23 +147,23 @@ def check_found(
         )
     if not count:
         return
-    if not np.isfinite(boxes).all():
+    if not math.isfinite(np.add.reduce(boxes, axis=None)) and not np.isfinite(boxes).all():
         raise _refuse(
             view, row, "A predicted box is not finite", "training has diverged, or the head divides by 0"
         )
-    if (boxes[:, 2:] < boxes[:, :2]).any():
+    if np.minimum.reduce(boxes[:, 2:] - boxes[:, :2], axis=None) < 0:
         place = int((boxes[:, 2:] < boxes[:, :2]).any(axis=1).argmax())
         raise _refuse(
             view, row, f"Predicted box {place} has a negative size: {boxes[place].tolist()}",
             "give boxes as (left, top, right, bottom)",
         )  # fmt: skip
-    low, high = scores.min(), scores.max()
+    low, high = np.minimum.reduce(scores), np.maximum.reduce(scores)
     if not (low >= 0 and high <= _HIGHEST_SCORE):  # NaN fails both
         raise _refuse(
             view, row, f"Scores must lie between 0 and 1, these lie between {low} and {high}",
             "apply a sigmoid or softmax",
         )  # fmt: skip
-    low, high = labels.min(), labels.max()
+    low, high = np.minimum.reduce(labels), np.maximum.reduce(labels)
     if low < 0 or high >= len(view.classes) or labels.dtype.kind not in "iu":
         raise _refuse(
             view, row,
@@ -177,7 +177,7 @@ def _refuse(view: LakeView, row: int, what: str, advice: str) -> AnnotationError
 
 
 def _array(values: Any) -> NDArray[Any]:
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    return values.numpy(force=True) if hasattr(values, "detach") else np.asarray(values)
 
 
 def _masks(masks: Any, view: LakeView, row: int, count: int) -> list[bytes]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from mmengine.dist import all_gather_object, get_rank
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
@@ -19,9 +19,21 @@ from deeplake_mmdet.evaluation.samples import Found, check_has_masks
 from deeplake_mmdet.formats import Id
 from deeplake_mmdet.lake import LakeView, find_view, source_category_ids
 
-__all__ = ["Scope", "category_ids", "image_ids", "scope_of", "stored_category_ids"]
+__all__ = [
+    "Scope",
+    "category_ids",
+    "count_endless",
+    "file_order",
+    "image_ids",
+    "one_list",
+    "own_images",
+    "scope_of",
+    "stored_category_ids",
+    "tell_endless",
+]
 
 _ROWS_AT_A_TIME = 64  # mask cells of pixels may be large
+_IMAGES_AT_A_TIME = 128
 
 
 @dataclass(frozen=True)
@@ -41,15 +53,27 @@ class Scope:
     def __len__(self) -> int:
         return len(self.found)
 
-    @cached_property
-    def category_ids(self) -> list[Id]:
-        """The (first) lake's own category id of each class; stored label + 1 if it has none."""
-        return category_ids(next(iter(self.views.values())))
+    def numbers(self, keys: Sequence[str]) -> NDArray[np.int64]:
+        """A number for each image, shape (images,), the same in all processes and ascending.
 
-    @cached_property
-    def stored_labels(self) -> NDArray[np.int64]:
-        """The label under which the (first) lake stores each class, shape (K,)."""
-        return _stored_labels(next(iter(self.views.values())))
+        Args:
+            keys: Of all views that are scored, in order.
+        """
+        places = {}
+        for key, view in self.views.items():
+            order = np.argsort(image_ids(view), kind="stable")
+            places[key] = np.empty(len(order), np.int64)
+            places[key][order] = np.arange(len(order))
+        return np.array(
+            [(keys.index(one.key) << 40) + places[one.key][one.row] for one in self.found], np.int64
+        )
+
+    def parts(self) -> Iterator[tuple[int, Scope]]:
+        """The same images, some at a time, with the place of the first of them."""
+        for start in range(0, len(self), _IMAGES_AT_A_TIME):
+            found = self.found[start : start + _IMAGES_AT_A_TIME]
+            keys = {one.key for one in found}
+            yield start, replace(self, found=found, views={k: v for k, v in self.views.items() if k in keys})
 
     def truth(
         self, *, with_masks: bool = False, use_ignore: bool = False, all_classes: bool = False
@@ -79,7 +103,7 @@ class Scope:
     def predictions(self, *, with_masks: bool = False) -> Instances:
         """Predictions on all images; areas are those of the masks if these are scored, else of the boxes."""
         counts = np.array([len(found.labels) for found in self.found], np.int64)
-        xywh = _all((found.boxes_xywh() for found in self.found), np.float64).reshape(-1, 4)
+        xywh = self._boxes()
         images = np.repeat(np.arange(len(self.found)), counts)
         labels = _all((found.labels for found in self.found), np.int64)
         scores = [
@@ -97,46 +121,94 @@ class Scope:
             images, labels, xywh, rle_areas(masks, sizes), _all(scores, np.float64), masks=masks, sizes=sizes
         )
 
+    def _boxes(self) -> NDArray[np.float64]:
+        if any(found.xywh is not None for found in self.found):
+            return _all((found.boxes_xywh() for found in self.found), np.float64).reshape(-1, 4)
+        boxes = _all((found.boxes for found in self.found), np.float64).reshape(-1, 4)
+        boxes[:, 2:] -= boxes[:, :2]
+        return boxes
 
-def scope_of(results: Iterable[Found]) -> Scope:
+
+def scope_of(results: Iterable[Found], *, tell: bool = True) -> Scope:
     """Sort out what was evaluated: an image that comes twice (padding) counts once.
 
     Args:
-        results: Predictions by image, in any order, from all processes.
+        results: Predictions by image, in any order.
+        tell: Whether to log boxes that reach to infinity.
 
     Raises:
         ConfigError: There are none, or their lakes differ in classes.
     """
     unique = {(found.key, found.row): found for found in results}
-    _tell_endless(unique.values())
-    if not unique:
-        raise ConfigError(
-            "There is nothing to score: no sample was evaluated", where="val_dataloader or test_dataloader"
-        )
+    if tell:
+        tell_endless([count_endless(unique.values())])
     views = {key: find_view(key) for key in sorted({key for key, _ in unique})}
-    names = next(iter(views.values())).classes
+    names = one_list([(view.source.url, view.classes) for view in views.values()])
     ids = {key: image_ids(view) for key, view in views.items()}
-    for view in views.values():
-        if view.classes != names:
-            first = next(iter(views.values()))
-            raise ConfigError(
-                "The lakes that are scored together have different classes",
-                where=f"{first.source.url}: {first.classes}; {view.source.url}: {view.classes}",
-                advice="give all of them the same metainfo=dict(classes=...)",
-            )
     ordered = sorted(unique.values(), key=lambda one: (one.key, int(ids[one.key][one.row]), one.row))
     return Scope(tuple(ordered), views, names)
 
 
-def _tell_endless(results: Iterable[Found]) -> None:
+def one_list(classes: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
+    """The class names of lakes that are scored together.
+
+    Args:
+        classes: Address and class names of each lake.
+
+    Raises:
+        ConfigError: There is no lake, or they differ.
+    """
+    if not classes:
+        raise ConfigError(
+            "There is nothing to score: no sample was evaluated", where="val_dataloader or test_dataloader"
+        )
+    first, names = classes[0]
+    for url, others in classes:
+        if others != names:
+            raise ConfigError(
+                "The lakes that are scored together have different classes",
+                where=f"{first}: {names}; {url}: {others}",
+                advice="give all of them the same metainfo=dict(classes=...)",
+            )
+    return names
+
+
+def own_images(results: Iterable[Found]) -> tuple[list[Found], list[str]]:
+    """Those of this process's images that no process before it has, too; and the view keys of all.
+
+    To be called by all processes together: padding makes some images come twice.
+
+    Args:
+        results: Predictions by image, of this process.
+    """
+    own: dict[str, dict[int, Found]] = {}
+    for found in results:
+        own.setdefault(found.key, {})[found.row] = found
+    rows = {key: np.fromiter(some, np.int64, len(some)) for key, some in own.items()}
+    everyone = all_gather_object(rows)
+    for earlier in everyone[: get_rank()]:
+        for key, taken in earlier.items():
+            for row in np.intersect1d(taken, rows.get(key, [])).tolist():
+                own[key].pop(row, None)
+    keys = sorted({key for one in everyone for key in one})
+    return [found for some in own.values() for found in some.values()], keys
+
+
+def count_endless(results: Iterable[Found]) -> tuple[int, int, str]:
+    """How many boxes reach to infinity, on how many images, and where the first of them is."""
     endless = [found for found in results if found.endless]
-    if endless:
-        count, first = sum(found.endless for found in endless), endless[0]
-        lake = find_view(first.key).source.url
+    first = f"row {endless[0].row} of lake {find_view(endless[0].key).source.url}" if endless else ""
+    return sum(found.endless for found in endless), len(endless), first
+
+
+def tell_endless(counts: Iterable[tuple[int, int, str]]) -> None:
+    """Log what `count_endless` has found in all processes, if anything."""
+    if some := [count for count in counts if count[0]]:
+        boxes, images = sum(count[0] for count in some), sum(count[1] for count in some)
         print_log(
-            f"{count} predicted boxes on {len(endless)} images reach to infinity, the first on row "
-            f"{first.row} of lake {lake}. They are scored as boxes that overlap with nothing. A head that is "
-            "not trained yet may overflow; in a trained one it is a fault.",
+            f"{boxes} predicted boxes on {images} images reach to infinity, the first on {some[0][2]}. "
+            "They are scored as boxes that overlap with nothing. A head that is not trained yet may "
+            "overflow; in a trained one it is a fault.",
             "current",
             logging.WARNING,
         )
@@ -163,6 +235,11 @@ def stored_category_ids(view: LakeView) -> list[Id]:
     count = len(view.lake_classes)
     own = source_category_ids(view.columns[view.roles.gt_labels], count) or view.category_ids
     return list(own) if own else list(range(1, count + 1))
+
+
+def file_order(key: str) -> NDArray[np.int64]:
+    """The place of each class of a view in the order of its lake, shape (K,)."""
+    return np.argsort(np.argsort(_stored_labels(find_view(key))))
 
 
 def _stored_labels(view: LakeView) -> NDArray[np.int64]:

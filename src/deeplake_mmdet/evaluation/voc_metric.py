@@ -146,9 +146,10 @@ class VOCMetric(LakeMetric):
         return {"mAP": sum(means) / len(means), **by_threshold}
 
     def _recalls(self, scope: Scope) -> dict[str, float]:
-        extra = 1.0 if self.use_legacy_coordinate else 0.0
-        truth, predictions = scope.truth(use_ignore=True), scope.predictions()
-        recalls = box_recalls(truth, predictions, self.proposal_nums, self.iou_thrs, extra=extra)
+        truth, predictions, legacy = (
+            scope.truth(use_ignore=True), scope.predictions(), self.use_legacy_coordinate,
+        )  # fmt: skip
+        recalls = box_recalls(truth, predictions, self.proposal_nums, self.iou_thrs, legacy=legacy)
         found = {
             f"recall@{limit}@{threshold}": float(recalls[row, column])
             for row, limit in enumerate(self.proposal_nums)
