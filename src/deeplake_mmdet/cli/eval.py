@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
@@ -15,9 +21,15 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "eval",
         help="score a file of predictions",
-        description="Score a file of COCO results against a lake; no model and no config needed.",
+        description="Score a file of COCO results against a lake; no model and no config needed. Of two "
+        "files, tell which classes differ by more than the choice of images would explain.",
     )
-    parser.add_argument("predictions", metavar="PREDICTIONS", help="COCO results (.json), or a .parquet file")
+    parser.add_argument(
+        "predictions",
+        metavar="PREDICTIONS",
+        nargs="+",
+        help="COCO results (.json), or .parquet; one file or two",
+    )
     add_source_arguments(parser)
     parser.add_argument(
         "--metric",
@@ -33,18 +45,28 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an analysis of the same metric that is in DIR"
     )
+    parser.add_argument(
+        "--resamples", type=int, default=1000, help="draws of images, for two files (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, whole and by class."""
+    with _log_on_stderr() if args.json else contextlib.nullcontext():
+        _compare(args) if len(args.predictions) > 1 else _score(args)
+
+
+def _score(args: argparse.Namespace) -> None:
     from deeplake_mmdet.evaluation import evaluate_predictions
     from deeplake_mmdet.report import class_table
     from deeplake_mmdet.terminal import console, plain
 
     options = {"analysis": args.analysis} if args.analysis else {}
     result = evaluate_predictions(
-        args.predictions,
+        args.predictions[0],
         args.lake,
         metric=args.metric,
         classes=args.classes,
@@ -52,8 +74,73 @@ def run(args: argparse.Namespace) -> None:
         **source_options(args),
         **options,
     )
+    if args.json:
+        _print_json({"metrics": result.metrics, "classes": [asdict(one) for one in result.class_scores]})
+        return
     screen = console()
     if result.class_scores:
         screen.print(class_table(result.class_scores))
     for key, value in result.metrics.items():
         screen.print(plain(f"{key} {value:.4f}"))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from deeplake_mmdet.errors import ConfigError
+    from deeplake_mmdet.evaluation import compare_predictions
+    from deeplake_mmdet.report import difference_table
+    from deeplake_mmdet.terminal import console, plain
+
+    if len(args.predictions) > 2 or len(args.metric) > 1 or args.analysis:
+        raise ConfigError(
+            "Two files are compared by one metric, without an analysis",
+            where=f"{len(args.predictions)} files of predictions",
+            advice="eval FIRST.json SECOND.json LAKE --metric bbox (or segm)",
+        )
+    first, second = args.predictions
+    found = compare_predictions(
+        first,
+        second,
+        args.lake,
+        metric=args.metric[0],
+        resamples=args.resamples,
+        seed=args.seed,
+        classes=args.classes,
+        **source_options(args),
+    )
+    if args.json:
+        _print_json({"first": first, "second": second, **asdict(found)})
+        return
+    screen = console()
+    screen.print(difference_table([*found.classes, found.overall]))
+    named = sum(one.beyond_chance for one in found.classes)
+    screen.print(
+        plain(
+            f"A is {first}, B is {second}. {named} of {len(found.classes)} classes differ beyond chance (*): "
+            f"{found.resamples} draws of {found.images} images, seed {found.seed}, 5 % false ones expected."
+        )
+    )
+
+
+def _print_json(facts: Mapping[str, Any]) -> None:
+    from deeplake_mmdet.evaluation.tables import without_nan
+
+    print(json.dumps(without_nan(facts), indent=1, allow_nan=False))
+
+
+@contextlib.contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """MMEngine's log, which goes to standard output, kept out of the JSON there."""
+    from mmengine.logging import MMLogger
+
+    handlers = [
+        handler
+        for handler in MMLogger.get_current_instance().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout
+    ]
+    for handler in handlers:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.setStream(sys.stdout)

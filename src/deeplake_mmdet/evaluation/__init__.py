@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
+from deeplake_mmdet.evaluation.compare import Comparison, Difference, compare_predictions
 from deeplake_mmdet.evaluation.dump import DumpPredictions
 from deeplake_mmdet.evaluation.export import check_target
 from deeplake_mmdet.evaluation.from_file import Evaluated, evaluate_predictions
@@ -15,6 +16,8 @@ from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
 __all__ = [
     "ClassScore",
     "CocoMetric",
+    "Comparison",
+    "Difference",
     "DumpPredictions",
     "Evaluated",
     "LakeMetric",
@@ -22,5 +25,6 @@ __all__ = [
     "VOCClassScore",
     "VOCMetric",
     "check_target",
+    "compare_predictions",
     "evaluate_predictions",
 ]

@@ -29,9 +29,19 @@ from numpy.typing import NDArray
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
 from deeplake_mmdet.evaluation.engine import AREA_RANGES, RECALLS, Curves, Settings, evaluator
 from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.evaluation.tables import without_nan
 from deeplake_mmdet.evaluation.truth import Scope
 
-__all__ = ["KINDS", "Analysis", "BestThreshold", "Matches", "analyse", "image_losses", "write_analysis"]
+__all__ = [
+    "KINDS",
+    "Analysis",
+    "BestThreshold",
+    "Matches",
+    "analyse",
+    "image_losses",
+    "matches_of",
+    "write_analysis",
+]
 
 # Under TIDE's own names.
 KINDS = {
@@ -135,9 +145,9 @@ def analyse(
 
     evaluation = evaluated(predictions, True)
     errors = evaluation.tide_errors(pos_thr=iou)
-    matches = _matches(evaluation, truth, predictions)
+    matches = matches_of(evaluation, iou, truth, predictions)
     certain = predictions.take(predictions.confidence() >= score)
-    among_all = _matches(evaluated(certain, False), truth, certain)
+    among_all = matches_of(evaluated(certain, False), iou, truth, certain)
     return Analysis(
         iou,
         score,
@@ -150,8 +160,16 @@ def analyse(
     )
 
 
-def _matches(evaluation: Any, truth: Instances, predictions: Instances) -> Matches:
-    found = evaluation.image_diagnostics(evaluation.params.iou_thrs[0], _NO_SCORE)
+def matches_of(evaluation: Any, iou: float, truth: Instances, predictions: Instances) -> Matches:
+    """Which prediction found which object.
+
+    Args:
+        evaluation: Of the two; see `deeplake_mmdet.evaluation.engine.evaluator`.
+        iou: One of its IoU thresholds.
+        truth: As it was given.
+        predictions: Likewise.
+    """
+    found = evaluation.image_diagnostics(iou, _NO_SCORE)
     target = np.full(len(predictions), -1)
     left_out = np.ones(len(predictions), bool)
     left_out[_places(found["dt_status"])] = False
@@ -239,7 +257,7 @@ def write_analysis(
     folder.mkdir(parents=True, exist_ok=True)
     file, arrays = folder / "metrics.json", folder / "metrics.npz"
     content = json.loads(file.read_text()) if file.is_file() else {}
-    content[metric] = _clean(_readable(found, scope, by_class))
+    content[metric] = without_nan(_readable(found, scope, by_class))
     file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     kept: dict[str, Any] = {}
     if arrays.is_file():
@@ -317,12 +335,3 @@ def _best_thresholds(
         values = (scores[own[last[top]]], f1[top], precision[top], recall[top])
         best.append(BestThreshold(name, *map(float, values)))
     return tuple(best)
-
-
-def _clean(node: Any) -> Any:
-    """NaN, which JSON does not know, as null."""
-    if isinstance(node, dict):
-        return {key: _clean(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_clean(value) for value in node]
-    return None if isinstance(node, float) and not math.isfinite(node) else node

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +92,7 @@ class Matching:
     def __init__(self, class_count: int, settings: Settings) -> None:
         library = _hotcoco()
         kind = "segm" if settings.by_mask else "bbox"
-        self._by_mask = settings.by_mask
+        self._settings, self._most = settings, 1
         self._stream = library.StreamingEval(
             _categories(class_count), kind, params=_params(library, class_count, settings)
         )
@@ -104,11 +106,14 @@ class Matching:
             numbers: Of the images, shape (images,), by the place that ``images`` of both names. Equal scores
                 of several images are ordered by it; an image that comes again takes the place of the first.
         """
-        for start in range(0, len(numbers), _IMAGES_AT_ONCE):
-            some = numbers[start : start + _IMAGES_AT_ONCE]
-            wanted, found = (side.of_images(start, start + len(some)) for side in (truth, predictions))
-            images = [{"id": number} for number in some.tolist()]
-            self._stream.update(images, coco_entries(wanted, numbers), _found(found, numbers, self._by_mask))
+        with _no_search_for_circles():
+            for start in range(0, len(numbers), _IMAGES_AT_ONCE):
+                some = numbers[start : start + _IMAGES_AT_ONCE]
+                wanted, found = (side.of_images(start, start + len(some)) for side in (truth, predictions))
+                images = [{"id": number} for number in some.tolist()]
+                entries = _found(found, numbers, self._settings.by_mask)
+                self._stream.update(images, coco_entries(wanted, numbers), entries)
+                self._most = max(self._most, int(np.bincount(found.images).max(initial=0)))
 
     @staticmethod
     def curves(parts: Iterable[Matching]) -> Curves:
@@ -117,12 +122,31 @@ class Matching:
         Args:
             parts: Of equal settings; they may have come from other processes, for they pickle.
         """
+        parts = list(parts)
         streams = [part._stream for part in parts]
         joined = streams[0] if len(streams) == 1 else _hotcoco().StreamingEval.merge(streams)
         evaluation = joined.finalize()
+        params = evaluation.params
+        # Limits that no image reaches give the same curves, which are large.
+        most = np.minimum(parts[0]._settings.limits, max(part._most for part in parts))
+        limits, places = np.unique(most, return_inverse=True)
+        params.max_dets = limits.tolist()
+        evaluation.params = params
         evaluation.accumulate()
         found = evaluation.eval
-        return Curves(found["precision"], found["recall"])
+        return Curves(found["precision"][..., places], found["recall"][..., places])
+
+
+@contextlib.contextmanager
+def _no_search_for_circles() -> Iterator[None]:
+    """Python's collector at rest: entries come and go by the thousand, and it would walk the heap often."""
+    at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if at_work:
+            gc.enable()
 
 
 def accumulate(
@@ -163,7 +187,7 @@ def evaluator(
     more = {"segmentation": predictions.rles()} if settings.by_mask else {}
     found = wanted.load_res(_table(predictions, predictions.images), **more)
     if settings.by_mask:  # those of the boxes otherwise
-        found.update_anns(ids=np.arange(1, len(predictions) + 1), area=predictions.areas)
+        found.update_anns(ids=np.arange(1, len(predictions) + 1), area=predictions.measured())
     evaluation = library.COCOeval(wanted, found, "segm" if settings.by_mask else "bbox")
     params = _params(library, class_count, settings)
     params.img_ids = list(range(image_count))
@@ -211,7 +235,7 @@ def _table(objects: Instances, numbers: NDArray[np.int64]) -> NDArray[np.float64
 
 
 def _areas(truth: Instances) -> NDArray[np.float64]:
-    return np.where(truth.ignored() & ~truth.crowds(), _IGNORED, truth.areas)
+    return np.where(truth.ignored() & ~truth.crowds(), _IGNORED, truth.measured())
 
 
 def _categories(count: int) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from deeplake_mmdet.formats import Id, IdIndex, read_id, stated
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, name_difference, open_view
 from deeplake_mmdet.lake.images.segmentation import segmentation_fault
 
-__all__ = ["Evaluated", "evaluate_predictions"]
+__all__ = ["Entries", "Evaluated", "evaluate_predictions", "open_scored", "read_found"]
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -104,22 +104,60 @@ def evaluate_predictions(
         scorer = CocoMetric(metric=names, **options)
     if isinstance(folder := options.get("analysis"), (str, Path)) and not overwrite:
         _check_free(Path(folder).expanduser(), names)
-    source = predictions if isinstance(predictions, (str, Path)) else None
-    entries = predictions if source is None else _read(Path(source).expanduser())
+    opened = open_scored(
+        lake, names, credentials=credentials, commit=commit, branch=branch, tag=tag, view=view, query=query,
+        tensors=tensors, box_format=box_format, classes=classes,
+    )  # fmt: skip
+    scorer.results.extend(read_found(predictions, opened, masks="segm" in names))
+    metrics = scorer.evaluate(len(scorer.results))
+    return Evaluated(metrics, getattr(scorer, "class_scores", ()))
+
+
+def open_scored(
+    lake: str | Path,
+    metrics: Sequence[str],
+    *,
+    credentials: str | Mapping[str, Any] | None = None,
+    tensors: Mapping[str, str] | None = None,
+    box_format: str | None = None,
+    classes: Sequence[str] | None = None,
+    **source: str | None,
+) -> LakeView:
+    """The lake that predictions are scored against; see `evaluate_predictions`.
+
+    Args:
+        lake: Path or URL.
+        metrics: What is to be scored.
+        credentials: As for `evaluate_predictions`; likewise the following.
+        tensors: Role to column name.
+        box_format: How the lake stores boxes.
+        classes: Class names to score.
+        source: ``commit``, ``branch``, ``tag``, ``view`` and ``query``.
+    """
     opened = open_view(
-        Source(str(lake), commit=commit, branch=branch, tag=tag, view=view, query=query),
+        Source(str(lake), **source),
         credentials=CredentialRef(credentials),
         tensors=dict(tensors or {}),
         box_format=box_format,
         classes=classes,
     )
     for role, note in opened.notes.items():
-        if role != "gt_masks" or "segm" in names:
+        if role != "gt_masks" or "segm" in metrics:
             print_log(f"{opened.source.url}: {note}", "current", logging.WARNING)
-    where = "predictions" if source is None else str(source)
-    scorer.results.extend(found_in(entries, opened, where, masks="segm" in names))  # type: ignore[arg-type]
-    metrics = scorer.evaluate(len(scorer.results))
-    return Evaluated(metrics, getattr(scorer, "class_scores", ()))
+    return opened
+
+
+def read_found(predictions: str | Path | Entries, view: LakeView, *, masks: bool = False) -> list[Found]:
+    """Predictions by image, in the lake's order.
+
+    Args:
+        predictions: See `evaluate_predictions`.
+        view: The lake.
+        masks: Whether masks are needed.
+    """
+    if not isinstance(predictions, (str, Path)):
+        return found_in(predictions, view, "predictions", masks=masks)
+    return found_in(_read(Path(predictions).expanduser()), view, str(predictions), masks=masks)
 
 
 def _check_free(folder: Path, metrics: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplake_mmdet.evaluation.rle import rle_areas
+
 __all__ = ["Instances", "pair_up", "spans"]
 
 
@@ -20,7 +22,7 @@ class Instances:
         images: Number of the image of each object, shape (n,), ascending.
         labels: Class index, shape (n,).
         xywh: (left, top, width, height) in pixels, shape (n, 4), float64.
-        areas: Square pixels, shape (n,), float64.
+        areas: Square pixels, shape (n,), float64; None for those of the masks.
         scores: Shape (n,), float64; predictions only.
         iscrowd: Shape (n,), bool; truth only. Overlap with a crowd is measured against the prediction alone,
             and a crowd takes any number of predictions.
@@ -32,7 +34,7 @@ class Instances:
     images: NDArray[np.int64]
     labels: NDArray[np.int64]
     xywh: NDArray[np.float64]
-    areas: NDArray[np.float64]
+    areas: NDArray[np.float64] | None
     scores: NDArray[np.float64] | None = None
     iscrowd: NDArray[np.bool_] | None = None
     ignore: NDArray[np.bool_] | None = None
@@ -53,6 +55,14 @@ class Instances:
     def confidence(self) -> NDArray[np.float64]:
         """``scores``, zeros where it is None."""
         return np.zeros(len(self)) if self.scores is None else self.scores
+
+    def measured(self) -> NDArray[np.float64]:
+        """``areas``, counted in the masks where it is None."""
+        if self.areas is not None:
+            return self.areas
+        assert self.masks is not None
+        assert self.sizes is not None
+        return rle_areas(self.masks, self.sizes)
 
     def take(self, chosen: NDArray[Any]) -> Instances:
         """The objects at some places, in that order."""

@@ -26,12 +26,15 @@ def compress(segmentation: Any, height: int, width: int) -> bytes:
     Raises:
         ValueError: It is none of these, holds no polygon of three points, or is of another size.
     """
-    from pycocotools import mask
-
     if isinstance(segmentation, dict):
         if list(segmentation["size"]) != [height, width]:
             raise ValueError(f"the mask has the size {list(segmentation['size'])}, not [{height}, {width}]")
         counts = segmentation["counts"]
+        if isinstance(counts, bytes):
+            return counts
+    from pycocotools import mask
+
+    if isinstance(segmentation, dict):
         if isinstance(counts, (list, tuple, np.ndarray)):
             counts = mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width)[
                 "counts"

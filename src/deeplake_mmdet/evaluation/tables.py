@@ -1,14 +1,16 @@
-"""Result tables as plain text for logs."""
+"""Results for logs and files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
 from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
 from deeplake_mmdet.terminal import readable
 
-__all__ = ["class_lines", "voc_lines"]
+__all__ = ["class_lines", "voc_lines", "without_nan"]
 
 
 def class_lines(scores: Sequence[ClassScore]) -> str:
@@ -35,3 +37,12 @@ def voc_lines(scores: Sequence[VOCClassScore], mean: float) -> str:
         ap = f"{score.ap:>6.3f}" if score.objects else f"{'-':>6}"
         lines.append(f"{name:<{width}} {score.objects:>8} {score.predictions:>8} {recall:>6.3f} {ap}")
     return "\n".join([*lines, f"{'mean':<{width}} {'':>8} {'':>8} {'':>6} {mean:>6.3f}"])
+
+
+def without_nan(node: Any) -> Any:
+    """Plain data with None for NaN and infinity, which JSON does not know."""
+    if isinstance(node, Mapping):
+        return {key: without_nan(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [without_nan(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node

@@ -117,9 +117,7 @@ class Scope:
         sizes = np.array([_size(self.views[found.key], found.row) for found in self.found]).reshape(-1, 2)[
             images
         ]
-        return Instances(
-            images, labels, xywh, rle_areas(masks, sizes), _all(scores, np.float64), masks=masks, sizes=sizes
-        )
+        return Instances(images, labels, xywh, None, _all(scores, np.float64), masks=masks, sizes=sizes)
 
     def _boxes(self) -> NDArray[np.float64]:
         if any(found.xywh is not None for found in self.found):

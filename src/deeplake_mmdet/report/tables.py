@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from deeplake_mmdet.evaluation import ClassScore
+    from deeplake_mmdet.evaluation import ClassScore, Difference
 
-__all__ = ["class_table"]
+__all__ = ["class_table", "difference_table"]
 
 
 def _defined(value: float) -> bool:
@@ -50,4 +50,29 @@ def class_table(scores: Iterable[ClassScore], title: str | None = None) -> Table
     objects = sum(row.objects for row in results)
     overall = (_mean(row.ap for row in results), _mean(row.ap50 for row in results))
     made.add_row("all", f"{objects:,}", _shown(overall[0]), _shown(overall[1]), style="bold")
+    return made
+
+
+def difference_table(differences: Sequence[Difference]) -> Table:
+    """Lay out how two files of predictions, A and B, differ by class; those beyond chance carry a star.
+
+    Args:
+        differences: In the order to show; the last, of all classes, is set apart.
+
+    Returns:
+        A table for ``rich.console.Console.print``.
+    """
+    from deeplake_mmdet.terminal import plain, table
+
+    made = table("class")
+    for heading in ("objects", "AP A", "AP B", "B - A", "95 % interval", "p", ""):
+        made.add_column(heading, justify="right")
+    for place, row in enumerate(differences, start=1):
+        if place == len(differences):
+            made.add_section()
+        values = (row.difference, row.low, row.high, row.p)
+        change, low, high, p = (f"{value:.3f}" if not math.isnan(value) else "–" for value in values)
+        interval, star = f"{low} to {high}", "*" if row.beyond_chance else ""
+        cells = (_shown(row.first), _shown(row.second), change, interval, p, star)
+        made.add_row(plain(row.name), f"{row.objects:,}", *cells)
     return made
