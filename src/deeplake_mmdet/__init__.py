@@ -29,6 +29,7 @@ _HOMES = {
     "VOCMetric": "evaluation",
     "bench": "training",
     "build_detector": "training",
+    "compare_predictions": "evaluation",
     "convert": "config",
     "convert_config": "config",
     "deterministic": "pipeline.determinism",
@@ -60,6 +61,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "__version__",
     "bench",
     "build_detector",
+    "compare_predictions",
     "convert",
     "convert_config",
     "deterministic",
@@ -90,7 +92,7 @@ if TYPE_CHECKING:
         mkdir_or_exist,
     )
     from deeplake_mmdet.dataset import DeepLakeDataset
-    from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, evaluate_predictions
+    from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, compare_predictions, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
     from deeplake_mmdet.pipeline.determinism import deterministic

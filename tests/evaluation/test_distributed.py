@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from generator import SIDE, random_boxes
-from lakes import make_lake, make_view, sample
+from generator import SIDE, random_boxes, random_data_set
+from lakes import evaluate, make_lake, make_view, sample, samples_of_results
 
-from deeplake_mmdet.evaluation import VOCMetric, gather
+from deeplake_mmdet.errors import AnnotationError
+from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, gather
 
 IMAGES = 97  # a prime
 
@@ -97,3 +99,41 @@ def test_results_of_all_processes_arrive_whatever_their_number(tmp_path, monkeyp
     monkeypatch.setattr(VOCMetric, "compute_metrics", lambda _, found: seen.extend(found) or {})
     metric.evaluate(7)
     assert sorted(found.row for found in seen) == [0, 0, 1, 2, 3, 4, 5, 6]
+
+
+def test_processes_ship_what_came_of_matching_and_no_predictions(tmp_path):
+    truth, results = random_data_set(6, masks=True)
+    view = make_view(tmp_path / "lake", truth)
+    samples = samples_of_results(view, results, dense=False)
+    options = {"metric": ["bbox", "segm", "proposal"], "classwise": True}
+    shipped = []
+    for part in (samples[1::2], samples[::2], []):
+        metric = CocoMetric(**options)
+        metric.process(None, part)
+        shipped.append(pickle.dumps(metric.share(metric.results)))
+    assert not any(b"Found" in one for one in shipped)
+    joined = CocoMetric(**options)
+    scores = joined.combine([pickle.loads(one) for one in shipped])
+    whole = CocoMetric(**options)
+    expected = evaluate(whole, samples)
+    np.testing.assert_equal({f"coco/{name}": value for name, value in scores.items()}, expected)
+    np.testing.assert_equal(joined.class_scores, whole.class_scores)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_what_fails_in_one_process_is_raised_in_all(tmp_path, monkeypatch, failing):
+    view = make_view(tmp_path / "lake", truth_of(0))
+    metric = CocoMetric()
+    metric.process(None, [sample(view, 0, np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))])
+    told = []
+    error = AnnotationError("a mask that cannot be scored")
+
+    def collected(share, *_, **__):
+        return [error, share[0]] if failing == 0 else [share[0], error]
+
+    monkeypatch.setattr(gather, "get_world_size", lambda: 2)
+    monkeypatch.setattr(gather, "collect_results", collected)
+    monkeypatch.setattr(gather, "broadcast_object_list", told.extend)
+    with pytest.raises(AnnotationError, match="cannot be scored"):
+        metric.evaluate(1)
+    assert told == [error]

@@ -22,7 +22,6 @@ __all__ = [
     "Curves",
     "Matching",
     "Settings",
-    "accumulate",
     "coco_entries",
     "evaluator",
     "usable",
@@ -149,33 +148,23 @@ def _no_search_for_circles() -> Iterator[None]:
             gc.enable()
 
 
-def accumulate(
+def evaluator(
     truth: Instances, predictions: Instances, class_count: int, image_count: int, settings: Settings
-) -> Curves:
-    """Match predictions to truth and count, as COCOeval's ``evaluate`` and ``accumulate`` do.
+) -> Any:
+    """hotcoco's ``COCOeval`` after matching, for what needs all annotations at once.
+
+    Annotations are numbered from 1 in the order of the arrays.
 
     Args:
         truth: Ordered by image.
         predictions: Ordered by image.
-        class_count: Number of classes K; the curves of proposals have one.
-        image_count: Number of images evaluated.
-        settings: How.
+        class_count: Number of classes K.
+        image_count: Number of images.
+        settings: How to match.
 
     Raises:
         InstallError: See `Matching`.
         ProcessError: See `Matching`.
-    """
-    matching = Matching(class_count, settings)
-    matching.add(truth, predictions, np.arange(image_count))
-    return Matching.curves([matching])
-
-
-def evaluator(
-    truth: Instances, predictions: Instances, class_count: int, image_count: int, settings: Settings
-) -> Any:
-    """hotcoco's ``COCOeval`` after matching, for what needs all annotations at once; see `accumulate`.
-
-    Annotations are numbered from 1 in the order of the arrays.
     """
     library = _hotcoco()
     images = [{"id": number} for number in range(image_count)]

@@ -16,7 +16,15 @@ __all__ = ["accumulate_pycocotools"]
 def accumulate_pycocotools(
     truth: Instances, predictions: Instances, class_count: int, image_count: int, settings: Settings
 ) -> Curves:
-    """See `deeplake_mmdet.evaluation.engine.accumulate`."""
+    """Match predictions to truth and count, as COCOeval's ``evaluate`` and ``accumulate`` do.
+
+    Args:
+        truth: Ordered by image.
+        predictions: Ordered by image.
+        class_count: Number of classes K; the curves of proposals have one.
+        image_count: Number of images evaluated.
+        settings: How; area ranges are COCO's.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
