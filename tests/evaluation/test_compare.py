@@ -125,8 +125,14 @@ def test_the_command(case, capsys):
     found = json.loads(capsys.readouterr().out)
     assert [one["beyond_chance"] for one in found["classes"]] == [False, True, False]
     assert found["classes"][2]["p"] is None
-    main(["eval", str(good), lake, "--json"])
+    main(["eval", str(good), lake, "--json", "--intervals", "--resamples", "50"])
     alone = json.loads(capsys.readouterr().out)
+    *classes, whole = alone["intervals"]
+    assert [one["ap"] for one in classes] == pytest.approx([one["first"] for one in found["classes"]])
+    assert whole["ap"] == pytest.approx(found["overall"]["first"])
+    assert whole["low"] < whole["ap"] < whole["high"]
+    main(["eval", str(good), lake, "--intervals", "--resamples", "50"])
+    assert "95 % interval" in capsys.readouterr().out
     assert alone["metrics"]["coco/bbox_mAP"] == pytest.approx(found["overall"]["first"])
 
 

@@ -9,9 +9,12 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+
+if TYPE_CHECKING:
+    from deeplake_mmdet.evaluation import Interval
 
 __all__ = ["add_parser"]
 
@@ -46,7 +49,13 @@ def add_parser(commands: Any) -> None:
         "--overwrite", action="store_true", help="replace an analysis of the same metric that is in DIR"
     )
     parser.add_argument(
-        "--resamples", type=int, default=1000, help="draws of images, for two files (%(default)s)"
+        "--resamples",
+        type=int,
+        default=1000,
+        help="draws of images, for two files or --intervals (%(default)s)",
+    )
+    parser.add_argument(
+        "--intervals", action="store_true", help="how far AP would move had other images been drawn"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -61,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _score(args: argparse.Namespace) -> None:
     from deeplake_mmdet.evaluation import evaluate_predictions
-    from deeplake_mmdet.report import class_table
+    from deeplake_mmdet.report import class_table, interval_table
     from deeplake_mmdet.terminal import console, plain
 
     options = {"analysis": args.analysis} if args.analysis else {}
@@ -74,14 +83,30 @@ def _score(args: argparse.Namespace) -> None:
         **source_options(args),
         **options,
     )
+    intervals = _intervals(args) if args.intervals else ()
     if args.json:
-        _print_json({"metrics": result.metrics, "classes": [asdict(one) for one in result.class_scores]})
+        facts = {"metrics": result.metrics, "classes": [asdict(one) for one in result.class_scores]}
+        _print_json(facts | ({"intervals": [asdict(one) for one in intervals]} if intervals else {}))
         return
     screen = console()
     if result.class_scores:
         screen.print(class_table(result.class_scores))
     for key, value in result.metrics.items():
         screen.print(plain(f"{key} {value:.4f}"))
+    if intervals:
+        screen.print(interval_table(intervals))
+
+
+def _intervals(args: argparse.Namespace) -> tuple[Interval, ...]:
+    from deeplake_mmdet.evaluation import precision_intervals
+
+    return precision_intervals(
+        args.predictions[0], args.lake, metric=args.metric[0], **_draws(args), **source_options(args)
+    )
+
+
+def _draws(args: argparse.Namespace) -> dict[str, Any]:
+    return {"resamples": args.resamples, "seed": args.seed, "classes": args.classes}
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -102,9 +127,7 @@ def _compare(args: argparse.Namespace) -> None:
         second,
         args.lake,
         metric=args.metric[0],
-        resamples=args.resamples,
-        seed=args.seed,
-        classes=args.classes,
+        **_draws(args),
         **source_options(args),
     )
     if args.json:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
-from deeplake_mmdet.evaluation.compare import Comparison, Difference, compare_predictions
+from deeplake_mmdet.evaluation.compare import (
+    Comparison,
+    Difference,
+    Interval,
+    compare_predictions,
+    precision_intervals,
+)
 from deeplake_mmdet.evaluation.dump import DumpPredictions
 from deeplake_mmdet.evaluation.export import check_target
 from deeplake_mmdet.evaluation.from_file import Evaluated, evaluate_predictions
@@ -20,6 +26,7 @@ __all__ = [
     "Difference",
     "DumpPredictions",
     "Evaluated",
+    "Interval",
     "LakeMetric",
     "SeparateEvaluator",
     "VOCClassScore",
@@ -27,4 +34,5 @@ __all__ = [
     "check_target",
     "compare_predictions",
     "evaluate_predictions",
+    "precision_intervals",
 ]

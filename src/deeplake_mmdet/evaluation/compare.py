@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,31 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.bootstrap import Matched, draws
 from deeplake_mmdet.evaluation.from_file import Entries, open_scored, read_found
+from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.truth import scope_of
+from deeplake_mmdet.lake import LakeView
 
-__all__ = ["Comparison", "Difference", "compare_predictions"]
+__all__ = ["Comparison", "Difference", "Interval", "compare_predictions", "precision_intervals"]
 
 _FALSE_SHARE = 0.05  # of the classes that are named, this many may be named by chance
 _INSIDE = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Average precision (COCO's, mean over ten IoU thresholds) of a class, or of ``'all'``.
+
+    Attributes:
+        name: The class.
+        ap: NaN without objects; likewise the following.
+        low: Lower end of the interval that holds 95 % of the values of all draws.
+        high: Upper end.
+    """
+
+    name: str
+    ap: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -90,21 +110,8 @@ def compare_predictions(
         ConfigError: Another metric, or fewer than two draws.
         DeepLakeMMDetError: See `evaluate_predictions`.
     """
-    if metric not in ("bbox", "segm"):
-        raise ConfigError(f"Two files are compared by bbox or segm, not by {metric!r}", where="metric")
-    if resamples < 2 or seed < 0:
-        raise ConfigError(
-            f"There must be at least two draws and a seed from 0, got {resamples} and {seed}",
-            where="resamples",
-        )
-    by_mask = metric == "segm"
-    view = open_scored(lake, [metric], **source)
-    scopes = [scope_of(read_found(file, view, masks=by_mask)) for file in (first, second)]
-    truth, count, images = scopes[0].truth(with_masks=by_mask), len(view.classes), len(scopes[0])
-    both = [
-        Matched(truth, scope.predictions(with_masks=by_mask), count, images, by_mask=by_mask)
-        for scope in scopes
-    ]
+    view, truth, both = _matched([first, second], lake, metric, resamples, seed, source)
+    count, images = len(view.classes), len(view.table)
     found = np.array([side.precisions(np.ones(images)) for side in both])
     drawn = np.array(
         [[side.precisions(weights) for side in both] for weights in draws(images, resamples, seed)]
@@ -127,6 +134,72 @@ def compare_predictions(
     )
 
 
+def precision_intervals(
+    predictions: str | Path | Entries,
+    lake: str | Path,
+    *,
+    metric: str = "bbox",
+    resamples: int = 1000,
+    seed: int = 0,
+    **source: Any,
+) -> tuple[Interval, ...]:
+    """How far the AP of each class, and at the end of all, would move had other images been drawn.
+
+    Args:
+        predictions: As for `evaluate_predictions`.
+        lake: Path or URL.
+        metric: ``'bbox'`` or ``'segm'``.
+        resamples: Number of draws.
+        seed: Of the draws.
+        source: As for `compare_predictions`.
+
+    Raises:
+        ConfigError: Another metric, or fewer than two draws.
+        DeepLakeMMDetError: See `evaluate_predictions`.
+    """
+    view, _, (matched,) = _matched([predictions], lake, metric, resamples, seed, source)
+    images = len(view.table)
+    found = matched.precisions(np.ones(images))
+    drawn = np.array([matched.precisions(weights) for weights in draws(images, resamples, seed)])
+    columns = [
+        *zip(view.classes, found.tolist(), drawn.T, strict=True),
+        ("all", float(_mean(found)), _mean(drawn)),
+    ]
+    return tuple(Interval(name, ap, *_inside(values)) for name, ap, values in columns)
+
+
+def _matched(
+    files: Sequence[str | Path | Entries],
+    lake: str | Path,
+    metric: str,
+    resamples: int,
+    seed: int,
+    source: Mapping[str, Any],
+) -> tuple[LakeView, Instances, list[Matched]]:
+    """The lake, its truth, and what each file's predictions have found of it."""
+    if metric not in ("bbox", "segm"):
+        raise ConfigError(f"Images are drawn anew for bbox or segm, not for {metric!r}", where="metric")
+    if resamples < 2 or seed < 0:
+        raise ConfigError(
+            f"There must be at least two draws and a seed from 0, got {resamples} and {seed}",
+            where="resamples",
+        )
+    by_mask = metric == "segm"
+    view = open_scored(lake, [metric], **source)
+    scopes = [scope_of(read_found(file, view, masks=by_mask)) for file in files]
+    truth = scopes[0].truth(with_masks=by_mask)
+    sides = [scope.predictions(with_masks=by_mask) for scope in scopes]
+    matched = [Matched(truth, side, len(view.classes), len(view.table), by_mask=by_mask) for side in sides]
+    return view, truth, matched
+
+
+def _inside(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the interval that holds 95 % of what was drawn; NaN where nothing was."""
+    known = values[~np.isnan(values)]
+    low, high = np.percentile(known, _INSIDE).tolist() if len(known) > 1 else (math.nan, math.nan)
+    return low, high
+
+
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Over the classes that have any, which come last; NaN if none has."""
     there = ~np.isnan(values)
@@ -141,7 +214,7 @@ def _difference(
     difference, drawn = second - first, drawn[~np.isnan(drawn)]
     if len(drawn) < 2 or math.isnan(difference):
         return name, objects, first, second, difference, math.nan, math.nan, math.nan
-    low, high = np.percentile(drawn, _INSIDE).tolist()
+    low, high = _inside(drawn)
     spread = float(drawn.std(ddof=1))
     if spread:
         p = math.erfc(abs(difference) / (spread * math.sqrt(2)))

@@ -2,6 +2,13 @@
 
 from deeplake_mmdet.report.curves import training_curve
 from deeplake_mmdet.report.mosaic import MosaicItem, prediction_mosaic
-from deeplake_mmdet.report.tables import class_table, difference_table
+from deeplake_mmdet.report.tables import class_table, difference_table, interval_table
 
-__all__ = ["MosaicItem", "class_table", "difference_table", "prediction_mosaic", "training_curve"]
+__all__ = [
+    "MosaicItem",
+    "class_table",
+    "difference_table",
+    "interval_table",
+    "prediction_mosaic",
+    "training_curve",
+]

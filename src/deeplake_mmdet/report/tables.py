@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from deeplake_mmdet.evaluation import ClassScore, Difference
+    from deeplake_mmdet.evaluation import ClassScore, Difference, Interval
 
-__all__ = ["class_table", "difference_table"]
+__all__ = ["class_table", "difference_table", "interval_table"]
 
 
 def _defined(value: float) -> bool:
@@ -75,4 +75,25 @@ def difference_table(differences: Sequence[Difference]) -> Table:
         interval, star = f"{low} to {high}", "*" if row.beyond_chance else ""
         cells = (_shown(row.first), _shown(row.second), change, interval, p, star)
         made.add_row(plain(row.name), f"{row.objects:,}", *cells)
+    return made
+
+
+def interval_table(intervals: Sequence[Interval]) -> Table:
+    """Lay out how far AP would move had other images been drawn.
+
+    Args:
+        intervals: In the order to show; the last, of all classes, is set apart.
+
+    Returns:
+        A table for ``rich.console.Console.print``.
+    """
+    from deeplake_mmdet.terminal import plain, table
+
+    made = table("class")
+    for heading in ("AP", "95 % interval"):
+        made.add_column(heading, justify="right")
+    for place, row in enumerate(intervals, start=1):
+        if place == len(intervals):
+            made.add_section()
+        made.add_row(plain(row.name), _shown(row.ap), f"{_shown(row.low)} to {_shown(row.high)}")
     return made
