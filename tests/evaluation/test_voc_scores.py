@@ -99,7 +99,7 @@ def test_recalls_are_mmdets(seed):
         overlaps[image] = bbox_overlaps(
             corners(truth)[wanted], corners(predictions)[own], use_legacy_coordinate=legacy
         )
-    found = box_recalls(truth, predictions, limits[::-1].tolist(), thresholds, legacy=legacy)[::-1]
+    found = box_recalls(truth, predictions, limits[::-1].tolist(), thresholds.tolist(), legacy=legacy)[::-1]
     if truth.ignored().all():
         assert np.isnan(found).all()
     else:
