@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from deeplake_mmdet.evaluation.engine import Matching
+from deeplake_mmdet.evaluation.engine_pycocotools import ReferenceMatching
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.rle import compress, rle_areas
 
@@ -85,8 +86,13 @@ def as_instances(truth, results, masks=False):
     return *sides, len(classes), len(images)
 
 
-def accumulate(truth, predictions, class_count, image_count, settings):
+def accumulate(truth, predictions, class_count, image_count, settings, engine=Matching):
     """Our curves of a data set that is matched in one go."""
-    matching = Matching(class_count, settings)
+    matching = engine(class_count, settings)
     matching.add(truth, predictions, np.arange(image_count))
-    return Matching.curves([matching])
+    return engine.curves([matching])
+
+
+def accumulate_pycocotools(*case):
+    """The same by the reference engine."""
+    return accumulate(*case, engine=ReferenceMatching)

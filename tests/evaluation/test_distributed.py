@@ -101,11 +101,12 @@ def test_results_of_all_processes_arrive_whatever_their_number(tmp_path, monkeyp
     assert sorted(found.row for found in seen) == [0, 0, 1, 2, 3, 4, 5, 6]
 
 
-def test_processes_ship_what_came_of_matching_and_no_predictions(tmp_path):
+@pytest.mark.parametrize("backend", ["hotcoco", "pycocotools"])
+def test_processes_ship_what_came_of_matching_and_no_predictions(tmp_path, backend):
     truth, results = random_data_set(6, masks=True)
     view = make_view(tmp_path / "lake", truth)
     samples = samples_of_results(view, results, dense=False)
-    options = {"metric": ["bbox", "segm", "proposal"], "classwise": True}
+    options = {"metric": ["bbox", "segm", "proposal"], "classwise": True, "backend": backend}
     shipped = []
     for part in (samples[1::2], samples[::2], []):
         metric = CocoMetric(**options)

@@ -13,13 +13,12 @@ from generator import KINDS, random_data_set
 from hypothesis import HealthCheck, given, settings
 from lakes import evaluate, make_view, samples_of_results
 from odd_data import odd_data_sets
-from references import IgnoringEval, accumulate, as_instances, coco_eval
+from references import IgnoringEval, accumulate, accumulate_pycocotools, as_instances, coco_eval
 
 from deeplake_mmdet.errors import ConfigError, InstallError, ProcessError
 from deeplake_mmdet.evaluation import CocoMetric, engine
 from deeplake_mmdet.evaluation.coco_scores import statistics
 from deeplake_mmdet.evaluation.engine import Matching, Settings
-from deeplake_mmdet.evaluation.engine_pycocotools import accumulate_pycocotools
 
 LIMITS = ((100, 300, 1000), (1, 10, 100), (100, 1, 10))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 
@@ -32,6 +33,9 @@ from deeplake_mmdet.evaluation.truth import (
 from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.registry import METRICS
 
+if TYPE_CHECKING:
+    from deeplake_mmdet.evaluation.engine_pycocotools import ReferenceMatching
+
 __all__ = ["CocoMetric"]
 
 _METRICS = ("bbox", "segm", "proposal", "proposal_fast")
@@ -43,7 +47,7 @@ _RECALLS = ("AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000"
 class _Count:
     """What a process knows of its images, and how many objects of each class they have."""
 
-    matching: Matching
+    matching: Any
     objects: NDArray[np.int64]
 
 
@@ -77,7 +81,7 @@ class CocoMetric(LakeMetric):
     is in the lake as the import's summary says, so it counts in that way.
 
     Several processes each match their own images, and the first joins what comes of it; predictions are
-    brought together only to be written or analysed, for ``proposal_fast`` and for pycocotools.
+    brought together only to be written or analysed, and for ``proposal_fast``.
 
     Args:
         metric: ``'bbox'``, ``'segm'``, ``'proposal'`` (average recall, classes aside), ``'proposal_fast'``
@@ -233,7 +237,7 @@ class CocoMetric(LakeMetric):
         scores: dict[str, float] = {}
         for metric in self.metrics:
             counts = [share.counts[metric] for share in shares if share.counts]
-            curves = Matching.curves(count.matching for count in counts)
+            curves = counts[0].matching.curves(count.matching for count in counts)
             scores |= self._score(metric, curves, sum(count.objects for count in counts), names)
         return scores
 
@@ -256,29 +260,29 @@ class CocoMetric(LakeMetric):
             if metric == "proposal_fast":
                 scores |= self._fast_recalls(scope)
                 continue
-            if self._by_hotcoco():
-                count = self._count(metric, scope, list(scope.views))
-                curves, objects = Matching.curves([count.matching]), count.objects
-            else:
-                curves, objects = self._by_reference(metric, scope)
-            scores |= self._score(metric, curves, objects, scope.classes)
+            count = self._count(metric, scope, list(scope.views))
+            curves = count.matching.curves([count.matching])
+            scores |= self._score(metric, curves, count.objects, scope.classes)
             if self.analysis and metric != "proposal":
-                self._analyse(metric, scope, curves, objects)
+                self._analyse(metric, scope, curves, count.objects)
         return scores
 
     @property
     def _needs_all(self) -> bool:
         """Whether one process has to see all predictions."""
-        other = self.outfile_prefix is not None or self.analysis or "proposal_fast" in self.metrics
-        return bool(other) or self.backend != "hotcoco"
+        return self.outfile_prefix is not None or bool(self.analysis) or "proposal_fast" in self.metrics
 
-    def _by_hotcoco(self) -> bool:
-        if self.backend == "hotcoco" and not usable():
+    def _engine(self) -> type[Matching | ReferenceMatching]:
+        if self.backend == "hotcoco" and (usable() or get_world_size() > 1):  # all take the same
+            return Matching
+        if self.backend == "hotcoco":
             MMLogger.get_current_instance().warning(
                 "This process is a fork of one that has scored, and hotcoco's threads are not in it. "
                 "pycocotools scores instead: the same figures, slowly."
             )
-        return self.backend == "hotcoco" and usable()
+        from deeplake_mmdet.evaluation.engine_pycocotools import ReferenceMatching
+
+        return ReferenceMatching
 
     def _settings(self, metric: str) -> Settings:
         limits = tuple(sorted(self.proposal_nums))
@@ -286,21 +290,13 @@ class CocoMetric(LakeMetric):
 
     def _count(self, metric: str, scope: Scope, keys: Sequence[str]) -> _Count:
         """Match the images of this process."""
-        matching = Matching(len(scope.classes), self._settings(metric))
+        matching = self._engine()(len(scope.classes), self._settings(metric))
         objects, numbers = np.zeros(len(scope.classes), np.int64), scope.numbers(keys)
         for start, part in scope.parts():
             truth, predictions = self._sides(metric, part, file_order(keys[0]))
             matching.add(truth, predictions, numbers[start : start + len(part)])
             objects += np.bincount(truth.labels[~truth.ignored()], minlength=len(objects))
         return _Count(matching, objects)
-
-    def _by_reference(self, metric: str, scope: Scope) -> tuple[Curves, NDArray[np.int64]]:
-        from deeplake_mmdet.evaluation.engine_pycocotools import accumulate_pycocotools
-
-        truth, predictions = self._sides(metric, scope, file_order(next(iter(scope.views))))
-        count = len(scope.classes)
-        curves = accumulate_pycocotools(truth, predictions, count, len(scope), self._settings(metric))
-        return curves, np.bincount(truth.labels[~truth.ignored()], minlength=count)
 
     def _sides(self, metric: str, scope: Scope, order: NDArray[np.int64]) -> tuple[Instances, Instances]:
         by_mask = metric == "segm"
