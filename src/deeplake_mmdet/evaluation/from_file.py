@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import (
@@ -31,6 +30,8 @@ from deeplake_mmdet.lake import CredentialRef, LakeView, Source, name_difference
 from deeplake_mmdet.lake.images.segmentation import segmentation_fault
 
 __all__ = ["Entries", "Evaluated", "evaluate_predictions", "open_scored", "read_found"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -143,7 +144,7 @@ def open_scored(
     )
     for role, note in opened.notes.items():
         if role != "gt_masks" or "segm" in metrics:
-            print_log(f"{opened.source.url}: {note}", "current", logging.WARNING)
+            _log.warning(f"{opened.source.url}: {note}")
     return opened
 
 
@@ -195,7 +196,7 @@ def found_in(entries: Entries, view: LakeView, where: str, *, masks: bool = Fals
     labels = _labels(entries, view, where)
     keep = labels >= 0
     if left_out := int((~keep).sum()):
-        print_log(f"{where}: {left_out} predictions of classes that are not selected are left out", "current")
+        _log.info(f"{where}: {left_out} predictions of classes that are not selected are left out")
     order = np.argsort(rows, kind="stable")
     order = order[keep[order]]
     places, rows, labels = places[order], rows[order], labels[order]
@@ -332,11 +333,9 @@ def _labels(entries: Entries, view: LakeView, where: str) -> NDArray[np.int64]:
             raise _refuse(f"The lake has no category with the id {given!r}", place, where, f"it has {listed}")
         labels[place] = of_id[found[0]]
     if others:
-        print_log(
+        _log.warning(
             f"{where}: {others} predictions have the id of another category of the lake than the one they "
-            "name; the name counts",
-            "current",
-            30,
+            "name; the name counts"
         )
     return labels
 

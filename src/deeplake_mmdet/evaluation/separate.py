@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import Evaluator
-from mmengine.logging import print_log
 from mmengine.registry import METRICS
 from mmengine.structures import BaseDataElement
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from deeplake_mmdet.lake import parse_uri
 from deeplake_mmdet.registry import EVALUATORS
 
 __all__ = ["Part", "SeparateEvaluator"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 Part = Sequence[tuple[str, NDArray[np.int64]]]
 
@@ -105,7 +107,7 @@ class SeparateEvaluator(Evaluator):
         """
         found: dict[str, float] = {}
         for prefix, metric in zip(self.dataset_prefixes, self.metrics, strict=True):
-            print_log(f"Scores of {prefix}:", "current")
+            _log.info(f"Scores of {prefix}:")
             found |= {f"{prefix}/{name}": value for name, value in metric.evaluate(size).items()}
         for metric in self.also:
             found |= metric.evaluate(size)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.dist import all_gather_object, get_rank
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError
@@ -31,6 +30,8 @@ __all__ = [
     "stored_category_ids",
     "tell_endless",
 ]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _ROWS_AT_A_TIME = 64  # mask cells of pixels may be large
 _IMAGES_AT_A_TIME = 128
@@ -203,12 +204,10 @@ def tell_endless(counts: Iterable[tuple[int, int, str]]) -> None:
     """Log what `count_endless` has found in all processes, if anything."""
     if some := [count for count in counts if count[0]]:
         boxes, images = sum(count[0] for count in some), sum(count[1] for count in some)
-        print_log(
+        _log.warning(
             f"{boxes} predicted boxes on {images} images reach to infinity, the first on {some[0][2]}. "
             "They are scored as boxes that overlap with nothing. A head that is not trained yet may "
-            "overflow; in a trained one it is a fault.",
-            "current",
-            logging.WARNING,
+            "overflow; in a trained one it is a fault."
         )
 
 
