@@ -82,7 +82,11 @@ def give_preprocessor(model: Any, cfg: Config) -> None:
 
 
 def plain(node: Any) -> Any:
-    """A copy of a config's part in plain dicts and lists."""
+    """A copy of a part of a config in plain dicts and lists.
+
+    Args:
+        node: Any part; mappings become dicts, lists and tuples keep their type, other values are deep copies.
+    """
     if isinstance(node, Mapping):
         return {key: plain(value) for key, value in node.items()}
     return type(node)(map(plain, node)) if isinstance(node, (list, tuple)) else copy.deepcopy(node)

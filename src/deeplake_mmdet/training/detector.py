@@ -60,12 +60,12 @@ def train_detector(
         ds_train: An opened Deep Lake dataset or view (or a lake's path) in place of the config's.
         ds_train_tensors: Column names by role, e.g. ``dict(gt_bboxes='boxes')``; they win over the config's,
             which win over what the column types tell.
-        ds_val: As ``ds_train``, for validation.
-        ds_val_tensors: As ``ds_train_tensors``.
+        ds_val: An opened dataset or view (or a lake's path) to validate on, in place of the config's.
+        ds_val_tensors: Column names by role for validation; they win over the config's.
         distributed: Train in several processes: one per visible GPU, or as many as the number given, which
             gloo joins on the CPU. In processes that torchrun or a slurm step has started, these are joined.
-        timestamp: Names the ``.log`` and the ``.json`` file of the run; the time otherwise.
-        meta: For the ``meta`` of the checkpoints.
+        timestamp: Names the ``.log`` and the ``.json`` file of the run; None for the time.
+        meta: Entries for the ``meta`` of the checkpoints.
         validate: Whether to validate while training; the config needs no validation data if not.
 
     Returns:

@@ -38,7 +38,7 @@ _SHOWN = 3  # places that a message names
 
 @contextlib.contextmanager
 def failures_named(cfg: Config | Mapping[str, Any]) -> Iterator[None]:
-    """Name the part of a config whose building fails meanwhile.
+    """Turn a failure to build a part of a config, inside the block, into an error that names the part's key.
 
     MMEngine builds a part by calling its class with the keys, and whatever that raises says nothing of where
     the keys stand.

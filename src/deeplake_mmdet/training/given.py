@@ -62,10 +62,10 @@ class Given:
         return self._settings is not None
 
     def mark(self, content: MutableMapping[str, Any]) -> None:
-        """Let a 2.x config, as plain dicts, say that this split is a lake, for it to be converted as one.
+        """Have a 2.x config say that this split is a lake, so that it is converted as one.
 
         Args:
-            content: The config's, changed in place.
+            content: The config as plain dicts; changed in place.
 
         Raises:
             ConfigError: The split concatenates several datasets.
@@ -89,11 +89,11 @@ class Given:
         spot.node["deeplake_path"] = self._settings["path"]
 
     def apply(self, content: MutableMapping[str, Any], *, also: str | None = None) -> None:
-        """Let a 3.x config read the data, in place.
+        """Have a 3.x config read the data and use the column names.
 
         Args:
-            content: The config's.
-            also: Another split that reads the same.
+            content: The config as plain dicts; changed in place.
+            also: Another split that reads the same data, such as ``'test'``; None for none.
 
         Raises:
             ConfigError: The split does not exist or concatenates several datasets.

@@ -35,10 +35,16 @@ def check_predicts_masks(model: Any) -> None:
 
 
 def predicts_masks(detector: Any) -> bool | None:
-    """Whether a detector predicts masks; None if that could not be found out.
+    """Whether a detector predicts masks.
 
-    Most detectors with masks say so. Any other one is asked for its predictions on one black image, as a test
-    would.
+    Most detectors with masks say so by ``with_mask``. Any other one is asked for its predictions on one black
+    image, as a test would.
+
+    Args:
+        detector: A detector that is built, without wrappers.
+
+    Returns:
+        None if the prediction failed, so that it could not be found out.
     """
     if getattr(detector, "with_mask", False):
         return True

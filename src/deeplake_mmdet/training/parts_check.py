@@ -128,7 +128,11 @@ def check_amp() -> None:
 
 
 def without_amp_on_cpu(cfg: Config) -> None:
-    """Train with full precision where there is no GPU, as MMDetection 2.x did; in place, with a warning."""
+    """Train with full precision where there is no GPU, as MMDetection 2.x did, and warn of it.
+
+    Args:
+        cfg: A 3.x config; an ``AmpOptimWrapper`` becomes an ``OptimWrapper`` in place.
+    """
     wrapper = cfg.get("optim_wrapper")
     if isinstance(wrapper, Mapping) and _name(wrapper) == "AmpOptimWrapper" and on_cpu():
         cfg.optim_wrapper.type = "OptimWrapper"

@@ -85,7 +85,13 @@ def _fill(lake: DeepLakeDataset, shard: tuple[int, int], threads: int, progress:
 
 
 def use_prepared(cfg: Config, prepared: Any, splits: Sequence[str]) -> None:
-    """Give the lakes of a prepared config the key ``prepared`` where they have none; nothing for None."""
+    """Give the lakes of a config the key ``prepared`` where they have none.
+
+    Args:
+        cfg: From `prepare_config`; changed in place.
+        prepared: Value of the key; None changes nothing.
+        splits: Of ``'train'``, ``'val'`` and ``'test'``; those that the config lacks are left out.
+    """
     if prepared is None:
         return
     for split in splits:

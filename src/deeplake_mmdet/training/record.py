@@ -62,7 +62,15 @@ def write_record(runner: Any, pins: Mapping[str, Any], resumed: Any = None) -> P
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file so that at any time either the old text or the new one stands there."""
+    """Write a file so that at any time either the old text or the new one stands there.
+
+    Args:
+        path: The file, which need not exist; its folder must.
+        text: The new text.
+
+    Raises:
+        OSError: It cannot be written; the old text stays.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         with beside.open("x") as file:  # by the umask, unlike a temporary file

@@ -34,12 +34,12 @@ class Run:
 
 
 def finished(runner: Runner, loop: Any, metrics: Mapping[str, float] | None = None) -> Run:
-    """The run of a runner.
+    """What a runner left behind, as a `Run` without notes.
 
     Args:
         runner: It has trained or tested.
-        loop: Its loop of validation or test, if there is one.
-        metrics: Results; those of the last validation otherwise.
+        loop: Its validation or test loop, for the scores by class; None if there is none.
+        metrics: Results by key; None for those of the last validation.
     """
     work_dir = Path(runner.work_dir)
     found = metrics if metrics is not None else _last_metrics(runner)

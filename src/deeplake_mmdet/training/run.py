@@ -63,6 +63,9 @@ def train(
             recognised by themselves.
         processes: Start this many on this machine, True for one per GPU; gloo joins them on the CPU.
 
+    Returns:
+        The run: work dir, metrics and scores by class of the last validation, checkpoints.
+
     Raises:
         DeepLakeMMDetError: Config or data cannot be used; raised before the first iteration.
     """
@@ -110,10 +113,16 @@ def test(
     """Evaluate a checkpoint on the config's ``test_dataloader``.
 
     The checkpoint's class names say what its labels mean: lakes with the same names in another order take
-    the checkpoint's. Arguments as for `train`, and:
+    the checkpoint's.
 
     Args:
+        config: Config file, or a loaded config, which is not changed; for MMDetection 2.x or 3.x.
         checkpoint: File written by `train`.
+        work_dir: Folder of the run; else the config's ``work_dir``, else ``work_dirs/<config name>``.
+        cfg_options: Changes by dotted key.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in mmengine; torchrun and slurm steps are
+            recognised by themselves.
+        processes: Start this many on this machine, True for one per GPU; gloo joins them on the CPU.
         out: Also write the predictions to this ``.json`` (COCO results) or ``.parquet`` file.
         show_dir: Also draw every image with its predictions into this folder; in one process only.
         tta: Test each image in the versions of the config's ``tta_pipeline``, else as it is and flipped, and
@@ -122,6 +131,9 @@ def test(
         allow_partial: Test a checkpoint that holds only a part of the model's weights, or weights of other
             shapes; the rest stays as it was initialised.
         overwrite: Replace the file ``out``, and draw into a ``show_dir`` that has files in it.
+
+    Returns:
+        The run: work dir, metrics and scores by class.
 
     Raises:
         ImportRefusedError: ``out`` is there already, or ``show_dir`` is not empty.
@@ -150,9 +162,9 @@ def run_training(
 
     Args:
         cfg: From `prepare_config`.
-        model: A detector; the config's otherwise.
-        timestamp: Names the run's log files; the time otherwise.
-        meta: For the ``meta`` of every checkpoint.
+        model: A detector that is built; None for the config's.
+        timestamp: Names the run's log files; None for the time.
+        meta: Entries for the ``meta`` of every checkpoint.
 
     Raises:
         ConfigError: Another training writes into the work dir.
@@ -184,7 +196,10 @@ def run_test(cfg: Config, model: Any = None) -> Run:
 
     Args:
         cfg: From `prepare_test_config`.
-        model: A detector; the config's otherwise.
+        model: A detector that is built; None for the config's.
+
+    Raises:
+        DeepLakeMMDetError: See `make_runner` and `check_merges`.
     """
     with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
         runner = make_runner(cfg, model, only_test=True)

@@ -21,6 +21,9 @@ def write_skipped_rows(runner: Runner) -> Path | None:
 
     Per lake: what ``DeepLakeDataset.skipped_rows`` tells, and the rows of which objects had no usable mask.
 
+    Args:
+        runner: It has trained or tested; the file goes into its ``work_dir``.
+
     Returns:
         The file, or None if nothing was skipped.
     """

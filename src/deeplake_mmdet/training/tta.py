@@ -58,11 +58,14 @@ def augment_tests(cfg: Config) -> None:
 
 
 def augmented(model: Any, cfg: Config) -> Any:
-    """A detector, or its config, inside of what merges its predictions.
+    """A detector, or its config, wrapped in the ``tta_model`` that merges its predictions.
 
     Args:
         model: A detector that is built, or the ``model`` of a config.
         cfg: After `augment_tests`.
+
+    Returns:
+        A built model for a built one, a config for a config.
     """
     if isinstance(model, Mapping):
         return ConfigDict({**cfg.tta_model, "module": model})

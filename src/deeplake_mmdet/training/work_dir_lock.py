@@ -154,10 +154,13 @@ class WorkDirLock:
 
 
 def take_on_first_rank(lock: WorkDirLock) -> None:
-    """Take the lock in the first of the processes that train together; an error is raised in all.
+    """Take the lock in the first of the processes that train together; all have to call this.
+
+    Args:
+        lock: Of the work dir of the run.
 
     Raises:
-        ConfigError: See `WorkDirLock.take`.
+        ConfigError: Another run has the lock; raised in all processes.
     """
     found: list[ConfigError | None] = [None]
     if is_main_process():

@@ -93,11 +93,11 @@ class SeparateEvaluationHook(Hook):
     """Tells a `SeparateEvaluator` which rows each of the concatenated datasets has."""
 
     def before_val_epoch(self, runner: Any) -> None:
-        """Tell that of validation."""
+        """Tell it of the validation datasets."""
         self._bind(runner.val_loop)
 
     def before_test_epoch(self, runner: Any) -> None:
-        """Tell that of the test."""
+        """Tell it of the test datasets."""
         self._bind(runner.test_loop)
 
     def _bind(self, loop: Any) -> None:

@@ -30,11 +30,17 @@ _ADVICE = "name a .pth file that a training run has written"
 
 
 def usable_checkpoint(checkpoint: str | Path | bool) -> Path:
-    """The path of a checkpoint, if there is one that can be read.
+    """Check that a checkpoint file exists and can be read.
+
+    Args:
+        checkpoint: Path of the file; a leading ``~`` is expanded.
+
+    Returns:
+        The path.
 
     Raises:
-        SourceNotFoundError: There is no such file.
-        SourceFormatError: It is no checkpoint, or a damaged one.
+        SourceNotFoundError: There is no such file, or it is an address.
+        SourceFormatError: It is no checkpoint, a damaged one, one that would run code, or a folder.
     """
     if "://" in str(checkpoint):
         raise SourceNotFoundError(
@@ -93,11 +99,16 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu", mmap: bool =
 
 
 def read_data(path: str | Path, *, map_location: Any = "cpu", mmap: bool = True) -> Any:
-    """The content of a file that `torch.save` wrote, whatever it is, if that is data alone.
+    """The content of any file that `torch.save` wrote, if that is data alone; see `load_data`.
+
+    Args:
+        path: Path of the file; a leading ``~`` is expanded.
+        map_location: Where tensors go, as ``torch.load`` takes it, e.g. ``'cpu'``.
+        mmap: Leave weights on the disk where possible: for a look at a file that stays as it is meanwhile.
 
     Raises:
         SourceNotFoundError: There is no such file.
-        SourceFormatError: As `read_checkpoint`.
+        SourceFormatError: It cannot be read, is damaged, or would run code.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -116,10 +127,10 @@ def read_data(path: str | Path, *, map_location: Any = "cpu", mmap: bool = True)
 
 
 def weights_named(content: Any, where: str) -> dict[str, Any]:
-    """A loaded checkpoint in one shape: a dict with ``state_dict``, names without ``module.`` in front.
+    """A loaded checkpoint in one shape: a new dict with the weights under ``state_dict``.
 
     Args:
-        content: What a file held.
+        content: What a file held: a checkpoint or bare weights; not changed.
         where: Its name, for messages.
 
     Raises:
@@ -150,7 +161,14 @@ def weights_named(content: Any, where: str) -> dict[str, Any]:
 
 
 def classes_in(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The class names by label that a checkpoint of MMDetection 3.x or 2.x records; None if it does not."""
+    """The class names that a checkpoint of MMDetection 3.x or 2.x records, in the order of their labels.
+
+    Args:
+        checkpoint: The file's content, from `read_checkpoint`.
+
+    Returns:
+        None if it records none, or different ones for the parts of a concatenated dataset.
+    """
     meta = checkpoint.get("meta")
     if not isinstance(meta, Mapping):
         return None
@@ -164,7 +182,15 @@ def classes_in(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def model_in(checkpoint: Mapping[str, Any]) -> str | None:
-    """The type of model, and of its head, that the config inside a checkpoint names, e.g. for a message."""
+    """The type of model, and of its heads, that the config inside a checkpoint names; for messages.
+
+    Args:
+        checkpoint: The file's content, from `read_checkpoint`.
+
+    Returns:
+        E.g. ``'RetinaNet (bbox_head=RetinaHead)'``; None if there is no config in it, or none that can be
+        understood without running it.
+    """
     meta = checkpoint.get("meta")
     text = (meta.get("cfg") or meta.get("config")) if isinstance(meta, Mapping) else None
     if not isinstance(text, str):

@@ -44,7 +44,12 @@ def restore_generators(states: dict[str, Any]) -> None:
 
 
 def seed_all(seed: int, *numbers: int) -> None:
-    """Seed the same generators anew, as a function of a seed and further numbers."""
+    """Seed the generators whose states `take_generators` tells, from a seed and further numbers.
+
+    Args:
+        seed: Seed of the run; fits into 64 bits, signed.
+        numbers: Tell apart what is seeded, e.g. iteration and rank.
+    """
     derived = derive(seed, *numbers)
     seed_generators(derived)
     if torch.cuda.is_available():

@@ -60,8 +60,11 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     Where a lake lies does not count: a copy with the same id and version holds the same rows.
 
     Args:
-        saved: From `pins_of`, of the run that saved.
-        now: The same of this run.
+        saved: From `pins_of`, of the run that wrote the checkpoint.
+        now: From `pins_of`, of this run.
+
+    Returns:
+        A sentence for each difference; empty if the position is valid.
     """
     found = []
     if len(saved["lakes"]) != len(now["lakes"]):
@@ -93,7 +96,11 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def unknown_contents(saved: Mapping[str, Any]) -> list[str]:
-    """Addresses of the lakes of whose data a checkpoint tells no more than id and version."""
+    """Addresses of the lakes of which a checkpoint records id and version only, not a digest of the data.
+
+    Args:
+        saved: From `pins_of`, of the run that wrote the checkpoint.
+    """
     return [lake["url"] for lake in saved["lakes"] if not lake.get("contents")]
 
 

@@ -67,7 +67,14 @@ def resume_position(loop: Any) -> dict[str, Any] | None:
 
 
 def was_validated(loop: Any) -> bool:
-    """Whether a run by iterations had validated where it is resumed, or whether that cannot be told."""
+    """Whether a run by iterations had been validated at the iteration at which it is resumed.
+
+    Args:
+        loop: An `IterTrainLoop`; its runner has loaded the checkpoint.
+
+    Returns:
+        True also where the checkpoint does not tell.
+    """
     hook = run_state_hook(loop.runner)
     state = hook.loaded.state if hook is not None and hook.loaded is not None else None
     return state is None or state["validated"] == loop.iter

@@ -65,17 +65,25 @@ class RunStateHook(Hook):
         write_record(runner, self.pins(runner), self.loaded)
 
     def pins(self, runner: Any) -> dict[str, Any]:
-        """What the position belongs to; see `pins_of`."""
+        """What the order of this run's samples depends on; see `pins_of`. Determined once.
+
+        Args:
+            runner: Its ``train_dataloader`` is built.
+        """
         if self._pins is None:
             self._pins = pins_of(runner.train_dataloader)
         return self._pins
 
     def forget_pins(self) -> None:
-        """Pin again: the sampler got another seed."""
+        """Have the pins determined anew, because the sampler got another seed."""
         self._pins = None
 
     def gather(self, runner: Any) -> None:
-        """Get the states of all ranks, before a checkpoint is saved; all ranks have to call it."""
+        """Collect the states of all ranks for the checkpoint to be saved next; all ranks have to call it.
+
+        Args:
+            runner: It is training.
+        """
         pending = self._pending_gradients(runner)
         if get_dist_info()[1] > 1:
             for gradient in pending.values():
@@ -112,7 +120,11 @@ class RunStateHook(Hook):
         self.loaded = Loaded(state, int(meta.get("epoch", 0)), int(meta.get("iter", 0)))
 
     def restore(self, runner: Any) -> None:
-        """Put everything back, right before the first batch."""
+        """Restore generators, preprocessor and pending gradients before the first batch of a resumed run.
+
+        Args:
+            runner: It has loaded the checkpoint. Nothing happens if that came without a state.
+        """
         state = self.loaded.state if self.loaded is not None else None
         if state is None:
             return
@@ -162,7 +174,11 @@ class RunStateHook(Hook):
 
 
 def run_state_hook(runner: Any) -> RunStateHook | None:
-    """The runner's hook of this kind, if it has one."""
+    """The runner's `RunStateHook`, or None if it has none.
+
+    Args:
+        runner: With its hooks registered.
+    """
     return next((hook for hook in runner.hooks if isinstance(hook, RunStateHook)), None)
 
 

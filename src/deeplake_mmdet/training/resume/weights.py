@@ -103,14 +103,25 @@ def fit_of(model: torch.nn.Module, weights: Mapping[str, Any]) -> Fit:
 
 
 def bare_model(model: Any) -> torch.nn.Module:
-    """A detector out of what distributes it or merges its versions."""
+    """The detector inside of distributed wrappers and of test-time augmentation.
+
+    Args:
+        model: A detector, with or without them.
+    """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model  # type: ignore[no-any-return]
 
 
 def without_module(weights: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Weights without the ``module.`` that distributed training puts in front of names; MMEngine's rule."""
+    """Weights without the ``module.`` that distributed training puts in front of names; MMEngine's rule.
+
+    Args:
+        weights: Tensors by name; not changed.
+
+    Returns:
+        A new dict with the same tensors, or ``weights`` itself if no name begins so.
+    """
     if not any(name.startswith("module.") for name in weights):
         return weights
     stripped = OrderedDict((name.removeprefix("module."), value) for name, value in weights.items())
