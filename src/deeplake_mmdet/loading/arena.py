@@ -58,12 +58,20 @@ _numbers = itertools.count()
 
 
 def aligned(size: int) -> int:
-    """``size`` rounded up to where the next thing may begin."""
+    """A size rounded up to the alignment of 64 bytes, at which the next piece may begin.
+
+    Args:
+        size: Bytes.
+    """
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
 def address_of(memory: NDArray[Any]) -> int:
-    """Where an array's memory begins; in a tenth of the time that ``ctypes.data`` takes."""
+    """Address at which an array's memory begins; takes a tenth of the time of ``ctypes.data``.
+
+    Args:
+        memory: Any array; its first element counts, so with negative strides this is not the lowest address.
+    """
     address: int = memory.__array_interface__["data"][0]
     return address
 
@@ -75,7 +83,7 @@ class Arena:
         size: Bytes to give out.
 
     Attributes:
-        key: Names it among the segments of all processes.
+        key: Identifies it among the segments of all processes: process id and a number.
         size: Bytes to give out.
     """
 
@@ -103,16 +111,20 @@ class Arena:
         return sys.getrefcount(self._array)
 
     def begin(self) -> None:
-        """Give out all of it anew."""
+        """Mark it as in use, and give out all of it anew."""
         self._array[0] = 1
         self._used = HEADER
 
     def end(self) -> None:
-        """What was given out is not used after all."""
+        """Mark it as free: what was given out is not used after all."""
         self._array[0] = 0
 
     def take(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Memory for bytes of this shape; ordinary memory if there is no room left."""
+        """Memory for an array; ordinary memory if there is no room left.
+
+        Args:
+            shape: Shape of the array, of uint8.
+        """
         size = math.prod(shape)
         start = self._reserve(size)
         if start is None:
@@ -120,12 +132,26 @@ class Arena:
         return self._array[start : start + size].reshape(shape)
 
     def place_of(self, memory: NDArray[np.uint8]) -> int | None:
-        """Where in the arena some memory lies, or None if it lies elsewhere."""
+        """Where in the arena an array lies.
+
+        Args:
+            memory: Contiguous, shape (n,), uint8.
+
+        Returns:
+            Offset in bytes from the beginning of the segment; None if the array is empty or lies elsewhere.
+        """
         start = address_of(memory) - self._first
         return start if memory.size and start >= 0 and start + memory.size <= len(self._array) else None
 
     def put(self, memory: NDArray[np.uint8]) -> int | None:
-        """Copy some memory in; None if there is no room."""
+        """Copy bytes into the arena.
+
+        Args:
+            memory: Shape (n,), uint8.
+
+        Returns:
+            Offset in bytes from the beginning of the segment; None if there is no room.
+        """
         start = self._reserve(memory.size)
         if start is not None:
             self._array[start : start + memory.size] = memory
@@ -201,7 +227,10 @@ def new_arena(size: int = 0) -> Arena | None:
     """An arena for the batch that this thread makes next.
 
     Args:
-        size: Bytes; 0 for what the largest batch has needed, and None before a first batch told its size.
+        size: Bytes; 0 for what the largest batch so far has needed, and a quarter more.
+
+    Returns:
+        None if ``size`` is 0 and no batch has told its size yet.
     """
     if size:
         return _own_pool().take(size)
@@ -225,6 +254,10 @@ def dropped_arenas() -> list[Key]:
 
 
 def size_needed(size: int) -> None:
-    """Learn how many bytes a batch has needed."""
+    """Remember how many bytes a batch has needed, for the size of later arenas.
+
+    Args:
+        size: Bytes of all its arrays, each rounded up by `aligned`.
+    """
     global _largest
     _largest = max(_largest, size)

@@ -28,13 +28,14 @@ _LEAST_USE = 0.4  # less than the half that a block has if two ranks share it
 
 
 def blocks_to_read(blocks: BlockMap, plan: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Blocks that are better read as a whole for a plan than row by row: those of which it wants most rows.
-
-    None, if more of them were in use at a time than memory should hold.
+    """The blocks of which so many rows are wanted that reading them as a whole beats reading row by row.
 
     Args:
-        blocks: The blocks.
-        plan: Indices in the order in which they will be asked for.
+        blocks: Which block each index lies in.
+        plan: Indices in the order in which they will be asked for, shape (n,).
+
+    Returns:
+        Block numbers, shape (k,). Empty if more of them would be in use at a time than memory should hold.
     """
     none = np.zeros(0, np.int64)
     if not len(plan) or not blocks.lakes or not all(lake.view.has_encoded_images for lake in blocks.lakes):
@@ -58,10 +59,10 @@ class BlockReader:
     such as what Mosaic mixes in, are given if their block is there and left to the caller otherwise.
 
     Args:
-        blocks: The blocks.
-        plan: Indices in the order in which they will be asked for.
-        chosen: The blocks to read as a whole, from `blocks_to_read`.
-        statistics: Counters.
+        blocks: Which block each index lies in.
+        plan: Indices in the order in which they will be asked for, shape (n,).
+        chosen: Numbers of the blocks to read as a whole, from `blocks_to_read`.
+        statistics: Counters of the feed.
     """
 
     def __init__(
@@ -86,10 +87,14 @@ class BlockReader:
         self._advance()
 
     def take(self, wanted: Sequence[tuple[DeepLakeDataset, int]]) -> list[Cell | None]:
-        """Images of some rows; None for those that no block at hand has.
+        """Images of some rows, waited for.
 
         Args:
-            wanted: Lakes and row numbers.
+            wanted: Pairs of lake and row number.
+
+        Returns:
+            Per pair the encoded image, an error that explains why there is none, or None if its block is not
+            read as a whole: then it is for the caller to fetch.
 
         Raises:
             StorageError: A block could not be fetched.

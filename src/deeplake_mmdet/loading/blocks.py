@@ -35,12 +35,24 @@ class BlockMap:
     bounds: tuple[Bounds, ...]
 
     def of_row(self, lake: DeepLakeDataset, row: int) -> int:
-        """The block of a row of a lake."""
+        """Number of the block that a row lies in.
+
+        Args:
+            lake: One of ``lakes``.
+            row: Row number of the lake.
+        """
         place = self.lakes.index(lake)
         return self.firsts[place] + int(np.searchsorted(self.bounds[place], row, side="right")) - 1
 
     def span(self, block: int) -> tuple[DeepLakeDataset, int, int] | None:
-        """Lake, first row and row after the last of a block; None if it lies in no lake."""
+        """The rows of a block.
+
+        Args:
+            block: Number of the block.
+
+        Returns:
+            Lake, first row and the row after the last; None for the block of an index that lies in no lake.
+        """
         if block >= self.firsts[-1]:
             return None
         place = int(np.searchsorted(self.firsts, block, side="right")) - 1
@@ -50,7 +62,14 @@ class BlockMap:
 
 
 def chunks_of(lake: DeepLakeDataset) -> Bounds:
-    """First rows of the chunks of a lake's images, and its number of rows."""
+    """Bounds of the chunks that a lake's images lie in.
+
+    Args:
+        lake: The lake.
+
+    Returns:
+        First row of each chunk, and the number of rows; shape (chunks + 1,), int64.
+    """
     bounds: Bounds = lake.view.chunk_bounds
     return bounds
 
@@ -60,7 +79,7 @@ def map_blocks(dataset: Any, bounds_of: Callable[[DeepLakeDataset], Bounds] = ch
 
     Args:
         dataset: A dataset with any wrappers around it.
-        bounds_of: Gives the first rows of a lake's blocks, and its number of rows.
+        bounds_of: Gives the first row of each block of a lake, and its number of rows; shape (blocks + 1,).
     """
     lakes = tuple(lakes_under(dataset))
     bounds = tuple(bounds_of(lake) for lake in lakes)

@@ -17,7 +17,12 @@ _log = logging.getLogger("deeplake_mmdet")
 
 
 def is_scattered(dataset: Any, shuffle: bool | str) -> bool:
-    """Whether rows come in an order that does not favour neighbours, or bring rows from anywhere along."""
+    """Whether the rows of a batch come from anywhere in the lake: shuffled without blocks, or mixed in.
+
+    Args:
+        dataset: A dataset with any wrappers around it; ``MultiImageMixDataset`` mixes rows in.
+        shuffle: The sampler's: ``'full'``, ``'chunk'`` or False.
+    """
     return shuffle == "full" or is_mixed(dataset)
 
 

@@ -20,6 +20,10 @@ class ConcatDataset(StockConcatDataset):
     """
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Class indices of the boxes of one sample."""
+        """Class indices of the boxes of one sample.
+
+        Args:
+            idx: Index into the concatenated datasets.
+        """
         number, inner = self._get_ori_dataset_idx(idx)
         return list(self.datasets[number].get_cat_ids(inner))

@@ -22,19 +22,41 @@ class Fed(Protocol):
         """Whether images come over a network."""
 
     def bind_seed(self, seed: int) -> None:
-        """Take the sampler's seed; before workers are started."""
+        """Take the sampler's seed; called before workers are started.
+
+        Args:
+            seed: Seed of the run, from which the seed of each sample is derived.
+        """
 
     def suit(self, sampler: LakeSampler, workers: int) -> None:
-        """Get to know the order, and the number of worker processes, before anything is read."""
+        """Learn the order and the number of worker processes; called before anything is read.
+
+        Args:
+            sampler: The sampler, with its shuffling, window and number of ranks.
+            workers: Number of worker processes of the loader; 0 for none.
+        """
 
     def depth_for(self, batch_size: int) -> int:
-        """How many batches are to be announced before they are needed."""
+        """How many batches are to be announced before they are needed.
+
+        Args:
+            batch_size: Samples in a batch of one rank, from 1.
+        """
 
     def plan(self, sampler: LakeSampler, indices: NDArray[np.integer[Any]]) -> None:
-        """Get to know a pass: all indices that this process will be asked for, in that order."""
+        """Learn the indices of a pass; called when it begins, if there are no worker processes.
+
+        Args:
+            sampler: The sampler.
+            indices: All that this rank will be asked for, in that order, shape (n,).
+        """
 
     def announce(self, items: Sequence[Item]) -> None:
-        """Work for a batch that will be asked for later."""
+        """Begin to work for a batch that will be asked for later.
+
+        Args:
+            items: (pass, index) pairs of the batch.
+        """
 
     def rest(self) -> None:
         """Wait until nothing of this process reads."""
@@ -60,10 +82,10 @@ class _Untold:
 
 
 def fed_by(dataset: Any) -> Fed:
-    """The feed that a sampler's dataset is, also one that MMEngine cut short; else one that ignores all.
+    """A sampler's dataset as a feed; one that is none gets a stand-in that ignores everything told to it.
 
     Args:
-        dataset: Any dataset; MMEngine's cut-short ones pass on the attributes of the one inside.
+        dataset: Any dataset. One that MMEngine's ``num_batch_per_epoch`` cuts short counts as the one inside.
     """
     fed: Fed = dataset if getattr(dataset, "is_feed", False) else _Untold()
     return fed

@@ -47,7 +47,7 @@ class Feed:
 
     Args:
         dataset: The dataset, usually with wrappers around it: a config or an instance.
-        threads: Number of those threads; for loaders without worker processes.
+        threads: Number of threads that decode ahead, for loaders without worker processes; 0 for none.
         lazy_init: Do not load annotations yet.
 
     Raises:
@@ -95,6 +95,7 @@ class Feed:
 
     @pipeline.setter
     def pipeline(self, pipeline: Any) -> None:
+        """See `Feed.pipeline`."""
         self.dataset.pipeline = pipeline
 
     @property
@@ -110,11 +111,11 @@ class Feed:
         return any(lake.view.reads_network for lake in self.lakes)
 
     def bind_seed(self, seed: int) -> None:
-        """Take the sampler's seed; before workers are started."""
+        """See `Fed.bind_seed`."""
         self.seed = seed
 
     def suit(self, sampler: LakeSampler, workers: int) -> None:
-        """Get to know the order, and the number of worker processes, before anything is read.
+        """See `Fed.suit`.
 
         Raises:
             ConfigError: A lake's cache is too small for what is in use at a time.
@@ -125,17 +126,14 @@ class Feed:
         check_caches(self.lakes, chunks, scattered=self._scattered)
 
     def depth_for(self, batch_size: int) -> int:
-        """How many batches are to be announced before they are needed."""
+        """See `Fed.depth_for`."""
         if not self.threads:
             return _REMOTE_CONNECTIONS if self.is_remote else 0
         pieces = min(self.threads, -(-batch_size // TOGETHER))
         return max(_LEAST_DEPTH, -(-2 * self.threads // pieces))
 
     def plan(self, sampler: LakeSampler, indices: NDArray[np.integer[Any]]) -> None:
-        """Get to know a pass: all indices that this process will be asked for, in that order.
-
-        Remote lakes are then read by blocks of neighbouring rows, if the order lets that pay off.
-        """
+        """See `Fed.plan`. Remote lakes are then read by blocks of neighbouring rows, where that pays off."""
         self._drop_blocks()
         if self.threads and self.is_remote:
             indices = indices[~self._prepared_among(indices)]
@@ -157,7 +155,7 @@ class Feed:
         return there
 
     def announce(self, items: Sequence[Item]) -> None:
-        """Work for a batch that will be asked for later, if this process does such work."""
+        """See `Fed.announce`. Nothing happens for local lakes without threads."""
         if self.threads or self.is_remote:
             self._own_reader().announce(tuple(items), self._needs(items))
 
@@ -272,7 +270,14 @@ class Feed:
         ]
 
     def fetch(self, needs: Sequence[Need]) -> Delivery:
-        """What some samples need of their lakes: from blocks at hand, else in one call for each lake."""
+        """Fetch what some samples need of their lakes: from the blocks being read, else in one call per lake.
+
+        Args:
+            needs: Pairs of lake and index into it. Images that are prepared are not fetched.
+
+        Raises:
+            StorageError: Images or masks could not be fetched.
+        """
         every = [(lake, int(lake.data_list.rows[index])) for lake, index in needs]
         wanted = [(lake, row) for lake, row in every if lake.prepared is None or not lake.prepared.has(row)]
         delivery = Delivery()

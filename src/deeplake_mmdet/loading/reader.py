@@ -106,18 +106,33 @@ class Reader:
         return sum(map(len, self._pending.values()))
 
     def announce(self, key: tuple[object, ...], needs: Sequence[Need]) -> None:
-        """Begin to work for a batch that will be collected under ``key``."""
+        """Begin to work for a batch.
+
+        Args:
+            key: What the batch will be collected under: its (pass, index) pairs. It may be announced twice.
+            needs: Pairs of lake and index into it.
+        """
         work = Work(needs)
         self._pending.setdefault(key, []).append(work)
         self._all.add(work)
         self._fetchers.submit(self._get, work)
 
     def is_announced(self, key: tuple[object, ...]) -> bool:
-        """Whether such a batch waits to be collected."""
+        """Whether a batch was announced and not collected yet.
+
+        Args:
+            key: As for `announce`.
+        """
         return key in self._pending
 
     def collect(self, key: tuple[object, ...]) -> Work | None:
-        """What was done for a batch, once its images are there; None if it was not announced.
+        """What was done for a batch, once its images are there.
+
+        Args:
+            key: As for `announce`.
+
+        Returns:
+            None if it was not announced, or was collected already.
 
         Raises:
             StorageError: The images could not be fetched.

@@ -69,7 +69,11 @@ class LoaderReport:
     decode_rate: float | None = None
 
     def with_decode_rate(self, rate: float | None) -> LoaderReport:
-        """This report with ``decode_rate``, images per second."""
+        """A copy of this report with another ``decode_rate``.
+
+        Args:
+            rate: Images per second that all cores decode; None if not known.
+        """
         return replace(self, decode_rate=rate)
 
     @property
@@ -263,7 +267,7 @@ class LoaderReport:
 
 
 class Recorder:
-    """Measures a feed from the moment that this is made, or `restart`.
+    """Measures a feed from its construction on, or from the last `restart`.
 
     Args:
         feed: Its statistics are enabled.
@@ -285,7 +289,12 @@ class Recorder:
         self.batches = self.images = 0
 
     def count(self, batch: Any, waited: float) -> None:
-        """A batch has come, for which the training loop had waited some seconds."""
+        """Count a batch that the training loop has got.
+
+        Args:
+            batch: With ``inputs``, one for each image.
+            waited: Seconds for which the training loop waited for it.
+        """
         self.waited += waited
         self.batches += 1
         self.images += len(batch["inputs"])

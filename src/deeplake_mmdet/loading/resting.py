@@ -22,7 +22,11 @@ _all: weakref.WeakSet[Resting] = weakref.WeakSet()
 
 
 def to_rest(reader: Resting) -> None:
-    """Remember a reader for `rest_all`, as long as it lives."""
+    """Have `rest_all` wait for a reader, as long as the reader lives.
+
+    Args:
+        reader: Held by a weak reference only.
+    """
     _all.add(reader)
 
 

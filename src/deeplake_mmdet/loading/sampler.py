@@ -35,7 +35,12 @@ SHUFFLES = ("full", "chunk")
 
 
 class Batch(list[Item]):
-    """A batch's (pass, index) items, with those of batches that the same process will be asked for next."""
+    """A batch's (pass, index) pairs, with those of batches that the same process will be asked for next.
+
+    Args:
+        items: The pairs of this batch.
+        ahead: The pairs of each of the later batches.
+    """
 
     def __init__(self, items: Sequence[Item] = (), ahead: Sequence[list[Item]] = ()) -> None:
         super().__init__(items)
@@ -55,7 +60,7 @@ class LakeSampler(Sampler[int]):
         dataset: The outermost dataset, usually a `Feed`.
         shuffle: ``'full'`` (or True) for any order with equal chance; ``'chunk'`` to keep neighbouring rows
             near each other, so that each stretch of a remote lake is fetched once; False for ascending order.
-        seed: Seed of the run; of chance, the same on all ranks, if None.
+        seed: Seed of the run; None to draw one, the same on all ranks.
         window: For ``'chunk'``: number of blocks of neighbouring rows to mix. If it is a multiple of the
             number of ranks, each rank reads blocks of its own.
         infinite: Begin the next pass when one ends, for iteration-based training.
@@ -100,16 +105,28 @@ class LakeSampler(Sampler[int]):
         return fed_by(self.dataset)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the number of the pass."""
+        """Set the pass that iteration begins with.
+
+        Args:
+            epoch: Number of the pass, from 0.
+        """
         self.pass_ = int(epoch)
 
     def reseed(self, seed: int) -> None:
-        """Take another seed; before the pass begins."""
+        """Take another seed, and tell the dataset; to be called before a pass begins.
+
+        Args:
+            seed: Seed of the run.
+        """
         self.seed = int(seed)
         self.fed.bind_seed(self.seed)
 
     def order(self, pass_: int) -> Order:
-        """All indices in the order of a pass, for all ranks together."""
+        """The order of all indices in a pass, for all ranks together.
+
+        Args:
+            pass_: Number of the pass, from 0.
+        """
         blocks = self.blocks.ids if self.shuffle == "chunk" else None
         return order_of_pass(
             len(self.dataset),
@@ -140,8 +157,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
 
     All ranks get the same number of batches. If the last batch cannot give every rank something, its samples
     go to the batch before. If there is none before, because hardly anything is left of a pass that was begun
-    on fewer ranks, some ranks get a sample that another one has as well, and the log says so. With
-    ``even=False``, for evaluation, some ranks may get a batch less instead.
+    on fewer ranks, some ranks get a sample that another one has as well, and the log says so.
 
     Args:
         sampler: A `LakeSampler`.
@@ -149,7 +165,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
         drop_last: Leave out a last batch that is not full.
         group_by_aspect: Images of one batch are either all higher than wide, or none is.
         workers: Number of the loader's worker processes.
-        even: See above.
+        even: False, for evaluation, lets some ranks get a batch less instead of joining or repeating.
 
     Raises:
         ConfigError: ``batch_size`` is no positive whole number, the sampler is of another kind, or a lake's
@@ -216,6 +232,10 @@ class LakeBatchSampler(Sampler[list[Item]]):
         Args:
             pass_: Number of the pass.
             batches: How many batches of it have been used, those before a resume included.
+
+        Returns:
+            ``pass``, and ``done``: for each stretch of batches of one size the samples in a batch of all
+            ranks, the number of batches, and `least` as it was then.
         """
         done = [list(stretch) for stretch in self._done] if pass_ == self._done_pass else []
         batches -= sum(stretch[1] for stretch in done)
@@ -226,7 +246,11 @@ class LakeBatchSampler(Sampler[list[Item]]):
         return {"pass": pass_, "done": done}
 
     def go_to(self, position: dict[str, Any]) -> None:
-        """Go on where `position` was taken, by this or by any other number of ranks and batch size."""
+        """Go on at a position, which may come from another number of ranks and another batch size.
+
+        Args:
+            position: From `position`.
+        """
         self._done_pass = int(position["pass"])
         self._done = [(int(size), int(count), int(least)) for size, count, least in position["done"] if count]
         self.sampler.set_epoch(self._done_pass)
@@ -238,11 +262,14 @@ class LakeBatchSampler(Sampler[list[Item]]):
         return sum(stretch[1] for stretch in self._done_now(self.sampler.pass_))
 
     def locate(self, pass_: int, batches: int) -> tuple[int, int]:
-        """The pass, and the number of batches used of it, after some batches of endless passes.
+        """Where endless passes stand after some batches.
 
         Args:
             pass_: Number of the pass that counting began with.
-            batches: How many batches have been used since its beginning.
+            batches: How many batches have been used since the beginning of that pass.
+
+        Returns:
+            Number of the present pass, and how many of its batches have been used.
         """
         while length := self._count(self._done_now(pass_)):
             if batches < length:

@@ -28,7 +28,12 @@ def sample_seed(seed: int, pass_: int, index: int) -> int:
 
 
 def derive(seed: int, *numbers: int) -> int:
-    """Another seed for a part of what a seed is for."""
+    """A seed for one of several purposes, derived from another seed; 63 bits.
+
+    Args:
+        seed: The seed that it is derived from; fits into 64 bits, signed.
+        numbers: Tell the purposes apart; each fits into 64 bits, signed.
+    """
     return _hash(struct.pack(f"<q{len(numbers)}q", seed, *numbers))
 
 
@@ -37,7 +42,11 @@ def _hash(data: bytes) -> int:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed the process-wide generators that transforms draw from: Python's, NumPy's, torch's on the CPU."""
+    """Seed the process-wide generators that transforms draw from: Python's, NumPy's, torch's on the CPU.
+
+    Args:
+        seed: At least 0, up to 63 bits; NumPy's gets the lowest 32.
+    """
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed would remember a call for each CUDA device
@@ -50,7 +59,11 @@ def current_seed() -> int | None:
 
 @contextlib.contextmanager
 def sample_of(seed: int) -> Iterator[None]:
-    """Seed everything for one sample."""
+    """Seed the process-wide generators for one sample, whose seed `current_seed` tells; not to be nested.
+
+    Args:
+        seed: From `sample_seed`.
+    """
     global _current
     seed_generators(seed)
     _current = seed

@@ -21,9 +21,9 @@ def mapped(key: Key, sent: Sent | None, dropped: Sequence[Key]) -> NDArray[np.ui
     """All of a segment, for one batch: when the array and all views of it are gone, the worker may use it.
 
     Args:
-        key: Its name.
-        sent: Its file, if this is its first batch.
-        dropped: Segments that will not come again.
+        key: The arena's key.
+        sent: Its file, if this is the first batch from it; None later.
+        dropped: Keys of segments that will not come again.
     """
     for gone in dropped:
         _segments.pop(gone, None)

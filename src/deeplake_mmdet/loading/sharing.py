@@ -25,8 +25,8 @@ def part_of_rank(batches: Batches, number: int, rank: int, ranks: int) -> Indice
 
     Args:
         batches: Batches of all ranks.
-        number: Which of them.
-        rank: The rank.
+        number: Number of the batch, from 0.
+        rank: Number of the rank, from 0.
         ranks: Number of ranks.
     """
     part: Indices = _part(batches[number][None], rank, ranks, batches.lanes)[0]
@@ -34,12 +34,12 @@ def part_of_rank(batches: Batches, number: int, rank: int, ranks: int) -> Indice
 
 
 def shares_of_rank(batches: Batches, skip: int, rank: int, ranks: int) -> Indices:
-    """All that one rank gets of batches, in turn.
+    """All indices that one rank gets of all batches, in order.
 
     Args:
         batches: Batches of all ranks; all but the last two of one size.
         skip: Number of batches to leave out at the front.
-        rank: The rank.
+        rank: Number of the rank, from 0.
         ranks: Number of ranks.
     """
     alike = _end_of_alike(batches, skip)
@@ -50,12 +50,12 @@ def shares_of_rank(batches: Batches, skip: int, rank: int, ranks: int) -> Indice
 
 
 def shares_in_turn(batches: Batches, skip: int, rank: int, ranks: int) -> Iterator[list[int]]:
-    """What one rank gets of each batch, in turn: many batches are dealt at once, in a fraction of the time.
+    """What one rank gets of each batch, in turn; deals many batches at once, in a fraction of the time.
 
     Args:
         batches: Batches of all ranks; all but the last two of one size.
         skip: Number of batches to leave out at the front.
-        rank: The rank.
+        rank: Number of the rank, from 0.
         ranks: Number of ranks.
 
     Yields:

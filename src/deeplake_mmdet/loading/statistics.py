@@ -68,7 +68,12 @@ class Statistics:
         self._lock = threading.Lock()
 
     def timed(self, stage: str, images: int = 0) -> contextlib.AbstractContextManager[None]:
-        """Count the time spent inside, for some images."""
+        """Count the time that the block takes.
+
+        Args:
+            stage: One of ``STAGES``.
+            images: Number of images that the block handles.
+        """
         return self._timed(stage, images) if self.enabled else _NOTHING
 
     @contextlib.contextmanager
@@ -93,7 +98,12 @@ class Statistics:
             self.add(stage, seconds=seconds, cpu=cpu, calls=1, images=1)
 
     def add(self, stage: str, **numbers: float) -> None:
-        """Add to the counters of a stage: seconds, cpu, calls, images, bytes, hits."""
+        """Add to the counters of a stage.
+
+        Args:
+            stage: One of ``STAGES``.
+            numbers: By name: ``seconds``, ``cpu`` (seconds), ``calls``, ``images``, ``bytes``, ``hits``.
+        """
         if not self.enabled:
             return
         worker = get_worker_info()
@@ -127,5 +137,9 @@ _packing: Statistics | None = None
 
 
 def pack_timed(images: int = 0) -> contextlib.AbstractContextManager[None]:
-    """Count what collating takes, for the feed that this process has made samples for last."""
+    """Count the time of the block as ``pack``, for the feed for which this process has made samples last.
+
+    Args:
+        images: Number of images in the batch.
+    """
     return _NOTHING if _packing is None else _packing.timed("pack", images=images)

@@ -10,7 +10,7 @@ __all__ = ["init_worker"]
 
 @FUNCTIONS.register_module()
 def init_worker(worker_id: int) -> None:
-    """`set_for_worker`. Samples seed themselves.
+    """Set up a worker process by `set_for_worker`; it seeds nothing, because samples seed themselves.
 
     Args:
         worker_id: Number of the worker, from 0.

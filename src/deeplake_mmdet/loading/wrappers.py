@@ -26,6 +26,9 @@ def leaves_of(dataset: Any, index: int, seed: int) -> Iterator[Leaf]:
         dataset: A dataset with any wrappers around it.
         index: Index into it.
         seed: Seed of the sample.
+
+    Yields:
+        Pairs of lake and index into it.
     """
     if isinstance(dataset, DeepLakeDataset):
         yield dataset, index
@@ -51,9 +54,11 @@ def lakes_under(dataset: Any) -> list[DeepLakeDataset]:
 
 
 def hands_on(dataset: Any) -> bool:
-    """Whether a sample of a dataset is one of a lake's, as it is.
+    """Whether each sample of a dataset is a sample of a lake, unchanged.
 
-    Not of subclasses, which may do something to it.
+    Args:
+        dataset: A dataset with any wrappers around it. Subclasses of known classes may change samples, so
+            they count as not handing them on.
     """
     if type(dataset) is DeepLakeDataset:
         return True
@@ -64,12 +69,23 @@ def hands_on(dataset: Any) -> bool:
 
 
 def is_mixed(dataset: Any) -> bool:
-    """Whether samples are made of several images (Mosaic, MixUp, CopyPaste)."""
+    """Whether samples are made of several images (Mosaic, MixUp, CopyPaste).
+
+    Args:
+        dataset: A dataset with any wrappers around it.
+    """
     return isinstance(dataset, StockMultiImageMixDataset) or any(map(is_mixed, _inner(dataset)))
 
 
 def is_upright(dataset: Any) -> NDArray[np.bool_]:
-    """Whether images are higher than wide, for every index; shape (length of the dataset,)."""
+    """Whether images are higher than wide, for every index.
+
+    Args:
+        dataset: A dataset with any wrappers around it. What is no lake is asked for each data-info.
+
+    Returns:
+        Shape (length of the dataset,), bool.
+    """
 
     def of_lake(lake: DeepLakeDataset) -> NDArray[Any]:
         table, rows = lake.view.table, lake.data_list.rows
@@ -90,8 +106,8 @@ def for_every_index(
 
     Args:
         dataset: A dataset with any wrappers around it.
-        of_lake: Gives the array of a lake.
-        of_other: Gives the array of any other dataset.
+        of_lake: Gives the array of a lake, shape (length of the lake's dataset,).
+        of_other: Gives the array of any other dataset, shape (its length,).
     """
 
     def inner(wrapped: Any) -> NDArray[Any]:
