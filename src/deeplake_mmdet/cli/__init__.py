@@ -34,10 +34,16 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
+    Args:
+        argv: Arguments after the program's name; None for those of this process.
+
     Returns:
-        0 after success, 1 after an error (told with its place and the way out, one line where possible; set
-        ``DEEPLAKE_MMDET_TRACEBACK=1`` to see where it came from) or an import that refused most images, 2
-        after wrong usage, 130 after Ctrl-C.
+        0 after success; 1 after an error (told with its place and the way out, one line where possible) or
+        an import that refused most images; 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: By the parser: 2 after wrong usage, 0 after ``--help`` and ``--version``.
+        Exception: Any error, where ``DEEPLAKE_MMDET_TRACEBACK=1`` asks to see where it came from.
     """
     args = build_parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal's encoding lacks

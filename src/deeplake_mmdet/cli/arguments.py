@@ -30,7 +30,11 @@ _SOURCE = {
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """``CONFIG``, and what `train` and `test` both take."""
+    """Add ``CONFIG``, and the options that `train` and `test` both take.
+
+    Args:
+        parser: Of the command; changed in place.
+    """
     parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
     parser.add_argument(
         "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
@@ -60,7 +64,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
-    """``--prepared``, for commands that load images."""
+    """Add ``--prepared``, for commands that load images.
+
+    Args:
+        parser: Of the command; changed in place.
+    """
     parser.add_argument(
         "--prepared",
         metavar="SIZE",
@@ -69,7 +77,11 @@ def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def trust_checkpoint(args: argparse.Namespace) -> None:
-    """Have this command and the processes that it starts trust checkpoints, if the user says so."""
+    """Have this process and those that it starts trust checkpoints, if ``--trust-checkpoint`` was given.
+
+    Args:
+        args: With the arguments of `add_run_arguments`.
+    """
     if args.trust_checkpoint:
         from deeplake_mmdet.training.resume.checkpoint_reading import TRUST_VARIABLE
 
@@ -77,12 +89,12 @@ def trust_checkpoint(args: argparse.Namespace) -> None:
 
 
 def look_at_config(args: argparse.Namespace, splits: Sequence[str], checkpoint: str | None = None) -> Config:
-    """The config of `add_run_arguments`, loaded, and its data looked at, before torch is imported.
+    """Load the config of `add_run_arguments` and look at its data, before torch is imported.
 
     Args:
-        args: What was given.
-        splits: Whose data are used.
-        checkpoint: What was given as the checkpoint.
+        args: With the arguments of `add_run_arguments`.
+        splits: Of ``'train'``, ``'val'`` and ``'test'``: those whose data are used.
+        checkpoint: The command's checkpoint argument, if it has one: to tell when the two are swapped.
 
     Raises:
         DeepLakeMMDetError: Config or data cannot be used.
@@ -104,12 +116,23 @@ def _processes(text: str) -> bool | int:
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """``LAKE``, and the options by which a version and rows of it are chosen."""
+    """Add ``LAKE``, and the options that choose a version and rows of it.
+
+    Args:
+        parser: Of the command; changed in place.
+    """
     parser.add_argument("lake", metavar="LAKE", help="folder or address")
     for name, text in _SOURCE.items():
         parser.add_argument(f"--{name.replace('_', '-')}", help=text)
 
 
 def source_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_source_arguments` found, but the lake itself, by the names that Python functions use."""
+    """The options of `add_source_arguments` as keyword arguments of Python functions, without the lake.
+
+    Args:
+        args: With the arguments of `add_source_arguments`.
+
+    Returns:
+        ``commit``, ``branch``, ``tag``, ``view``, ``query`` and ``box_format``; None where not given.
+    """
     return {name: getattr(args, name) for name in _SOURCE}

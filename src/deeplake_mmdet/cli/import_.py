@@ -60,14 +60,28 @@ def add_parser(commands: Any) -> None:
 
 
 def run_coco(args: argparse.Namespace) -> int:
-    """Import and print the summary."""
+    """Import a COCO file and print the summary.
+
+    Args:
+        args: Of ``import coco``.
+
+    Returns:
+        Exit status of the command.
+    """
     from deeplake_mmdet.transfer import import_coco
 
     return _show(import_coco(args.annotations, args.lake, images=args.images, **_common(args)))
 
 
 def run_voc(args: argparse.Namespace) -> int:
-    """Import and print the summary."""
+    """Import a VOC folder and print the summary.
+
+    Args:
+        args: Of ``import voc``.
+
+    Returns:
+        Exit status of the command.
+    """
     from deeplake_mmdet.transfer import import_voc
 
     return _show(import_voc(args.root, args.lake, split=args.split, **_common(args)))

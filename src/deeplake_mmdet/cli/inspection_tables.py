@@ -18,7 +18,14 @@ __all__ = ["render"]
 
 
 def render(found: Inspection) -> Iterator[Table | Text]:
-    """Head, columns, classes and versions; classes only if the lake can be trained on."""
+    """Head, columns, classes and versions of an inspection; classes only if the lake can be trained on.
+
+    Args:
+        found: What `inspect` found.
+
+    Yields:
+        What rich prints, in order.
+    """
     source = found.source
     head = plain(source.url, "bold")
     head.append(

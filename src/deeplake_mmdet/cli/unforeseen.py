@@ -29,7 +29,7 @@ _WINDOWS = ("libGL", "libgthread", "libglib", "libxcb", "libSM")
 
 
 def as_error(error: Exception) -> DeepLakeMMDetError:
-    """An error of this package for any other.
+    """An error of this package that stands for any other one, so that it can be told in one line.
 
     Args:
         error: With its traceback.

@@ -44,10 +44,10 @@ _by_chance: set[int] = set()
 
 
 def init_random_seed(seed: int | None = None, device: str = "cuda") -> int:
-    """The seed as given, else one by chance, the same in all processes.
+    """The seed as given, else a random one, the same in all processes.
 
     Args:
-        seed: None for one by chance.
+        seed: None for a random one.
         device: Not used.
     """
     del device

@@ -18,7 +18,14 @@ _PACKAGES = ("mmcv", "mmdet", "deeplake")
 
 
 def way_on(error: BaseException) -> str | None:
-    """One line for an ``ImportError`` or ``AttributeError`` that is about an old name; None for others."""
+    """One line of advice for an error about a name of MMDetection 2.x, mmcv 1.x or Deep Lake 3.
+
+    Args:
+        error: What a script raised.
+
+    Returns:
+        None unless it is an ``ImportError``, ``AttributeError`` or ``NameError`` about such a name.
+    """
     if isinstance(error, NameError):  # after "from mmdet.datasets import *"
         return f"{error.name}: {GONE[error.name]}" if error.name in GONE else None
     if isinstance(error, AttributeError):

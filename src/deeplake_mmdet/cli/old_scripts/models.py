@@ -46,12 +46,20 @@ class MMDataParallel(torch.nn.Module):
         self.module = module
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The detector's."""
+        """Call the detector.
+
+        Args:
+            args, kwargs: Those of the detector's ``forward``.
+        """
         return self.module(*args, **kwargs)
 
 
 def unwrapped(model: Any) -> Any:
-    """The detector inside."""
+    """The detector inside of a wrapper such as `MMDataParallel`.
+
+    Args:
+        model: A wrapper, or the detector itself.
+    """
     return getattr(model, "module", model)
 
 

@@ -153,6 +153,14 @@ GONE_MODULES = {
 
 
 def target_of(module: str, name: str) -> tuple[str, str]:
-    """Where an old name is now: its module, and its name there."""
+    """Where an old name is now: its module, and its name there.
+
+    Args:
+        module: Old module, a key of `OLD_NAMES`.
+        name: Old name in it.
+
+    Raises:
+        KeyError: It is not in `OLD_NAMES`.
+    """
     place, _, other = OLD_NAMES[module][name].partition(":")
     return place, other or name
