@@ -21,11 +21,12 @@ _mailbox = threading.local()
 def delivered(
     images: Mapping[str, bytes | ImageError], masks: Mapping[str, Any] | None = None
 ) -> Iterator[None]:
-    """Let this thread have images, and mask cells, without asking the lake; may be nested.
+    """Give this thread images and mask cells that have been fetched, in place of the lake's; may be nested.
 
     Args:
-        images: What was fetched for each image's address: an encoded image, or why there is none.
-        masks: Mask cells by the address of their image.
+        images: By the ``deeplake://`` address of an image: its encoded file, or the error that explains why
+            there is none.
+        masks: Mask cells by the address of their image; None for none.
     """
     before = getattr(_mailbox, "images", {}), getattr(_mailbox, "masks", {})
     _mailbox.images, _mailbox.masks = images, masks or {}
@@ -36,22 +37,42 @@ def delivered(
 
 
 def delivered_image(uri: str) -> bytes | None:
-    """The encoded image that was delivered for an address, if one was."""
+    """The encoded image that `delivered` gave this thread for an address.
+
+    Args:
+        uri: ``deeplake://`` address of the image.
+
+    Returns:
+        None if nothing, or an error, was delivered for this address.
+    """
     found = getattr(_mailbox, "images", {}).get(uri)
     return found if isinstance(found, bytes) else None
 
 
 def delivered_upright(uri: str) -> bytes | None:
-    """The encoded image that was delivered for an address, unless decoders would turn it by its EXIF tag.
+    """The encoded image that `delivered` gave this thread, unless decoders would turn it by its EXIF tag.
 
-    For datasets that turn images, whose quick decoder does not look at EXIF.
+    For datasets that turn images: the quick decoder, which uses this, does not look at EXIF.
+
+    Args:
+        uri: ``deeplake://`` address of the image.
+
+    Returns:
+        None if nothing, or an error, was delivered, or if the EXIF orientation is another one than 1.
     """
     found = delivered_image(uri)
     return found if found is not None and read_orientation(found) == 1 else None
 
 
 def delivered_masks(uri: str) -> Any:
-    """The mask cell that was delivered for an image's address, or ``UNREAD``."""
+    """The mask cell that `delivered` gave this thread for an image.
+
+    Args:
+        uri: ``deeplake://`` address of the image.
+
+    Returns:
+        The cell as the lake holds it, or ``UNREAD`` if none was delivered.
+    """
     return getattr(_mailbox, "masks", {}).get(uri, UNREAD)
 
 
@@ -68,7 +89,7 @@ class DeepLakeBackend(BaseStorageBackend):
         is to be turned by it), or in a lossless container if the lake holds arrays.
 
         Args:
-            filepath: The address.
+            filepath: The address, ``deeplake://<view key>/<column>/<row>.<ext>``.
 
         Raises:
             ConfigError: It is no such address, or not of an image of the view.
@@ -93,5 +114,14 @@ class DeepLakeBackend(BaseStorageBackend):
         return view.images([row])[0]
 
     def get_text(self, filepath: str, encoding: str = "utf-8") -> str:
-        """The image's bytes as text; images hold none, so this serves only mmengine's interface."""
+        """The image's bytes as text. Images hold no text: this exists because mmengine's interface has it.
+
+        Args:
+            filepath: The address, as for `get`.
+            encoding: Name of the text encoding.
+
+        Raises:
+            DeepLakeMMDetError: As `get` does.
+            UnicodeDecodeError: The bytes are no text in this encoding.
+        """
         return self.get(filepath).decode(encoding)

@@ -23,16 +23,16 @@ _NAMED = 10
 
 @dataclass
 class Filled:
-    """What was prepared.
+    """What `fill_prepared` did for one lake.
 
     Attributes:
-        lake: The lake, for people.
-        rows: Rows that were asked for.
-        before: Those of them whose images were there already.
-        made: Images that were made.
-        failed: How many could not be made.
-        reasons: The first of them: row number and reason.
-        full: Whether the disk ended it.
+        lake: Address of the lake.
+        rows: Number of rows that the settings and the shard select.
+        before: How many of them had their image already.
+        made: How many images were made.
+        failed: How many images could not be made.
+        reasons: Row number and reason of the first failures.
+        full: Whether it ended early because the disk was full or failed.
     """
 
     lake: str
@@ -51,13 +51,16 @@ def fill_prepared(
     threads: int,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Filled:
-    """Make all images that the dataset's key ``prepared`` keeps and that are not there.
+    """Make all images that the dataset's key ``prepared`` keeps and that are not there yet.
 
     Args:
         dataset: The dataset.
-        shard: ``(i, n)``: only those rows whose number leaves ``i`` when divided by ``n``.
-        threads: Threads that decode.
-        tell: Gets how many rows are done, of how many, now and then.
+        shard: ``(i, n)``: only rows whose number leaves the remainder ``i`` when divided by ``n``.
+        threads: Number of threads that decode.
+        tell: Called after each group of rows with the number of rows done and the number to do.
+
+    Returns:
+        How many images were there, were made, and failed.
 
     Raises:
         ConfigError: The dataset prepares nothing.

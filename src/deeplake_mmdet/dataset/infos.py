@@ -90,7 +90,12 @@ class DataInfos(Sequence[dict[str, Any]]):
         return bool((self.keep & ~self.ignored).any())
 
     def select(self, chosen: Any) -> DataInfos:
-        """A list of some of the entries only, chosen by anything that indexes a NumPy array."""
+        """A list of some of the entries only.
+
+        Args:
+            chosen: Anything that indexes a NumPy array of shape (n,) and gives an array: a slice, an array of
+                indices, or an array of bool.
+        """
         return DataInfos(self.view, self.rows[chosen], self.keep, self.ignored, self.extra)
 
     def __getitem__(self, index: Any) -> Any:
@@ -120,12 +125,27 @@ class DataInfos(Sequence[dict[str, Any]]):
         return (self[index] for index in range(len(self)))
 
     def labels_of(self, index: int) -> list[int]:
-        """Class indices of the boxes of one entry."""
+        """Class indices of the boxes of one entry, without those that were cleaned away.
+
+        Args:
+            index: Place in this list.
+        """
         span = self.view.table.span(int(self.rows[index]))
         return list(self.view.labels[span][self.keep[span]].tolist())
 
     def segmentations_of(self, index: int, cell: Any = UNREAD) -> list[Any]:
-        """COCO segmentations of the boxes of one entry, fetched from the lake."""
+        """COCO segmentations of the boxes of one entry, in the order of its ``instances``.
+
+        Args:
+            index: Place in this list.
+            cell: The row's mask cell, if it has been fetched; ``UNREAD`` to fetch it from the lake.
+
+        Returns:
+            Per box a list of polygons (flat lists of x, y in pixels), an RLE dict, or None if it has no mask.
+
+        Raises:
+            ConfigError: The lake has no mask column.
+        """
         row = int(self.rows[index])
         keep = self.keep[self.view.table.span(row)]
         return [mask for mask, kept in zip(self.view.segmentations(row, cell), keep, strict=True) if kept]
@@ -133,14 +153,14 @@ class DataInfos(Sequence[dict[str, Any]]):
 
 @dataclass(eq=False, slots=True)
 class HeadStart:
-    """A sample whose first steps are done.
+    """A sample that has been begun: its data-info is made, and perhaps its first pipeline steps have run.
 
     Attributes:
         index: Its index in the dataset.
-        uri: Address of its image.
+        uri: ``deeplake://`` address of its image.
         pipeline: The pipeline it was begun with.
-        count: How many of its steps are done.
-        results: What they gave.
+        count: Number of the pipeline's leading steps that have run.
+        results: The sample's dict after those steps; None if one of them gave None.
     """
 
     index: int
@@ -171,18 +191,35 @@ class Sightings:
         return self  # a subset reads the same rows
 
     def has(self, row: int, mark: int) -> bool:
-        """Whether a row bears a mark."""
+        """Whether a row bears a mark.
+
+        Args:
+            row: Row number of the lake.
+            mark: ``UNDECODABLE`` or ``NO_USABLE_MASK``.
+        """
         return bool(int(self._marks[row]) & mark)
 
     def add(self, row: int, mark: int) -> bool:
-        """Mark a row; False if it bore the mark already."""
+        """Mark a row.
+
+        Args:
+            row: Row number of the lake.
+            mark: ``UNDECODABLE`` or ``NO_USABLE_MASK``.
+
+        Returns:
+            Whether the mark is new: False if the row bore it already.
+        """
         if self.has(row, mark):
             return False
         self._marks[row] |= mark
         return True
 
     def rows(self, mark: int) -> list[int]:
-        """The rows that bear a mark, in order."""
+        """Numbers of the rows that bear a mark, ascending.
+
+        Args:
+            mark: ``UNDECODABLE`` or ``NO_USABLE_MASK``.
+        """
         return list(torch.nonzero(self._marks & mark).flatten().tolist())
 
 
@@ -300,10 +337,10 @@ def tell_left_out(view: LakeView, left: int) -> None:
 
     Args:
         view: The lake.
-        left: How many rows are left.
+        left: Number of rows that are among the samples.
 
     Raises:
-        ImageError: None is.
+        ImageError: There are such rows, and none is left.
     """
     bad = np.flatnonzero(view.table.widths == 0)
     if not len(bad):

@@ -62,21 +62,19 @@ class DeepLakeDataset(BaseDetDataset):
 
     Images that cannot be decoded stop everything, with their rows named (``on_error='raise'``), or are
     skipped (``on_error='skip'``): those that Deep Lake's ``SHAPE()`` shows are no samples at all. One that
-    only decoding shows is replaced, whenever it is asked for, by the next sample that can be decoded, so that
-    what a position holds depends on the lake alone and is the same on every rank and in every worker. Each is
-    logged once; `skipped_rows` lists them all. The next sample then comes twice; our metrics count it once.
+    only decoding shows is replaced, whenever it is asked for, by the next sample that can be decoded: what a
+    position holds depends on the lake alone, on every rank and in every worker. Each is logged once;
+    `skipped_rows` lists them all. The next sample then comes twice; our metrics count it once.
 
     Images are turned by their EXIF orientation, as by stock MMDetection, where an import recorded that boxes
-    and size mean the turned image; elsewhere they mean the stored pixels, and nothing is turned. The
-    `get_data_info` of a derived class may run in any thread, so that it must not draw random numbers.
+    and size mean the turned image; elsewhere nothing is turned. The `get_data_info` of a derived class may
+    run in any thread, so that it must not draw random numbers.
 
     Args:
         path: Folder, or ``s3://``, ``gs://``, ``azure://``, ``al://`` or ``mem://`` address of a lake.
         credentials: None (environment), public options such as ``dict(endpoint_url=...)``, or a handle put
             here by ``load_config``. Literal secrets are refused.
-        commit: Version id; the newest otherwise.
-        branch: Branch name.
-        tag: Tag name.
+        commit, branch, tag: Version id, branch name, tag name; the newest version otherwise.
         view: Saved view: a tag on a query, or a view's id in an older lake (v3).
         version: Name of a branch or a tag, or id of a commit, whichever there is; alone.
         query: TQL on the pinned version or view, e.g. ``'SELECT * WHERE width > 500'``.
@@ -86,21 +84,17 @@ class DeepLakeDataset(BaseDetDataset):
             ``'legacy'``: as it declares, else ``'ltwh'``, or ``'ccwh_fractional'`` of a mean below 1.
         on_error: ``'raise'`` or ``'skip'``, for images that cannot be decoded; see above.
         apply_exif: True turns all images by their EXIF orientation, False none, whatever the lake recorded.
-            For lakes of other makers whose boxes and masks mean the turned images. Telling the sizes of those
-            fetches all once, unless ``tensors`` names columns of ``width`` and ``height``.
-        cache: For remote lakes: keep images on a local disk, ``'20GB'`` or
-            ``dict(size='20GB', folder='/fast/disk')``. See `ChunkCache`.
+            Learning the sizes fetches all images once, unless ``tensors`` names ``width`` and ``height``.
+        cache: Disk cache of a remote lake: ``'20GB'``, or ``dict(size='20GB', folder='/fast')``.
         prepared: Keep what the pipeline's first steps make of an image, decoded and, if a fixed ``Resize``
             follows, resized, in pixels, for all epochs and processes: a size, ``'ram'``, or a mapping as for
             ``cache``. The samples stay the same; a size that is too small for all keeps a part of the rows.
         masks_as_stored: Let ``poly2mask=False`` mean bitmaps where the lake stores pixels, not an error.
         metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
             name its classes it tells the names by stored label, as a list or as a mapping from label to name.
-        filter_cfg: ``filter_empty_gt``, ``min_size`` (pixels) and ``bbox_min_size`` (pixels), as in
-            ``CocoDataset`` and ``XMLDataset``.
+        filter_cfg: ``filter_empty_gt``, ``min_size`` and ``bbox_min_size`` (pixels), as in stock datasets.
         kwargs: ``pipeline``, ``test_mode``, ``indices``, ``return_classes`` and the rest of
-            ``BaseDetDataset``. ``ann_file``, ``data_root`` and the like are accepted and ignored, so that a
-            stock config needs no other change.
+            ``BaseDetDataset``. ``ann_file``, ``data_root`` and the like are accepted and ignored.
 
     Raises:
         DeepLakeMMDetError: Before training, of the kind that fits; see ``deeplake_mmdet.errors``.
@@ -224,10 +218,9 @@ class DeepLakeDataset(BaseDetDataset):
 
     @property
     def skipped_rows(self) -> dict[str, list[int]]:
-        """Rows that ``on_error='skip'`` left out so far, as row numbers of the lake (of its query, if any).
+        """Row numbers of the lake (of its query, if any) that ``on_error='skip'`` left out, in all workers.
 
-        ``up_front``: not among the samples; ``at_first_sight``: among them, but replaced. Workers of this
-        process are included.
+        ``up_front``: not among the samples; ``at_first_sight``: among them, but replaced.
         """
         self.full_init()
         return {
@@ -267,9 +260,10 @@ class DeepLakeDataset(BaseDetDataset):
         return infos.select(np.flatnonzero(keep))
 
     def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on one sample; masks are fetched only if the pipeline loads them.
+        """Run the pipeline on one sample, or with ``on_error='skip'`` on the next one that can be decoded.
 
-        With ``on_error='skip'``, a sample whose image cannot be decoded gives way to the next that can.
+        Args:
+            idx: Index of the sample. Masks are fetched only if the pipeline loads them.
 
         Raises:
             ImageError: The image cannot be decoded; when skipping, none can.
@@ -293,12 +287,12 @@ class DeepLakeDataset(BaseDetDataset):
         )
 
     def begin(self, idx: int) -> HeadStart:
-        """Make a sample's data-info, for `go_on` or `head_starts`. Safe in any thread, as is `go_on`."""
+        """Make the data-info (and masks) of sample ``idx``, in any thread. See `head_starts`."""
         info = self._info_with_masks(idx)
         return HeadStart(idx, info["img_path"], self.pipeline, 0, info)
 
     def go_on(self, start: HeadStart) -> HeadStart:
-        """Run the steps of a begun sample as far as no random numbers are needed, for `head_starts`."""
+        """Run the leading deterministic steps of a begun sample, in any thread. See `head_starts`."""
         steps = getattr(start.pipeline, "transforms", ())
         count = count_deterministic(steps)
         results = self._run(steps[:count], start.results, start.index)
@@ -306,7 +300,11 @@ class DeepLakeDataset(BaseDetDataset):
 
     @contextlib.contextmanager
     def head_starts(self, begun: Sequence[HeadStart]) -> Iterator[None]:
-        """Use these begun samples, each once, for the samples that this process asks for meanwhile."""
+        """Use begun samples, each once, when this process asks for these samples inside the block.
+
+        Args:
+            begun: From `begin`, or from `go_on` where their first steps have run ahead as well.
+        """
         for start in begun:
             self._begun.setdefault(start.index, []).append(start)
         try:
@@ -371,14 +369,18 @@ class DeepLakeDataset(BaseDetDataset):
         return run_steps(steps, results, at_hand, row)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels."""
+        """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels.
+
+        Args:
+            idx: Index of the sample; negative ones count from the end.
+        """
         self.full_init()
         info: dict[str, Any] = self.data_list[idx]
         info["sample_idx"] = idx if idx >= 0 else len(self) + idx
         return info
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Class indices of the boxes of one sample, for ``ClassBalancedDataset`` and samplers."""
+        """Class indices of one sample's boxes, for ``ClassBalancedDataset``. See `DataInfos.labels_of`."""
         self.full_init()
         return list(self.data_list.labels_of(idx))
 

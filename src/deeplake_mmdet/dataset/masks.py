@@ -80,7 +80,12 @@ def add_masks(
 
 
 def is_usable_mask(mask: Any, poly2mask: bool) -> bool:
-    """Whether stock ``LoadAnnotations`` takes a segmentation; it ignores the others' objects."""
+    """Whether stock ``LoadAnnotations`` uses a segmentation; it marks objects with any other as ignored.
+
+    Args:
+        mask: List of polygons, each a flat list of x, y in pixels; or an RLE dict of ``counts`` and ``size``.
+        poly2mask: The step's setting: True makes bitmaps of polygons and of RLE, False takes polygons only.
+    """
     if isinstance(mask, list):
         return any(len(part) >= 6 and len(part) % 2 == 0 for part in mask)
     if not poly2mask or not isinstance(mask, dict):
