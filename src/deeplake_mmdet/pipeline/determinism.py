@@ -46,8 +46,11 @@ def deterministic(step: _Step) -> _Step:
 
 
 def is_deterministic(step: Any) -> bool:
-    """Whether a step, or its class, is known to draw no random numbers and to keep nothing between samples.
+    """Whether a step is known to draw no random numbers and to keep nothing between samples.
 
-    Such steps give the same in any thread and in any order.
+    Such steps give the same result in any thread and in any order.
+
+    Args:
+        step: A pipeline step or its class. Subclasses of a known class are not known.
     """
     return (step if isinstance(step, type) else type(step)) in _DETERMINISTIC

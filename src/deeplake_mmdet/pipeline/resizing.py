@@ -41,8 +41,8 @@ def resize_the_rest(step: Any, results: dict[str, Any]) -> dict[str, Any]:
     """What stock ``Resize`` does to boxes, masks and records of a sample whose image is resized already.
 
     Args:
-        step: The step.
-        results: What it would get, but ``img`` as it makes it. ``img_shape`` is the size before.
+        step: The stock ``Resize``.
+        results: The sample's dict, with ``img`` after resizing and ``img_shape`` (height, width) before it.
     """
     return run_as(_ImageDone, step, results)
 

@@ -8,12 +8,12 @@ __all__ = ["run_as"]
 
 
 def run_as(kind: Any, step: Any, results: dict[str, Any]) -> dict[str, Any]:
-    """Transform a sample by a subclass of a step's class that has the step's settings, live.
+    """Transform a sample by a subclass of a step's class, which shares the step's attributes.
 
     Args:
         kind: The subclass.
         step: A pipeline step.
-        results: What the step would get.
+        results: The sample's dict, as the step would get it.
     """
     twin = kind.__new__(kind)
     twin.__dict__ = step.__dict__

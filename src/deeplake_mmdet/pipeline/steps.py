@@ -42,12 +42,20 @@ _memory = threading.local()
 
 
 def count_deterministic(steps: Sequence[Step]) -> int:
-    """How many steps at the beginning of a pipeline are deterministic."""
+    """How many steps at the beginning of a pipeline are deterministic.
+
+    Args:
+        steps: The pipeline's transforms, in order.
+    """
     return _plan_for(tuple(map(type, steps))).deterministic
 
 
 def draws_nothing(pipeline: Any) -> bool:
-    """Whether all steps of a pipeline are deterministic; not of one that is no list of steps."""
+    """Whether all steps of a pipeline are deterministic.
+
+    Args:
+        pipeline: A ``Compose``; anything without ``transforms`` counts as not deterministic.
+    """
     steps = getattr(pipeline, "transforms", None)
     return steps is not None and count_deterministic(steps) == len(steps)
 
@@ -69,13 +77,13 @@ def watched(note: Note) -> Iterator[None]:
 
 @contextlib.contextmanager
 def planes_in(allocate: Allocator) -> Iterator[None]:
-    """Take the memory of the images that this thread's pipelines end with from somewhere else.
+    """Have the images that this thread's pipelines end with allocated by the caller.
 
     Those are laid out in planes for stock ``PackDetInputs``, or decoded for steps none of which is stock's,
     which may hand them on as they are.
 
     Args:
-        allocate: Gives memory of three dimensions.
+        allocate: Gives a uint8 array of a shape of three dimensions.
     """
     _memory.allocate = allocate
     try:
@@ -115,14 +123,25 @@ class Prepared(Protocol):
         """Whether it is laid out in planes."""
 
     def get(self, allocate: Allocator | None) -> NDArray[np.uint8] | None:
-        """The image, the caller's own; None if it is not at hand."""
+        """The image as these steps make it, in memory that the caller owns.
+
+        Args:
+            allocate: Gives the memory: a uint8 array of the shape asked for. None for new memory.
+
+        Returns:
+            Shape (height, width, 3), uint8, BGR; None if the image is not at hand.
+        """
 
     @property
     def last(self) -> int:
         """Place of the last of these steps."""
 
     def put(self, image: Any) -> None:
-        """Take the image that these steps made."""
+        """Take the image that these steps made, to be kept.
+
+        Args:
+            image: Shape (height, width, 3), uint8, BGR; anything else is not kept.
+        """
 
 
 def run_steps(
@@ -139,9 +158,9 @@ def run_steps(
 
     Args:
         steps: Transforms.
-        results: A data-info or what earlier steps made of one.
-        at_hand: Gives the encoded image at a path, if it need not be fetched and no EXIF tag turns it.
-        prepared: The image as some of these steps leave it.
+        results: A data-info, or what earlier steps made of one; changed in place.
+        at_hand: Gives the encoded image at a path, or None if it has to be fetched or an EXIF tag turns it.
+        prepared: The image as some of these steps leave it; None if nothing is prepared.
     """
     note: Note | None = getattr(_watch, "note", None)
     plan = _plan_for(tuple(map(type, steps)))
@@ -180,10 +199,13 @@ def run_steps(
 
 
 def failed_step(error: BaseException) -> ConfigError | None:
-    """An error that names the step that `run_steps` was at, and the image; None if it was at none.
+    """An error that names the step of `run_steps` that failed, and the image.
 
     Args:
-        error: What came out of it.
+        error: What was raised.
+
+    Returns:
+        None if it was not raised inside `run_steps`.
     """
     found = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -233,7 +255,7 @@ def planes_from(image: NDArray[Any]) -> NDArray[Any]:
 
     Args:
         image: Any array; shape (height, width, 3) of uint8 is rearranged. A mirrored view, as MMCV's flips
-            give, is welcome.
+            give, needs no copy before.
     """
     if image.ndim != 3 or image.dtype != np.uint8 or image.shape[2] != 3 or not image.size:
         return image
@@ -257,7 +279,14 @@ def planes_from(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def annotation_loaders(step: Any) -> Iterator[Any]:
-    """The annotation loaders of a pipeline, also inside transforms that hold others."""
+    """The annotation loaders of a pipeline, also inside transforms that hold others.
+
+    Args:
+        step: A step, a ``Compose``, or a list of steps.
+
+    Yields:
+        Each ``LoadAnnotations`` of MMDetection, or of a subclass of it.
+    """
     if isinstance(step, list | tuple):
         for inner in step:
             yield from annotation_loaders(inner)
