@@ -69,7 +69,11 @@ class Place(NamedTuple):
 
 
 def default_folder(kind: str = "disk") -> Path:
-    """Where images are kept if no folder is named: on the ``'disk'``, or in the ``'ram'``."""
+    """Where images are kept if no folder is named.
+
+    Args:
+        kind: ``'disk'`` for the user's cache folder, ``'ram'`` for the user's folder in ``/dev/shm``.
+    """
     return Path(f"{MEMORY}/deeplake-mmdet-{os.geteuid()}") if kind == "ram" else cache_folder()
 
 
@@ -89,17 +93,24 @@ def prepared_folders(folder: Path) -> list[Place]:
 
 
 def remove_prepared(folder: Path) -> int:
-    """Remove all that is prepared in a folder, but what a process uses now; gives the bytes freed."""
+    """Remove all that is prepared in a folder, except what a process uses now.
+
+    Args:
+        folder: As in the setting ``prepared``; it need not exist.
+
+    Returns:
+        Number of bytes freed.
+    """
     return sum(_remove(place) for place in prepared_folders(folder))
 
 
 def make_room(folder: Path, name: str, what: str, wanted: int, size: int) -> tuple[Path, int, int]:
-    """A place for some images; where there is not enough room, the longest unused ones of others go.
+    """A place for some images; where there is not enough room, the longest unused ones of others are removed.
 
     Args:
         folder: Folder of all places; made if it is missing.
         name: Name of the place, which tells views and pipelines apart.
-        what: What it is for, for people.
+        what: Description of the images, for people.
         wanted: Bytes that all images take.
         size: Bytes that all places together may take.
 
@@ -136,7 +147,17 @@ def make_room(folder: Path, name: str, what: str, wanted: int, size: int) -> tup
 
 
 def lock_shared(place: Path) -> int:
-    """Say that a place is in use, until the descriptor returned is closed by all processes that have it."""
+    """Say that a place is in use, until the descriptor is closed by all processes that have it.
+
+    Args:
+        place: Folder of the place, which exists.
+
+    Returns:
+        Descriptor of its lock file, for the caller to close.
+
+    Raises:
+        OSError: The lock file cannot be made or opened. A file system without locks is no error.
+    """
     descriptor = open_cache_file(place / _LOCK, os.O_RDWR | os.O_CREAT)
     with contextlib.suppress(OSError):  # where there are no locks
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -144,10 +165,13 @@ def lock_shared(place: Path) -> int:
 
 
 def network_file_system(folder: Path) -> str | None:
-    """The kind of network file system that a folder is on; None if it is on none, or not known.
+    """The kind of network file system that a folder is on, as Linux names it, e.g. ``'nfs4'``.
 
     Args:
-        folder: It, or a folder above it, exists.
+        folder: The folder, which need not exist.
+
+    Returns:
+        None if it is on a local one, or if that is not known.
     """
     place, best = str(folder.resolve()), ("", "")
     try:

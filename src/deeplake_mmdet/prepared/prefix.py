@@ -49,10 +49,17 @@ class PreparedSteps:
         return f"images resized to {self.scale[0]}x{self.scale[1]}{ratio}"
 
     def sizes(self, widths: Sizes, heights: Sizes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Widths and heights of what is kept, for images of some widths and heights; shape (n,), pixels.
+        """Sizes of the images that are kept.
 
         As ``mmcv.rescale_size`` counts: the long side fits the longer of ``scale``, the short side the
         shorter, and halves are rounded up.
+
+        Args:
+            widths: Widths of the stored images in pixels, shape (n,); 0 where there is no image.
+            heights: Heights of the stored images in pixels, shape (n,); 0 where there is no image.
+
+        Returns:
+            Widths and heights in pixels, each of shape (n,), int64.
         """
         wide: NDArray[np.int64] = widths.astype(np.int64)
         high: NDArray[np.int64] = heights.astype(np.int64)

@@ -38,9 +38,9 @@ class PreparedImages:
 
     Args:
         folder: Where the files are.
-        steps: What is kept.
+        steps: The steps whose image is kept.
         widths: Width of each row's image in pixels, as the lake has it, shape (n,); 0 where there is none.
-        heights: Height likewise.
+        heights: Height of each row's image in pixels, as the lake has it, shape (n,); 0 where there is none.
         chosen: Which rows are kept, shape (n,), bool; None for all.
         lock: Descriptor of a file whose lock says that the folder is in use.
 
@@ -84,11 +84,25 @@ class PreparedImages:
         return len(self._ends)
 
     def has(self, rows: Any) -> Any:
-        """Whether images are there: one bool for a row number, shape (n,) for an array of them."""
+        """Whether the images of rows are there.
+
+        Args:
+            rows: A row number, or an array of them, shape (n,).
+
+        Returns:
+            One bool for a row number, shape (n,) for an array.
+        """
         return self._marks[rows] != 0
 
     def keeps(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-        """Whether some rows are among those that are kept at all, shape (len(rows),)."""
+        """Whether the images of rows are among those that are kept at all, there or not.
+
+        Args:
+            rows: Row numbers, shape (n,).
+
+        Returns:
+            Shape (n,), bool.
+        """
         kept: NDArray[np.bool_] = (self._widths[rows] > 0) & (self._heights[rows] > 0)
         return kept if self._chosen is None else kept & self._chosen[rows]
 
@@ -109,14 +123,15 @@ class PreparedImages:
         return int(np.count_nonzero(self._marks))
 
     def get(self, row: int, allocate: Allocator | None = None) -> NDArray[np.uint8] | None:
-        """The image of a row, the caller's own, in planes if it is kept so; None if it is not there.
+        """The image of a row, in memory that the caller owns.
 
         Args:
             row: Row number.
-            allocate: Gives the memory for it.
+            allocate: Gives the memory: a uint8 array of the shape asked for. None for new memory.
 
         Returns:
-            Shape (height, width, 3), uint8, BGR.
+            Shape (height, width, 3), uint8, BGR; its memory is in planes if it is kept so. None if it is not
+            there.
         """
         mark = self._marks.item(row)
         if not mark:
@@ -143,7 +158,7 @@ class PreparedImages:
 
         Args:
             row: Row number.
-            image: Shape (height, width, 3), uint8.
+            image: Shape (height, width, 3), uint8, BGR.
         """
         shape = (self._heights.item(row), self._widths.item(row), 3)
         fits = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == shape
@@ -169,7 +184,11 @@ class PreparedImages:
         self._checked[row] = 1
 
     def row(self, row: int) -> PreparedRow:
-        """One row, for `run_steps`."""
+        """One row as `run_steps` takes it.
+
+        Args:
+            row: Row number.
+        """
         return PreparedRow(self, row)
 
     def _start(self, row: int) -> int:
@@ -224,7 +243,15 @@ class PreparedRow(NamedTuple):
 
 
 def row_bytes(widths: NDArray[np.int64], heights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Bytes that images take in the file, for widths and heights in pixels; shape (n,)."""
+    """Bytes that images take in the file: their pixels, rounded up to whole pages.
+
+    Args:
+        widths: In pixels, shape (n,), int64.
+        heights: In pixels, shape (n,), int64.
+
+    Returns:
+        Shape (n,), int64.
+    """
     return -(-widths * heights * 3 // _PAGE) * _PAGE
 
 
