@@ -40,19 +40,34 @@ def keep_readable() -> None:
 
 
 def print_readable(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What a process of our commands has for ``sys.excepthook``."""
+    """Print a traceback with control characters written out; `keep_readable` makes it ``sys.excepthook``.
+
+    Args:
+        kind: Class of the error.
+        error: The error.
+        trace: Its traceback.
+    """
     lines = traceback.format_exception(kind, error, trace)
     print(readable("".join(lines), lines=True), file=sys.stderr, end="")
 
 
 def readable_lines(record: logging.LogRecord) -> bool:
-    """A logger's filter that does the same, and lets all records pass."""
+    """A logger's filter that writes out control characters in each record and lets all records pass.
+
+    Args:
+        record: Changed in place.
+    """
     record.msg, record.args = readable(record.getMessage(), lines=True), None
     return True
 
 
 def plain(text: object, style: str = "") -> Text:
-    """A text for rich that is printed as it is, in one line."""
+    """A text for rich that is printed as it is, in one line.
+
+    Args:
+        text: Anything; its ``str`` counts.
+        style: Of rich, e.g. ``'bold'``.
+    """
     from rich.text import Text
 
     return Text(readable(text), style)
@@ -61,7 +76,8 @@ def plain(text: object, style: str = "") -> Text:
 def console(**options: Any) -> Console:
     """A rich console that takes nothing in a text for markup, and breaks no lines but those of tables.
 
-    Options as for ``rich.console.Console``.
+    Args:
+        options: Settings of ``rich.console.Console``; they win over these.
     """
     from rich.console import Console
 
