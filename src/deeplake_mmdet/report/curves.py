@@ -39,7 +39,11 @@ class TrainingHistory:
     epochs: dict[int, int] = field(default_factory=dict)
 
     def forget_from(self, step: int) -> None:
-        """Drop what was logged at this step or later."""
+        """Drop what was logged at some step or later.
+
+        Args:
+            step: The first training step to drop.
+        """
         for series in (self.loss, *self.scores.values()):
             for late in [at for at in series if at >= step]:
                 del series[late]

@@ -28,11 +28,22 @@ _COLOURS: tuple[RGB, ...] = (
 
 
 def class_colour(label: int) -> RGB:
-    """The colour of a class, RGB 0..255; repeats after sixteen classes."""
+    """The colour of a class; colours repeat after sixteen classes.
+
+    Args:
+        label: Class index.
+
+    Returns:
+        Red, green and blue, 0 to 255.
+    """
     return _COLOURS[label % len(_COLOURS)]
 
 
 def ink_on(colour: RGB) -> RGB:
-    """Black or white, whichever reads better on the colour."""
+    """Black or white, whichever reads better on a colour.
+
+    Args:
+        colour: Red, green and blue of the background, 0 to 255.
+    """
     brightness = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
     return (0, 0, 0) if brightness > 130 else (255, 255, 255)
