@@ -22,7 +22,11 @@ class StandInLoader(SourceFileLoader):
     """Runs ``stand_in.py`` as ``mmcv._ext`` and says so in the log."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill ``module``, then log the one line about the ops in use."""
+        """Fill ``module``, then log the one line about the ops in use.
+
+        Args:
+            module: The empty module ``mmcv._ext``.
+        """
         super().exec_module(module)
         log_ops_in_use()
 
@@ -33,7 +37,13 @@ class StandInFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the stand-in's spec for ``mmcv._ext``, ``None`` for any other name."""
+        """Return the stand-in's spec for ``mmcv._ext``, ``None`` for any other name.
+
+        Args:
+            fullname: Name of the module that is imported, with its packages.
+            path: Not used.
+            target: Not used.
+        """
         if fullname != EXTENSION:
             return None
         loader = StandInLoader(fullname, str(_SOURCE))

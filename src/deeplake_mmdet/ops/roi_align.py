@@ -89,16 +89,16 @@ def roi_align_backward(
 
     Args:
         grad_output: Shape (N, C, aligned_height, aligned_width).
-        rois: As in ``roi_align_forward``; RoIs get no gradient.
-        argmax_y: Unused.
-        argmax_x: Unused.
+        rois: Shape (N, 5): index into the batch, then x1, y1, x2, y2 in image pixels; RoIs get no gradient.
+        argmax_y: Unused, belongs to max pooling.
+        argmax_x: Unused, belongs to max pooling.
         grad_input: Shape (B, C, H, W), added to in place; the caller hands in zeros.
-        aligned_height: As in ``roi_align_forward``.
-        aligned_width: As in ``roi_align_forward``.
-        spatial_scale: As in ``roi_align_forward``.
-        sampling_ratio: As in ``roi_align_forward``.
-        pool_mode: As in ``roi_align_forward``.
-        aligned: As in ``roi_align_forward``.
+        aligned_height: Bins per RoI in y.
+        aligned_width: Bins per RoI in x.
+        spatial_scale: Feature map cells per image pixel.
+        sampling_ratio: Points per bin and axis; 0 or less: each RoI's bin size in cells, rounded up.
+        pool_mode: 1 for the mean; 0, the maximum, is not provided.
+        aligned: Shift by half a cell so that pixel centres meet; without, RoIs are at least one cell large.
 
     Raises:
         MissingOpError: For max pooling.
