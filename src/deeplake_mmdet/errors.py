@@ -47,8 +47,8 @@ def login_of(scheme: str, rest: str) -> str:
     """User name and password of an address, with the ``@`` behind them; empty if there are none.
 
     Args:
-        scheme: What stands before ``://``.
-        rest: What stands behind it.
+        scheme: The part before ``://``, e.g. ``'https'``.
+        rest: The part behind it.
     """
     found = _LOGIN.match(rest)
     login = found[0] if found else ""
@@ -56,7 +56,11 @@ def login_of(scheme: str, rest: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """A text whose addresses have no user name, password, query or fragment with values any more."""
+    """A text whose addresses have lost user name, password, query, and a fragment with values.
+
+    Args:
+        text: Any text, with or without addresses.
+    """
 
     def shown(match: re.Match[str]) -> str:
         before = match[0][: match.start(2) - match.start()]
@@ -132,7 +136,11 @@ def listed(rows: Sequence[int] | Any) -> str:
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether an error only follows from a Ctrl-C: some code raises another one while it is unwound."""
+    """Whether an error only follows from a Ctrl-C: some code raises another one while it is unwound.
+
+    Args:
+        error: Its causes and contexts are looked through for a ``KeyboardInterrupt``.
+    """
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__cause__ or cause.__context__
