@@ -250,7 +250,7 @@ def clean_data_infos(
         training: Whether the boxes are to be trained on.
 
     Raises:
-        AnnotationError: They are to be trained on, and nothing, or next to nothing, is left of them.
+        AnnotationError: They are to be trained on, and no box, or next to none, is left.
     """
     done = clean_boxes(view, bbox_min_size)
     _log.info(readable(f"{view.source}: {done}", lines=True))
@@ -303,15 +303,15 @@ def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
 
 
 def take_out_files(arguments: dict[str, Any], own: Iterable[str]) -> None:
-    """Take what names files out of a dataset's arguments, in place, and log it.
+    """Remove the arguments that name annotation files, which a lake makes pointless, in place, and log them.
 
     Args:
-        arguments: Those that are handed on to MMDetection's base class.
-        own: Names of the others, one of which may have been meant.
+        arguments: Keyword arguments for MMDetection's base class.
+        own: Names of this dataset's own arguments, to suggest in place of an unknown one.
 
     Raises:
-        ConfigError: One of them would change what is read, and cannot; or there is an argument that neither
-            this dataset nor MMDetection's knows.
+        ConfigError: An argument asks for another file or storage to be read, or neither this dataset nor
+            MMDetection's knows it.
     """
     for key in ("proposal_file", "backend_args", "file_client_args"):
         if arguments.pop(key, None):

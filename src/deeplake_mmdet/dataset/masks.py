@@ -56,10 +56,10 @@ def add_masks(
     """Give each instance of a data-info its ``mask``, a COCO segmentation, or ``[]`` where there is none.
 
     Args:
-        infos: The list that it is of.
-        info: The data-info; changed.
+        infos: The list that the data-info comes from.
+        info: The data-info; changed in place.
         index: Its place in the list.
-        sightings: Gets the rows with masks that cannot be used; the first is logged.
+        sightings: Gets a mark for a row with masks that cannot be used; the first such row is logged.
         polygons: Whether only polygons can be used (``poly2mask=False``).
     """
     flawed = 0

@@ -35,7 +35,7 @@ def in_lanes(blocks: NDArray[np.integer[Any]], window: int, random: np.random.Ge
     Args:
         blocks: Block of every index, shape (n,), numbered from 0.
         window: Number of lanes, which is the number of blocks in use at a time.
-        random: Where chance comes from.
+        random: Source of the random numbers.
     """
     sizes = np.bincount(blocks)
     delay = len(blocks) / max(np.count_nonzero(sizes), 1) / window
@@ -55,7 +55,7 @@ def in_lanes(blocks: NDArray[np.integer[Any]], window: int, random: np.random.Ge
 
 
 def in_stretches(length: int, count: int) -> Order:
-    """Ascending order for ranks that each have a stretch of neighbouring indices, in turns.
+    """An order in which each rank has one stretch of neighbouring indices, ascending; the ranks take turns.
 
     Args:
         length: Number of indices.

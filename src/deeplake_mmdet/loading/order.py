@@ -25,7 +25,7 @@ class Batches:
     Attributes:
         indices: All indices, batch after batch, shape (n,).
         bounds: Batch i is ``indices[bounds[i]:bounds[i + 1]]``; shape (number of batches + 1,).
-        lanes: Of the `Order` that was cut.
+        lanes: Lane of every index, by index, as in `Order`; None where ranks may share as it comes.
     """
 
     indices: Indices
@@ -52,11 +52,11 @@ def order_of_pass(
 
     Args:
         length: Number of indices.
-        seed: The run's.
+        seed: Seed of the run.
         pass_: Number of the pass, from 0.
         shuffle: False for ascending order.
         blocks: Block of every index, shape (length,), numbered from 0: neighbours then stay near each other,
-            see `in_lanes`.
+            see `in_lanes`. None for any order with equal chance.
         window: Number of blocks to mix.
     """
     kind: Any = np.int32 if length < 2**31 else np.int64

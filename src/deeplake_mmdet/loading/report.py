@@ -227,7 +227,7 @@ class LoaderReport:
                 yield name, _MEANINGS[name], f"{stage.seconds:.2f}", share, *times
 
     def facts(self) -> Iterator[str]:
-        """The rest, line by line."""
+        """Rate, waiting, prepared images, reads of the lake and cache, a line each, for people."""
         way = f"{self.workers} worker processes" if self.workers else f"{self.threads} threads"
         ratio = f", {self.rate / self.decode_rate:.2f} of bare decoding" if self.decode_rate else ""
         yield f"{self.images} images in {self.seconds:.2f} s: {self.rate:.1f} images/s{ratio}; {way}"
@@ -280,7 +280,7 @@ class Recorder:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew."""
+        """Begin measuring anew."""
         self._feed.statistics.reset()
         self._cache = self._caches()
         self._cores = _core_times()
@@ -300,7 +300,7 @@ class Recorder:
         self.images += len(batch["inputs"])
 
     def report(self) -> LoaderReport:
-        """What happened since."""
+        """What the feed did since construction, or since the last `restart`."""
         stages = self._feed.statistics.read()
         cache, cores = self._caches(), _core_times()
         passed = cores[1] - self._cores[1]

@@ -20,9 +20,9 @@ def sample_seed(seed: int, pass_: int, index: int) -> int:
     """Seed of one sample, 63 bits.
 
     Args:
-        seed: The run's.
+        seed: Seed of the run.
         pass_: Number of the pass.
-        index: Position in the outermost dataset.
+        index: Index into the outermost dataset.
     """
     return _hash(struct.pack("<qqq", seed, pass_, index))
 

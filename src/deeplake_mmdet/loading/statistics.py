@@ -86,7 +86,7 @@ class Statistics:
             self.add(stage, seconds=seconds, cpu=cpu, calls=1, images=images)
 
     def watching(self) -> contextlib.AbstractContextManager[None]:
-        """Count the decoding of images inside as ``decode``; and the packing of batches from now on."""
+        """Count the decoding of images in the block as ``decode``, and from now on the packing of batches."""
         if not self.enabled:
             return _NOTHING
         global _packing

@@ -61,11 +61,11 @@ def begin_run_log() -> None:
 
 
 def put_early_lines(logger: logging.Logger, notes: Iterable[tuple[int, str]]) -> None:
-    """Write into a run's file what was told before there was one.
+    """Write into a run's log file what was logged since `begin_run_log`, and the notes of a conversion.
 
     Args:
-        logger: The run's, of MMEngine.
-        notes: Levels and texts of a conversion; and all that has come here since `begin_run_log`.
+        logger: MMEngine's logger of the run.
+        notes: Logging level and text of each note.
     """
     made = (
         logger.makeRecord(logger.name, level, __file__, 0, "2.x config: %s", (note,), None)

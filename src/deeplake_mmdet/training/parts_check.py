@@ -283,13 +283,13 @@ def _check_loaders(cfg: Config, splits: Sequence[str]) -> None:
 
 
 def check_datasets(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Refuse datasets of one's own that are written for MMDetection 2.x: 3.x would not ask their methods.
+    """Refuse dataset classes of the user's that are written for MMDetection 2.x: 3.x ignores their methods.
 
     Args:
-        parts: Dicts with a ``type``, with their keys.
+        parts: Config key and content of each dataset, with its ``type``.
 
     Raises:
-        ConfigError: For the first of them.
+        ConfigError: A dataset is written for 2.x; the first one is named.
     """
     for key, part in parts:
         found = _registered(part["type"])

@@ -48,7 +48,7 @@ def draw_predictions(cfg: Config, folder: str | Path, *, overwrite: bool = False
         overwrite: Whether there may be files in it, which drawings of the same names then replace.
 
     Raises:
-        ImportRefusedError: There are, or it is a file.
+        ImportRefusedError: There are files in it and ``overwrite`` is False, or it is a file.
     """
     place = Path(folder).expanduser().absolute()
     if place.is_dir() and not overwrite and any(place.iterdir()):

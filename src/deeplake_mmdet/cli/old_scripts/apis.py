@@ -202,13 +202,16 @@ def init_detector(
 
 
 def load_checkpoint(model: Any, filename: str | Path, *args: Any, **kwargs: Any) -> Any:
-    """MMEngine's function, for files that are data; see `read_checkpoint`.
+    """MMEngine's function, for checkpoints that are data alone; see `read_checkpoint`.
 
     Args:
         model: Gets the weights.
         filename: A file or an address.
         args: Other arguments of MMEngine's function, by place.
         kwargs: Other arguments of MMEngine's function, by name.
+
+    Raises:
+        DeepLakeMMDetError: The file cannot be had or read, or would run code.
     """
     from mmengine.runner import load_checkpoint as stock
 

@@ -220,11 +220,11 @@ def build_dataloader(
     Args:
         dataset: From `build_dataset`.
         samples_per_gpu: Batch size of each process.
-        workers_per_gpu: Worker processes.
+        workers_per_gpu: Number of worker processes.
         num_gpus: Not used: one process has one GPU.
         dist: Not used: the sampler knows of the other processes.
         shuffle: Whether to shuffle.
-        seed: Of the order.
+        seed: Seed of the order.
         kwargs: ``persistent_workers``, ``drop_last``, ``pin_memory``; others are not used.
     """
     del num_gpus, dist

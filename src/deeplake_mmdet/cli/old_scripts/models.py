@@ -64,7 +64,7 @@ def unwrapped(model: Any) -> Any:
 
 
 def build_dp(model: Any, device: str = "cuda", dim: int = 0, *args: Any, **kwargs: Any) -> MMDataParallel:
-    """As MMDetection 2.x's: the detector on one device.
+    """The detector on one device, as MMDetection 2.x's function of this name gives it.
 
     Args:
         model: The detector.
@@ -80,7 +80,7 @@ def build_dp(model: Any, device: str = "cuda", dim: int = 0, *args: Any, **kwarg
 
 
 def build_ddp(model: Any, device: str = "cuda", *args: Any, **kwargs: Any) -> Any:
-    """As MMDetection 2.x's: the detector in several processes.
+    """The detector in several processes, as MMDetection 2.x's function of this name gives it.
 
     Args:
         model: The detector.
@@ -105,7 +105,7 @@ def wrap_fp16_model(model: Any) -> None:
 
 
 def rfnext_init_model(detector: Any, cfg: Mapping[str, Any]) -> None:
-    """Nothing, for a config without ``RFSearchHook``.
+    """Do nothing for a config without ``RFSearchHook``, which nothing here replaces.
 
     Args:
         detector: Not changed.

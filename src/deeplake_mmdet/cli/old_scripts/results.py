@@ -63,11 +63,14 @@ class OldResult(_Both, tuple[Any, ...]):
 
 
 def to_old(sample: Any, classes: int) -> Any:
-    """A data sample's predictions in 2.x's form; a sample without instances (panoptic) as it is.
+    """A data sample's predictions in 2.x's form.
 
     Args:
         sample: ``DetDataSample``.
         classes: Number of classes.
+
+    Returns:
+        `OldBoxes`, with masks `OldResult`; a sample without instances (panoptic) as it is.
     """
     found = sample.get("pred_instances")
     if found is None:

@@ -29,7 +29,7 @@ def get_logger(
     Args:
         name: Its name.
         log_file: The file; its folder must exist.
-        log_level: What is written.
+        log_level: Lowest level that is written.
         file_mode: ``'w'`` or ``'a'``.
     """
     if MMLogger.check_instance_created(name):
@@ -47,7 +47,7 @@ def get_root_logger(
 
     Args:
         log_file: The file; its folder must exist.
-        log_level: What is written.
+        log_level: Lowest level that is written.
     """
     return get_logger("mmdet", log_file, log_level)
 
@@ -79,10 +79,10 @@ def init_dist(launcher: str, backend: str = "nccl", **kwargs: Any) -> None:
 
 
 def compat_cfg(cfg: Config) -> Config:
-    """As MMDetection's, for configs whose ``data`` lacks a split too.
+    """MMDetection's function of this name, which also takes configs whose ``data`` lacks a split.
 
     Args:
-        cfg: Not changed.
+        cfg: A 2.x config; not changed.
     """
     from mmdet.utils.compat_config import compat_imgs_per_gpu, compat_loader_args, compat_runner_args
 
@@ -99,10 +99,10 @@ def compat_cfg(cfg: Config) -> Config:
 
 
 def replace_cfg_vals(cfg: Config) -> Config:
-    """As MMDetection's, ``${key}`` becomes the key's value; the kind of config stays.
+    """MMDetection's function of this name: ``${key}`` becomes the key's value. The class of config stays.
 
     Args:
-        cfg: Not changed.
+        cfg: A config; not changed.
     """
     from mmdet.utils.replace_cfg_vals import replace_cfg_vals as replace
 
@@ -112,11 +112,11 @@ def replace_cfg_vals(cfg: Config) -> Config:
 
 
 def update_data_root(cfg: Config, logger: Any = None) -> None:
-    """As MMDetection's, by the variable ``MMDET_DATASETS``; not for a config without ``data_root``.
+    """MMDetection's function of this name: the variable ``MMDET_DATASETS`` replaces ``data_root``.
 
     Args:
-        cfg: Changed.
-        logger: Where it is told.
+        cfg: Changed in place; nothing happens without ``data_root`` and ``data``.
+        logger: Where the change is logged.
     """
     from mmdet.utils.misc import update_data_root as update
 

@@ -116,10 +116,13 @@ class EpochTrainLoop(_Positioned, EpochBasedTrainLoop):
         super().run_iter(idx, data_batch)
 
     def position(self, meta: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Where a checkpoint stands.
+        """Where a checkpoint stands in its pass, as `LakeBatchSampler.position` tells it.
 
         Args:
-            meta: The checkpoint's.
+            meta: The checkpoint's ``meta``, with ``epoch``.
+
+        Returns:
+            None for a loader without a `LakeBatchSampler`.
         """
         if self.batch_sampler is None:
             return None
@@ -179,10 +182,13 @@ class IterTrainLoop(_Positioned, IterBasedTrainLoop):
         return self.runner.model
 
     def position(self, meta: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Where a checkpoint stands.
+        """Where a checkpoint stands in its pass, as `LakeBatchSampler.position` tells it.
 
         Args:
-            meta: The checkpoint's.
+            meta: The checkpoint's ``meta``, with ``iter``.
+
+        Returns:
+            None for a loader without a `LakeBatchSampler`.
         """
         if self.batch_sampler is None:
             return None
