@@ -121,7 +121,7 @@ class Reader:
         """Whether a batch was announced and not collected yet.
 
         Args:
-            key: As for `announce`.
+            key: The key that was given to `announce`.
         """
         return key in self._pending
 
@@ -129,7 +129,7 @@ class Reader:
         """What was done for a batch, once its images are there.
 
         Args:
-            key: As for `announce`.
+            key: The key that was given to `announce`.
 
         Returns:
             None if it was not announced, or was collected already.
