@@ -90,7 +90,15 @@ def inspect(
     classes: Any = None,
     credentials: str | Mapping[str, Any] | None = None,
 ) -> Inspection:
-    """Open a lake and gather its facts. Arguments as for `DeepLakeDataset`, ``classes`` as in its metainfo.
+    """Open a lake and gather its facts.
+
+    Args:
+        path: Folder or address of the lake.
+        commit, branch, tag, query, view: What to read of it, see `Source`.
+        tensors: Role to column name, see `assign_roles`; None to infer all.
+        box_format: How boxes are stored, e.g. ``'ltwh'``; None for what the column declares.
+        classes: The wanted classes, or the lake's own if it names none, as in ``metainfo``; None for all.
+        credentials: None, a handle, or public options, see `CredentialRef`.
 
     Raises:
         DeepLakeMMDetError: The lake cannot be opened. What only keeps it from being trained on is returned

@@ -107,6 +107,9 @@ class OldLake:
     def at(self, version: str) -> OldLake:
         """The lake at a commit, or at the newest commit of a branch.
 
+        Args:
+            version: Id of the commit, or name of the branch; a commit is looked for first.
+
         Raises:
             SourceNotFoundError: It has neither of this name.
         """
@@ -120,7 +123,11 @@ class OldLake:
                 raise error from None
 
     def checkout(self, address: str, create: bool = False) -> str:
-        """Read another commit or branch from now on; as in Deep Lake 3, nothing is returned but its id.
+        """Read another commit or branch from now on, and give its id, as in Deep Lake 3.
+
+        Args:
+            address: Id of a commit, or name of a branch.
+            create: Refused if true: Deep Lake 3 made a new branch.
 
         Raises:
             ConfigError: A new branch is asked for.
@@ -137,12 +144,24 @@ class OldLake:
         return self.commit_id
 
     def load_view(self, id: str, *args: Any, **kwargs: Any) -> OldLake:
-        """A saved view of this lake."""
+        """Open a saved view of this lake.
+
+        Args:
+            id: The view's id (v3), or name of its tag (v4).
+            args, kwargs: Not used.
+
+        Raises:
+            SourceNotFoundError: There is no such view.
+        """
         del args, kwargs
         return OldLake(replace(self.source, view=id, commit=None, branch=None), self.credentials)
 
     def query(self, query_string: str, *args: Any, **kwargs: Any) -> OldLake:
-        """The view that a TQL query gives.
+        """Open the view that a TQL query gives.
+
+        Args:
+            query_string: The query.
+            args, kwargs: Not used.
 
         Raises:
             ConfigError: This is such a view already.
@@ -159,7 +178,11 @@ class OldLake:
         return OldLake(replace(self.source, query=query_string, commit=commit), self.credentials)
 
     def summary(self, *args: Any) -> None:
-        """Print the columns, their types and the number of rows."""
+        """Print the columns, their types and the number of rows.
+
+        Args:
+            args: Not used.
+        """
         del args
         handle = self._handle()
         print(f"Dataset(path='{readable(self.path)}', commit_id='{self.commit_id}', length={len(self)})")
@@ -275,7 +298,11 @@ class OldTensor:
         return np.stack(cells) if cells else np.empty((0,))
 
     def data(self, aslist: bool = False) -> dict[str, Any]:
-        """The cells as ``value``, and the texts of class labels as ``text``."""
+        """The cells as ``value``; of one row with class labels, their names as ``text``.
+
+        Args:
+            aslist: Always a list of arrays for several rows, see `numpy`.
+        """
         found: dict[str, Any] = {"value": self.numpy(aslist)}
         names = self.info.get("class_names")
         if names and isinstance(self._index, int):

@@ -48,7 +48,7 @@ class CachedCells:
         return [cell or None for cell in cells]
 
     def forget(self, rows: Sequence[int]) -> None:
-        """Drop the chunks that some rows lie in, as `CellReader.forget`."""
+        """Delete the cached chunks that hold some rows. See `CellReader.forget`."""
         for row in rows:
             self._cache.drop(self._bounds, row)
         self._under.forget(rows)

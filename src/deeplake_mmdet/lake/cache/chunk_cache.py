@@ -291,7 +291,12 @@ class ChunkCache:
         return cells
 
     def drop(self, bounds: NDArray[np.int64], row: int) -> None:
-        """Forget the chunk of a row, which turned out to hold no image there."""
+        """Delete the cached chunk that holds a row, because the image in it turned out to be damaged.
+
+        Args:
+            bounds: First rows of all chunks, and the number of rows, as for `cells`.
+            row: Row number, from 0.
+        """
         chunk = int(np.searchsorted(bounds, row, side="right")) - 1
         place = self._path(int(bounds[chunk]), int(bounds[chunk + 1]))
         with contextlib.suppress(OSError):

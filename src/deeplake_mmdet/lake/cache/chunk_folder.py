@@ -89,7 +89,11 @@ class ChunkFolder:
         return evicted if fits else None
 
     def give_back(self, count: int) -> None:
-        """Some bytes are not taken any more."""
+        """Count bytes as free again, after a file was deleted or could not be written.
+
+        Args:
+            count: The file's size in bytes.
+        """
         with contextlib.suppress(OSError), self._locked() as usage:
             if usage is not None:
                 _write(usage, max(_read(usage) - count, 0))
@@ -183,12 +187,32 @@ def claimed(part: Path, done: Path, end: float) -> Iterator[int | None]:
 
 
 def cached_chunks(folder: Path) -> list[tuple[Path, int]]:
-    """The complete entries of the caches of all versions in a folder, and their bytes."""
+    """List the complete chunk files in a cache folder, of every version of the file format.
+
+    Args:
+        folder: The folder that the user named; the files lie in its subfolders ``chunks-v*``.
+
+    Returns:
+        Path and size in bytes of each file.
+
+    Raises:
+        OSError: A file cannot be examined, e.g. because it was deleted meanwhile.
+    """
     return [(path, path.stat().st_size) for path in sorted(folder.glob("chunks-v*/*/*.chunk"))]
 
 
 def remove_chunks(folder: Path) -> int:
-    """Remove the caches of all versions in a folder. Gives the bytes freed."""
+    """Delete the chunk caches in a folder, of every version of the file format.
+
+    Args:
+        folder: The folder that the user named; only its subfolders ``chunks-v*`` are deleted.
+
+    Returns:
+        Bytes that were in them, partly written files included.
+
+    Raises:
+        OSError: A file cannot be examined. One that cannot be deleted is left there without an error.
+    """
     freed = 0
     for root in folder.glob("chunks-v*"):
         freed += sum(file.stat().st_size for file in root.rglob("*") if file.is_file())

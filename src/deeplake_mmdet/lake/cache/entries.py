@@ -25,7 +25,11 @@ class DamagedEntryError(Exception):
 
 
 def entry_size(cells: Sequence[bytes]) -> int:
-    """Bytes that the file of these cells takes."""
+    """Size in bytes of the file that holds some cells.
+
+    Args:
+        cells: Encoded cells; empty for cells without bytes.
+    """
     return _HEAD.size + sum(map(len, cells)) + _PER_CELL * len(cells)
 
 

@@ -15,7 +15,10 @@ __all__ = ["check_folder", "make_folder", "open_file", "read_text"]
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder of a cache, for this user alone, and those above it that are missing.
+    """Make a folder of a cache, and the missing folders above it, readable by this user only.
+
+    Args:
+        folder: The folder; it may be there already.
 
     Raises:
         OSError: It cannot be made; or what stands there is a link, no folder, or another user's.
@@ -29,8 +32,11 @@ def make_folder(folder: Path) -> None:
 def check_folder(folder: Path) -> None:
     """Refuse a cache's folder that is a link, or another user's.
 
+    Args:
+        folder: The folder.
+
     Raises:
-        OSError: As said; or it is not there.
+        OSError: It is a link, no folder, another user's, or not there.
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
@@ -65,7 +71,15 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def read_text(path: Path) -> str:
-    """A small file of a cache; raises as `open_file`."""
+    """Read a small file of a cache.
+
+    Args:
+        path: The file; its folder has been checked.
+
+    Raises:
+        OSError: As `open_file`; or it cannot be read.
+        UnicodeDecodeError: It holds no text.
+    """
     with os.fdopen(open_file(path, os.O_RDONLY)) as file:
         return file.read()
 

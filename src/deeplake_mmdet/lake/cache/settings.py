@@ -69,7 +69,11 @@ def read_cache_settings(given: Any, key: str = "cache") -> CacheSettings | None:
 
 
 def human_bytes(count: float) -> str:
-    """A number of bytes for people, e.g. ``'1.5 GB'``."""
+    """A number of bytes for people, e.g. ``'1.5 GB'`` (1 GB is 10^9 bytes).
+
+    Args:
+        count: Number of bytes.
+    """
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"

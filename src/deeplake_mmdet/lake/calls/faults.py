@@ -55,7 +55,11 @@ class MissingObjectError(StorageError, KeyError):
 
 
 def missing(where: str) -> MissingObjectError:
-    """The error for an object, or a file, of a lake that is not there."""
+    """Make the error for an object, or a file, of a lake that is not there.
+
+    Args:
+        where: The lake and the object, for the message.
+    """
     return MissingObjectError(
         "The storage says that an object of the lake does not exist",
         where=where,
@@ -114,12 +118,20 @@ def deadline_seconds() -> float:
 
 
 def is_local(url: str) -> bool:
-    """Whether reads of this address need no network."""
+    """Whether reads of this address need no network.
+
+    Args:
+        url: Path or address; paths, ``file://`` and ``mem://`` are local.
+    """
     return "://" not in url or url.startswith(("mem://", "file://"))
 
 
 def is_on_disk(url: str) -> bool:
-    """Whether this address is a folder."""
+    """Whether this address is a folder of this machine.
+
+    Args:
+        url: Path or address; unlike for `is_local`, ``mem://`` is none.
+    """
     return is_local(url) and not url.startswith("mem://")
 
 
@@ -167,7 +179,16 @@ def _let_end(future: Any) -> None:
 
 
 def pause_before_retry(attempt: int, end: float) -> bool:
-    """Sleep before retry number ``attempt`` (from 1), longer each time, by chance; False if time is up."""
+    """Sleep before a retry, longer each time: 0.1 to 0.2 s before the first, 2.5 to 5 s at most.
+
+    Args:
+        attempt: Number of the retry, from 1.
+        end: When to give up, by ``time.monotonic()``.
+
+    Returns:
+        Whether to retry. False, without having slept, after `RETRIES` retries or if the pause would last
+        beyond ``end``.
+    """
     longest = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
     pause = random.uniform(longest / 2, longest)
     if attempt > RETRIES or time.monotonic() + pause >= end:
@@ -177,13 +198,24 @@ def pause_before_retry(attempt: int, end: float) -> bool:
 
 
 def code_of(error: BaseException) -> str:
-    """S3's own name for what went wrong, such as ``ExpiredToken``, if Deep Lake's error tells it."""
+    """S3's own code for what went wrong, such as ``ExpiredToken``.
+
+    Args:
+        error: What Deep Lake raised.
+
+    Returns:
+        The code; empty if the error's text has none.
+    """
     found = _CODE.search(str(error))
     return found[1] if found else ""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether Deep Lake's error may be gone at the next try: 5xx, resets, short bodies."""
+    """Whether an error may be gone at the next try: server errors (5xx), resets, bodies cut short.
+
+    Args:
+        error: What Deep Lake raised. Refusals (status 3xx, 4xx) count only with a code such as ``SlowDown``.
+    """
     if type(error).__name__ in _TRANSIENT:
         refused = _REFUSED.search(str(error))
         return not refused or code_of(error) in _PASSING
@@ -194,7 +226,11 @@ _SHORT = ("corrupt", "unexpected end", "truncated", "decompress", "size mismatch
 
 
 def is_denied(error: BaseException) -> bool:
-    """Whether the storage refused the credentials (401, 403)."""
+    """Whether the storage refused the credentials (401, 403).
+
+    Args:
+        error: What Deep Lake raised.
+    """
     return type(error).__name__ in _DENIED or code_of(error) in _DENIED_CODES
 
 

@@ -125,7 +125,15 @@ class LakeHandle:
                 self._stamp = stamp
 
     def query(self, tql: str) -> LakeHandle:
-        """The view that a query gives. Raises Deep Lake's ``RuntimeError`` if it cannot be run."""
+        """Run a query and give its view as a handle of its own.
+
+        Args:
+            tql: The query in Deep Lake's TQL.
+
+        Raises:
+            RuntimeError: The query cannot be run; Deep Lake's own error.
+            StorageError, SourceNotFoundError, CredentialError: As `read`.
+        """
         raw = self.read(lambda raw: raw.query(tql), lambda raw: raw.query_async(tql))
         found = LakeHandle(lambda: self.raw.query(tql), self.where, local=self.local, raw=raw)
         found._queried = self
@@ -213,11 +221,30 @@ class LakeColumn:
         return self._read(lambda raw: raw[name][index], lambda raw: raw[name].get_async(index))
 
     def get_async(self, index: Any) -> Future[Any]:
-        """Deep Lake's own future of cells, without deadline and retries: see `faults.persist`."""
+        """Begin to read cells; the future has neither deadline nor retries (see `faults.persist`).
+
+        Args:
+            index: A row number, a slice or a list of row numbers.
+
+        Returns:
+            Deep Lake's own future of what ``column[index]`` gives.
+        """
         return self._handle.raw[self.name].get_async(index)
 
     def get_bytes(self, index: Any) -> Any:
-        """The encoded cells of an index, a slice or a list of indices, as Deep Lake gives them."""
+        """Read encoded cells, with deadline and retries.
+
+        Args:
+            index: A row number, a slice or a list of row numbers.
+
+        Returns:
+            The bytes of one cell for a row number, else a list of them, as Deep Lake gives them.
+
+        Raises:
+            StorageError, SourceNotFoundError, CredentialError: As `LakeHandle.read`.
+            SourceFormatError: The cells are damaged.
+            RuntimeError: A cell was never written (the text holds `NO_BYTES`).
+        """
         name = self.name
         return self._read(
             lambda raw: raw[name].get_bytes(index), lambda raw: raw[name].get_bytes_async(index)
@@ -238,7 +265,14 @@ class LakeColumn:
 
 
 def stamp_of(path: Path | int) -> Stamp:
-    """What changes when a file is replaced or written to; None if it is not there."""
+    """What changes when a file is replaced or written to.
+
+    Args:
+        path: A path, or the descriptor of an open file.
+
+    Returns:
+        Inode, size in bytes and time of the last change in nanoseconds; None if the file is not there.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116 - of a descriptor as well
     except OSError:

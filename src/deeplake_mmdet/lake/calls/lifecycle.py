@@ -112,10 +112,15 @@ def _is_resting(state: _State, me: int) -> bool:
 
 
 def rest(seconds: float = _REST_PATIENCE) -> None:
-    """Wait until no Deep Lake call is under way in this process. Others may begin right after: see `resting`.
+    """Wait until no Deep Lake call is under way in this process.
+
+    Others may begin right after; `resting` keeps them waiting.
+
+    Args:
+        seconds: How long to wait; 0 to see whether there are any.
 
     Raises:
-        StorageError: Some are still under way after ``seconds``.
+        StorageError: Some are still under way after that time.
     """
     with resting(seconds):
         pass
@@ -148,7 +153,13 @@ def abandon(future: Any, interrupted: bool = False) -> None:
 
 
 def linger(seconds: float = _AFTERMATH) -> None:
-    """Count a failed opening as under way for some time: Deep Lake has raised, but asks on in its threads."""
+    """Count a failed opening as still under way for some time.
+
+    Deep Lake has raised its error by then, but its threads go on sending requests.
+
+    Args:
+        seconds: For how long; by default 45, a little more than the 42 that were measured.
+    """
     _state.abandoned.append(_Ended(time.monotonic() + seconds))
     _register()
 
@@ -170,9 +181,12 @@ def abandoned() -> int:
 
 
 def at_exit(close: Callable[[], None]) -> None:
-    """Call ``close`` when the process ends normally, if by then nothing is under way.
+    """Register a function to be called when the process ends normally, if by then no call is under way.
 
-    To be called after the import of deeplake: the last registered runs first.
+    To be called after the import of deeplake: what Python registers last at exit runs first.
+
+    Args:
+        close: The function. It is called once, however often it is registered.
     """
     if close not in _state.closers:
         _state.closers.append(close)

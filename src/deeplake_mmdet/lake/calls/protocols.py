@@ -34,10 +34,27 @@ class OpenColumn(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
     def get_async(self, index: Any, /) -> Future[Any]:
-        """What ``column[index]`` gives, as a future."""
+        """Begin to read cells.
+
+        Args:
+            index: A row number, a slice or a list of row numbers.
+
+        Returns:
+            A future of what ``column[index]`` gives.
+        """
 
     def get_bytes(self, index: Any, /) -> Any:
-        """Encoded cells: one for a row, else a list."""
+        """Read encoded cells.
+
+        Args:
+            index: A row number, a slice or a list of row numbers.
+
+        Returns:
+            The bytes of one cell for a row number, else a list of them. Empty for an empty cell.
+
+        Raises:
+            RuntimeError: A cell was never written.
+        """
 
 
 class OpenLake(Protocol):
@@ -52,14 +69,24 @@ class OpenLake(Protocol):
         """Names and types of the columns."""
 
     def query(self, query: str, /) -> OpenLake:
-        """The view that a query gives. Raises ``RuntimeError`` if it cannot be run."""
+        """Run a query.
+
+        Args:
+            query: The query in Deep Lake's TQL.
+
+        Returns:
+            The view that it gives.
+
+        Raises:
+            RuntimeError: It cannot be run.
+        """
 
 
 class RawColumn(OpenColumn, Protocol):
     """A column as Deep Lake gives it."""
 
     def get_bytes_async(self, index: Any, /) -> Future[Any]:
-        """What `get_bytes` gives, as a future."""
+        """Begin what `get_bytes` does; gives its future. See `OpenColumn.get_bytes`."""
 
 
 class RawLake(OpenLake, Protocol):
@@ -71,7 +98,7 @@ class RawLake(OpenLake, Protocol):
         """See `OpenLake.query`."""
 
     def query_async(self, query: str, /) -> Future[RawLake]:
-        """What `query` gives, as a future."""
+        """Begin what `query` does; gives its future. See `OpenLake.query`."""
 
 
 class Branch(Protocol):

@@ -108,9 +108,25 @@ def guard(where: str, call: Callable[[], Future[Result]], asked: str = "") -> Re
 @overload
 def guard(where: str, call: Callable[[], Result], asked: str = "") -> Result: ...
 def guard(where: str, call: Callable[[], Any], asked: str = "") -> Any:
-    """Run one Deep Lake call and raise its errors as ours, see `translate`.
+    """Run one Deep Lake call and raise its errors as ours (see `translate`).
 
-    A call that gives Deep Lake's future is waited for until the deadline, and retried: see `faults`.
+    A call that gives Deep Lake's future is waited for until the deadline. Any call is retried after faults
+    that may pass (see `faults.persist`).
+
+    Args:
+        where: The place, ``lake <address>``.
+        call: Gives the result, or Deep Lake's future of it.
+        asked: What version was asked for, e.g. ``'commit'='0002'``; for messages.
+
+    Returns:
+        The result.
+
+    Raises:
+        SourceNotFoundError: Nothing is there, or not that version.
+        SourceFormatError: What is there cannot be read as a lake.
+        CredentialError: The storage refused access.
+        StorageError: The storage failed, or the deadline passed.
+        OSError, MemoryError: The operating system's own.
     """
     try:
         return persist(call, where)
@@ -123,7 +139,15 @@ def guard(where: str, call: Callable[[], Any], asked: str = "") -> Any:
 
 
 def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
-    """Our error for what S3 itself says is the cause; None if it says none that is known."""
+    """Our error for the cause that S3 itself gives by a code such as ``AccessDenied``.
+
+    Args:
+        error: What Deep Lake raised.
+        where: The place, ``lake <address>``.
+
+    Returns:
+        The error, not raised; None if there is no code, or none that we know.
+    """
     code = code_of(error)
     if code not in _CAUSES:
         return None
@@ -138,7 +162,17 @@ def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
 
 @contextlib.contextmanager
 def sound(where: str) -> Iterator[None]:
-    """Turn the errors of reading a lake's own records, in which anything may stand, into `damaged`."""
+    """Report errors in reading a lake's own records, which may hold anything, as a damaged lake.
+
+    To be used in a ``with`` statement.
+
+    Args:
+        where: The place, ``lake <address>``.
+
+    Raises:
+        SourceFormatError: The block raised an ``ArithmeticError``, ``AttributeError``, ``LookupError``,
+            ``RecursionError``, ``TypeError`` or ``ValueError``. Errors of this package pass unchanged.
+    """
     try:
         yield
     except DeepLakeMMDetError:
@@ -148,7 +182,13 @@ def sound(where: str) -> Iterator[None]:
 
 
 def damaged(error: Exception, where: str) -> SourceFormatError:
-    """Our error for what Deep Lake cannot make sense of; its own kinds for that are many and say little."""
+    """Make our error for something that cannot be read as a lake; Deep Lake has many kinds that say little.
+
+    Args:
+        error: What was raised. The first line of its text is quoted, unless an address in it may hold
+            credentials.
+        where: The place, ``lake <address>``.
+    """
     text = next(iter(str(error).splitlines()), "")[:_SHOWN]
     # A remote address in it may hold credentials.
     told = f"{type(error).__name__}: {text}" if text and "://" not in where + text else type(error).__name__

@@ -27,12 +27,20 @@ _FIRST = 2  # number of the first record after those of the lake's creation
 
 
 def number_of(claimed: bytes) -> int:
-    """The number that the next record takes, by the content of `NEXT`; empty if there is none."""
+    """The number that the next record of the log takes.
+
+    Args:
+        claimed: Content of the object `NEXT`, a little-endian number; empty if there is no such object.
+    """
     return max(int.from_bytes(claimed, "little"), _FIRST)
 
 
 def record_name(number: int) -> str:
-    """The object of a record."""
+    """Name of the object that holds a record, below the lake's address.
+
+    Args:
+        number: The record's number.
+    """
     return f"{_META}/{number:010d}m00000000.jsonl"
 
 
@@ -57,7 +65,12 @@ def renaming(old: str, old_name: str, new: str, *, delete_old: bool, metadata: M
 
 
 def column_folders(record: bytes, *, packed: bool) -> list[str]:
-    """The folders of the columns that a record of a branch's log creates: their ids to the base 36."""
+    """Names of the folders of the columns that a record of a branch's log creates: column ids to base 36.
+
+    Args:
+        record: Content of the record's object.
+        packed: Whether it is compressed (its name ends in ``.lz4``), see `unpacked`.
+    """
     text = unpacked(record) if packed else record
     return [np.base_repr(column, 36).lower() for column in map(int, _COLUMN.findall(text))]
 
@@ -77,7 +90,17 @@ def _metadata_lines(metadata: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def unpacked(data: bytes) -> bytes:
-    """What a record of the log holds: four bytes of its length, then one LZ4 block."""
+    """Decompress a record of the log.
+
+    Args:
+        data: Four bytes that hold its length, then one LZ4 block.
+
+    Returns:
+        The record, lines of JSON.
+
+    Raises:
+        IndexError: The data is damaged; not all damage is noticed.
+    """
     out, at = bytearray(), 4
 
     def length(total: int) -> int:

@@ -34,11 +34,18 @@ class CheckedObjects:
         return self._are_sums is True
 
     def get(self, store: ObjectStore, name: str) -> memoryview:
-        """An object as the storage has it.
+        """Fetch a whole object; again, up to four times in all, if it does not agree with its checksum.
+
+        Args:
+            store: Where it lies.
+            name: Its name there.
+
+        Returns:
+            Its bytes; unchecked where the storage gives no MD5 checksum.
 
         Raises:
-            StorageError: It comes damaged every time.
-            Exception: The store's.
+            StorageError: It came damaged each time.
+            Exception: What the store raises.
         """
         before: memoryview | None = None
         for _ in range(_TRIES):

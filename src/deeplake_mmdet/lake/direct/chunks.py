@@ -56,7 +56,18 @@ def _told(handle: OpenLake, column: str, rows: int) -> NDArray[np.int64] | None:
 
 
 def mean_bytes(handle: OpenLake, column: str) -> float:
-    """Mean size of the encoded cells, told from a few of them spread over the column."""
+    """Mean size in bytes of the encoded cells, estimated from up to eight of them spread over the column.
+
+    Args:
+        handle: Open lake.
+        column: Name of a column of files.
+
+    Returns:
+        At least 1.0; the size of a whole chunk (8 MB) if none of them has bytes.
+
+    Raises:
+        DeepLakeMMDetError: As `CellReader.get_bytes`.
+    """
     rows = len(handle)
     probes = sorted({rows * number // _PROBES for number in range(_PROBES)}) if rows else []
     sizes = [len(cell) for cell in StoredCells(lambda: handle, column).get_bytes(probes) if cell]

@@ -33,11 +33,20 @@ class ColumnFiles(NamedTuple):
     sizes: NDArray[np.int64]
 
     def path(self, number: int) -> str:
-        """Where a file lies."""
+        """Path of a file.
+
+        Args:
+            number: Its place in ``names``.
+        """
         return os.fsdecode(self.folder + b"/" + self.names[number] if self.folder else self.names[number])
 
     def fits(self, number: int, size: int) -> bool:
-        """Whether a file of a size can be the one that the lake has written."""
+        """Whether a file's size is the one that the lake has recorded; also if it has recorded none.
+
+        Args:
+            number: The file's place in ``names``.
+            size: Its size on disk, in bytes.
+        """
         return self.sizes.item(number) in (-1, size)
 
 
@@ -91,7 +100,11 @@ def told_files(handle: LakeHandle, column: str, folder: bytes) -> ColumnFiles | 
 
 
 def exchanged(path: str) -> StorageError:
-    """The error for a file of a lake that cannot be the one that the lake has written."""
+    """Make the error for a file of a lake that is not as the lake has written it.
+
+    Args:
+        path: The file.
+    """
     return StorageError(
         "A file of the lake was exchanged or damaged: it is not as the lake has written it",
         where=path,

@@ -76,7 +76,7 @@ class StoredCells:
         return [bytes(cell) if cell else None for cell in cells]
 
     def forget(self, rows: Sequence[int]) -> None:
-        """Have Deep Lake drop all that it has read, which is more than these rows."""
+        """Have Deep Lake drop all that it has read, not only these rows. See `CellReader.forget`."""
         lake = self._lake()
         if hasattr(lake, "close"):
             lake.close()

@@ -38,6 +38,9 @@ Cells = Callable[[Sequence[int]], Sequence[Any]]
 def check_image_column(column: ColumnFacts) -> None:
     """Refuse image columns whose images cannot be had, or not with the right pixels.
 
+    Args:
+        column: Facts of the image column.
+
     Raises:
         ColumnError: The column holds sequences, or arrays of other elements or dimensions, or files behind
             a nullable type.
@@ -67,19 +70,41 @@ def check_image_column(column: ColumnFacts) -> None:
 
 
 def holds_files(column: ColumnFacts) -> bool:
-    """Whether the column's cells are encoded files that Deep Lake gives out unchanged."""
+    """Whether the column's cells are encoded files that Deep Lake gives out unchanged.
+
+    Args:
+        column: Facts of the image column.
+    """
     return column.sample_compression in _FILES and not column.is_link
 
 
 def image_extension(column: ColumnFacts) -> str:
-    """File extension, without a dot, of the images that `read_images` gives for this column."""
+    """File extension, without a dot, of the images that `read_images` gives for this column.
+
+    Args:
+        column: Facts of the image column.
+    """
     return "jpg" if column.sample_compression == "jpeg" else "png"
 
 
 def read_images(
     lake: OpenLake, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
 ) -> list[bytes]:
-    """Images of some rows, read by Deep Lake as `fetch_images` does; the first `ImageError` is raised."""
+    """Read the images of some rows as `fetch_images` does, but raise the first error among them.
+
+    Args:
+        lake: Open lake.
+        column: Facts of the image column.
+        rows: Row numbers.
+        apply_exif: Leave EXIF orientations in place, see `images_of`.
+
+    Returns:
+        One encoded image for each entry of ``rows``.
+
+    Raises:
+        ImageError: A cell is empty or cannot be had as an image.
+        DeepLakeMMDetError: As `fetch_images`.
+    """
     found = fetch_images(lake, column, rows, apply_exif=apply_exif)
     return [raised(image) for image in found]
 
@@ -179,7 +204,14 @@ def _served(column: ColumnFacts, row: int, cell: Any, apply_exif: Turning) -> by
 
 
 def raised(image: bytes | ImageError) -> bytes:
-    """An image, or its error raised."""
+    """Give an image, or raise the error that stands for it.
+
+    Args:
+        image: One of what `images_of` gives.
+
+    Raises:
+        ImageError: It is one.
+    """
     if isinstance(image, ImageError):
         raise image
     return image

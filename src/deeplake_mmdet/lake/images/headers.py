@@ -111,9 +111,14 @@ def _joined(where: str, detail: str) -> str:
 
 
 def stated_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a file's header claims; None for kinds and headers that are not understood.
+    """Width and height in pixels that a file's header states, without decoding it.
 
-    Of kinds that claim several, as a tile within a TIFF, the largest.
+    Args:
+        data: The file, or its first bytes.
+
+    Returns:
+        (width, height), the largest where a header states several, as with tiles within a TIFF. None for
+        formats and headers that are not understood.
     """
     found: list[tuple[int, int]] = []
     # The file may end within its header, after a claim.
@@ -215,7 +220,13 @@ def neutralise_orientation(data: bytes) -> bytes:
     """Set the orientation of an encoded JPEG, PNG or TIFF to 1 (upright), leaving every other byte alone.
 
     A lake's boxes and sizes belong to the stored pixels, while cv2 would turn the image by its EXIF tag.
-    Malformed metadata stays as it is.
+
+    Args:
+        data: The file.
+
+    Returns:
+        The file with the tag (and a PNG's checksum of it) changed; ``data`` itself if it has no such tag, is
+        upright already, is of another format, or has malformed metadata.
     """
     tag = _tag_in(data)
     if tag is None or tag.value == 1:
@@ -231,11 +242,16 @@ def neutralise_orientation(data: bytes) -> bytes:
 
 
 def read_orientation(data: bytes) -> int:
-    """The orientation by which cv2 turns an encoded JPEG, PNG or TIFF, 1 to 8; 1 means upright.
+    """The orientation by which cv2 turns an encoded JPEG, PNG or TIFF.
 
     cv2 turns no others: it reads no EXIF of WebP and AVIF, and BigTIFF has tags of its own.
 
-    From 5 on, the displayed image has width and height of the stored pixels exchanged.
+    Args:
+        data: The file.
+
+    Returns:
+        1 to 8, as in EXIF; 1 means upright. From 5 on, the displayed image has width and height of the stored
+        pixels exchanged.
     """
     tag = _tag_in(data)
     return tag.value if tag is not None and 1 <= tag.value <= 8 else 1

@@ -50,12 +50,33 @@ _HEADER = 2**16  # bytes of a file, in which its size stands nearly always
 
 
 def read_addresses(handle: OpenLake, column: str, rows: list[int]) -> list[str]:
-    """The addresses of some rows' files; empty where a row has none."""
+    """Read the addresses that a column of links holds.
+
+    Args:
+        handle: Open lake.
+        column: Name of the column of links.
+        rows: Row numbers.
+
+    Returns:
+        One address for each row, as stored; empty where a row has none.
+
+    Raises:
+        DeepLakeMMDetError: As `CellReader.get_bytes`.
+        UnicodeDecodeError: An address is not UTF-8.
+    """
     return [(data or b"").decode() for data in StoredCells(lambda: handle, column).get_bytes(rows)]
 
 
 def lead_elsewhere(handle: OpenLake, column: str) -> bool:
-    """Whether links lead to other machines; told from the first, the middle and the last one."""
+    """Whether a column's links are addresses of other machines, by the first, the middle and the last row.
+
+    Args:
+        handle: Open lake.
+        column: Name of the column of links.
+
+    Raises:
+        DeepLakeMMDetError: As `CellReader.get_bytes`.
+    """
     count = len(handle)
     rows = sorted({0, count // 2, count - 1}) if count else []
     return any(address and _local(address) is None for address in read_addresses(handle, column, rows))
@@ -69,11 +90,18 @@ def read_links(
     A local file is read as it is. Deep Lake fetches any other address and gives decoded pixels only, which
     are served in a lossless container.
 
+    Args:
+        handle: Open lake.
+        column: Name of the column of links.
+        rows: Row numbers.
+        addresses: The address of each row, see `read_addresses`.
+
     Returns:
-        One entry for each row; None where there is no address, and an error, not raised, where there is no
-        such file, or it is not JPEG or PNG.
+        One entry for each row; None where there is no address. An error, not raised, where there is no such
+        file, where it is not JPEG or PNG, or where ``DEEPLAKE_MMDET_LINKS`` forbids the link.
 
     Raises:
+        ConfigError: ``DEEPLAKE_MMDET_LINKS`` has an unknown value.
         CredentialError: The storage refused access and said so; web servers' refusals are a StorageError.
         StorageError: The storage refused or failed, or did not answer within the deadline.
     """
@@ -83,9 +111,21 @@ def read_links(
 def sizes_of_links(
     handle: OpenLake, column: str, rows: Sequence[int], addresses: Sequence[str]
 ) -> list[tuple[int, int] | ImageError | None]:
-    """Height and width of the stored pixels, from the headers of local files; others are fetched.
+    """Sizes of the images that the links of some rows lead to.
 
-    Returns and raises as `read_links`.
+    They are read from the headers of local files; files elsewhere are fetched as a whole.
+
+    Args:
+        handle: Open lake.
+        column: Name of the column of links.
+        rows: Row numbers.
+        addresses: The address of each row, see `read_addresses`.
+
+    Returns:
+        (height, width) of the stored pixels for each row; None or an error, not raised, as `read_links`.
+
+    Raises:
+        ConfigError, CredentialError, StorageError: As `read_links`.
     """
     return _for_each(_size_of_link, handle, column, rows, addresses)
 
@@ -190,7 +230,15 @@ def _check_allowed(path: Path | None, address: str, where: str) -> None:
 
 
 def is_inside(address: str) -> bool:
-    """Whether an address is that of this machine or its network; also if that cannot be told."""
+    """Whether an address leads to this machine or its own network.
+
+    Args:
+        address: Path or address. Buckets (``s3://`` and others) are outside; web addresses go by what their
+            host's name resolves to.
+
+    Returns:
+        True also for unknown schemes, and for hosts that cannot be resolved.
+    """
     scheme = address.partition("://")[0].lower()
     if scheme in _STORES:
         return False

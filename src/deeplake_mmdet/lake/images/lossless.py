@@ -53,7 +53,12 @@ def encode_array(array: NDArray[Any], where: str) -> bytes:
 
 
 def channel_error(channels: int, where: str) -> ImageError:
-    """The refusal of images that have other than 1, 3 or 4 channels."""
+    """Make the error for images that have other than 1, 3 or 4 channels.
+
+    Args:
+        channels: How many there are.
+        where: The place, for the message.
+    """
     return ImageError(
         f"The image has {channels} channels, where MMDetection's loaders take 1 (grey), 3 (RGB) or 4 (RGBA)",
         where=where,

@@ -50,7 +50,14 @@ def segmentation_fault(mask: Any, size: tuple[int, int]) -> str | None:
 
 
 def polygon_fault(part: Sequence[Any]) -> str | None:
-    """What keeps one polygon, ``[x, y, x, y, ...]`` in pixels, from being used; None if nothing does."""
+    """Say what keeps one polygon from being used.
+
+    Args:
+        part: Its corners in pixels, ``[x, y, x, y, ...]``.
+
+    Returns:
+        The fault, for a message; None for a sound polygon.
+    """
     if not set(map(type, part)) <= {int, float}:
         return "a coordinate is no number"
     try:

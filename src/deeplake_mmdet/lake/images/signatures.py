@@ -33,5 +33,12 @@ _SIGNATURES = (
 
 
 def detect_format(head: bytes) -> str | None:
-    """``'jpeg'``, ``'png'``, ``'bmp'`` ... by the first twelve bytes; ``None`` for what is not known."""
+    """Name the format of an image file by the bytes that it begins with.
+
+    Args:
+        head: The first twelve bytes, or more.
+
+    Returns:
+        ``'jpeg'``, ``'png'``, ``'bmp'`` ...; None for an unknown format.
+    """
     return next((name for name, at, mark in _SIGNATURES if head.startswith(mark, at)), None)

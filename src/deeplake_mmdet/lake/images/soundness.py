@@ -15,7 +15,12 @@ _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a length
 def looks_whole(data: bytes) -> bool:
     """Whether a JPEG has its beginning, its segments and its end, and a PNG all its checksums.
 
-    False does not mean that it cannot be decoded. Other formats, and no bytes at all, count as whole.
+    Args:
+        data: The file.
+
+    Returns:
+        False does not mean that it cannot be decoded: it is False for all other formats, too. No bytes at all
+        count as whole.
     """
     if data.startswith(PNG):
         return _is_whole_png(data)
