@@ -141,7 +141,11 @@ class LakeView:
         return handle_of(self.source, self.credentials)
 
     def uri(self, row: int) -> str:
-        """The address under which the file backend serves the image of a row."""
+        """The address under which the file backend serves the image of a row, see `parse_uri`.
+
+        Args:
+            row: Row number.
+        """
         before, after = self._uri_around_row
         return f"{before}{row:08d}{after}"
 
@@ -181,7 +185,14 @@ class LakeView:
         return int(np.diff(self.chunk_bounds).max(initial=0) * self.image_bytes)
 
     def with_cache(self, cache: ChunkCache) -> LakeView:
-        """This view with a cache for its images, which the file backend then uses as well."""
+        """This view with a cache for its images; the file backend uses it from now on.
+
+        Args:
+            cache: The cache.
+
+        Raises:
+            DeepLakeMMDetError: The lake has to be asked where its chunks begin, and cannot be read.
+        """
         _ = self.chunk_bounds  # found out before workers are started, once for all of them
         _views[self.key] = view = self._with(cache)
         return view
@@ -258,7 +269,12 @@ class LakeView:
         return images_of(cells, column, rows, apply_exif=self.turning)
 
     def fetch_span(self, start: int, stop: int) -> list[bytes | ImageError]:
-        """`fetch` for the rows from ``start`` to before ``stop``."""
+        """Fetch the images of consecutive rows. See `LakeView.fetch`.
+
+        Args:
+            start: First row number.
+            stop: One more than the last.
+        """
         return self.fetch(range(start, stop))
 
     def file_names(self, rows: Sequence[int]) -> list[str] | None:
@@ -272,10 +288,17 @@ class LakeView:
         return None if column is None else list(map(str, self.handle[column][list(map(int, rows))]))
 
     def mask_cells(self, rows: Sequence[int]) -> list[Any]:
-        """What the lake holds of masks in some rows, fetched in one call; for `segmentations`.
+        """Fetch the mask cells of some rows in one call; for `segmentations`.
+
+        Args:
+            rows: Row numbers; at least one.
+
+        Returns:
+            One cell for each row, as Deep Lake gives it.
 
         Raises:
             ConfigError: The lake has no mask column.
+            DeepLakeMMDetError: The storage failed.
         """
         return read_mask_cells(self.handle, self._mask_column, rows, self.table.offsets)
 
@@ -316,7 +339,14 @@ class LakeView:
 
 
 def registered(view: LakeView) -> LakeView:
-    """The view of the same key that this process has had already, without a cache; else this one, kept."""
+    """Register a view under its key in this process, unless an equal one is registered already.
+
+    Args:
+        view: The view.
+
+    Returns:
+        The view to use: the registered one, without a cache; ``view`` if that has other notes for the user.
+    """
     known = _views.setdefault(view.key, view)
     if known.notes != view.notes:  # which depend on what else was asked for
         return view
@@ -324,7 +354,10 @@ def registered(view: LakeView) -> LakeView:
 
 
 def find_view(key: str) -> LakeView:
-    """The view with this key.
+    """Look up a view of this process.
+
+    Args:
+        key: Its ``key``.
 
     Raises:
         SourceNotFoundError: No dataset of this process uses such a view.

@@ -45,7 +45,7 @@ def record_name(number: int) -> str:
 
 
 def renaming(old: str, old_name: str, new: str, *, delete_old: bool, metadata: Mapping[str, Any]) -> bytes:
-    """The record that makes a branch ``main``.
+    """Make the record that renames a branch to ``main``.
 
     Args:
         old: Id of the branch that is ``main``.
@@ -53,6 +53,9 @@ def renaming(old: str, old_name: str, new: str, *, delete_old: bool, metadata: M
         new: Id of the branch that becomes ``main``.
         delete_old: Whether the old branch is deleted as well.
         metadata: Entries of the lake's metadata, by key.
+
+    Returns:
+        The record's object, lines of JSON.
     """
     lines = [
         {"commit": {"release": version("deeplake"), "clientTimestamp": int(time.time())}},

@@ -99,7 +99,19 @@ def read_class_names(
 
 
 def class_list(value: Any, where: str, **options: Any) -> tuple[str, ...]:
-    """The names alone, in the order of their numbers; arguments and errors as `read_class_names`."""
+    """Read class names as `read_class_names` does, and give the names alone.
+
+    Args:
+        value: What was written down.
+        where: The place, for errors.
+        options: ``advice`` and ``error`` of `read_class_names`.
+
+    Returns:
+        The names in ascending order of their labels.
+
+    Raises:
+        DeepLakeMMDetError: As `read_class_names`.
+    """
     return read_class_names(value, where, **options).names
 
 

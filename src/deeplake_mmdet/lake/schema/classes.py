@@ -29,9 +29,18 @@ _ADVICE = (
 
 
 def stored_format(column: ColumnFacts, given: str | None) -> BoxFormat | None:
-    """The given box format, or the column's own; None if ``'legacy'`` is given, and the column has none.
+    """The box format to read a column by: the given one, else the one that the column declares.
 
-    Raises BoxFormatError if there is neither.
+    Args:
+        column: Facts of the box column.
+        given: What the user gave, such as ``'ltwh'``; None or empty for the column's own. ``'legacy'`` is the
+            column's own, too, but allows that there is none.
+
+    Returns:
+        The format; None only for ``'legacy'``, if the column declares none.
+
+    Raises:
+        BoxFormatError: ``given`` names no format; or nothing is given and the column declares none.
     """
     if given and given != LEGACY:
         return BoxFormat.parse(given)
@@ -156,7 +165,19 @@ def _selected(given: Any, lake: ClassNames, column: str) -> tuple[str, ...]:
 def selected_classes(
     classes: Sequence[str] | None, lake_classes: tuple[str, ...], column: str
 ) -> tuple[str, ...]:
-    """Class names in the model's order. Raises ConfigError for none, unknown ones and repeated ones."""
+    """Check the classes that the user wants against those of the lake.
+
+    Args:
+        classes: The wanted names, in the order of the model's outputs; None for all.
+        lake_classes: The lake's names, by label.
+        column: Name of the label column, for messages.
+
+    Returns:
+        The wanted names, in the given order.
+
+    Raises:
+        ConfigError: No class is wanted, one is unknown, or one is named twice.
+    """
     if classes is None:
         return lake_classes
     if not classes:

@@ -68,7 +68,14 @@ class ColumnFacts:
 
 
 def describe_columns(handle: OpenLake) -> dict[str, ColumnFacts]:
-    """Read the facts of all columns of an open lake, in the lake's own order."""
+    """Read the facts of all columns of an open lake.
+
+    Args:
+        handle: Open lake.
+
+    Returns:
+        Facts by column name, in the lake's own order.
+    """
     facts = {}
     for column in handle.schema.columns:
         dtype = column.dtype
@@ -90,7 +97,11 @@ def describe_columns(handle: OpenLake) -> dict[str, ColumnFacts]:
 
 
 def holds_sequences(dtype: Any) -> bool:
-    """Whether cells of a type are sequences, nullable ones included."""
+    """Whether the cells of a column are sequences, nullable ones included.
+
+    Args:
+        dtype: The column's type, as Deep Lake's schema gives it.
+    """
     return bool(dtype.is_sequence) or "sequence[" in str(dtype)
 
 
@@ -114,7 +125,15 @@ def _kind(dtype: Any) -> str:
 
 
 def read_metadata(stored: Any, keys: Sequence[str] = _METADATA_KEYS) -> dict[str, Any]:
-    """What the metadata of a column or a lake holds under some keys, as JSON knows it."""
+    """Read some entries of the metadata of a column or a lake.
+
+    Args:
+        stored: The metadata, as Deep Lake gives it.
+        keys: The keys to read; by default those that this package uses of a column.
+
+    Returns:
+        The entries that there are, by key, as plain JSON values.
+    """
     # Asking a column of an older lake for a key that it lacks aborts the process: look among its keys first.
     known = set(stored.keys())
     found = {}

@@ -84,9 +84,18 @@ def source_category_ids(column: ColumnFacts, count: int) -> list[Any] | None:
 
 
 def text_classes(handle: OpenLake, column: ColumnFacts) -> tuple[str, ...]:
-    """The distinct texts of a text column, sorted: its class names where no others are recorded.
+    """Collect the distinct texts of a label column: its class names, where no others are recorded.
 
-    Cells that are JSON lists of texts name several classes. There are none if lists hold numbers.
+    Args:
+        handle: Open lake.
+        column: Facts of a column of texts. A cell is one name, or a JSON list of names.
+
+    Returns:
+        The texts, sorted; none if the lists hold numbers.
+
+    Raises:
+        AnnotationError: A list holds something else, or names and numbers.
+        DeepLakeMMDetError: As `CellReader.get_bytes`.
     """
     names: set[str] = set()
     for block in read_blocks(handle, column.name, text=True):

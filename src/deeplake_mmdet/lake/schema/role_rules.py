@@ -148,17 +148,33 @@ RULES = {
 
 
 def leaf(name: str) -> str:
-    """A column's name without its group, in lower case."""
+    """A column's name without its group, in lower case.
+
+    Args:
+        name: The name; the group stands before the last ``/``.
+    """
     return name.rpartition("/")[2].lower()
 
 
 def group_of(name: str) -> str:
-    """The group that a column stands in; empty at the top level."""
+    """The group that a column stands in; empty at the top level.
+
+    Args:
+        name: The column's name; the group stands before the last ``/``.
+    """
     return name.rpartition("/")[0]
 
 
 def place_of(rule: Rule, name: str) -> int:
-    """The place of a column's name among the conventions, or their number if it is none of them."""
+    """How well a column's name fits a role, by the role's list of conventional names.
+
+    Args:
+        rule: The role's rule.
+        name: The column's name; group, case, hyphens and underscores do not matter.
+
+    Returns:
+        The name's place in ``rule.names``, 0 for the best; ``len(rule.names)`` if it is not among them.
+    """
     plain = leaf(name)
     if plain in rule.names:
         return rule.names.index(plain)
@@ -168,19 +184,37 @@ def place_of(rule: Rule, name: str) -> int:
 
 
 def is_named(rule: Rule, name: str) -> bool:
-    """Whether a column's name is one of the conventions."""
+    """Whether a column's name is one of a role's conventional names.
+
+    Args:
+        rule: The role's rule.
+        name: The column's name, as for `place_of`.
+    """
     return place_of(rule, name) < len(rule.names)
 
 
 def cells_fit(rule: Rule, column: ColumnFacts) -> bool:
-    """Whether the cells are of a kind that the role is read from: numbers, and sequences only of some."""
+    """Whether a role can be read from a column's cells: numbers, or sequences that the role takes.
+
+    Args:
+        rule: The role's rule; it lists the kinds of columns whose sequences serve.
+        column: Facts of the column. Generic columns must hold numbers; other kinds are not judged here.
+    """
     if column.kind == "generic" and column.dtype in _NO_NUMBERS:
         return False
     return not column.is_sequence or column.kind in rule.sequences
 
 
 def looks_alike(role: str, columns: Mapping[str, ColumnFacts]) -> list[str]:
-    """Columns whose names say that they may be meant for a role."""
+    """Find the columns whose names suggest that they may be meant for a role.
+
+    Args:
+        role: Name of the role, a key of `RULES`.
+        columns: Facts by column name.
+
+    Returns:
+        Their names, in the lake's order.
+    """
     rule = RULES[role]
     return [name for name in columns if is_named(rule, name) or set(_words(name)) & set(rule.words)]
 

@@ -62,7 +62,11 @@ class Roles:
     exif_turned: str | None = None
 
     def without(self, roles: Iterable[str]) -> Roles:
-        """These roles with some extra ones left open."""
+        """These roles with some set to None.
+
+        Args:
+            roles: Names of extra roles.
+        """
         return Roles(**{**asdict(self), **dict.fromkeys(roles)})
 
 
@@ -125,7 +129,15 @@ def explain_roles(
 
 
 def inferred_roles(roles: Roles, given: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The extra roles whose columns nobody named: these must never stop a run."""
+    """The extra roles whose columns the user did not name; a fault in these must never stop a run.
+
+    Args:
+        roles: Which column plays which role.
+        given: What the user named, see `assign_roles`.
+
+    Returns:
+        Their names, of those that have a column.
+    """
     extra = [field.name for field in fields(Roles) if field.name not in _REQUIRED]
     return tuple(role for role in extra if getattr(roles, role) and not (given or {}).get(role))
 

@@ -21,10 +21,20 @@ __all__ = ["notes_on", "short_tensors"]
 def short_tensors(
     resolved: ResolvedSource, roles: Roles, tensors: Mapping[str, Any] | None, ref: CredentialRef
 ) -> dict[str, str]:
-    """Extra roles of a v3 lake whose tensors have other lengths than the required ones, and why.
+    """Find extra roles of a v3 lake whose tensors have other lengths than the required ones.
+
+    Args:
+        resolved: The pinned lake.
+        roles: Which column plays which role.
+        tensors: What the user named, see `assign_roles`; a named tensor must fit.
+        ref: What opens the lake.
+
+    Returns:
+        By role, the reason for a message.
 
     Raises:
         AnnotationError: The lengths of required or named tensors differ.
+        DeepLakeMMDetError: As `resolve`.
     """
     columns = {role: name for role, name in asdict(roles).items() if name}
     lengths = v3.tensor_lengths(resolved, columns.values(), ref)

@@ -12,7 +12,13 @@ _URI = re.compile(r"deeplake://(?P<key>[0-9a-f]+)/(?P<column>.+)/(?P<row>\d+)\.\
 
 
 def parse_uri(uri: str) -> tuple[str, str, int]:
-    """Split an image address into view key, column and row.
+    """Split the address of an image.
+
+    Args:
+        uri: ``deeplake://<view key>/<column>/<row>.<extension>``.
+
+    Returns:
+        View key, column name and row number.
 
     Raises:
         ConfigError: It is no such address.

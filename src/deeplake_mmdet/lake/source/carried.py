@@ -16,7 +16,14 @@ _carried: dict[str, ResolvedSource] = {}
 
 
 def carry(resolved: ResolvedSource) -> str:
-    """Remember a pinned source in this process; the address by which a config may name it."""
+    """Remember a pinned source in this process.
+
+    Args:
+        resolved: The pinned source.
+
+    Returns:
+        An address (``opened://...``) by which a config may name it.
+    """
     for address, known in _carried.items():
         if known == resolved:
             return address
@@ -26,10 +33,13 @@ def carry(resolved: ResolvedSource) -> str:
 
 
 def carried(address: str) -> ResolvedSource:
-    """What stands behind an address.
+    """Look up the pinned source that an address stands for, see `carry`.
+
+    Args:
+        address: ``opened://...``.
 
     Raises:
-        SourceNotFoundError: It is another process's.
+        SourceNotFoundError: This process knows no such address: another one has made it.
     """
     found = _carried.get(address)
     if found is None:

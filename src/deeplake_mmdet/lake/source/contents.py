@@ -67,7 +67,11 @@ def contents_of(base: VersionedLake, where: str) -> str:
 
 
 def replaced(where: str) -> SourceNotFoundError:
-    """The error for a lake with the right ids and other data."""
+    """Make the error for a lake that has the right ids but other data.
+
+    Args:
+        where: The lake, for the message.
+    """
     return SourceNotFoundError(
         "Another lake now stands at this path: it has the same id and version, but other data, as after a "
         "backup was restored, or when a copy that went its own way takes a lake's place",
@@ -77,7 +81,15 @@ def replaced(where: str) -> SourceNotFoundError:
 
 
 def witness_of(folder: Path, branch_id: str, version: str) -> Path | None:
-    """The file that shows, without being read, that the lake in a folder is still the one that was opened."""
+    """Find a file that stays as it is as long as the same lake stands in a folder.
+
+    Args:
+        folder: The lake's folder.
+        branch_id, version: Id of the pinned branch, and of the version on it.
+
+    Returns:
+        Path of the file, to be watched by its time and size; None if there is no such file.
+    """
     log = folder / LOG
     names = [log / branch_id / f"{version}{ending}" for ending in _ENDINGS]
     names += [log / "_meta" / "0000000001c00000000.jsonl"]  # of a branch that has no commits yet

@@ -39,7 +39,11 @@ class _State:
 
 
 def is_opened(value: object) -> bool:
-    """Whether something is an object of Deep Lake's, as opposed to a path."""
+    """Whether something is an object of Deep Lake's, as opposed to a path.
+
+    Args:
+        value: What the user gave for a lake.
+    """
     return type(value).__module__.partition(".")[0] == "deeplake"
 
 

@@ -68,6 +68,10 @@ class Listing:
 def resolve(source: Source, credentials: CredentialRef | None = None) -> ResolvedSource:
     """Open a lake read-only and pin its version and row order.
 
+    Args:
+        source: What the user asked for.
+        credentials: What opens the lake; None for those of the environment.
+
     Raises:
         SourceNotFoundError: Nothing is there, or not that version, branch, tag or view.
         SourceFormatError: It is no lake, or the query cannot be run or its row order not be fixed.
@@ -112,33 +116,62 @@ def handle_of(resolved: ResolvedSource, credentials: CredentialRef | None = None
 
 
 def renew(resolved: ResolvedSource, credentials: CredentialRef) -> None:
-    """Use newer credentials for a pinned source, from the next read on and wherever this process reads it."""
+    """Use newer credentials for a pinned source, from the next read on and wherever this process reads it.
+
+    Args:
+        resolved: The pinned source.
+        credentials: The newer ones.
+    """
     if _credentials.get(resolved.key) != credentials:
         _credentials[resolved.key] = credentials
         forget(resolved)
 
 
 def newest_credentials(resolved: ResolvedSource, first: CredentialRef | None = None) -> CredentialRef:
-    """The credentials that this process uses for a pinned source; ``first`` if it has had none yet."""
+    """The credentials that this process uses for a pinned source.
+
+    Args:
+        resolved: The pinned source.
+        first: What to use and remember if this process has had none for it yet; None for the environment's.
+    """
     return _credentials.setdefault(resolved.key, first or CredentialRef())
 
 
 def forget(resolved: ResolvedSource) -> None:
-    """Close this process's handle of a pinned source, if there is one; `handle_of` opens it again."""
+    """Close this process's handle of a pinned source, if there is one; `handle_of` opens it again.
+
+    Args:
+        resolved: The pinned source.
+    """
     handle = _handles.pop((os.getpid(), resolved.key), None)
     if handle is not None:
         handle.close()
 
 
 def hold(opened: RawLake) -> str:
-    """Keep an opened object in this process; its id for ``ResolvedSource.held``."""
+    """Keep an opened dataset or view in this process's memory.
+
+    Args:
+        opened: Deep Lake's object.
+
+    Returns:
+        Its id, for ``ResolvedSource.held``.
+    """
     held = secrets.token_hex(8)
     _held[held] = opened
     return held
 
 
 def lake_metadata(resolved: ResolvedSource, key: str, credentials: CredentialRef | None = None) -> Any:
-    """What the metadata of a whole lake, as opposed to its columns, holds under a key; None if nothing.
+    """Read an entry of the metadata of a whole lake, as opposed to its columns.
+
+    Args:
+        resolved: The pinned lake.
+        key: The entry's key.
+        credentials: What opens the lake, unless this process has had others for it.
+
+    Returns:
+        The entry as a plain JSON value; None if there is none.
 
     Raises:
         DeepLakeMMDetError: As `resolve`.
@@ -153,6 +186,10 @@ def lake_metadata(resolved: ResolvedSource, key: str, credentials: CredentialRef
 
 def list_versions(resolved: ResolvedSource, credentials: CredentialRef | None = None) -> Listing:
     """The history of a pinned lake.
+
+    Args:
+        resolved: The pinned lake.
+        credentials: What opens the lake; None for those of the environment.
 
     Raises:
         DeepLakeMMDetError: As `resolve`.

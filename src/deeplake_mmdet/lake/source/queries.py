@@ -18,17 +18,28 @@ _SOURCE = re.compile(r"\b(FROM|JOIN)\s*(\"[^\"]*\"|(?=[^\s\"(])[^\s()]+)", re.IG
 
 
 def is_random(query: str) -> bool:
-    """Whether two runs of a query may give different rows: it has ``RANDOM()`` or ``SAMPLE BY``."""
+    """Whether two runs of a query may give different rows: it has ``RANDOM()`` or ``SAMPLE BY``.
+
+    Args:
+        query: Text in TQL.
+    """
     return _RANDOM.search(_QUOTED.sub(_blank, _TEXT.sub(_blank, query))) is not None
 
 
 def is_plain_selection(query: str) -> bool:
-    """Whether a query only selects and orders rows: ``SELECT *``, and no column is computed."""
+    """Whether a query only selects and orders rows: ``SELECT *``, and no column is computed.
+
+    Args:
+        query: Text in TQL.
+    """
     return _PLAIN.match(_TEXT.sub(_blank, query)) is not None
 
 
 def split_source(query: str) -> tuple[str | None, str]:
     """Take ``FROM "lake"`` out of a query.
+
+    Args:
+        query: Text in TQL.
 
     Returns:
         The lake it names, or None; and the query without it, to be run on that lake.

@@ -23,10 +23,19 @@ _SPARSE = 4
 
 
 def run_query(handle: RawLake, query: str, where: str) -> RawLake:
-    """The view that a query gives on an open lake.
+    """Run a query on an open lake.
+
+    Args:
+        handle: Open lake, or a view of one.
+        query: Text in TQL.
+        where: The lake, for messages.
+
+    Returns:
+        The view that it gives.
 
     Raises:
         SourceFormatError: The query cannot be run.
+        StorageError, CredentialError: As `guard`.
     """
 
     def run() -> RawLake:
@@ -43,12 +52,21 @@ def run_query(handle: RawLake, query: str, where: str) -> RawLake:
 
 
 def first_random(queries: Sequence[str]) -> int | None:
-    """Index of the first query that may give other rows when it is run again."""
+    """Index of the first query that may give other rows when it is run again; None if none does.
+
+    Args:
+        queries: Texts in TQL.
+    """
     return next((index for index, query in enumerate(queries) if is_random(query)), None)
 
 
 def freeze(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.int64]:
     """Run queries once and tell which rows of ``handle`` they select, in their order.
+
+    Args:
+        handle: Open lake, or a view of one.
+        queries: Texts in TQL, each run on the result of the one before.
+        where: The lake, for messages.
 
     Returns:
         Row numbers, shape (n,), int64.
@@ -56,6 +74,7 @@ def freeze(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.in
     Raises:
         SourceFormatError: A query cannot be run, or is not of the form ``SELECT * ...``, so that its result
             is not simply some rows of the lake.
+        StorageError, CredentialError: As `guard`.
     """
     return _numbers(_chain(_numbered(handle, where), queries, where), queries)
 
@@ -63,7 +82,21 @@ def freeze(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.in
 def restrict(
     handle: RawLake, rows: NDArray[np.int64], queries: Sequence[str], where: str
 ) -> NDArray[np.int64]:
-    """Which of some rows of ``handle`` queries select; see `freeze`. Rows in their order, shape (n,)."""
+    """Run queries on some rows of ``handle`` and tell which of them they select, see `freeze`.
+
+    Args:
+        handle: Open lake, or a view of one.
+        rows: Row numbers, shape (m,), int64. With queries they must ascend and not be empty.
+        queries: Texts in TQL, each run on the result of the one before; none selects all rows.
+        where: The lake, for messages.
+
+    Returns:
+        Row numbers of ``handle``, shape (n,), int64, in the order that the queries give.
+
+    Raises:
+        SourceFormatError: As `freeze`; or ``rows`` do not ascend or are empty.
+        StorageError, CredentialError: As `guard`.
+    """
     if not queries:
         return rows
     count = len(rows)
@@ -142,15 +175,22 @@ class FrozenLake:
             self._base.close()
 
     def query(self, query: str) -> FrozenLake:
-        """Columns computed for each row by itself, as ``SELECT SHAPE(images) AS s``.
+        """Compute columns for each row by itself, as in ``SELECT SHAPE(images) AS s``.
+
+        Args:
+            query: Text in TQL; run on the lake without its fixed order.
+
+        Returns:
+            The result, in the fixed order.
 
         Raises:
             SourceFormatError: The query gives another number of rows than the lake has.
+            RuntimeError: It cannot be run.
         """
         return self._select(self._base.query(query))
 
     def query_async(self, query: str) -> Pending:
-        """What `query` gives, as a future."""
+        """Begin what `query` does; gives its future. See `FrozenLake.query`."""
         return Pending(self._base.query_async(query), self._select)
 
     def _select(self, result: Any) -> FrozenLake:
@@ -173,11 +213,11 @@ class FrozenColumn:
         return self._column.metadata
 
     def get_bytes(self, index: Any) -> Any:
-        """Encoded cells: one for a number, a list for a slice or a list of numbers."""
+        """See `OpenColumn.get_bytes`; an index counts in the fixed order."""
         return self._column.get_bytes(self._base_rows(index))
 
     def get_bytes_async(self, index: Any) -> Any:
-        """What `get_bytes` gives, as Deep Lake's future."""
+        """Begin what `get_bytes` does; gives Deep Lake's future. See `OpenColumn.get_bytes`."""
         return self._column.get_bytes_async(self._base_rows(index))
 
     def __getitem__(self, index: Any) -> Any:
@@ -185,7 +225,7 @@ class FrozenColumn:
         return pick(self._column[chosen])
 
     def get_async(self, index: Any) -> Pending:
-        """What ``column[index]`` gives, as a future."""
+        """See `OpenColumn.get_async`; an index counts in the fixed order."""
         chosen, pick = self._plan(index)
         return Pending(self._column.get_async(chosen), pick)
 

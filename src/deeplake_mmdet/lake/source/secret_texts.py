@@ -58,13 +58,21 @@ _LARGEST = 64 * 2**20  # bytes of a file that is looked through
 
 
 def is_secret_name(name: object) -> bool:
-    """Whether what stands under a key is a secret, e.g. ``api_key`` or ``aws_secret_access_key``."""
+    """Whether a key's name says that a secret stands under it, e.g. ``api_key`` or ``aws_secret_access_key``.
+
+    Args:
+        name: The key; case and punctuation do not matter.
+    """
     plain = _plain(name)
     return plain in _NAMES or plain.endswith(_ENDINGS) or _is_token(plain)
 
 
 def holds_secret(text: str) -> bool:
-    """Whether an address in a text has a user name or password before its host, or a signature behind it."""
+    """Whether an address in a text holds a secret: a login before its host, or a signature in its query.
+
+    Args:
+        text: Any text, or an address alone.
+    """
     return any(
         login_of(match[1], match[2]) or any(map(_is_signed, re.split("[?&;#]", match[2])[1:]))
         for match in ADDRESS.finditer(text)
@@ -97,7 +105,14 @@ def literals_in(
 
 
 def is_literal(value: Any, name: object) -> bool:
-    """Whether a value under the name of a secret is one: no handle, no variable's name, no file's."""
+    """Whether a value under a secret's name is the secret itself.
+
+    Args:
+        value: The value. A handle of ours, a variable (``$NAME``), ``'ENV'``, the path of an existing file
+            and an empty value are none.
+        name: The key. Under names that end in ``token``, numbers and (but for ``token`` itself) texts shorter
+            than eight characters are none, either: a model's vocabulary may have them.
+    """
     token = _plain(name)
     if not isinstance(value, str):
         return _is_given(value) and (isinstance(value, bytes) or not token.endswith("token"))
@@ -124,7 +139,15 @@ def _plain(name: object) -> str:
 
 
 def masked(text: str) -> str:
-    """A text for people, as of a traceback, without the secrets that its addresses and assignments show."""
+    """Remove the secrets from a text for people, such as a traceback.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text with addresses cut as `without_secrets` does, and literal values in assignments
+        (``password='...'``) replaced by `MASK`.
+    """
 
     def hide(match: re.Match[str]) -> str:
         if not is_secret_name(match["name"]) or not is_literal(match["text"], match["name"]):
@@ -135,7 +158,15 @@ def masked(text: str) -> str:
 
 
 def files_holding(secrets: Iterable[str]) -> list[Path]:
-    """The files of the run that MMEngine has begun in this process which hold one of some texts."""
+    """Find the files of this process's run of MMEngine that hold one of some texts.
+
+    Args:
+        secrets: The texts; they are looked for as they are and as Python writes them.
+
+    Returns:
+        Sorted paths of files in the run's log folder and in the folder above it. In checkpoints the weights
+        are not searched; files above 64 MiB, and those that cannot be read, are left out.
+    """
     from mmengine.logging import MMLogger
 
     wanted = {part for text in secrets for part in (text, repr(text)[1:-1]) if part}

@@ -206,13 +206,22 @@ class ResolvedSource:
         return {**{name: getattr(self, name) for name in names}, "queries": list(self.queries)}
 
     def with_rows(self, rows: NDArray[np.int64], rerun: int = 0) -> ResolvedSource:
-        """This source with a frozen row order, shape (n,)."""
+        """This source with a fixed row order.
+
+        Args:
+            rows: Row numbers in their order, shape (n,), int64.
+            rerun: How many of the queries are run before these rows are taken from their result.
+        """
         rows = np.ascontiguousarray(rows, np.int64)
         digest = hashlib.blake2s(rows.astype("<i8").tobytes(), digest_size=8).hexdigest()
         return replace(self, rows=rows, rerun=rerun, rows_digest=digest)
 
     def in_process(self, held: str = "") -> ResolvedSource:
-        """This source, bound to this process and its forks."""
+        """This source, bound to this process and its forks, which alone can read it.
+
+        Args:
+            held: Id of the opened object that holds the data (see `hold`); empty for ``mem://`` lakes.
+        """
         return replace(self, process=_process, held=held)
 
     def __str__(self) -> str:
@@ -241,9 +250,15 @@ class ResolvedSource:
 
 
 def is_same_contents(before: str, now: str) -> bool:
-    """Whether two values of `ResolvedSource.contents` can stand for the same data; also if one is not known.
+    """Whether two values of `ResolvedSource.contents` can stand for the same data.
 
-    What a v3 lake says of a commit that was open (see `v3_contents`) may have been committed since.
+    Args:
+        before: The earlier value. If it was taken of an open commit of a v3 lake, that commit may have been
+            closed since (see `v3_contents`).
+        now: The present value.
+
+    Returns:
+        True also if one of them is empty, which means that it is not known.
     """
     if not before or not now:
         return True
@@ -252,13 +267,21 @@ def is_same_contents(before: str, now: str) -> bool:
 
 
 def short_hash(facts: object) -> str:
-    """Sixteen hex digits that identify JSON-able facts."""
+    """Hash facts to sixteen hex digits; the same on every machine.
+
+    Args:
+        facts: What ``json.dumps`` takes; the order of keys does not matter.
+    """
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
 
 
 def absolute_url(path: str) -> str:
-    """One name for each lake: local paths absolute, ``hub://`` written ``al://``, no slash at the end."""
+    """One name for each lake: local paths absolute, ``hub://`` written ``al://``, no slash at the end.
+
+    Args:
+        path: Folder or address; ``~`` is expanded, links are not followed.
+    """
     if path.startswith("file://"):
         path = path[len("file://") :]
     if "://" in path:
@@ -270,6 +293,10 @@ def absolute_url(path: str) -> str:
 
 def check_address(url: str, where: str = "dataset key 'path'") -> None:
     """Refuse an address that holds a secret, without repeating it.
+
+    Args:
+        url: Path or address.
+        where: The setting that it comes from, for the message.
 
     Raises:
         CredentialError: It has a user name or a password before its host, or a signature behind it.

@@ -50,18 +50,30 @@ class Commits:
     branches: dict[str, str]
 
     def line(self, commit: str) -> list[str]:
-        """A commit and those before it, newest first."""
+        """A commit and those before it, newest first.
+
+        Args:
+            commit: The commit's id.
+        """
         found = [commit]
         while parent := self.nodes[found[-1]]["parent"]:
             found.append(parent)
         return found
 
     def is_open(self, commit: str) -> bool:
-        """Whether it is the head of a branch, to which rows are still being added."""
+        """Whether a commit is the head of a branch, to which rows are still being added.
+
+        Args:
+            commit: The commit's id.
+        """
         return self.nodes[commit]["commit_time"] is None
 
     def identity(self, commit: str) -> str:
-        """Stands for the lake: a hash of what came before a commit, which never changes again."""
+        """An id of the lake: a hash of the commits before a given one, which never change again.
+
+        Args:
+            commit: The commit's id.
+        """
         before = self.line(commit)[1:]
         return short_hash(
             [[name, self.nodes[name]["commit_time"], self.nodes[name]["commit_message"]] for name in before]
@@ -69,12 +81,26 @@ class Commits:
 
 
 def is_v3(url: str, credentials: CredentialRef) -> bool:
-    """Whether a v3 lake stands at an address."""
+    """Whether a v3 lake stands at an address.
+
+    Args:
+        url, credentials: Address of the lake, and what opens it.
+
+    Raises:
+        DeepLakeMMDetError: As `read_json`.
+    """
     return read_json(url, "dataset_meta.json", credentials) is not None
 
 
 def read_commits(url: str, credentials: CredentialRef) -> Commits:
-    """The lake's commits. A lake without a record of them has one, still open."""
+    """Read the lake's commits. A lake without a record of them has one, still open.
+
+    Args:
+        url, credentials: Address of the lake, and what opens it.
+
+    Raises:
+        DeepLakeMMDetError: As `read_json`.
+    """
     found = read_json(url, _VERSIONS, credentials)
     if found is None:
         node = {"branch": "main", "parent": None, "commit_time": None, "commit_message": None}
@@ -83,12 +109,23 @@ def read_commits(url: str, credentials: CredentialRef) -> Commits:
 
 
 def saved_views(url: str, credentials: CredentialRef) -> dict[str, dict[str, Any]]:
-    """The lake's records of its saved views, by id."""
+    """Read the lake's records of its saved views.
+
+    Args:
+        url, credentials: Address of the lake, and what opens it.
+
+    Returns:
+        The records by the views' ids, as Deep Lake 3 wrote them.
+    """
     return {entry["id"]: entry for entry in read_json(url, "queries.json", credentials) or []}
 
 
 def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, RawLake]:
     """Choose the commit that the source asks for.
+
+    Args:
+        source: What the user asked for.
+        credentials: What opens the lake.
 
     Returns:
         The pinned source, with the rows of a saved view, and the lake opened at that commit.
@@ -135,7 +172,11 @@ def _with_contents(
 
 
 def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> RawLake:
-    """The lake at the pinned commit, without queries and saved rows.
+    """Open the lake at the pinned commit, without queries and saved rows.
+
+    Args:
+        resolved: The pinned source.
+        credentials: What opens the lake.
 
     Raises:
         SourceNotFoundError: Another lake stands there now.
@@ -158,7 +199,14 @@ def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> RawLake
 
 
 def read_info(resolved: ResolvedSource, credentials: CredentialRef) -> dict[str, Any]:
-    """What a pinned lake says of itself as a whole (Deep Lake 3's ``ds.info``)."""
+    """Read what a pinned lake says of itself as a whole (Deep Lake 3's ``ds.info``).
+
+    Args:
+        resolved, credentials: The pinned lake, and what opens it.
+
+    Returns:
+        The entries by key; empty if there are none.
+    """
     line = read_commits(resolved.url, credentials).line(resolved.version)
     found = _newest(resolved.url, line, "dataset_info.json", credentials)
     return found if isinstance(found, dict) else {}
@@ -167,10 +215,17 @@ def read_info(resolved: ResolvedSource, credentials: CredentialRef) -> dict[str,
 def tensor_lengths(
     resolved: ResolvedSource, names: Iterable[str], credentials: CredentialRef
 ) -> dict[str, int]:
-    """Number of samples of some tensors of a pinned lake; of tensors that do not tell it, none.
+    """Read the number of samples of some tensors of a pinned lake.
 
     Deep Lake 3 lets each tensor grow by itself. A query pairs them by index and fills the shorter ones up, so
     that from the first missing sample on the boxes of one image stand beside another.
+
+    Args:
+        resolved, credentials: The pinned lake, and what opens it.
+        names: Names of the tensors.
+
+    Returns:
+        The number by name, without tensors that do not tell it.
     """
     line = read_commits(resolved.url, credentials).line(resolved.version)
     meta = _newest(resolved.url, line, "dataset_meta.json", credentials) or {}
@@ -191,6 +246,10 @@ def tensor_lengths(
 
 def check_lengths(lengths: Mapping[str, int], where: str) -> None:
     """Refuse tensors of which some have more samples than others.
+
+    Args:
+        lengths: Number of samples by name.
+        where: The lake, for the message.
 
     Raises:
         AnnotationError: They differ; the message lists the lengths.

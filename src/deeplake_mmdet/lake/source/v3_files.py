@@ -16,18 +16,42 @@ FIRST = "firstdbf9474d461a19e9333c2fd19b46115348f"  # the id of every v3 lake's 
 
 
 def folder_of(commit: str) -> str:
-    """Where the files of a commit lie, with a slash at the end."""
+    """Where the files of a commit lie below the lake's address, with a slash at the end; empty for the first.
+
+    Args:
+        commit: The commit's id.
+    """
     return "" if commit == FIRST else f"versions/{commit}/"
 
 
 def tensors_of(url: str, commit: str, credentials: CredentialRef) -> list[str]:
-    """The tensors that users see at a commit."""
+    """The names of the tensors that users see at a commit, sorted.
+
+    Args:
+        url, credentials: Address of the lake, and what opens it.
+        commit: The commit's id.
+
+    Raises:
+        DeepLakeMMDetError: As `read_json`.
+    """
     meta = read_json(url, f"{folder_of(commit)}dataset_meta.json", credentials) or {}
     return sorted(set(meta.get("tensors", ())) - set(meta.get("hidden_tensors", ())))
 
 
 def read_json(url: str, name: str, credentials: CredentialRef) -> Any:
-    """A JSON file of the lake, or None if there is none."""
+    """Read a JSON file of the lake.
+
+    Args:
+        url, credentials: Address of the lake, and what opens it.
+        name: The file's name below the address.
+
+    Returns:
+        Its content; None if there is no such file.
+
+    Raises:
+        SourceFormatError: It is no JSON.
+        CredentialError, StorageError: As `fetch`.
+    """
     content = fetch(url, name, credentials)
     try:
         return None if content is None else json.loads(content)
@@ -38,7 +62,19 @@ def read_json(url: str, name: str, credentials: CredentialRef) -> Any:
 
 
 def fetch(url: str, name: str, credentials: CredentialRef) -> bytes | None:
-    """A file of the lake, or None if there is none."""
+    """Read a file of the lake.
+
+    Args:
+        url, credentials: Address of the lake, and what opens it.
+        name: The file's name below the address.
+
+    Returns:
+        Its bytes; None if there is no such file.
+
+    Raises:
+        CredentialError: The storage refused access.
+        StorageError: The storage failed.
+    """
     token, creds = credentials.resolve()
     where = f"lake {url}"
     reader: Any = guard(where, lambda: object_reader(url, creds=creds or None, token=token))

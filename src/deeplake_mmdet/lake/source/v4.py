@@ -26,7 +26,15 @@ __all__ = ["at_version", "open_head", "open_pinned", "pin"]
 
 
 def open_head(url: str, credentials: CredentialRef) -> VersionedLake:
-    """The newest version of ``main``, read-only."""
+    """Open the newest version of branch ``main``, read-only.
+
+    Args:
+        url: Address of the lake.
+        credentials: What opens it.
+
+    Raises:
+        SourceNotFoundError, SourceFormatError, CredentialError, StorageError: As `guard`.
+    """
     import deeplake
 
     token, creds = credentials.resolve()
@@ -99,10 +107,15 @@ def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedL
 
 
 def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> VersionedLake:
-    """The lake at the pinned version, without its queries.
+    """Open the lake at the pinned version, without its queries.
+
+    Args:
+        resolved: The pinned source.
+        credentials: What opens the lake.
 
     Raises:
         SourceNotFoundError: Another lake stands there now, or the branch or the version is gone.
+        SourceFormatError, CredentialError, StorageError: As `guard`.
     """
     base = open_head(resolved.url, credentials)
     where = f"lake {resolved}"
@@ -121,7 +134,18 @@ def open_pinned(resolved: ResolvedSource, credentials: CredentialRef) -> Version
 
 
 def at_version(base: VersionedLake, version: str, where: str, asked: str) -> VersionedLake:
-    """A branch at one of its versions. Which version of a branch an id means depends on the branch."""
+    """Open a branch at one of its versions; ids of versions mean something within a branch only.
+
+    Args:
+        base: The branch, open at any version.
+        version: Id of the version.
+        where: The lake, for messages.
+        asked: What the user asked for, for messages.
+
+    Raises:
+        SourceNotFoundError: The branch has no such version.
+        CredentialError, StorageError: As `guard`.
+    """
     if version == base.version:
         return base
     # Opening takes a request for each commit; a version that is not there fails at the look-up already.
@@ -142,9 +166,18 @@ def _check_agreement(source: Source, key: str, branch: str, version: str) -> Non
 
 
 def state_parts(opened: Any) -> list[dict[str, Any]]:
-    """What an opened object's state says: its branch, reader and queries, in an undocumented form.
+    """Read an opened object's own state: its branch, reader and queries, in an undocumented form.
 
     It holds credentials in clear text: an error of reading it is never to be chained or shown.
+
+    Args:
+        opened: Deep Lake's dataset or view.
+
+    Returns:
+        The parts: the first has ``reader`` and ``branch_id``, those of queries have ``query_string``.
+
+    Raises:
+        Exception: The state has another form.
     """
     with warnings.catch_warnings():
         # It warns of a pickle without uncommitted changes; none is made.

@@ -48,16 +48,31 @@ class Block:
     values: NDArray[Any]
 
     def row_of(self, entry: int) -> int:
-        """The row in which an entry of ``values`` stands."""
+        """The row in which an entry of ``values`` stands.
+
+        Args:
+            entry: Its place in ``values``.
+
+        Returns:
+            Row number in the lake.
+        """
         return self.start + int(np.searchsorted(np.cumsum(self.counts), entry, side="right"))
 
     def rows_of(self, entries: NDArray[np.intp]) -> str:
-        """The rows of some entries, for people."""
+        """The rows of some entries of ``values``, for people.
+
+        Args:
+            entries: Their places in ``values``, shape (k,); the first 1000 count.
+        """
         return rows_for_people(np.unique([self.row_of(int(entry)) for entry in entries[:1000]]))
 
 
 def rows_for_people(rows: NDArray[np.integer[Any]]) -> str:
-    """Some rows, shape (n,), with what they are: ``'row 3'``, or ``'rows 3, 5'``."""
+    """Rows as words: ``'row 3'`` or ``'rows 3, 5'``, at most ten of them.
+
+    Args:
+        rows: Row numbers, shape (n,).
+    """
     return f"row{'' if len(rows) == 1 else 's'} {listed(rows)}"
 
 

@@ -34,10 +34,21 @@ class ArraySink(Protocol):
     """Where a table's arrays go, block by block."""
 
     def append(self, name: str, block: NDArray[Any]) -> None:
-        """Add to the end of an array; blocks of one array share element type and width."""
+        """Add a block to the end of an array, which the first block begins.
+
+        Args:
+            name: Name of the array.
+            block: Shape (rows,) or (rows, width); all blocks of an array share element type and width.
+        """
 
     def drop(self, name: str, role: str, why: str) -> None:
-        """Forget the array of an extra role that does not fit, of which blocks may have been added."""
+        """Give up the array of an extra role that does not fit, with the blocks that were added to it.
+
+        Args:
+            name: Name of the array.
+            role: The role.
+            why: What does not fit, for messages.
+        """
 
 
 class MemorySink:
@@ -48,11 +59,11 @@ class MemorySink:
         self._blocks: dict[str, list[NDArray[Any]]] = {}
 
     def append(self, name: str, block: NDArray[Any]) -> None:
-        """Add to the end of an array."""
+        """See `ArraySink.append`; the block is copied."""
         self._blocks.setdefault(name, []).append(np.array(block))
 
     def drop(self, name: str, role: str, why: str) -> None:
-        """Forget the array of an extra role that does not fit."""
+        """See `ArraySink.drop`; the reason is remembered in ``left_out``."""
         self.left_out[role] = why
         self._blocks.pop(name, None)
 
@@ -117,7 +128,17 @@ def fill_table(
 ) -> None:
     """Read the annotation columns of an open lake into a sink; the arrays are those of `AnnotationTable`.
 
-    Memory does not grow with the lake but for a few numbers per row. Arguments and errors as `build_table`.
+    Memory does not grow with the lake but for a few numbers per row.
+
+    Args:
+        sink: Where the arrays go.
+        handle: Open lake.
+        roles: Column names.
+        coding: What the labels are.
+        inferred, allow_bad_images, apply_exif: See `build_table`.
+
+    Raises:
+        AnnotationError, ImageError: For the reasons that `build_table` lists.
     """
     count = len(handle)
     if count == 0:

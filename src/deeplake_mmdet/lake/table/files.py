@@ -69,9 +69,13 @@ class FileSink:
             file.close()
 
     def append(self, name: str, block: NDArray[Any]) -> None:
-        """Add to the end of an array. Its first block decides element type and width.
+        """Add a block to the end of an array, in its file. See `ArraySink.append`.
 
-        The block must not be changed afterwards. Raises OSError for an earlier block as well.
+        The block is written later: it must not be changed afterwards.
+
+        Raises:
+            OSError: This block, or an earlier one of any array, cannot be written.
+            TypeError: Element type or width differ from those of the array's first block.
         """
         if name not in self._files:
             self._files[name] = (self._folder / f"{name}.npy").open("wb")
@@ -94,7 +98,11 @@ class FileSink:
         self._sums[name] = zlib.crc32(data, self._sums[name])
 
     def drop(self, name: str, role: str, why: str) -> None:
-        """Forget the array of an extra role that does not fit. Raises OSError for others as well."""
+        """Delete the file of an array. See `ArraySink.drop`; the reason is remembered in ``left_out``.
+
+        Raises:
+            OSError: The file cannot be deleted, or an earlier block of any array cannot be written.
+        """
         self.left_out[role] = why
         while self._waiting:
             self._waiting.popleft()[0].result()
@@ -103,7 +111,14 @@ class FileSink:
             (self._folder / f"{name}.npy").unlink()
 
     def finish(self, facts: dict[str, Any]) -> None:
-        """Complete all files and write the manifest, with ``facts`` in it. Raises OSError."""
+        """Complete all files and write the manifest.
+
+        Args:
+            facts: What the manifest is to say of the table, plain JSON values; ``left_out`` is added.
+
+        Raises:
+            OSError: Something cannot be written.
+        """
         while self._waiting:
             self._waiting.popleft()[0].result()
         arrays = {}
@@ -123,6 +138,9 @@ class FileSink:
 
 def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Map the arrays of a table read-only, and check them.
+
+    Args:
+        folder: The table's folder.
 
     Returns:
         Arrays by name, and the manifest's facts.

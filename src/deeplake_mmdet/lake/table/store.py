@@ -125,6 +125,9 @@ def table_of(
 def load_table(folder: Path) -> AnnotationTable:
     """Map a cached table.
 
+    Args:
+        folder: The table's folder.
+
     Raises:
         StorageError: It is not there any more, or damaged.
     """

@@ -81,11 +81,19 @@ class AnnotationTable:
         return len(self.widths)
 
     def span(self, row: int) -> slice:
-        """The boxes of one row, as a slice into the flat arrays."""
+        """The boxes of one row, as a slice into the flat arrays.
+
+        Args:
+            row: Row number.
+        """
         return slice(self.offsets.item(row), self.offsets.item(row + 1))
 
     def image_id(self, row: int) -> int | float | str:
-        """The id of a row's image in its source; the row number where none is recorded."""
+        """The id of a row's image in its source; the row number where none is recorded.
+
+        Args:
+            row: Row number.
+        """
         if self.source_ids is not None and self.source_id_ends is not None:
             start = self.source_id_ends.item(row - 1) if row else 0
             found = json.loads(self.source_ids[start : self.source_id_ends.item(row)].tobytes())
@@ -98,22 +106,50 @@ class AnnotationTable:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def count_per_row(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """How many of the chosen boxes, given as shape (m,), each row has; shape (n,)."""
+        """Count the chosen boxes of each row.
+
+        Args:
+            chosen: Whether each box of the table counts, shape (m,), bool.
+
+        Returns:
+            Shape (n,), int64.
+        """
         before = np.zeros(len(chosen) + 1, np.int32 if len(chosen) < 2**31 else np.int64)
         np.cumsum(chosen, out=before[1:])
         return np.diff(before[self.offsets]).astype(np.int64)
 
     def xyxy(self, row: int) -> NDArray[np.float64]:
-        """Boxes of one row as (left, top, right, bottom) in pixels, shape (k, 4), float64."""
+        """Boxes of one row as (left, top, right, bottom) in pixels.
+
+        Args:
+            row: Row number.
+
+        Returns:
+            Shape (k, 4), float64.
+        """
         return to_xyxy(self.boxes[self.span(row)], self.box_format, self.widths[row], self.heights[row])
 
     def corners(self, row: int) -> list[list[float]]:
-        """What `xyxy` gives, as lists, sooner."""
+        """Boxes of one row as plain lists; faster than `xyxy`.
+
+        Args:
+            row: Row number.
+
+        Returns:
+            [left, top, right, bottom] in pixels for each box.
+        """
         size = self.widths.item(row), self.heights.item(row)
         return corners_of(self.boxes[self.span(row)], self.box_format, *size)
 
     def xywh(self, row: int) -> NDArray[np.float64]:
-        """Boxes of one row as (left, top, width, height) in pixels, shape (k, 4), float64."""
+        """Boxes of one row as (left, top, width, height) in pixels.
+
+        Args:
+            row: Row number.
+
+        Returns:
+            Shape (k, 4), float64.
+        """
         return to_xywh(self.boxes[self.span(row)], self.box_format, self.widths[row], self.heights[row])
 
     def blocks(self) -> Iterator[BoxBlock]:

@@ -67,8 +67,13 @@ _CLEANUP = 1.5  # seconds for cleaning up after Ctrl-C
 def open_target(path: str, overwrite: bool, creds: Mapping[str, str] | None) -> LocalTarget | BranchTarget:
     """The target for a path or URL; nothing is changed yet.
 
+    Args:
+        path, overwrite: Folder or address of the new lake, and whether a lake there is to be replaced.
+        creds: Keys of the storage, by Deep Lake's names; None for the environment's. Not used for folders.
+
     Raises:
-        CredentialError: The address holds a user name or a secret.
+        CredentialError: The address, or ``endpoint_url``, holds a user name or a secret.
+        ConfigError: A value of ``creds`` is no text.
     """
     path = os.fspath(path).removeprefix("file://")
     if "://" in path:
@@ -123,7 +128,18 @@ class BranchTarget:
         return found, head
 
     def begin(self, schema: Mapping[str, Any]) -> Any:
-        """Make ready; the lake to append to, with columns and no rows."""
+        """Make the branch that takes the rows; the lake itself, too, if there is none.
+
+        Args:
+            schema: Deep Lake's types by column name.
+
+        Returns:
+            Deep Lake's dataset to append to, with columns and no rows.
+
+        Raises:
+            ImportRefusedError: There is a lake and ``overwrite`` is not set, or there is something else.
+            StorageError, CredentialError: The storage failed or refused access.
+        """
         import deeplake
 
         found, head = self._look()
@@ -150,7 +166,14 @@ class BranchTarget:
         return lake
 
     def appended(self, size: int) -> None:
-        """Told after each batch of rows, with its bytes; notices a storage that has gone silent."""
+        """To be called after each batch of rows; commits now and then, and notices that a storage is silent.
+
+        Args:
+            size: The batch's size in bytes.
+
+        Raises:
+            StorageError: The storage does not answer.
+        """
         self._pending += size
         self._unanswered += size
         self._silent += size
@@ -160,7 +183,18 @@ class BranchTarget:
             self._beat()
 
     def publish(self, dataset: Any, message: str, rows: int, metadata: Mapping[str, Any]) -> None:
-        """Commit, verify, and put the complete lake at its final place."""
+        """Commit, verify, and make the branch the lake's ``main``.
+
+        Args:
+            dataset: Not used: `begin` has remembered it.
+            message: The commit's message.
+            rows: How many rows there must be.
+            metadata: Entries of the lake's metadata under ``deeplake_mmdet``.
+
+        Raises:
+            ImportRefusedError: Meanwhile another lake stands there, and ``overwrite`` is not set.
+            StorageError, CredentialError: The storage failed, refused access, or lacks rows or objects.
+        """
         with storage_errors("The lake cannot be committed", self.name, self.creds):
             self._commit(message)
         with storage_errors("The new lake cannot take its place", self.name, self.creds):
@@ -234,7 +268,14 @@ class BranchTarget:
             self.notes.append(f"Not everything that was replaced could be removed ({type(error).__name__})")
 
     def discard(self, quick: bool = False) -> None:
-        """Remove what was begun; if ``quick``, what takes a moment, and the next import does the rest."""
+        """Remove what was begun; nothing, once it is published.
+
+        Args:
+            quick: Stop after about 1.5 seconds, as after Ctrl-C; the next import removes the rest.
+
+        Raises:
+            StorageError: It cannot be removed, or it is not known whether it has been published.
+        """
         if self._branch not in active:
             return
         self._lake = None

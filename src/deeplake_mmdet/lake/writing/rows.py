@@ -101,7 +101,10 @@ class RowBlock:
         return len(self._records)
 
     def add(self, record: ImageRecord) -> None:
-        """Add one; it is checked with the others.
+        """Add one record; `columns` checks it with the others.
+
+        Args:
+            record: One image with its annotations.
 
         Raises:
             AnnotationError: Something of it cannot be written as JSON.

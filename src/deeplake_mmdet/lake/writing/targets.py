@@ -1,7 +1,7 @@
 """Where a new lake is written: it appears at its final place only when it is complete.
 
 A folder is written beside its place and exchanged with what stands there in one step of the file system.
-Addresses, and folders of file systems that cannot exchange, are for `replacing`.
+Addresses, and folders of file systems that cannot exchange, are for `branches`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,17 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 @contextlib.contextmanager
 def storage_errors(what: str, where: str, creds: Mapping[str, str] | None) -> Iterator[None]:
-    """Turn Deep Lake's errors into `StorageError`, without the values of ``creds``."""
+    """Turn Deep Lake's errors into ours, in a ``with`` statement, without the values of ``creds``.
+
+    Args:
+        what: What cannot be done, begins the message.
+        where: Address of the lake, for the message.
+        creds: Keys of the storage, by Deep Lake's names; None for none.
+
+    Raises:
+        StorageError: The block raised any other error than this package's, which pass.
+        DeepLakeMMDetError: Of the kind that fits the cause that S3 itself gives.
+    """
     try:
         yield
     except StorageError as error:  # the deadline passed
@@ -137,7 +147,11 @@ def _refuse(what: str, where: str, advice: str) -> ImportRefusedError:
 
 
 def refuse_existing(where: str) -> ImportRefusedError:
-    """The error for a lake that is not to be replaced."""
+    """Make the error for a lake that is not to be replaced.
+
+    Args:
+        where: Its address.
+    """
     return _refuse(
         "There is already a lake at this path",
         where,
@@ -146,7 +160,11 @@ def refuse_existing(where: str) -> ImportRefusedError:
 
 
 def refuse_other(where: str) -> ImportRefusedError:
-    """The error for what is no lake."""
+    """Make the error for something at the path that is no lake.
+
+    Args:
+        where: The path or address.
+    """
     return _refuse(
         "There is something at this path that is not a Deep Lake v4 lake; it is never replaced",
         where,
@@ -155,10 +173,14 @@ def refuse_other(where: str) -> ImportRefusedError:
 
 
 def refuse_foreign(names: Iterable[str], where: str) -> None:
-    """A lake's own top level has folders only; anything else there belongs to someone else.
+    """Refuse to overwrite a folder of a lake that holds other things: a lake has only folders at its top.
+
+    Args:
+        names: What is there, as paths below the lake's folder or address, without the lake's own log.
+        where: The lake, for the message.
 
     Raises:
-        ImportRefusedError: There is such a thing.
+        ImportRefusedError: One is a file at the top, or belongs to a lake below this one.
     """
     for name in names:
         if "/" not in name or name.split("/")[1] == LOG:
@@ -212,7 +234,7 @@ class LocalTarget:
         refuse_foreign((f"{e.name}/{LOG}" for e in entries if (e / LOG).exists()), self.name)
 
     def begin(self, schema: Mapping[str, Any]) -> Any:
-        """Make ready; the lake to append to, with columns and no rows."""
+        """Make the staging folder, with an empty lake. See `BranchTarget.begin`."""
         import deeplake
 
         self._tidy()
@@ -224,10 +246,16 @@ class LocalTarget:
         return self._dataset
 
     def appended(self, size: int) -> None:
-        """Told after each batch of rows, with its bytes; waits for the disk now and then.
+        """To be called after each batch of rows; waits for the disk now and then.
 
         Deep Lake takes rows faster than disks and busy cores write them, and keeps the rest in memory. What
         is given to it last is written when nearly all before it is.
+
+        Args:
+            size: The batch's size in bytes.
+
+        Raises:
+            StorageError: The disk is too slow.
         """
         self._size += size
         self._unwritten += size
@@ -237,7 +265,7 @@ class LocalTarget:
             self._unwritten = 0
 
     def publish(self, dataset: Any, message: str, rows: int, metadata: Mapping[str, Any]) -> None:
-        """Commit, and put the complete lake at its final place."""
+        """Commit, and move the staging folder to the lake's path. See `BranchTarget.publish`."""
         with storage_errors("The lake cannot be committed", self.name, None):
             dataset.metadata[METADATA] = dict(metadata)
             self._dataset = None
@@ -271,7 +299,7 @@ class LocalTarget:
         )
 
     def discard(self, quick: bool = False) -> None:
-        """Remove what was begun."""
+        """Remove the staging folder. See `BranchTarget.discard`; ``quick`` is not used."""
         self._dataset = None
         if str(self._staging) in active:
             shutil.rmtree(self._staging, ignore_errors=not self._staging.exists())
@@ -306,7 +334,11 @@ def host_name() -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this host lives; False for this one, which keeps its own in `active`."""
+    """Whether another process of this host lives; False for this one, which keeps its own in `active`.
+
+    Args:
+        pid: Id of the process.
+    """
     if pid == os.getpid():
         return False
     try:
@@ -320,6 +352,9 @@ def is_alive(pid: int) -> bool:
 
 def exchange(first: Path, second: Path) -> None:
     """Let two folders change places in one step: at every moment there is one under each name.
+
+    Args:
+        first, second: The folders, on one file system.
 
     Raises:
         OSError: The file system cannot, or one of them is not there.

@@ -47,8 +47,14 @@ _BATCH_BYTES = 32 * 2**20
 def check_target(path: str, *, overwrite: bool = False, creds: Mapping[str, str] | None = None) -> None:
     """Refuse early what `LakeWriter` would refuse, without changing anything.
 
+    Args:
+        path: Folder or address of the new lake.
+        overwrite: Whether a lake that stands there is to be replaced.
+        creds: Keys of the storage, by Deep Lake's names; None for the environment's. Not used for folders.
+
     Raises:
         ImportRefusedError: There is a lake and ``overwrite`` is not set, or there is something else.
+        CredentialError: The address holds a user name or a secret, or the storage refused access.
         StorageError: The storage cannot be listed.
     """
     open_target(path, overwrite, creds).check()
@@ -168,7 +174,15 @@ class LakeWriter:
             raise
 
     def append(self, record: ImageRecord) -> None:
-        """Take one record; it is checked and written with the next batch."""
+        """Take one record; it is checked and written with the next batch.
+
+        Args:
+            record: One image with its annotations.
+
+        Raises:
+            AnnotationError: This record, or one of the batch, contradicts itself or the columns.
+            StorageError, CredentialError: The storage failed or refused access.
+        """
         self._pending.add(record)
         self.rows += 1
         self._turned |= bool(record.exif_turned)
