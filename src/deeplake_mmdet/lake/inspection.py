@@ -52,7 +52,11 @@ class Inspection:
     roles: Roles | None = None
 
     def class_counts(self) -> list[tuple[str, int, int]]:
-        """Name, number of boxes and number of images of each class."""
+        """Count boxes and images of each class.
+
+        Returns:
+            (name, number of boxes, number of images) of each class of the lake; empty without a view.
+        """
         if self.view is None:
             return []
         labels, rows = self.view.table.labels, self.view.table.rows_of_boxes()
@@ -63,7 +67,11 @@ class Inspection:
         return [(name, int(boxes[index]), int(images[index])) for index, name in enumerate(names)]
 
     def size_range(self) -> tuple[tuple[int, int], tuple[int, int], int]:
-        """Width and height of the smallest and the largest image by area, and how many have no box."""
+        """Sizes of the smallest and the largest image by area, and the number of images without a box.
+
+        Returns:
+            (width, height) in pixels of the smallest and of the largest, and the number. Zeros without view.
+        """
         if self.view is None:
             return (0, 0), (0, 0), 0
         table = self.view.table
@@ -95,9 +103,7 @@ def inspect(
     Args:
         path: Folder or address of the lake.
         commit, branch, tag, query, view: What to read of it, see `Source`.
-        tensors: Role to column name, see `assign_roles`; None to infer all.
-        box_format: How boxes are stored, e.g. ``'ltwh'``; None for what the column declares.
-        classes: The wanted classes, or the lake's own if it names none, as in ``metainfo``; None for all.
+        tensors, box_format, classes: See `open_view`.
         credentials: None, a handle, or public options, see `CredentialRef`.
 
     Raises:

@@ -281,7 +281,7 @@ class OldTensor:
         self._lake, self.key, self._index = lake, key, index
 
     def numpy(self, aslist: bool = False, **kwargs: Any) -> Any:
-        """The cells: one array for one row; for several an array, or a list where shapes differ.
+        """Read the cells: one array for one row; for several rows one array, or a list where shapes differ.
 
         Args:
             aslist: Always a list for several rows.

@@ -205,10 +205,10 @@ class LakeView:
         return view
 
     def cell_reader(self, *, scattered: bool = False) -> CellReader:
-        """What reads the encoded files of the image column, by the fastest way that there is.
+        """The reader of the encoded files of the image column, by the fastest way that there is.
 
         Args:
-            scattered: The order of rows does not favour neighbours: see `ChunkCache.cells`.
+            scattered: Rows are read in random order, see `ChunkCache.cells`.
         """
         if self.cache is None:
             return self._cells
@@ -217,7 +217,7 @@ class LakeView:
 
     @cached_property
     def _cells(self) -> CellReader:
-        """What reads past the cache."""
+        """The reader without the cache."""
         source, column = self.source, self.roles.img
         stored = StoredCells(lambda: self.handle, column, f"lake {source}")
         if not self.has_encoded_images:
@@ -233,11 +233,15 @@ class LakeView:
         )
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
-        """Encoded images of some rows, fetched in one call; upright as stored, but for
-        those that are to be turned (see `turning`), whose EXIF orientation is left in place.
+        """Fetch the encoded images of some rows in one call.
+
+        They are upright as stored; only those that are to be turned (see `turning`) keep their EXIF tag.
 
         Args:
             rows: Row numbers.
+
+        Returns:
+            One encoded image for each row.
 
         Raises:
             ImageError: A cell is empty or holds no image (see `fetch`).
@@ -246,12 +250,12 @@ class LakeView:
         return [raised(image) for image in self.fetch(rows, scattered=True)]
 
     def fetch(self, rows: Sequence[int], *, scattered: bool = False) -> list[bytes | ImageError]:
-        """Encoded images as `images` gives them, but one that cannot be had does not spoil the others.
+        """Fetch encoded images as `images` does, but give an error in place of one that cannot be had.
 
         Args:
             rows: Row numbers. They may repeat and are fetched once. If `has_encoded_images`, a ``range``
                 takes one request for each chunk of the lake (about 8 MB) that it touches.
-            scattered: The order of rows does not favour neighbours: see `ChunkCache.cells`.
+            scattered: Rows are read in random order, see `ChunkCache.cells`.
 
         Returns:
             One entry for each row; an error, not raised, for one without an image.

@@ -1,4 +1,4 @@
-"""Encoded cells that come through a `ChunkCache`."""
+"""Reading encoded cells through the cache of chunks (`ChunkCache`)."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class CachedCells:
         return self._made_sure(rows, cells) if isinstance(rows, range) else cells
 
     def _made_sure(self, rows: range, cells: list[bytes | None]) -> list[bytes | None]:
-        """A whole chunk, which will be kept: what does not look like an image is read once more.
+        """Read those cells of a whole chunk again that do not look like an image, before the chunk is kept.
 
-        Of buckets that `ChunkObjects` reads, checksums have found whatever is wrong. Elsewhere this finds
-        all that is wrong with PNG files, and with JPEG files what breaks their form.
+        In buckets that `ChunkObjects` reads, checksums have found all damage. Elsewhere this finds all damage
+        to PNG files, and to JPEG files what breaks their structure.
 
         Raises:
-            StorageError: It comes otherwise each time.
+            StorageError: The cells come with other bytes each time.
         """
         at = [place for place, cell in enumerate(cells) if not looks_whole(cell or b"")]
         for _ in range(_TRIES):

@@ -42,7 +42,7 @@ _told: set[tuple[Path, str]] = set()
 
 
 class _Lock:
-    """A lock that a process forked meanwhile finds open."""
+    """A lock that is free in a forked child, even if it was held at the fork."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -84,7 +84,13 @@ class CacheStatistics:
 
 
 def new_counters() -> NDArray[np.int64]:
-    """Counters of one process. Others may be given to `ChunkCache` that indexes alike, in shared memory."""
+    """Make the counters of one process, zeros.
+
+    `ChunkCache` also takes an array in shared memory that is indexed in the same way.
+
+    Returns:
+        Shape (slots, counters), int64.
+    """
     return np.zeros((_SLOTS, len(COUNTERS)), np.int64)
 
 
@@ -163,14 +169,17 @@ class ChunkCache:
         """Encoded cells of some rows: from the cache, and chunks that are not in it from the lake.
 
         Args:
-            bounds: First rows of all chunks, and the number of rows.
+            bounds: First rows of all chunks, and the number of rows, shape (chunks + 1,), int64.
             rows: Row numbers, each once.
             read: Reads rows, or a range of them by one request, from the lake; None for cells without bytes.
-            scattered: The rows come in an order that does not favour neighbours, and not all chunks of the
-                lake fit in: one that is not there must not drive out another of this lake for a few rows.
+            scattered: Rows are read in random order and the lake is larger than the cache: a chunk that is
+                not there must not drive out another of this lake for a few rows.
 
         Returns:
             One entry for each row, empty for those without bytes.
+
+        Raises:
+            Exception: What ``read`` raises.
         """
         chunks = (np.searchsorted(bounds, np.asarray(rows), side="right") - 1).tolist()
         wanted: dict[int, list[int]] = {}
@@ -206,7 +215,7 @@ class ChunkCache:
         found: dict[int, bytes],
         read: Callable[[Sequence[int]], list[Any]],
     ) -> list[tuple[int, int, list[int]]]:
-        """The chunks that there is room for; the rows of the others are read by themselves."""
+        """Choose the chunks that there is room for, and read the rows of the others by themselves."""
         room = 0
         if missing and time.monotonic() >= self._full_until:
             sizes = [size for path, size in self._root.listing() if path.parent.name == self._key]
@@ -314,7 +323,7 @@ class ChunkCache:
         self._tell("damaged", f"An entry of the cache was damaged and is fetched anew ({error}): {place}")
 
     def _stop(self, error: OSError) -> None:
-        """Keep nothing more; what is there is used on."""
+        """Stop keeping chunks; those that are in the cache are still used."""
         self._stopped = True
         self._tell(
             "full", f"The cache cannot be written to and takes no more chunks: {error.strerror or error}"

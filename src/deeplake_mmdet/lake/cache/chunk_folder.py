@@ -64,15 +64,18 @@ class ChunkFolder:
             _write(usage, sum(entry.size for entry in self._entries()))
 
     def reserve(self, part: int, count: int, *, spare: str | None = None) -> int | None:
-        """Make room for a file, the least recently used ones giving way, and give it its length.
+        """Make room for a file by deleting the least recently used ones, and give it its length.
 
         Args:
             part: Descriptor of the file.
-            count: Its bytes.
-            spare: Name of a folder in it that is to lose nothing.
+            count: Its size in bytes.
+            spare: Name of a subfolder of which nothing may be deleted.
 
         Returns:
-            How many entries gave way; None if there is no room.
+            How many entries were deleted; None if there is no room, or others hold the lock for too long.
+
+        Raises:
+            OSError: The folder cannot be written to or locked.
         """
         if count > self.size:
             return None
@@ -148,7 +151,7 @@ class ChunkFolder:
 
 @contextlib.contextmanager
 def claimed(part: Path, done: Path, end: float) -> Iterator[int | None]:
-    """Be the one that fetches an entry, or wait for the one that does.
+    """Lock an entry that is to be fetched, or wait for the process that has locked it.
 
     Args:
         part: The file to be written; it is removed on leaving, unless it was renamed to ``done``.
@@ -156,7 +159,7 @@ def claimed(part: Path, done: Path, end: float) -> Iterator[int | None]:
         end: When to give up, by ``time.monotonic()``.
 
     Yields:
-        ``part``, open, empty and locked; None if ``done`` is there, or another process takes too long.
+        Descriptor of ``part``, empty and locked; None if ``done`` is there, or another takes too long.
 
     Raises:
         OSError: The file cannot be made or locked.

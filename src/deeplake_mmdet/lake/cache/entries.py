@@ -64,6 +64,9 @@ def read_cells(descriptor: int, identity: bytes, count: int, wanted: Sequence[in
         count: Number of cells in the file.
         wanted: Places of cells, from 0.
 
+    Returns:
+        One entry for each of ``wanted``; empty for rows without an image.
+
     Raises:
         DamagedEntryError: The file is not what was written under this identity, as far as it was looked at.
     """

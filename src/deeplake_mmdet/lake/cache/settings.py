@@ -30,12 +30,15 @@ class CacheSettings:
 
 
 def read_cache_settings(given: Any, key: str = "cache") -> CacheSettings | None:
-    """Understand the key ``cache``, or another that says the same things.
+    """Read the value of the key ``cache``, or of another key of the same form.
 
     Args:
         given: None or False for no cache, a size, or a mapping of ``size`` and ``folder``. A size is a number
             of bytes or a text such as ``'500MB'`` or ``'1.5TB'`` (``'2GiB'`` counts by 1024).
         key: The key's name, for errors.
+
+    Returns:
+        Size and folder; None for no cache.
 
     Raises:
         ConfigError: It is something else.

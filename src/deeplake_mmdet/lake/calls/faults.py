@@ -136,12 +136,15 @@ def is_on_disk(url: str) -> bool:
 
 
 def wait(start: Callable[[], Any], end: float, where: str) -> Any:
-    """Start one asynchronous Deep Lake call and wait for its result, open to Ctrl-C throughout.
+    """Start one asynchronous Deep Lake call and wait for its result; Ctrl-C ends the waiting at any time.
 
     Args:
         start: Starts the call and returns Deep Lake's future; or its result, if that needs no waiting.
         end: When to give up, by ``time.monotonic()``.
         where: The lake, for the message.
+
+    Returns:
+        The call's result.
 
     Raises:
         StorageError: The deadline passed. The call itself cannot be taken back: see `lifecycle`.
@@ -241,17 +244,20 @@ def persist(
     may_pass: Callable[[BaseException], bool] = is_transient,
     told: Callable[[Exception], Exception] = lambda error: error,
 ) -> Any:
-    """Run one call, again if it fails for a reason that may pass, until the deadline.
+    """Run one call; repeat it until the deadline as long as it fails for a reason that may pass.
 
     Args:
         call: Gives the result, or Deep Lake's future of it.
         where: The lake, for messages.
-        may_pass: Tells such reasons.
-        told: What is to be raised for an error of the call; asked after each.
+        may_pass: Whether an error's reason may pass.
+        told: Gives the error to raise for an error of the call; asked after each.
+
+    Returns:
+        The call's result.
 
     Raises:
         StorageError: The deadline passed.
-        Exception: What the call raises at last, as ``told``.
+        Exception: What ``told`` gives for the call's last error.
     """
     end, attempt = time.monotonic() + deadline_seconds(), 0
     last: Exception | None = None

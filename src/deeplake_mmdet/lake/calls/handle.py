@@ -140,11 +140,14 @@ class LakeHandle:
         return found
 
     def read(self, call: Callable[[RawLake], Any], start: Callable[[RawLake], Future[Any]]) -> Any:
-        """Run one read.
+        """Run one read, with deadline and retries if the lake is remote.
 
         Args:
             call: Reads from Deep Lake's handle; for local lakes.
-            start: The same, giving a future; for remote lakes.
+            start: Begins the same read and gives its future; for remote lakes.
+
+        Returns:
+            What the read gives.
 
         Raises:
             StorageError: The storage failed for good, or the deadline passed.

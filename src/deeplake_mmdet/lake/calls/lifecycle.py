@@ -137,7 +137,7 @@ def _restless(seconds: float) -> StorageError:
 
 
 def abandon(future: Any, interrupted: bool = False) -> None:
-    """Remember a Deep Lake future that is given up while its call is under way, and say what follows.
+    """Remember a Deep Lake future that is given up while its call is under way, and log what follows.
 
     Args:
         future: What is not waited for any more.
@@ -165,7 +165,7 @@ def linger(seconds: float = _AFTERMATH) -> None:
 
 
 class _Ended:
-    """Stands for work of which nothing but a time tells that it has ended."""
+    """Stands for work that ends after some time, as nothing else tells when it has ended."""
 
     def __init__(self, end: float) -> None:
         self._end = end
@@ -205,7 +205,7 @@ def _busy() -> bool:
 
 
 def _in_the_way(me: int) -> bool:
-    """Whether a fork had better wait; not again for what an earlier one has waited for in vain."""
+    """Whether a fork should wait for calls; not again for those that an earlier one waited for in vain."""
     return abandoned() > _state.endured or _others_are_active(_state, me)
 
 

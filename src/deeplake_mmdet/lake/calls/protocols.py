@@ -106,7 +106,7 @@ class Branch(Protocol):
 
     @property
     def id(self) -> str:
-        """Stays as it is when the branch is renamed."""
+        """Its id, which stays as it is when the branch is renamed."""
 
     @property
     def name(self) -> str:
@@ -125,11 +125,11 @@ class VersionedLake(RawLake, Protocol):
 
     @property
     def id(self) -> str:
-        """Of the lake; the same for all of its versions and copies."""
+        """The lake's id; equal for all of its versions and copies."""
 
     @property
     def version(self) -> str:
-        """Of this version, within its branch."""
+        """Id of this version, within its branch."""
 
     @property
     def current_branch(self) -> Branch:
@@ -137,11 +137,11 @@ class VersionedLake(RawLake, Protocol):
 
     @property
     def branches(self) -> Any:
-        """By name; ``names()`` lists them."""
+        """The lake's branches by name; ``names()`` lists them."""
 
     @property
     def tags(self) -> Any:
-        """By name; ``names()`` lists them."""
+        """The lake's tags by name; ``names()`` lists them."""
 
     @property
     def history(self) -> Any:

@@ -200,12 +200,15 @@ def damaged(error: Exception, where: str) -> SourceFormatError:
 
 
 def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetError | None:
-    """Our error for one of Deep Lake's, which share no base class; None if it is none of theirs.
+    """Make our error for one of Deep Lake's, which share no base class.
 
     Args:
         error: What a Deep Lake call raised.
         where: The place, ``lake <address>``.
         asked: What version was asked for, e.g. ``'commit'='0002'``.
+
+    Returns:
+        The error, not raised; None if it is not known as one of Deep Lake's.
     """
     kind, text = type(error).__name__, str(error).lower()
     if isinstance(error, DeepLakeMMDetError):

@@ -25,13 +25,13 @@ _LARGEST = 2**28
 
 
 def read_array_file(files: ColumnFiles, number: int, column: Any, width: int) -> Rows | None:
-    """The rows of one file.
+    """Read the rows of one file of a column of arrays.
 
     Args:
         files: The column's files.
-        number: Which of them.
-        column: The column of the open lake.
-        width: Length of an entry; 0 for numbers.
+        number: The file's place among them.
+        column: The column of the open lake, to compare some rows with.
+        width: 4 for cells of shape (k, 4), and so on; 0 for cells of shape (k,).
 
     Returns:
         Number of entries in each row, shape (rows,), and all entries, shape (m,) or (m, width). None if they

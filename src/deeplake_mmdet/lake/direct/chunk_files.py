@@ -76,12 +76,15 @@ def close_files() -> None:
 
 
 def chunk_files(handle: LakeHandle, column: str, under: CellReader) -> ChunkFiles | None:
-    """The files of a column of encoded images, if they may be read: see `column_files`.
+    """Find the files of a column of encoded images, to be read without Deep Lake.
 
     Args:
         handle: Open lake.
         column: Column name.
         under: Reads the column through Deep Lake.
+
+    Returns:
+        A reader of the files; None if they may not be read, see `column_files`.
     """
     files = column_files(handle, column)
     return None if files is None else ChunkFiles(files, under, handle.check)
@@ -130,7 +133,7 @@ class ChunkFiles:
         return cells
 
     def forget(self, rows: Sequence[int]) -> None:
-        """See `CellReader.forget`; of files nothing but their layout is remembered, which is checked."""
+        """See `CellReader.forget`; here only the files' layout is remembered, which is checked anyway."""
         self._under.forget(rows)
 
     def _from_files(self, at: list[tuple[int, tuple[int, int]]], cells: list[bytes | None]) -> None:

@@ -24,10 +24,10 @@ _LARGEST_HEAD = 2**26
 
 
 class Trust:
-    """Which versions of the format have shown what Deep Lake gives. Safe to use from several threads.
+    """Which versions of the file format were found to give what Deep Lake gives. Thread-safe.
 
     Args:
-        deep_lake: What Deep Lake gives.
+        deep_lake: Reads the column through Deep Lake.
         trials: Number of files of a version that are compared.
     """
 
@@ -37,14 +37,17 @@ class Trust:
         self._agreed: dict[bytes, set[int]] = {}  # files, by version
 
     def agrees(self, number: int, first: int, version: bytes, places: Places, data: Bytes) -> bool:
-        """Whether a file may be believed: its first, middle and last cell are compared if need be.
+        """Whether a file may be read directly; if need be its first, middle and last cell are compared first.
 
         Args:
-            number: Which file.
+            number: The file's place among the column's files.
             first: Its first row.
             version: From `read_places`.
-            places: From `read_places`, too.
+            places: From `read_places`, shape (count + 1,).
             data: Reads the file.
+
+        Raises:
+            DeepLakeMMDetError: As `CellReader.get_bytes`, where Deep Lake is asked for the cells to compare.
         """
         agreed = self._agreed.setdefault(version, set())
         if len(agreed) >= self._trials or number in agreed:

@@ -19,14 +19,17 @@ _PROBES = 8  # two requests each
 def chunk_bounds(handle: OpenLake, column: str, mean: float) -> NDArray[np.int64]:
     """First rows of the chunks of a column of files, and the number of rows at the end.
 
-    Lakes tell where chunks begin without a request; of views by a query and of older lakes (v3) only some
-    images are measured and chunks of equal length given. Chunks much smaller than usual, as many small
-    appends leave them, are joined with their neighbours. What comes back depends on the pinned lake alone.
+    Lakes tell where chunks begin without a request; in views by a query and in older lakes (v3) only some
+    images are measured, and chunks of equal length given. Chunks much smaller than usual, as many small
+    appends leave them, are joined with their neighbours. The result depends on the pinned lake alone.
 
     Args:
         handle: Open lake.
         column: Name of the column.
         mean: What `mean_bytes` gives.
+
+    Returns:
+        Shape (chunks + 1,), int64; [0] for a lake without rows.
     """
     rows = len(handle)
     told = _told(handle, column, rows)

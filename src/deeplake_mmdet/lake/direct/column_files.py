@@ -51,16 +51,20 @@ class ColumnFiles(NamedTuple):
 
 
 def is_switched_off() -> bool:
-    """Whether the user has everything read through Deep Lake."""
+    """Whether the user has switched direct reading off (``DEEPLAKE_MMDET_DIRECT=0``)."""
     return os.environ.get(SWITCH, "") == "0"
 
 
 def column_files(lake: OpenLake, column: str) -> ColumnFiles | None:
-    """The files of a column; None for lakes elsewhere, for queries, and if rows were changed or deleted.
+    """Find the files of a column that may be read without Deep Lake.
 
     Args:
         lake: Open lake.
         column: Column name.
+
+    Returns:
+        The files; None for lakes that are no local folder, for queries, if rows were changed or deleted, and
+        if direct reading is switched off.
     """
     if not isinstance(lake, LakeHandle) or lake.folder is None or is_switched_off():
         return None
@@ -68,14 +72,17 @@ def column_files(lake: OpenLake, column: str) -> ColumnFiles | None:
 
 
 def told_files(handle: LakeHandle, column: str, folder: bytes) -> ColumnFiles | None:
-    """The files of a column as Deep Lake tells them; None if it does not, or rows were changed or deleted.
+    """Ask Deep Lake for the files of a column.
 
-    It is no documented part of it: whoever reads the files has to check what is found.
+    This is no documented part of it: whoever reads the files has to check what is found.
 
     Args:
         handle: Open lake.
         column: Column name.
         folder: The lake's folder.
+
+    Returns:
+        The files; None if Deep Lake does not tell them, or rows were changed or deleted.
     """
     try:
         told = handle.files[column]

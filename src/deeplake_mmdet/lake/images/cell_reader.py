@@ -45,7 +45,7 @@ class CellReader(Protocol):
         """
 
     def forget(self, rows: Sequence[int]) -> None:
-        """Drop what is remembered of some rows, here and in the readers below: they came damaged.
+        """Drop what is remembered of some rows, here and in the readers below, because they came damaged.
 
         Args:
             rows: Row numbers from 0.
@@ -53,7 +53,7 @@ class CellReader(Protocol):
 
 
 class StoredCells:
-    """Deep Lake's own reading: a `CellReader` that stands on none.
+    """Deep Lake's own reading: a `CellReader` with none below it.
 
     Args:
         lake: Gives the open lake.
@@ -100,12 +100,12 @@ def _stored(column: OpenColumn, rows: Sequence[int]) -> list[Any]:
 
 
 def check_rows(rows: Sequence[int], count: int, where: str) -> None:
-    """Refuse rows that are not there: of Deep Lake, negative ones count from the end and slices are cut off.
+    """Refuse row numbers that do not exist; Deep Lake would count negative ones from the end and cut slices.
 
     Args:
         rows: Row numbers.
         count: How many rows there are.
-        where: Of what, for the message.
+        where: The lake or column, for the message.
 
     Raises:
         ConfigError: One is negative, or beyond the last.

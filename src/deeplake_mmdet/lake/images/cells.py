@@ -112,13 +112,16 @@ def read_images(
 def fetch_images(
     lake: OpenLake, column: ColumnFacts, rows: Sequence[int], *, apply_exif: Turning = False
 ) -> list[bytes | ImageError]:
-    """Images of some rows, read by Deep Lake; see `images_of`.
+    """Read the images of some rows through Deep Lake.
 
     Args:
         lake: Open lake.
         column: Facts of the image column.
         rows: Row numbers.
         apply_exif: Leave EXIF orientations in place, see `images_of`.
+
+    Returns:
+        One encoded image, or one error, for each entry of ``rows``, see `images_of`.
 
     Raises:
         DeepLakeMMDetError: As `CellReader.get_bytes`; or the storage of a linked file failed.
@@ -130,11 +133,15 @@ def fetch_images(
 
 
 def unencoded_cells(lake: OpenLake, column: ColumnFacts) -> Cells:
-    """What reads the cells of an image column that holds no files, but links or arrays.
+    """Make the function that reads the cells of an image column of links or arrays.
 
     Args:
         lake: Open lake.
         column: Facts of the column.
+
+    Returns:
+        Takes row numbers; gives a file (or None, or an `ImageError`) for each link, else an array of shape
+        (height, width) or (height, width, channels), uint8 or uint16.
     """
 
     def read(rows: Sequence[int]) -> Sequence[Any]:

@@ -23,7 +23,7 @@ EXIF_KEY = "exif_column"  # in the image column's metadata, if images are turned
 def roles_and_exif(
     columns: Mapping[str, ColumnFacts], given: Mapping[str, Any] | None, apply_exif: bool | None, where: str
 ) -> tuple[Roles, bool | None]:
-    """The roles, and whether images are turned: all, none, or (None) each as the lake recorded it.
+    """Assign the roles, and decide whether images are turned by their EXIF orientation.
 
     Columns of sizes that the import marked serve only if they mean the images as they will be served.
 
@@ -32,6 +32,9 @@ def roles_and_exif(
         given: What the user named, see `assign_roles`.
         apply_exif: What the user says; None to go by the lake's record. A lake without one turns nothing.
         where: The lake, for errors.
+
+    Returns:
+        The roles; and True to turn all images, False for none, None for each as the lake recorded it.
 
     Raises:
         ConfigError, ColumnError: As `assign_roles`; or the lake has a record and this view of it has not.

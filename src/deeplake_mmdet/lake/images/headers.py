@@ -75,7 +75,7 @@ def _limit(own: str, of_opencv: str) -> int:
 
 
 def most_bytes() -> int:
-    """How long an image file may be."""
+    """How many bytes an image file may have: four for each pixel that it may have."""
     return _BYTES_PER_PIXEL * max(most_pixels(), _DEFAULT)
 
 
@@ -84,10 +84,10 @@ def check_stated_size(data: bytes, where: str) -> None:
 
     Args:
         data: The file.
-        where: What names it.
+        where: The image's place, for the message.
 
     Raises:
-        ImageError: It does; ``what`` is the same for all images.
+        ImageError: It does. Only ``where`` names the image, so that equal faults can be counted by ``what``.
     """
     size = stated_size(data)
     if size is None or (pixels := size[0] * size[1]) <= min(_FEW_PIXELS, most_pixels()):

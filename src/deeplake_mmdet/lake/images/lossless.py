@@ -15,7 +15,7 @@ CHANNELS = (1, 3, 4)
 
 
 def encode_array(array: NDArray[Any], where: str) -> bytes:
-    """Encode an image array without loss; what reads the result gets the pixels of an equal PNG file.
+    """Encode an image array as a file that decodes to the same pixels.
 
     Eight-bit grey and colour become BMP, which costs a copy only; four channels and 16 bit become
     uncompressed PNG.

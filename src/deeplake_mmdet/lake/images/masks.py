@@ -20,16 +20,19 @@ __all__ = ["read_mask_cells", "segmentations_of"]
 def read_mask_cells(
     handle: OpenLake, column: ColumnFacts, rows: Sequence[int], offsets: NDArray[np.int64]
 ) -> list[Any]:
-    """Mask cells of some rows, as Deep Lake gives them, in one call.
+    """Read the mask cells of some rows in one call.
 
-    Sequences are read where the row has boxes: Deep Lake 4.7 waits for ever for those of a lake's first rows
-    if these are empty.
+    Columns of sequences are read only where the row has boxes: Deep Lake 4.7 waits for ever for those of a
+    lake's first rows if these are empty.
 
     Args:
         handle: Open lake.
         column: Facts of the mask column.
         rows: Row numbers; at least one.
         offsets: Of the annotation table: boxes ``offsets[i]:offsets[i + 1]`` are those of row i.
+
+    Returns:
+        One cell for each row, as Deep Lake gives it; an empty list for a row that was not read.
     """
     wanted = [int(row) for row in rows if not column.is_sequence or offsets[row + 1] > offsets[row]]
     # A list of rows: a slice would decode whole chunks of masks.

@@ -21,7 +21,7 @@ _damaged: Counter[str] = Counter()  # images of each pinned lake
 
 
 def image_anew(view: LakeView, row: int, before: bytes | None) -> bytes | None:
-    """A sound image in place of one that cannot be decoded, past all that was read or kept of it.
+    """Fetch an image that cannot be decoded once more from the storage, past all caches.
 
     Its entry in the chunk cache is dropped, and Deep Lake's handle, which keeps what it reads, opened anew.
 

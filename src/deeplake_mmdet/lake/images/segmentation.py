@@ -20,7 +20,7 @@ _MOST_DIGITS = 6  # of a compressed run length, of five bits each
 
 
 def segmentation_fault(mask: Any, size: tuple[int, int]) -> str | None:
-    """What keeps a segmentation from being used; None for a sound one, and where there is no mask.
+    """Say what keeps a segmentation from being used.
 
     Polygons of an odd number of coordinates, or of less than three points, pass: MMDetection leaves them out,
     and ignores an object that has no others.
@@ -28,6 +28,9 @@ def segmentation_fault(mask: Any, size: tuple[int, int]) -> str | None:
     Args:
         mask: Polygons ``[[x, y, x, y, ...], ...]`` in pixels, an RLE dict, or None.
         size: Height and width of the image in pixels.
+
+    Returns:
+        The fault, for a message; None for a sound segmentation, and where there is no mask.
     """
     if mask is None or mask == {}:
         return None
@@ -88,11 +91,14 @@ _LEFT_OUT = (_ODD, _SHORT)
 
 
 def run_length_fault(mask: Mapping[str, Any], size: tuple[int, int]) -> str | None:
-    """What keeps an RLE dict from being used; None if nothing does.
+    """Say what keeps an RLE dict from being used.
 
     Args:
         mask: With ``size``, [height, width], and ``counts``, a list of whole numbers or COCO's text of them.
         size: Height and width of the image in pixels.
+
+    Returns:
+        The fault, for a message; None for sound run lengths.
     """
     stated, counts = mask.get("size"), mask.get("counts")
     if stated is None or counts is None:
@@ -109,10 +115,13 @@ def run_length_fault(mask: Mapping[str, Any], size: tuple[int, int]) -> str | No
 
 
 def run_lengths(counts: Any) -> NDArray[np.int64] | None:
-    """Run lengths, shape (n,), pixels; None if they cannot be read.
+    """Read the run lengths of an RLE dict, in pixels.
 
     Args:
         counts: A list of whole numbers, or COCO's compressed text (or bytes) of them.
+
+    Returns:
+        Shape (n,), int64; None if they cannot be read.
     """
     if isinstance(counts, (list, tuple)):
         if not set(map(type, counts)) <= {int}:

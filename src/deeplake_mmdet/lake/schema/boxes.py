@@ -93,8 +93,7 @@ def to_xyxy(
     Args:
         boxes: Shape (n, 4), in ``box_format``.
         box_format: The stored format.
-        widths: Image width in pixels of each box's image, shape (n,) or one number. Used if fractional.
-        heights: Image height in pixels, as ``widths``.
+        widths, heights: Size in pixels of each box's image, shape (n,) or one number. Used if fractional.
 
     Returns:
         Shape (n, 4), float64.

@@ -102,8 +102,7 @@ def class_list(value: Any, where: str, **options: Any) -> tuple[str, ...]:
     """Read class names as `read_class_names` does, and give the names alone.
 
     Args:
-        value: What was written down.
-        where: The place, for errors.
+        value, where: See `read_class_names`.
         options: ``advice`` and ``error`` of `read_class_names`.
 
     Returns:
@@ -150,7 +149,7 @@ def _first_number(record: Mapping[Any, Any]) -> int | None:
 
 
 def _number(value: Any) -> int | None:
-    """A whole number, also as JSON and YAML may have it: as a text, or with a zero behind the point."""
+    """A whole number; JSON and YAML may also write it as a text, or with ``.0`` behind it."""
     if isinstance(value, (bool, np.bool_)):
         return None
     if isinstance(value, (int, np.integer)):

@@ -51,7 +51,7 @@ class LabelCoding:
 
 
 def category_ids_of(column: ColumnFacts, count: int | None = None) -> tuple[int, ...] | None:
-    """Ids of the classes in their source (COCO's need not be contiguous), by label.
+    """The ids that classes had in their source, by label; COCO's need not be contiguous.
 
     Args:
         column: The label column.
@@ -67,7 +67,7 @@ def category_ids_of(column: ColumnFacts, count: int | None = None) -> tuple[int,
 
 
 def source_category_ids(column: ColumnFacts, count: int) -> list[Any] | None:
-    """Ids of the classes in their source, by label, where they are not all 64-bit integers.
+    """The ids that classes had in their source, by label, where they are not all 64-bit integers.
 
     Args:
         column: The label column.
@@ -144,12 +144,15 @@ def label_coding(
 def read_labels(
     handle: OpenLake, coding: LabelCoding, box_counts: NDArray[np.int64] | None = None
 ) -> Iterator[Block]:
-    """The labels of all rows in blocks, as int32 indices into the class names.
+    """Read the labels of all rows as indices into the class names.
 
     Args:
         handle: Open lake.
         coding: What the labels are.
-        box_counts: Number of boxes in each row, shape (n,): rows without any need no text.
+        box_counts: Number of boxes in each row, shape (n,): cells of rows without boxes may then be empty.
+
+    Yields:
+        Blocks of consecutive rows, with ``values`` of shape (m,), int32.
 
     Raises:
         AnnotationError: Labels are no whole numbers, or lie outside the class names or category ids.

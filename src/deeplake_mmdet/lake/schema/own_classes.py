@@ -47,11 +47,15 @@ def own_classes(
 
 
 def name_difference(expected: Sequence[str], found: Sequence[str]) -> str:
-    """In words, which names are missing and which are too many; the nearest spelling beside the latter.
+    """Describe how two lists of class names differ: what is missing, and what is too much.
 
     Args:
         expected: Class names, in any order.
-        found: Others; the text is empty if these are the same in any order.
+        found: Class names, in any order.
+
+    Returns:
+        Words for a message, with the nearest spelling beside each name that is too much; empty if both hold
+        the same names.
     """
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]

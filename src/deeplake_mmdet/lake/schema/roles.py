@@ -112,13 +112,16 @@ def explain_roles(
     stored_sizes: bool = True,
     left_out: Mapping[str, str] | None = None,
 ) -> str:
-    """One line that says which column got which role and why; arguments and errors as `assign_roles`.
+    """One line that says which column got which role and why.
 
     Args:
         columns: Facts by column name.
         given: What the user named, see `assign_roles`.
         stored_sizes: Whether columns of stored sizes serve, see `assign_roles`.
         left_out: Roles whose columns turned out not to serve (see `LakeView`).
+
+    Raises:
+        ConfigError, ColumnError: As `assign_roles`.
     """
     roles, reasons = _assign(columns, given, stored_sizes)
     for role in left_out or {}:
@@ -145,7 +148,7 @@ def inferred_roles(roles: Roles, given: Mapping[str, Any] | None) -> tuple[str, 
 def unused_columns(
     columns: Mapping[str, ColumnFacts], roles: Roles, given: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """Columns that look as if they were meant for an extra role, but are not used, by role.
+    """Find columns that look as if they were meant for an extra role, but are not used.
 
     Args:
         columns: Facts by column name.
@@ -153,7 +156,7 @@ def unused_columns(
         given: What the user named, see `assign_roles`. Roles that are switched off there are left out.
 
     Returns:
-        A sentence for each role without a column for which there is one that looks like it.
+        By role, a sentence on the column that looks like it.
     """
     found, used = {}, set(asdict(roles).values())
     for role in ("gt_masks", *PER_BOX, "img_id"):

@@ -21,17 +21,17 @@ _SAMPLED = 2**20  # boxes
 def table_of_undeclared(
     read: Callable[[BoxFormat], AnnotationTable], column: ColumnFacts
 ) -> tuple[AnnotationTable, str]:
-    """The table of a lake whose boxes declare no format.
+    """Read the table of a lake whose boxes declare no format.
 
     They are (left, top, width, height) in pixels; if the mean of their numbers is below 1, (centre x,
     centre y, width, height) as fractions of the image.
 
     Args:
         read: Gives the table with the boxes in a format.
-        column: The boxes.
+        column: Facts of the box column.
 
     Returns:
-        The table, and what to tell the user; nothing if there are no boxes.
+        The table, and what to tell the user; an empty text if there are no boxes.
     """
     table = read(_PIXELS)
     boxes = table.boxes[:_SAMPLED]

@@ -58,7 +58,7 @@ def notes_on(
     left_out: Mapping[str, str],
     classes: Classes,
 ) -> dict[str, str]:
-    """What a user should know of columns that are not used, by role.
+    """What a user should know of columns that are not used, and of class names and ids that cannot be read.
 
     Args:
         columns: Facts by column name.
@@ -66,6 +66,9 @@ def notes_on(
         tensors: The columns that were named, by role.
         left_out: Roles whose columns turned out not to serve, and why.
         classes: What the labels mean.
+
+    Returns:
+        Sentences by role, and under ``classes`` and ``category_ids``.
     """
     notes = unused_columns(columns, roles, tensors)
     for role, why in left_out.items():

@@ -250,7 +250,7 @@ class FrozenColumn:
 
 
 class Pending:
-    """Deep Lake's future of a read, and what is to be made of its result."""
+    """Deep Lake's future of a read, with a conversion of its result."""
 
     def __init__(self, future: Future[Any], convert: Callable[[Any], Any]) -> None:
         self._future = future
@@ -261,5 +261,5 @@ class Pending:
         return self._future.is_completed()
 
     def result(self) -> Any:
-        """The result; waited for if need be, and to be asked for once."""
+        """The converted result, waited for if need be; to be asked for once."""
         return self._convert(self._future.result())

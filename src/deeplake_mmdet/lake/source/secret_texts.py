@@ -82,13 +82,16 @@ def holds_secret(text: str) -> bool:
 def literals_in(
     node: Any, path: str = "", name: object = "", secret: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """The secrets that stand in settings, with their keys.
+    """Find the secrets that stand in settings.
 
     Args:
         node: Mappings, lists and values.
         path: Key of the node.
         name: The last part of it.
         secret: Whether it stands under the name of a secret.
+
+    Yields:
+        The full key (``model.hub.token``) and the value of each.
     """
     if isinstance(node, Mapping):
         secret = secret or is_secret_name(name)

@@ -121,11 +121,14 @@ class Source:
         object.__setattr__(self, key, value)
 
     def with_version_among(self, branches: Iterable[str], tags: Iterable[str] = ()) -> Source:
-        """This source with ``version`` told apart: a branch, if one has its name, or a tag, or a commit.
+        """Replace ``version`` by what it names: a branch, if one has its name, else a tag, else a commit.
 
         Args:
             branches: Names of the lake's branches.
             tags: Names of its tags.
+
+        Returns:
+            A source without ``version``; this one if it has none.
         """
         if self.version is None:
             return self
@@ -201,7 +204,7 @@ class ResolvedSource:
         return self.url.startswith("mem://")
 
     def facts(self) -> dict[str, Any]:
-        """What identifies the rows and their order, as JSON knows it."""
+        """What identifies the rows and their order, as plain JSON values."""
         names = ("url", "dataset_id", "branch_id", "version", "format", "rows_digest", "held", "contents")
         return {**{name: getattr(self, name) for name in names}, "queries": list(self.queries)}
 

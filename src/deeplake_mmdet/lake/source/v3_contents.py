@@ -31,7 +31,7 @@ def contents_of(
     credentials: CredentialRef,
     rows: int | str,
 ) -> str:
-    """What stands for the data at a commit: its rows, their chunks, and its time or, while open, its state.
+    """Identify the data at a commit by its rows, their chunks, and its time or, while it is open, its state.
 
     Takes a request for each tensor and one more.
 
@@ -41,6 +41,9 @@ def contents_of(
         time: When it was committed; None while it is open.
         credentials: What opens the lake.
         rows: How many count, as rows may be appended to an open commit; or ``ALL``.
+
+    Returns:
+        The value for ``ResolvedSource.contents``; to be compared by `is_same_contents`.
 
     Raises:
         StorageError: The storage failed.

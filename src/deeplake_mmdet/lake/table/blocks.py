@@ -82,8 +82,11 @@ def read_blocks(handle: OpenLake, column: str, *, width: int = 0, text: bool = F
     Args:
         handle: Open lake. If it can be closed (`LakeHandle`), it is now and then, to free its cache.
         column: Column name.
-        width: Length of an entry; 0 for numbers.
+        width: 4 for cells of shape (k, 4), and so on; 0 for cells of shape (k,) or single numbers.
         text: Whether cells are texts.
+
+    Yields:
+        Blocks of consecutive rows, with ``values`` of shape (m,) or (m, width).
 
     Raises:
         AnnotationError: A cell is not of shape (k, width).
@@ -125,7 +128,7 @@ def _read_rows(
 
 @contextlib.contextmanager
 def _without_collections() -> Iterator[None]:
-    """Each block makes one array per row; collections of garbage in between would double the time."""
+    """Switch garbage collection off: a block makes one array per row, so that it would double the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -164,7 +167,7 @@ def _flat(cells: Any, width: int, column: str, start: int) -> Block:
 
 
 def _joined(cells: list[Any], counts: NDArray[np.int64], width: int) -> NDArray[Any] | None:
-    """All entries by plain copying, several times as fast as NumPy's own way; None if that cannot be."""
+    """Join all entries by plain copying, several times as fast as NumPy's own way; None if that cannot be."""
     longest = cells[int(counts.argmax())]
     try:
         sizes = np.fromiter(map(_SIZE, cells), np.int64, len(cells))

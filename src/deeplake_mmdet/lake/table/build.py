@@ -68,7 +68,7 @@ class MemorySink:
         self._blocks.pop(name, None)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name. Each is put together as its blocks are dropped."""
+        """Give all arrays by name; the sink is empty afterwards, as blocks are dropped to save memory."""
         return {name: np.concatenate(self._blocks.pop(name)) for name in list(self._blocks)}
 
 

@@ -154,11 +154,11 @@ class Cleaning:
 
 
 def clean_boxes(view: LakeView, bbox_min_size: float | None = None) -> Cleaning:
-    """Choose the boxes that take part, and count why others do not.
+    """Choose the boxes that take part in training, and count why others do not.
 
     Args:
         view: The lake.
-        bbox_min_size: Boxes narrower or lower than this many pixels are to be ignored in training.
+        bbox_min_size: Boxes narrower or lower than this many pixels are to be ignored in training; or None.
     """
     table, labels = view.table, view.labels
     keep, ignored = np.ones(len(labels), bool), np.zeros(len(labels), bool)

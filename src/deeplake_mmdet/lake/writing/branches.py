@@ -213,7 +213,7 @@ class BranchTarget:
         self._pending = self._unanswered = 0
 
     def _verify(self, head: Any, rows: int) -> None:
-        """Every row and every object has arrived."""
+        """Check that every row and every object has arrived."""
         sizes = {name: meta.size for name, meta in self._list().items()}
         branch = head.branches[self._branch]
         check_complete(self._lake, lambda: self._run(branch.open), rows, sizes, self._where, "Import again")
@@ -246,7 +246,7 @@ class BranchTarget:
             return number_of(b"")
 
     def _after(self, old: str) -> None:
-        """Remove the signs of life, and lakes that were replaced before; a fault is only told."""
+        """Remove the signs of life, and lakes that were replaced before; a failure is only noted."""
         active.discard(self._branch)
         self._lake = None
         try:
@@ -355,7 +355,7 @@ class BranchTarget:
         self._ask(lambda: self._lake._writer.set_async(name, content))
 
     def _delete(self, folder: str) -> None:
-        """Everything below a folder. Deep Lake's other ways to delete hold the GIL while they wait."""
+        """Delete all below a folder. Deep Lake's other ways to delete hold the GIL while they wait."""
         import deeplake
 
         url = f"{self.name}/{folder}".rstrip("/")
@@ -368,11 +368,11 @@ class BranchTarget:
         self._silent, self._unanswered = 0, min(self._unanswered, _UNDER_WAY)
 
     def _ask(self, call: Callable[[], Any]) -> Any:
-        """What may be asked again."""
+        """Run a call that may be repeated."""
         return persist(call, self._where) if self._end is None else wait(call, self._end, self._where)
 
     def _run(self, call: Callable[[], Any]) -> Any:
-        """What may not, unless it was refused for the lock, which lapses if its holder was killed."""
+        """Run a call once; again only if refused for the lock, which lapses if its holder was killed."""
         end = time.monotonic() + deadline_seconds() if self._end is None else self._end
         while True:
             try:

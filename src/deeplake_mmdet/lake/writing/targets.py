@@ -82,10 +82,10 @@ def storage_errors(what: str, where: str, creds: Mapping[str, str] | None) -> It
 
 
 def upload(start: Callable[[], Any], where: str, size: int) -> None:
-    """Wait for a call that sends data, open to Ctrl-C.
+    """Wait for a call that sends data; Ctrl-C ends the waiting at any time.
 
     Args:
-        start: As of `wait`.
+        start: Starts the call, see `wait`.
         where: The lake, for messages.
         size: Bytes to send; what is slower than 1 MiB/s by more than the deadline is given up.
 
@@ -106,11 +106,11 @@ def check_complete(
         reopen: Opens it anew.
         rows: How many were written.
         sizes: The bytes of all objects that are there, by name.
-        where: The lake, for the message.
-        advice: For the message.
+        where, advice: The lake, and what to do, for the message.
 
     Raises:
         StorageError: Something is missing or incomplete.
+        InstallError: The installed Deep Lake does not list a lake's files.
         Exception: What opening raises.
     """
     files = _files_of(written)
@@ -208,7 +208,7 @@ class LocalTarget:
         self.notes: list[str] = []
 
     def can_replace(self) -> bool:
-        """Whether what stands here could be replaced in one step; tried out."""
+        """Whether what stands here could be replaced in one step; found out by trying."""
         standing = self._path.is_dir() and any(self._path.iterdir())
         return not standing or _can_exchange(self._sibling("trial"))
 
@@ -329,7 +329,7 @@ class LocalTarget:
 
 
 def host_name() -> str:
-    """This host's name, as it stands in names of what an import is writing."""
+    """This host's name, as used in the names of folders and branches that an import is writing."""
     return re.sub(r"[^\w.]", "_", socket.gethostname())
 
 

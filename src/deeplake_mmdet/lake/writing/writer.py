@@ -1,7 +1,7 @@
 """Writing of a new lake: no half lake that looks whole, and an old one in its place until it is complete.
 
-A local lake is written into a sibling folder that is renamed, see `targets`; a remote one into a branch, see
-`replacing`.
+A local lake is written into a sibling folder that is renamed, see `targets`; a remote one into a branch,
+see `branches`.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class LakeWriter:
             raise
 
     def append(self, record: ImageRecord) -> None:
-        """Take one record; it is checked and written with the next batch.
+        """Add one record; it is checked and written with the next batch.
 
         Args:
             record: One image with its annotations.
