@@ -66,7 +66,10 @@ class BoxFormat:
 
     @classmethod
     def parse(cls, text: str) -> BoxFormat:
-        """Read ``'ltwh'`` (pixels) or ``'ltwh_pixel'``, ``'ccwh_fractional'`` and so on; case is ignored.
+        """Read a box format from a text such as ``'ltwh'`` or ``'ccwh_fractional'``.
+
+        Args:
+            text: Mode and unit, joined by ``_`` or ``-``; case is ignored. The unit is pixels if left out.
 
         Raises:
             BoxFormatError: The text names no format.
@@ -134,8 +137,7 @@ def to_xywh(
     Args:
         boxes: Shape (n, 4), in ``box_format``.
         box_format: The stored format.
-        widths: Image width in pixels of each box's image, shape (n,) or one number. Used if fractional.
-        heights: Image height in pixels, as ``widths``.
+        widths, heights: Size in pixels of each box's image, shape (n,) or one number. Used if fractional.
 
     Returns:
         Shape (n, 4), float64.
