@@ -321,7 +321,7 @@ class OldTensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row, its shape; else the number of rows alone."""
+        """Shape of the cell of one row; of several rows their number alone."""
         return tuple(self.numpy().shape) if isinstance(self._index, int) else (len(self),)
 
     @property
@@ -359,7 +359,7 @@ class Info(dict[str, Any]):
 
 
 def _checked(index: Any, length: int) -> Any:
-    """An index as whole numbers; one that is out of range ends a loop over the rows."""
+    """An index as whole numbers; one out of range is an ``IndexError``, which ends loops over rows."""
     if isinstance(index, slice):
         return index
     if isinstance(index, (list, tuple, np.ndarray)):

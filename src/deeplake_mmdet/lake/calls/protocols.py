@@ -90,7 +90,7 @@ class RawColumn(OpenColumn, Protocol):
 
 
 class RawLake(OpenLake, Protocol):
-    """A dataset or a view as Deep Lake opens it: reads wait for ever and fail for good."""
+    """A dataset or a view as Deep Lake opens it: reads have no deadline, and a failed read fails again."""
 
     def __getitem__(self, column: str, /) -> RawColumn: ...
 

@@ -129,7 +129,7 @@ def stated_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """All sizes that are claimed, of the kinds that OpenCV and simplejpeg decode."""
+    """All sizes that a header states, for the formats that OpenCV and simplejpeg decode."""
     head = data[:16]
     if head.startswith(JPEG_START):
         yield from _of_jpeg(data)
@@ -162,7 +162,7 @@ def _sizes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _of_jpeg(data: bytes) -> Iterator[tuple[int, int]]:
-    """Of all frames before the first scan; libjpeg skips what stands between markers."""
+    """The sizes of all frames before the first scan; bytes between markers are skipped, as libjpeg does."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
         found = _MARKER.search(data, at)
@@ -189,7 +189,7 @@ def _of_webp(data: bytes) -> tuple[int, int]:
 
 
 def _of_tiff(data: bytes) -> Iterator[tuple[int, int]]:
-    """Of the first directory, which is the one that is decoded; also of BigTIFF."""
+    """The sizes in the first directory, which is the one that is decoded; also of BigTIFF."""
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
     counts, offset, value, length = ("Q", "Q", 12, 20) if big else ("H", "I", 8, 12)

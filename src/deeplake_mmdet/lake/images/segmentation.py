@@ -139,7 +139,9 @@ def run_lengths(counts: Any) -> NDArray[np.int64] | None:
 
 
 def _decompressed(text: bytes) -> NDArray[np.int64] | None:
-    """COCO's text: five bits a character, the lowest first; from the fourth on, less the last but one."""
+    """Decode COCO's text: five bits a character, the lowest first; from the fourth number on, the text
+    holds the difference to the number before the last.
+    """
     digits = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
         return None

@@ -143,7 +143,9 @@ def _is_empty(value: Any) -> bool:
 
 
 def _by_label(found: ClassNames, column: ColumnFacts) -> ClassNames:
-    """Numbers that are recorded as the source's category ids besides are no labels: those are places then."""
+    """Class names by label. Numbers that are also recorded as the source's category ids are no labels: the
+    places of the ids are.
+    """
     ids = category_ids_of(column)
     if found.numbers is None or ids is None or column.metadata.get("format") == CATEGORY_IDS:
         return found

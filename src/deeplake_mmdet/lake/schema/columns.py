@@ -158,7 +158,7 @@ def _compression(dtype: Any, attribute: str) -> str | None:
 
 
 def _holding(dtype: Any, plain: Any) -> list[Any]:
-    """The types that hold boxes of a type, as far as a column's own type may be one of them."""
+    """The types to compare a column's type with: of boxes, or of sequences of them, nullable or not."""
     from deeplake import types
 
     if holds_sequences(dtype):

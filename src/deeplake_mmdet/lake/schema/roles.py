@@ -257,7 +257,7 @@ def _check_named(columns: Mapping[str, ColumnFacts], role: str, name: Any) -> st
 def _infer(
     columns: Mapping[str, ColumnFacts], role: str, chosen: Mapping[str, str | None]
 ) -> tuple[str | None, str | None]:
-    """The column for a role and the reason; a role that stays open has a reason only if it might not."""
+    """Choose the column for a role, and say why; for an extra role without a column only if several fit."""
     rule = RULES[role]
     found = [name for name, column in columns.items() if _qualifies(rule, column)]
     labels = columns.get(chosen.get("gt_labels") or "")

@@ -1,4 +1,4 @@
-"""What tells the data of two versions apart that have the same lake id, branch and version id.
+"""Telling the data of two versions apart where lake id, branch and version id are equal.
 
 A copy of a v4 lake keeps its ids, and its versions are counted: after a backup was restored and something
 else was committed, or a copy that went its own way was moved to the lake's place, all of these are equal

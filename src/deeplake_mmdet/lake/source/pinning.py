@@ -307,7 +307,7 @@ def _state_of(path: Path, size: int) -> str | None:
 
 
 def _folder_of(resolved: ResolvedSource) -> Path | None:
-    """Where the very rows of a source lie in files, in its own order."""
+    """The local folder whose files hold exactly a source's rows, in its order; None if there is none."""
     plain = resolved.is_plain and is_on_disk(resolved.url)
     return Path(resolved.url.removeprefix("file://")) if plain else None
 

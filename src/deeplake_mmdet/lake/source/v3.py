@@ -164,7 +164,7 @@ def pin(source: Source, credentials: CredentialRef) -> tuple[ResolvedSource, Raw
 def _with_contents(
     resolved: ResolvedSource, commits: Commits, credentials: CredentialRef, rows: int | str
 ) -> ResolvedSource:
-    """A source with what stands for its data; of an open commit, for that of the first rows."""
+    """The source with its ``contents``; at an open commit these count the first rows only."""
     line, time = commits.line(resolved.version), commits.nodes[resolved.version]["commit_time"]
     if time is not None and isinstance(rows, int):
         rows = ALL

@@ -68,9 +68,10 @@ class Cleaning:
         ) + (f"; left out: {', '.join(counts)}" if counts else "")
 
     def doubt(self) -> AnnotationError | None:
-        """What looks wrong, with the way out, and None if nothing does: more than a tenth of the boxes of
-        selected classes fall away, or reach beyond their images while another box format would fit them all,
-        or none is left, or none is there.
+        """What looks wrong with the boxes, with advice; None if nothing does.
+
+        More than a tenth of the boxes of selected classes fall away, or reach beyond their images while
+        another box format would fit them all; or none is left, or none is there.
         """
         lost = sum(self.left_out.values())
         many = lost > _MANY * self.selected or self.beyond > _MANY * self.selected

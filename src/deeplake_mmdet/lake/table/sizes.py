@@ -102,7 +102,7 @@ def _shapes(handle: OpenLake, facts: ColumnFacts) -> NDArray[np.int32]:
 def _decoded(
     handle: OpenLake, facts: ColumnFacts, sizes: NDArray[np.int32], unknown: int, *, foreign: bool = False
 ) -> NDArray[np.int32]:
-    """Sizes with those filled in that are not known, as the decoder of a training finds them.
+    """Fill in unknown sizes by decoding images as a training would.
 
     Args:
         handle: Open lake.
@@ -152,7 +152,7 @@ def _sizes_of_links(handle: OpenLake, facts: ColumnFacts) -> tuple[NDArray[np.in
 
 
 def _sizes_of_arrays(handle: OpenLake, facts: ColumnFacts) -> NDArray[np.int32]:
-    """``SHAPE()`` of a nullable column gives no shapes."""
+    """Sizes of the images of a nullable column, by reading them: ``SHAPE()`` gives no shapes of these."""
     sizes = np.zeros((len(handle), 2), np.int32)
     for rows in _blocks(np.arange(len(handle))):
         for row, cell in zip(rows, handle[facts.name][rows], strict=True):

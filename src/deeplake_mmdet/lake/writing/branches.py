@@ -390,7 +390,7 @@ class BranchTarget:
 
 
 def _is_unfinished(head: Any) -> bool:
-    """Whether a lake is what an import to a new address makes first: without a column, beside branches."""
+    """Whether a lake is the empty one that an import makes first: no columns, beside imports' branches."""
     names = list(head.branches.names())
     return not list(head.schema.columns) and all(name == "main" or _BRANCH.fullmatch(name) for name in names)
 

@@ -210,7 +210,7 @@ def _boxes(given: Any, where: str) -> NDArray[np.float64]:
 def _arrays(
     name: str, values: Sequence[Any], counts: Sequence[int], kind: str, where: str
 ) -> list[NDArray[Any]]:
-    """One array of a value for each box, for each record."""
+    """Check a column with one value for each box, and give its array for each record."""
     arrays = [np.asarray(value) for value in values]
     flat = _flat(name, arrays, counts, where)
     if kind == "uint8" and not ((flat == 0) | (flat == 1)).all():
@@ -221,7 +221,7 @@ def _arrays(
 
 
 def _flat(name: str, arrays: Sequence[NDArray[Any]], counts: Sequence[int], where: str) -> NDArray[Any]:
-    """The arrays as one, exactly."""
+    """Join the arrays without rounding, after a check of their shapes."""
     for array, count in zip(arrays, counts, strict=True):
         if array.shape != (count,) and not (count == 0 and array.size == 0 and array.ndim <= 2):
             raise AnnotationError(f"'{name}' has shape {array.shape} for {count} boxes", where=where)

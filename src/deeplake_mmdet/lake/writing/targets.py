@@ -283,7 +283,7 @@ class LocalTarget:
             self.discard()  # the old lake lies there now
 
     def _verify(self, written: Any, rows: int) -> None:
-        """Deep Lake tells nobody that a disk is full: its files are short then."""
+        """Check that all has been written: Deep Lake does not report a full disk, but leaves files short."""
         import deeplake
 
         free = shutil.disk_usage(self._staging).free
