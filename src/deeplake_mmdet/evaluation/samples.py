@@ -107,7 +107,9 @@ def read_sample(
 
 def _within_reach(boxes: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """Boxes without infinite coordinates, and how many had some."""
-    if math.isfinite(np.add.reduce(boxes, axis=None)) or not (infinite := np.isinf(boxes)).any():
+    with np.errstate(invalid="ignore"):  # inf - inf
+        total = np.add.reduce(boxes, axis=None)
+    if math.isfinite(total) or not (infinite := np.isinf(boxes)).any():
         return boxes, 0
     return np.clip(boxes, -_FAR, _FAR), int(infinite.any(axis=-1).sum())
 
