@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from deeplake import types
-from mmengine.logging import MMLogger
 from test_dataset import PIPELINE, Make, make, mmdet_scope, rows, schema
 
 from deeplake_mmdet import DeepLakeDataset
@@ -20,10 +19,7 @@ __all__ = ["make", "mmdet_scope"]  # fixtures
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Any:
     """What is logged at WARNING."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield lambda: [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
-    logger.removeHandler(caplog.handler)
+    return lambda: [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
 
 
 def areas(make: Make, *values: float) -> str:

@@ -97,14 +97,13 @@ def test_without_them_images_are_tested_as_they_are_and_flipped(ready, tmp_path)
     assert predictions(file) == expected
 
 
-def test_the_log_says_which_sizes_are_taken(ready, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("deeplake_mmdet.training.tta.print_log", lambda text, logger: print(text))
+def test_the_log_says_which_sizes_are_taken(ready, tmp_path, caplog):
     cfg, _, checkpoint = copy.deepcopy(ready[0]), *ready[1:]
     cfg.tta_pipeline = versions((96, 64), (SIDE, 128))
     found_by(cfg, checkpoint, tmp_path / "own", tta=True)
-    assert f"each image is tested in 4 versions, sizes 96 x 64, {SIDE} x 128" in capsys.readouterr().out
+    assert f"each image is tested in 4 versions, sizes 96 x 64, {SIDE} x 128" in caplog.text
     found_by(ready[0], checkpoint, tmp_path / "flipped", tta=True)
-    assert "tested in 2 versions, sizes 96 x 64" in capsys.readouterr().out
+    assert "tested in 2 versions, sizes 96 x 64" in caplog.text
 
 
 def test_datasets_inside_of_others_come_in_versions_too(ready, tmp_path):
