@@ -18,6 +18,8 @@ from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
+from deeplake_mmdet.terminal.run_log import join_run_log
+
 __all__ = [
     "DATASETS",
     "DATA_SAMPLERS",
@@ -30,6 +32,8 @@ __all__ = [
     "PARAM_SCHEDULERS",
     "TRANSFORMS",
 ]
+
+join_run_log()  # whatever is registered here logs as MMEngine does
 
 DATASETS = Registry(
     "dataset",

@@ -41,12 +41,10 @@ from deeplake_mmdet.pipeline.steps import annotation_loaders, count_deterministi
 from deeplake_mmdet.prepared.opening import open_prepared, read_prepared_settings
 from deeplake_mmdet.prepared.store import PreparedImages
 from deeplake_mmdet.registry import DATASETS
-from deeplake_mmdet.terminal.run_log import join_run_log
 
 __all__ = ["DataInfos", "DeepLakeDataset", "HeadStart"]
 
 _log = logging.getLogger("deeplake_mmdet")
-join_run_log()
 
 
 @DATASETS.register_module()

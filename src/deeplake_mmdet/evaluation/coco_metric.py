@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from deeplake_mmdet.evaluation.engine_pycocotools import ReferenceMatching
 
 __all__ = ["CocoMetric"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 _METRICS = ("bbox", "segm", "proposal", "proposal_fast")
 _PRECISIONS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
@@ -248,10 +251,9 @@ class CocoMetric(LakeMetric):
             results: What `process` kept, from all processes.
         """
         scope = scope_of(results)
-        logger = MMLogger.get_current_instance()
         if self.outfile_prefix is not None:
             files = write_coco_results(scope, self.outfile_prefix)
-            logger.info("Predictions are written to %s", ", ".join(map(str, files)))
+            _log.info("Predictions are written to %s", ", ".join(map(str, files)))
         if self.format_only:
             return {}
         self.class_scores, self.curves = (), {}
@@ -276,7 +278,7 @@ class CocoMetric(LakeMetric):
         if self.backend == "hotcoco" and (usable() or get_world_size() > 1):  # all take the same
             return Matching
         if self.backend == "hotcoco":
-            MMLogger.get_current_instance().warning(
+            _log.warning(
                 "This process is a fork of one that has scored, and hotcoco's threads are not in it. "
                 "pycocotools scores instead: the same figures, slowly."
             )
@@ -314,18 +316,18 @@ class CocoMetric(LakeMetric):
             f"AR@{limit}": float(value) for limit, value in zip(self.proposal_nums, recalls, strict=True)
         }
         lines = "\n".join(f"{name}\t{value:.4f}" for name, value in found.items())
-        MMLogger.get_current_instance().info("Evaluating proposal_fast...\n%s", lines)
+        _log.info("Evaluating proposal_fast...\n%s", lines)
         return found
 
     def _score(
         self, metric: str, curves: Curves, objects: NDArray[np.int64], classes: tuple[str, ...]
     ) -> dict[str, float]:
-        logger, settings = MMLogger.get_current_instance(), self._settings(metric)
+        settings = self._settings(metric)
         self.curves[metric] = curves
         values = statistics(curves, settings)
-        logger.info("Evaluating %s...\n%s", metric, summary(values, settings))
+        _log.info("Evaluating %s...\n%s", metric, summary(values, settings))
         if 100 not in settings.limits:
-            logger.warning(
+            _log.warning(
                 "mAP is -1: COCO takes it at 100 predictions, and proposal_nums are %s", settings.limits
             )
         if metric == "proposal":
@@ -334,11 +336,11 @@ class CocoMetric(LakeMetric):
         self.class_scores = self.class_scores or by_class
         found: dict[str, float] = {}
         if self.classwise:
-            logger.info("\n%s", class_lines(by_class))
+            _log.info("\n%s", class_lines(by_class))
             found.update({f"{score.name}_precision": score.ap for score in by_class})
         for item in self.metric_items or _PRECISIONS:
             found[f"{metric}_{item}"] = float(values[STATISTICS[item]])
-        logger.info("%s_mAP_copypaste: %s", metric, " ".join(f"{value:.3f}" for value in values[:6]))
+        _log.info("%s_mAP_copypaste: %s", metric, " ".join(f"{value:.3f}" for value in values[:6]))
         return found
 
     def _analyse(self, metric: str, scope: Scope, curves: Curves, objects: NDArray[np.int64]) -> None:
@@ -360,7 +362,7 @@ class CocoMetric(LakeMetric):
             settings,
             class_scores(curves, settings, objects, scope.classes),
         )
-        MMLogger.get_current_instance().info("The analysis is written to %s", file)
+        _log.info("The analysis is written to %s", file)
 
 
 def _known(key: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from mmengine.logging import MMLogger
 
 from deeplake_mmdet.evaluation.export import check_target, write_predictions
 from deeplake_mmdet.evaluation.gather import LakeMetric
@@ -15,6 +14,8 @@ from deeplake_mmdet.evaluation.truth import scope_of
 from deeplake_mmdet.registry import METRICS
 
 __all__ = ["DumpPredictions"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 @METRICS.register_module()
@@ -52,5 +53,5 @@ class DumpPredictions(LakeMetric):
             results: What `process` kept, from all ranks.
         """
         files = write_predictions(scope_of(results), self.file)
-        MMLogger.get_current_instance().info("Predictions are written to %s", ", ".join(map(str, files)))
+        _log.info("Predictions are written to %s", ", ".join(map(str, files)))
         return {}

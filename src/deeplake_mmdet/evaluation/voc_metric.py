@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.logging import MMLogger
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.gather import LakeMetric
@@ -18,6 +18,8 @@ from deeplake_mmdet.evaluation.voc_scores import VOCClassScore, voc_scores
 from deeplake_mmdet.registry import METRICS
 
 __all__ = ["VOCMetric"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 @METRICS.register_module()
@@ -141,8 +143,7 @@ class VOCMetric(LakeMetric):
             measured = [score.ap for score in scores if score.objects]
             means.append(float(np.mean(measured)) if measured else 0.0)
             by_threshold[_key(threshold)] = means[-1]
-            logger = MMLogger.get_current_instance()
-            logger.info("IoU %s, %s\n%s", threshold, self._convention(), voc_lines(scores, means[-1]))
+            _log.info("IoU %s, %s\n%s", threshold, self._convention(), voc_lines(scores, means[-1]))
         return {"mAP": sum(means) / len(means), **by_threshold}
 
     def _recalls(self, scope: Scope) -> dict[str, float]:
@@ -159,7 +160,7 @@ class VOCMetric(LakeMetric):
             means = recalls.mean(axis=1).tolist()
             found.update({f"AR@{limit}": mean for limit, mean in zip(self.proposal_nums, means, strict=True)})
         lines = "\n".join(f"{name}\t{value:.4f}" for name, value in found.items())
-        MMLogger.get_current_instance().info("Recall, %s\n%s", self._convention(), lines)
+        _log.info("Recall, %s\n%s", self._convention(), lines)
         return found
 
     def _convention(self) -> str:
