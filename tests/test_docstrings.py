@@ -21,9 +21,8 @@ def public_functions(node: ast.AST, public: bool = True) -> Iterator[ast.Functio
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ClassDef):
             yield from public_functions(child, public and not child.name.startswith("_"))
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and public:
-            if not child.name.startswith("_"):
-                yield child
+        elif isinstance(child, ast.FunctionDef) and public and not child.name.startswith("_"):
+            yield child
 
 
 def has_parameters(function: ast.FunctionDef) -> bool:

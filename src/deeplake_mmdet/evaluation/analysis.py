@@ -166,8 +166,8 @@ def matches_of(evaluation: Any, iou: float, truth: Instances, predictions: Insta
     Args:
         evaluation: Of the two; see `deeplake_mmdet.evaluation.engine.evaluator`.
         iou: One of its IoU thresholds.
-        truth: As it was given.
-        predictions: Likewise.
+        truth: The objects that it was given.
+        predictions: The predictions that it was given.
     """
     found = evaluation.image_diagnostics(iou, _NO_SCORE)
     target = np.full(len(predictions), -1)
@@ -250,6 +250,15 @@ def write_analysis(
     ``precision`` (IoU, recall, class, area range, limit), ``max_recall`` (likewise without the second),
     ``iou_thresholds``, ``recalls``, ``limits``, ``area_ranges`` and ``losses`` with ``rows`` and ``lakes``.
     Entries of other metrics that are there already stay.
+
+    Args:
+        folder: Where the files go; made if it is missing.
+        metric: ``'bbox'`` or ``'segm'``.
+        found: The analysis.
+        scope: The images that were scored.
+        curves: Their precision-recall curves.
+        settings: IoU thresholds and limits that these were made with.
+        by_class: AP of each class.
 
     Returns:
         The JSON file.

@@ -22,7 +22,13 @@ _LIMIT = 100  # COCO takes mAP at that many predictions of an image and class
 
 
 def draws(image_count: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each image is drawn, shape (images,), ``resamples`` times."""
+    """How often each image is drawn, shape (images,), ``resamples`` times.
+
+    Args:
+        image_count: Number of images; each draw takes as many, with repetition.
+        resamples: Number of draws.
+        seed: Of the random numbers.
+    """
     generator = np.random.default_rng(seed)
     even = np.full(image_count, 1 / image_count)
     for _ in range(resamples):

@@ -218,7 +218,11 @@ class CocoMetric(LakeMetric):
             self.results.append(read_sample(sample, type(self).__name__, masks=masks))
 
     def share(self, results: list[Found]) -> Any:
-        """This process's images, matched; its results where they are needed together."""
+        """This process's images, matched; its results where they are needed together.
+
+        Args:
+            results: What `process` kept in this process.
+        """
         if self._needs_all:
             return results
         own, keys = own_images(results)
@@ -231,7 +235,11 @@ class CocoMetric(LakeMetric):
         return _Share(endless, classes, counts)
 
     def combine(self, shares: Sequence[Any]) -> dict[str, float]:
-        """Scores of all processes' images."""
+        """Scores of all processes' images.
+
+        Args:
+            shares: What `share` gave in each process, by rank.
+        """
         if self._needs_all:
             return super().combine(shares)
         tell_endless(share.endless for share in shares)

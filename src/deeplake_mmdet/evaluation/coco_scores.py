@@ -58,12 +58,21 @@ def statistics(curves: Curves, settings: Settings) -> NDArray[np.float64]:
 
     As in the reference, the first is taken at a limit of 100 predictions whatever the limits are, so it is -1
     if 100 is not among them, and AP at 0.5 and 0.75 are -1 if these are not among the IoU thresholds.
+
+    Args:
+        curves: Precision and recall, from a `Matching`.
+        settings: The settings that they were made with.
     """
     return np.array([_value(curves, settings, *entry) for entry in _PLAN])
 
 
 def summary(stats: NDArray[np.float64], settings: Settings) -> str:
-    """The statistics as text, one line each."""
+    """The statistics as text, one line each.
+
+    Args:
+        stats: From `statistics`, shape (12,).
+        settings: The settings that they were made with.
+    """
     thresholds = settings.iou_thresholds
     lines = []
     for value, (kind, iou, area, limit) in zip(stats, _PLAN, strict=True):

@@ -30,7 +30,7 @@ class Interval:
 
     Attributes:
         name: The class.
-        ap: NaN without objects; likewise the following.
+        ap: Average precision; NaN, as the two ends, for a class without objects.
         low: Lower end of the interval that holds 95 % of the values of all draws.
         high: Upper end.
     """
@@ -48,7 +48,7 @@ class Difference:
     Attributes:
         name: The class; ``'all'`` for the mean over classes with objects.
         objects: Number of objects that count.
-        first: AP of the first file; NaN without objects. Likewise the following.
+        first: AP of the first file; NaN, as the next four, for a class without objects.
         second: AP of the second.
         difference: Second minus first.
         low: Lower end of the interval that holds 95 % of the differences of all draws.
@@ -97,14 +97,14 @@ def compare_predictions(
     See `deeplake_mmdet.evaluation.bootstrap`: images are drawn anew ``resamples`` times, the same for both.
 
     Args:
-        first: As for `evaluate_predictions`.
-        second: Likewise.
+        first: COCO results: a ``.json`` or ``.parquet`` file, or the entries; see `evaluate_predictions`.
+        second: The others, in any of these forms.
         lake: Path or URL.
         metric: ``'bbox'`` or ``'segm'``.
         resamples: Number of draws.
         seed: Of the draws.
         source: ``credentials``, ``commit``, ``branch``, ``tag``, ``view``, ``query``, ``tensors``,
-            ``box_format`` and ``classes``, as for `evaluate_predictions`.
+            ``box_format`` and ``classes``; see `evaluate_predictions`.
 
     Raises:
         ConfigError: Another metric, or fewer than two draws.
@@ -146,12 +146,13 @@ def precision_intervals(
     """How far the AP of each class, and at the end of all, would move had other images been drawn.
 
     Args:
-        predictions: As for `evaluate_predictions`.
+        predictions: COCO results: a ``.json`` or ``.parquet`` file, or the entries.
         lake: Path or URL.
         metric: ``'bbox'`` or ``'segm'``.
         resamples: Number of draws.
         seed: Of the draws.
-        source: As for `compare_predictions`.
+        source: ``credentials``, ``commit``, ``branch``, ``tag``, ``view``, ``query``, ``tensors``,
+            ``box_format`` and ``classes``; see `evaluate_predictions`.
 
     Raises:
         ConfigError: Another metric, or fewer than two draws.

@@ -29,7 +29,14 @@ def results_of(
 ) -> Iterator[dict[str, Any]]:
     """COCO result entries of one lake: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in
     pixels), ``score`` and, with masks, ``segmentation``, with names, ``category_name`` and, if the lake has
-    it, ``file_name``. Ids are that lake's own."""
+    it, ``file_name``. Ids are that lake's own.
+
+    Args:
+        scope: The images that were scored.
+        key: The lake's view key.
+        with_masks: Whether to give masks.
+        with_names: Whether to give the names of classes and files.
+    """
     view = scope.views[key]
     categories = category_ids(view)
     for found, file in _with_files(scope, key, wanted=with_names):
@@ -64,6 +71,10 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
     Image ids are unique within a lake only, so with several lakes each has files of its own,
     ``<prefix>.lake<number>.bbox.json``, in the order of their view keys.
 
+    Args:
+        scope: The images that were scored.
+        prefix: Path of the files, without the endings.
+
     Returns:
         The files.
     """
@@ -85,6 +96,11 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     ``category_name``, ``x``, ``y``, ``width``, ``height`` (pixels), ``score`` and, with masks, ``counts``
     (COCO's compressed run lengths).
     Ids that are not all 64-bit integers are written as texts.
+
+    Args:
+        scope: The images that were scored.
+        file: The file.
+        with_masks: Whether to write masks.
 
     Raises:
         InstallError: pyarrow is not installed.

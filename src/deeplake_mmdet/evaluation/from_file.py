@@ -76,8 +76,9 @@ def evaluate_predictions(
             is equal, the one that states the same number is meant (``"3"`` for 3). Where an entry has a
             ``category_name``, as those of ``test --out`` do, that name counts, whatever its id.
         lake: Path or URL.
-        metric: As for `CocoMetric`; ``'mAP'`` or ``'recall'`` for `VOCMetric`.
-        credentials: As for `DeepLakeDataset`; likewise the following.
+        metric: ``'bbox'``, ``'segm'``, ``'proposal'`` or several of them, by `CocoMetric`; ``'mAP'`` or
+            ``'recall'``, by `VOCMetric`.
+        credentials: None for those of the environment, public options, or a handle; see `DeepLakeDataset`.
         commit: Version.
         branch: Branch.
         tag: Tag.
@@ -129,7 +130,7 @@ def open_scored(
     Args:
         lake: Path or URL.
         metrics: What is to be scored.
-        credentials: As for `evaluate_predictions`; likewise the following.
+        credentials: None for those of the environment, public options, or a handle.
         tensors: Role to column name.
         box_format: How the lake stores boxes.
         classes: Class names to score.
@@ -301,7 +302,7 @@ def _by_source_id(ids: list[Id], view: LakeView) -> NDArray[np.int64]:
 
 
 def _by_number(ids: list[Id], known: NDArray[np.int64], order: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Likewise for lakes with whole numbers, without an object for each image."""
+    """The row of each image id, in lakes whose ids are whole numbers: no Python object for each image."""
     numbers = [stated(name) for name in ids]
     fits = [isinstance(number, int) and -(2**63) <= number < 2**63 for number in numbers]
     wanted = np.array([number if fit else 0 for number, fit in zip(numbers, fits, strict=True)], np.int64)

@@ -40,11 +40,19 @@ class LakeMetric(BaseMetric):
         return None
 
     def share(self, results: list[Any]) -> Any:
-        """What this one of several processes ships to the first: its results, or what can be made of them."""
+        """What this one of several processes ships to the first: its results, or what can be made of them.
+
+        Args:
+            results: What ``process`` kept in this process.
+        """
         return results
 
     def combine(self, shares: Sequence[Any]) -> dict[str, float]:
-        """Scores of what all processes have shipped; first process only."""
+        """Scores of what all processes have shipped; first process only.
+
+        Args:
+            shares: What `share` gave in each process, by rank.
+        """
         scores: dict[str, float] = self.compute_metrics([result for share in shares for result in share])
         return scores
 

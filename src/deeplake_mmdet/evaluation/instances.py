@@ -65,7 +65,11 @@ class Instances:
         return rle_areas(self.masks, self.sizes)
 
     def take(self, chosen: NDArray[Any]) -> Instances:
-        """The objects at some places, in that order."""
+        """The objects at some places, in that order.
+
+        Args:
+            chosen: Places, or a mask of all objects.
+        """
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
         arrays = {
@@ -76,11 +80,20 @@ class Instances:
         return Instances(**arrays, masks=masks)  # type: ignore[arg-type]
 
     def relabelled(self, labels: NDArray[np.int64]) -> Instances:
-        """The same objects with other labels."""
+        """The same objects with other labels.
+
+        Args:
+            labels: Class indices, shape (k,).
+        """
         return replace(self, labels=labels)
 
     def of_images(self, first: int, end: int) -> Instances:
-        """The objects of the images from ``first`` to before ``end``."""
+        """The objects of the images from ``first`` to before ``end``.
+
+        Args:
+            first: Number of the first image.
+            end: Number of the image after the last.
+        """
         bounds = np.searchsorted(self.images, [first, end])
         return self if bounds.tolist() == [0, len(self)] else self.take(np.arange(*bounds))
 
@@ -110,7 +123,11 @@ def pair_up(
 
 
 def spans(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``0..counts[0]-1, 0..counts[1]-1, ...``, shape (sum of counts,)."""
+    """``0..counts[0]-1, 0..counts[1]-1, ...``, shape (sum of counts,).
+
+    Args:
+        counts: Shape (n,), int64.
+    """
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total) - np.repeat(ends - counts, counts)

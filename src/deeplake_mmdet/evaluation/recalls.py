@@ -69,6 +69,10 @@ def _highest_first(overlaps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def corners(objects: Instances) -> NDArray[np.float32]:
-    """(left, top, right, bottom), shape (n, 4), float32 as MMDetection has them."""
+    """(left, top, right, bottom), shape (n, 4), float32 as MMDetection has them.
+
+    Args:
+        objects: Objects with boxes in COCO's form.
+    """
     boxes = objects.xywh
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1).astype(np.float32)

@@ -117,6 +117,9 @@ def _within_reach(boxes: NDArray[Any]) -> tuple[NDArray[Any], int]:
 def check_has_masks(view: LakeView) -> None:
     """Refuse a lake without masks.
 
+    Args:
+        view: The lake.
+
     Raises:
         ColumnError: It has none.
     """
@@ -132,6 +135,13 @@ def check_found(
     view: LakeView, row: int, boxes: NDArray[Any], scores: NDArray[Any], labels: NDArray[Any]
 ) -> None:
     """Refuse predictions that no model in its right mind makes.
+
+    Args:
+        view: The lake.
+        row: Row number.
+        boxes: Shape (k, 4), (left, top, right, bottom) in pixels.
+        scores: Shape (k,), 0 to 1.
+        labels: Class indices, shape (k,).
 
     Raises:
         AnnotationError: The row does not exist; boxes, scores and labels differ in number; a box is not

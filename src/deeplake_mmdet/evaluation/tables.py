@@ -14,7 +14,11 @@ __all__ = ["class_lines", "voc_lines", "without_nan"]
 
 
 def class_lines(scores: Sequence[ClassScore]) -> str:
-    """One line per class: objects and average precisions."""
+    """One line per class: objects and average precisions.
+
+    Args:
+        scores: Of the classes, in the order of the lines.
+    """
     names = [readable(score.name) for score in scores]
     width = max([len("class"), *map(len, names)])
     titles = " ".join(f"{title:>6}" for title in ("AP", "AP50", "AP75", "AP_s", "AP_m", "AP_l"))
@@ -28,7 +32,12 @@ def class_lines(scores: Sequence[ClassScore]) -> str:
 
 
 def voc_lines(scores: Sequence[VOCClassScore], mean: float) -> str:
-    """One line per class: objects, predictions, highest recall, average precision; then the mean."""
+    """One line per class: objects, predictions, highest recall, average precision; then the mean.
+
+    Args:
+        scores: Of the classes, in the order of the lines.
+        mean: Mean average precision.
+    """
     names = [readable(score.name) for score in scores]
     width = max([len("class"), *map(len, names)])
     lines = [f"{'class':<{width}} {'objects':>8} {'found':>8} {'recall':>6} {'AP':>6}"]
@@ -40,7 +49,11 @@ def voc_lines(scores: Sequence[VOCClassScore], mean: float) -> str:
 
 
 def without_nan(node: Any) -> Any:
-    """Plain data with None for NaN and infinity, which JSON does not know."""
+    """Plain data with None for NaN and infinity, which JSON does not know.
+
+    Args:
+        node: Dicts, lists, arrays and numbers.
+    """
     if isinstance(node, Mapping):
         return {key: without_nan(value) for key, value in node.items()}
     if isinstance(node, (list, tuple)):

@@ -102,7 +102,11 @@ class Scope:
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def predictions(self, *, with_masks: bool = False) -> Instances:
-        """Predictions on all images; areas are those of the masks if these are scored, else of the boxes."""
+        """Predictions on all images; areas are those of the masks if these are scored, else of the boxes.
+
+        Args:
+            with_masks: Whether masks are scored.
+        """
         counts = np.array([len(found.labels) for found in self.found], np.int64)
         xywh = self._boxes()
         images = np.repeat(np.arange(len(self.found)), counts)
@@ -194,14 +198,22 @@ def own_images(results: Iterable[Found]) -> tuple[list[Found], list[str]]:
 
 
 def count_endless(results: Iterable[Found]) -> tuple[int, int, str]:
-    """How many boxes reach to infinity, on how many images, and where the first of them is."""
+    """How many boxes reach to infinity, on how many images, and where the first of them is.
+
+    Args:
+        results: Of one process.
+    """
     endless = [found for found in results if found.endless]
     first = f"row {endless[0].row} of lake {find_view(endless[0].key).source.url}" if endless else ""
     return sum(found.endless for found in endless), len(endless), first
 
 
 def tell_endless(counts: Iterable[tuple[int, int, str]]) -> None:
-    """Log what `count_endless` has found in all processes, if anything."""
+    """Log what `count_endless` has found in all processes, if anything.
+
+    Args:
+        counts: From `count_endless`, of each process.
+    """
     if some := [count for count in counts if count[0]]:
         boxes, images = sum(count[0] for count in some), sum(count[1] for count in some)
         _log.warning(
@@ -216,26 +228,41 @@ def image_ids(view: LakeView) -> NDArray[np.int64]:
 
     It orders images as COCO's evaluation does. Where the source has ids of another kind, `image_id` of the
     table gives them.
+
+    Args:
+        view: The lake.
     """
     ids = view.table.img_ids
     return np.arange(len(view.table)) if ids is None else np.asarray(ids, np.int64)
 
 
 def category_ids(view: LakeView) -> list[Id]:
-    """The category id of each class of a view, as its source has it, else its stored label + 1."""
+    """The category id of each class of a view, as its source has it, else its stored label + 1.
+
+    Args:
+        view: The lake.
+    """
     own = stored_category_ids(view)
     return [own[label] for label in _stored_labels(view).tolist()]
 
 
 def stored_category_ids(view: LakeView) -> list[Id]:
-    """The category id of each class of a lake, by stored label, as its source has it, else label + 1."""
+    """The category id of each class of a lake, by stored label, as its source has it, else label + 1.
+
+    Args:
+        view: The lake.
+    """
     count = len(view.lake_classes)
     own = source_category_ids(view.columns[view.roles.gt_labels], count) or view.category_ids
     return list(own) if own else list(range(1, count + 1))
 
 
 def file_order(key: str) -> NDArray[np.int64]:
-    """The place of each class of a view in the order of its lake, shape (K,)."""
+    """The place of each class of a view in the order of its lake, shape (K,).
+
+    Args:
+        key: A lake's view key.
+    """
     return np.argsort(np.argsort(_stored_labels(find_view(key))))
 
 
