@@ -194,6 +194,8 @@ def run_steps(
             stage = None if not kind.loads else "decode" if image is None else "prepared"
             note(stage, time.perf_counter() - start, time.thread_time() - cpu)
         if prepared is not None and image is None and results is not None and place == prepared.last:
+            if prepared.planar:
+                results["img"] = planes_from(results["img"])
             prepared.put(results["img"])
     return results
 
