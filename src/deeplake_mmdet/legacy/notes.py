@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deeplake_mmdet.legacy.kinds import be_dict
+
 __all__ = ["Note", "Notebook", "Settings", "Severity"]
 
 Severity = Literal["info", "approximated", "dropped"]
@@ -85,9 +87,13 @@ class Settings:
         content: The entries; not changed.
         key: Dotted path of the mapping in the 2.x config.
         notes: Where remarks go.
+
+    Raises:
+        ConfigError: They are no mapping.
     """
 
     def __init__(self, content: Mapping[str, Any] | None, key: str, notes: Notebook) -> None:
+        be_dict(content, key)
         self._left = dict(content or {})
         self.key = key
         self.notes = notes

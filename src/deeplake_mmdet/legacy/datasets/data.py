@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.datasets.datasets import balanced, convert_dataset, leaf_of
 from deeplake_mmdet.legacy.datasets.lakes import is_lake
 from deeplake_mmdet.legacy.datasets.parts import Part, scored_parts
@@ -53,15 +52,10 @@ def convert_data(cfg: Mapping[str, Any], notes: Notebook) -> Data:
         The dataloaders, and what else the datasets and their pipelines say.
 
     Raises:
-        ConfigError: A split is neither a dict nor a list, or a dataset or wrapper in it cannot be converted.
+        ConfigError: A dataset or wrapper cannot be converted.
     """
     data, found = cfg.get("data") or {}, Data()
     nodes = {split: data[split] for split in _SPLITS if data.get(split)}
-    for split, node in nodes.items():
-        if not isinstance(node, (Mapping, list, tuple)):
-            raise ConfigError(
-                f"data.{split} must be a dict, got {type(node).__name__}", where=f"config key 'data.{split}'"
-            )
     if "test" in nodes and not is_lake(nodes["test"]) and is_lake(nodes.get("val")):
         notes.info(
             "data.test",

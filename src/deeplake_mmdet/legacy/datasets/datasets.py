@@ -52,7 +52,10 @@ def leaf_of(node: Any) -> Mapping[str, Any]:
     while isinstance(node, (list, tuple)) or (
         isinstance(node, Mapping) and ("dataset" in node or "datasets" in node)
     ):
-        node = node[0] if isinstance(node, (list, tuple)) else node.get("dataset", node.get("datasets"))
+        if isinstance(node, Mapping):
+            node = node.get("dataset", node.get("datasets"))
+        else:
+            node = node[0] if node else None
     return node if isinstance(node, Mapping) else {}
 
 
@@ -355,18 +358,9 @@ def of_one_file(node: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> 
 
     Args:
         node: The dataset.
-        lists: From `file_lists`, not empty; values beyond the number of annotation files are ignored.
-
-    Raises:
-        ConfigError: A list is shorter than that of ``ann_file``.
+        lists: From `file_lists`, not empty; all are equally long, as `check_shapes` sees to it.
     """
     count = len(lists["ann_file"])
-    if wrong := [name for name, values in lists.items() if len(values) < count]:
-        raise ConfigError(
-            f"There are {count} files of annotations and {len(lists[wrong[0]])} values of {wrong[0]!r}",
-            where=f"config key {wrong[0]!r} of a dataset",
-            advice="give one for each ann_file, or one for all of them",
-        )
     rest = {name: value for name, value in node.items() if name != "separate_eval"}
     return [{**rest, **{name: values[i] for name, values in lists.items()}} for i in range(count)]
 

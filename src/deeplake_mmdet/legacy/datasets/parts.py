@@ -90,7 +90,7 @@ def _list_in(node: Any) -> list[Any] | None:
     """The datasets that a node lists; None if it is one dataset."""
     if isinstance(node, (list, tuple)):
         return list(node)
-    if is_concat(node):
+    if is_concat(node) and node["datasets"]:
         given = inward(node)
         return [{**part, **given} if isinstance(part, Mapping) else part for part in node["datasets"]]
     if isinstance(node, Mapping) and not is_lake(node) and (lists := file_lists(node)):

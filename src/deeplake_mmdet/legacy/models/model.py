@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.kinds import be_dict
 from deeplake_mmdet.legacy.models.early_detr import early_detr
 from deeplake_mmdet.legacy.models.early_models import Around, early_names, early_ssd
+from deeplake_mmdet.legacy.models.shapes_of_models import check_model
 from deeplake_mmdet.legacy.models.transformers import convert_detr, convert_mask_head
 from deeplake_mmdet.legacy.names import counterpart
 from deeplake_mmdet.legacy.notes import Note, Notebook
@@ -42,6 +44,7 @@ def convert_model(cfg: Mapping[str, Any], facts: Mapping[str, list[Facts]], note
         why = "the file has no model; this is what belongs into the one that it is for"
         notes.info("model", "no data_preprocessor is made", why, new=preprocessor_of(facts, notes))
         return None
+    check_model(cfg["model"])
     head = cfg["model"].get("rpn_head")
     guided = isinstance(head, Mapping) and head.get("type") == "GARPNHead"
     around = Around(guided, stock="data_preprocessor" in cfg["model"])
@@ -188,7 +191,7 @@ def _walk(node: Any, key: str, notes: Notebook, around: Around) -> Any:
     kind = new.get("type")
     if isinstance(kind, str):
         if kind in ("HungarianAssigner", "MaskHungarianAssigner"):
-            new = _assigner(new)
+            new = _assigner(new, key)
         elif kind in ("CenterNetHead", "CTResNetNeck"):
             for old, now in (("in_channel", "in_channels"), ("feat_channel", "feat_channels")):
                 if old in new:
@@ -222,7 +225,7 @@ def _leave_out(node: Part, name: str, key: str, why: str, notes: Notebook) -> No
         notes.info(f"{key}.{name}", "left out", why, old=node.pop(name))
 
 
-def _assigner(assigner: Part) -> Part:
+def _assigner(assigner: Part, key: str) -> Part:
     """Costs by name -> a list of costs."""
     if "match_costs" in assigner:
         return {
@@ -239,6 +242,7 @@ def _assigner(assigner: Part) -> Part:
     costs = []
     for name in _COSTS:
         cost = assigner.pop(name, usual.get(name))
+        be_dict(cost, f"{key}.{name}")
         if cost is None or not cost.get("weight", 1.0):
             continue
         if cost.get("type") == "BBoxL1Cost":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deeplake_mmdet.legacy.kinds import DICT, TEXTS, each, either, maybe, must_be
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 
 __all__ = ["CROSS_FIRST", "SELF_FIRST", "convert_stack"]
@@ -17,6 +18,8 @@ _ENCODER = ("self_attn", "norm", "ffn", "norm")
 _STACKS = ("DetrTransformerEncoder", "DetrTransformerDecoder", "DeformableDetrTransformerDecoder")
 _LAYERS = ("BaseTransformerLayer", "DetrTransformerDecoderLayer")
 _ATTENTIONS = ("MultiheadAttention", "MultiScaleDeformableAttention")
+_DICTS = each(DICT, "a list of dicts", "[dict(...)]")
+_LAYER_LIST = each(DICT, "a list of dicts with at least one", "[dict(...)]", least=1)
 _ONE_PLACE = "3.x has one kind in this place"
 
 
@@ -36,6 +39,7 @@ def convert_stack(
     settings.drop("init_cfg", "the 3.x detector initialises itself")
     layers = settings.take("transformerlayers")
     place = settings.at("transformerlayers")
+    must_be(maybe(either(DICT, _LAYER_LIST)), layers, place)
     if isinstance(layers, (list, tuple)):
         if any(layer != layers[0] for layer in layers):
             notes.dropped(place, "all layers are like the first", "3.x has one layer_cfg", old=list(layers))
@@ -49,11 +53,14 @@ def convert_stack(
 def _layer(settings: Settings, usual: tuple[str, ...]) -> Part:
     take = settings.take
     settings.drop("type", _ONE_PLACE, harmless=(None, *_LAYERS))
-    order = tuple(take("operation_order") or usual)
+    order = take("operation_order") or usual
+    must_be(TEXTS, order, settings.at("operation_order"))
+    order = tuple(order)
     if order != usual:
         why = "the layers of 3.x have a fixed order"
         settings.notes.dropped(settings.at("operation_order"), f"becomes {usual}", why, old=order)
     attentions = take("attn_cfgs") or {}
+    must_be(either(_DICTS, DICT), attentions, settings.at("attn_cfgs"))
     attentions = [attentions] if isinstance(attentions, Mapping) else list(attentions)
     names = [name for name in order if name.endswith("attn")]
     if len(attentions) == 1 and len(names) > 1:

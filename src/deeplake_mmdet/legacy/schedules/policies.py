@@ -118,11 +118,7 @@ def read_policy(name: str, settings: Settings, by_epoch: bool, *, momentum: bool
     for key, default in defaults.items():
         value = settings.take(key, default)
         if value is ... or (value is None and default is not None):
-            raise ConfigError(
-                f"{settings.key}.{key} is missing",
-                where=f"config key '{settings.key}'",
-                advice=f"add {key}=...: its policy asks for it, in MMDetection 2.x too",
-            )
+            raise _missing(key, settings.key)
         found[key] = value
     unit = "momentum" if momentum else "lr"
     if name in _WITH_MINIMUM:
@@ -148,6 +144,14 @@ def read_policy(name: str, settings: Settings, by_epoch: bool, *, momentum: bool
     return Policy(name, {key: value for key, value in found.items() if value is not None}, by_epoch)
 
 
+def _missing(name: str, key: str) -> ConfigError:
+    return ConfigError(
+        f"{key}.{name} is missing",
+        where=f"config key '{key}'",
+        advice=f"add {name}=...: its policy asks for it, in MMDetection 2.x too",
+    )
+
+
 def _check_steps(value: Any, key: str) -> None:
     each = value if isinstance(value, (list, tuple)) else [value]
     if any(not isinstance(step, int) or isinstance(step, bool) or step <= 0 for step in each):
@@ -161,7 +165,10 @@ def _check_steps(value: Any, key: str) -> None:
 def _one_cycle(settings: Settings, momentum: bool, rate: Any) -> dict[str, Any]:
     if momentum:
         return {"base": settings.take("base_momentum", 0.85), "max": settings.take("max_momentum", 0.95)}
-    return {"max": settings.take("max_lr", rate)}
+    highest = settings.take("max_lr")
+    if (highest := rate if highest is None else highest) is None:
+        raise _missing("max_lr", settings.key)
+    return {"max": highest}
 
 
 def _ratios(value: Any) -> tuple[float, float]:
