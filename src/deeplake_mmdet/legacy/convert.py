@@ -10,6 +10,7 @@ from deeplake_mmdet.legacy.datasets.data import Data, convert_data
 from deeplake_mmdet.legacy.datasets.evaluation import convert_evaluation
 from deeplake_mmdet.legacy.datasets.lake_masks import keep_stored_masks
 from deeplake_mmdet.legacy.detect import kind_of
+from deeplake_mmdet.legacy.guard import converting
 from deeplake_mmdet.legacy.keys import check_keys
 from deeplake_mmdet.legacy.models.model import convert_model
 from deeplake_mmdet.legacy.notes import Note, Notebook
@@ -68,11 +69,15 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     check_keys(content)
     notes = Notebook()
     content = modern_types(content, notes)
-    loop = loop_of(content, notes)
-    data = convert_data(content, notes)
+    with converting("runner"):
+        loop = loop_of(content, notes)
+    with converting("data"):
+        data = convert_data(content, notes)
     apart = _leave_out_test(data, notes)
-    evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
-    model = convert_model(content, data.facts, notes)
+    with converting("evaluation"):
+        evaluation = convert_evaluation(content, data, loop.by_epoch, notes)
+    with converting("model"):
+        model = convert_model(content, data.facts, notes)
     new: dict[str, Any] = {}
     if model is not None:
         new["model"] = model
@@ -80,22 +85,26 @@ def convert_config_dict(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], list[No
     new |= {f"{split}_evaluator": evaluator for split, evaluator in evaluation.evaluators.items()}
     if data.tta is not None:
         new["tta_pipeline"] = data.tta
-        new["tta_model"] = {"type": "DetTTAModel", "tta_cfg": _tta(model)}
+        with converting("model.test_cfg"):
+            new["tta_model"] = {"type": "DetTTAModel", "tta_cfg": _tta(model)}
     validates = "val" in data.loaders
     if "train" in data.loaders and not validates and content.get("evaluation"):
         notes.dropped("evaluation", "training does not validate", "there is no data.val")
     if "train" in data.loaders:
         interval = evaluation.loop if validates else {}
         new["train_cfg"] = convert_loop(content, loop, interval, notes)
-        new["optim_wrapper"] = convert_optimizer(content, notes)
-        new["param_scheduler"] = convert_schedule(content, loop, notes)
+        with converting("optimizer"):
+            new["optim_wrapper"] = convert_optimizer(content, notes)
+        with converting("lr_config"):
+            new["param_scheduler"] = convert_schedule(content, loop, notes)
     if validates:
         new["val_cfg"] = {"type": "ValLoop"}
     if "test" in data.loaders:
         new["test_cfg"] = {"type": "TestLoop"}
     if apart:
         new |= dict.fromkeys(("test_dataloader", "test_evaluator", "test_cfg"))
-    new |= convert_hooks(content, loop, evaluation.checkpoint if validates else {}, notes)
+    with converting("custom_hooks"):
+        new |= convert_hooks(content, loop, evaluation.checkpoint if validates else {}, notes)
     keep_stored_masks(new, notes)
     new |= convert_environment(content, data.seed, notes)
     new |= _loader_mode(content, notes)
@@ -121,7 +130,7 @@ def _leave_out_test(data: Data, notes: Notebook) -> bool:
 def _tta(model: Mapping[str, Any] | None) -> dict[str, Any]:
     """How the versions of an image are merged: as the model merges its own boxes."""
     test = (model or {}).get("test_cfg") or {}
-    test = test.get("rcnn", test)
+    test = test.get("rcnn") or test
     usual = {"type": "nms", "iou_threshold": 0.5}
     return {"nms": test.get("nms") or usual, "max_per_img": test.get("max_per_img", 100)}
 

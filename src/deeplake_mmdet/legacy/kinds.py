@@ -75,10 +75,16 @@ def wrong(value: Any, key: str, wanted: str, advice: str) -> ConfigError:
         advice: What to write.
     """
     got = type(value).__name__
-    # Not what stands in a dict's place: anything may, secrets too.
-    if value is None or isinstance(value, (bool, int, float)) or not value or "dict" not in wanted:
+    # Not what a dict holds, or what stands in its place: anything may, secrets too.
+    if not value or (_is_plain(value) if "dict" not in wanted else isinstance(value, (int, float))):
         got = _SHORT.repr(value)
     return ConfigError(f"{key!r} must be {wanted}, got {got}", where=f"config key '{key}'", advice=advice)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (int, float, str))
 
 
 def be_dict(value: Any, key: str) -> None:

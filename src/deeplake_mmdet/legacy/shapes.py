@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.datasets.lakes import is_lake
 from deeplake_mmdet.legacy.kinds import DICT, STEPS, TEXT, Kind, be_dict, each, maybe, must_be, wrong
 from deeplake_mmdet.legacy.settings import FILES, LOADER, OF_DATASETS, check_settings, check_table, of_step
 
@@ -88,7 +89,7 @@ def _check_dataset(node: Any, key: str, *, inside: bool = False) -> None:
     check_table(OF_DATASETS, said, key)
     check_table({"deeplake_dataloader": DICT}, said, key)
     check_table(LOADER, said.get("deeplake_dataloader") or {}, f"{key}.deeplake_dataloader")
-    if not any(name.startswith("deeplake") for name in said):
+    if not is_lake(node):
         check_table(FILES, said, key)
         _check_lists(said, key)
     _check_steps(node.get("pipeline"), f"{key}.pipeline")

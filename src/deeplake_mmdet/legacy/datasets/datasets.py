@@ -104,7 +104,7 @@ class _Converter:
         inner = self._with(inner, given, kind, key)
         if kind == "MultiImageMixDataset":
             mixed: Dataset = {"type": kind, "dataset": self.convert(inner, f"{key}.{name}", whole=False)}
-            steps = settings.take("pipeline", [])
+            steps = settings.take("pipeline") or []
             mixed["pipeline"] = self.pipeline(steps, f"{key}.pipeline", whole, False)
             settings.drop("dynamic_scale", "3.x resizes whole batches in the preprocessor")
             settings.drop("skip_type_keys", "YOLOXModeSwitchHook sets it")

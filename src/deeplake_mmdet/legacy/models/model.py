@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.guard import converting
 from deeplake_mmdet.legacy.kinds import be_dict
 from deeplake_mmdet.legacy.models.early_detr import early_detr
 from deeplake_mmdet.legacy.models.early_models import Around, early_names, early_ssd
@@ -79,7 +80,9 @@ def convert_model_dict(
         return dict(model), []
     notes = Notebook()
     beside = {"train_cfg": train_cfg, "test_cfg": test_cfg}
-    converted = dict(convert_model({"model": modern_types(model, notes, "model"), **beside}, {}, notes) or {})
+    with converting("model"):
+        whole = {"model": modern_types(model, notes, "model"), **beside}
+        converted = dict(convert_model(whole, {}, notes) or {})
     converted.pop("data_preprocessor", None)
     return converted, list(notes)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deeplake_mmdet.legacy.kinds import DICT, NUMBER, PAIR, TEXT, WHOLE, Kind, each, either, maybe
+from deeplake_mmdet.legacy.kinds import DICT, NUMBER, PAIR, TEXT, WHOLE, Kind, maybe
 from deeplake_mmdet.legacy.settings import check_table
 
 __all__ = ["check_model"]
 
 _DICT, _COUNT = maybe(DICT), maybe(WHOLE)
-_DICTS = each(DICT, "a list of dicts", "[dict(...)]")
-_TEST = {"rcnn": maybe(either(DICT, _DICTS)), "panoptic": _DICT, "rpn": _DICT}
+_TEST = dict.fromkeys(("rcnn", "rpn", "panoptic"), _DICT)
 _MODEL = {
     "type": maybe(TEXT),
     **dict.fromkeys(("train_cfg", "test_cfg", "backbone", "data_preprocessor"), _DICT),

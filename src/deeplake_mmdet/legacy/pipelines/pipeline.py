@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deeplake_mmdet.legacy.kinds import is_number
 from deeplake_mmdet.legacy.notes import Notebook
 from deeplake_mmdet.legacy.pipelines.facts import Facts, Step
 from deeplake_mmdet.legacy.pipelines.transforms import convert_step, kinds_of
@@ -198,9 +199,7 @@ class _Augmented:
         known = ("type", "transforms", "img_scale", "scale_factor", "flip", "flip_direction")
         _note_others(step, known, key, notes)
         scales = step.get("img_scale")
-        self.scales = (
-            [scales] if isinstance(scales, tuple) or (scales and isinstance(scales[0], int)) else scales
-        )
+        self.scales = [scales] if isinstance(scales, tuple) or (scales and is_number(scales[0])) else scales
         factor = step.get("scale_factor")
         self.factors = [factor] if isinstance(factor, (int, float)) else factor
         self.flip = bool(step.get("flip"))
