@@ -11,7 +11,6 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy.convert import convert_config_dict
-from deeplake_mmdet.legacy.guard import converting
 from deeplake_mmdet.legacy.notes import Note
 from deeplake_mmdet.legacy.onto_base import as_legacy, merge
 
@@ -106,8 +105,7 @@ def convert_mixed(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note
     if "total_epochs" in keys and "runner" not in old:  # the base's would count
         old["runner"] = {"max_epochs": old["total_epochs"]}
     new = {key: deepcopy(value) for key, value in content.items() if key not in _OLD}
-    with converting("what it says as 3.x does"):
-        before = as_legacy(new, of_2x=False)
+    before = as_legacy(new, of_2x=False)
     pipelines = {key: new[key] for key in _PIPELINES if key in new}
     try:
         plain, known = convert_config_dict({"data": {}, **before})

@@ -11,6 +11,8 @@ from copy import deepcopy
 from typing import Any
 
 from deeplake_mmdet.legacy.datasets.old_wrappers import as_one_dataset, with_old_wrappers
+from deeplake_mmdet.legacy.guard import converting
+from deeplake_mmdet.legacy.kinds import DICT, must_be
 from deeplake_mmdet.legacy.models.old_models import as_old_model
 from deeplake_mmdet.legacy.pipelines.sizes import as_old_steps
 
@@ -64,23 +66,34 @@ def as_legacy(base: Mapping[str, Any], *, of_2x: bool = True) -> Part:
     Args:
         base: The config; not changed.
         of_2x: Whether it takes the place of one of 2.x, whose datasets had other wrappers.
+
+    Raises:
+        ConfigError: A part of it has a value that MMDetection 3.x would not take either.
     """
     old: Part = {key: deepcopy(base[key]) for key in _KEPT if base.get(key) is not None}
     if base.get("model") is not None:
-        old["model"] = as_old_model(base["model"])
-    old["data"] = _data(base)
+        with converting("model"):
+            old["model"] = as_old_model(base["model"])
+    with converting("train_dataloader, val_dataloader, test_dataloader"):
+        old["data"] = _data(base)
     loop = base.get("train_cfg") or {}
     if "max_epochs" in loop:
         old["runner"] = {"type": "EpochBasedRunner", "max_epochs": loop["max_epochs"]}
     elif "max_iters" in loop:
         old["runner"] = {"type": "IterBasedRunner", "max_iters": loop["max_iters"]}
-    old |= _optimizer(base.get("optim_wrapper") or {})
+    with converting("optim_wrapper"):
+        old |= _optimizer(base.get("optim_wrapper") or {})
     if base.get("param_scheduler"):
-        old["lr_config"] = _schedule(base["param_scheduler"])
+        with converting("param_scheduler"):
+            old["lr_config"] = _schedule(base["param_scheduler"])
         if old["lr_config"].get("by_epoch") is ("max_iters" not in loop):
             del old["lr_config"]["by_epoch"]  # it follows from the runner, which a child may change
-    old["evaluation"] = _evaluation(base, loop)
+    with converting("val_evaluator"):
+        old["evaluation"] = _evaluation(base, loop)
     hooks = base.get("default_hooks") or {}
+    for name in ("checkpoint", "logger"):
+        if name in hooks:
+            must_be(DICT, hooks[name], f"default_hooks.{name}")
     if "checkpoint" in hooks:
         old["checkpoint_config"] = {key: value for key, value in hooks["checkpoint"].items() if key != "type"}
         for key in ("save_best", "rule"):

@@ -76,7 +76,8 @@ def repeated(old: Part) -> Part:
     Args:
         old: The config; not changed. It comes back as it is if its training dataset has no such key.
     """
-    train = (old.get("data") or {}).get("train")
+    data = old.get("data")
+    train = data.get("train") if isinstance(data, Mapping) else None
     if not isinstance(train, Mapping) or "times" not in train or train.get("type") == "RepeatDataset":
         return old
     inner = {key: value for key, value in train.items() if key != "times"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.kinds import be_dict
 from deeplake_mmdet.legacy.notes import Notebook
 
 __all__ = ["early_detr", "early_matcher"]
@@ -127,16 +128,21 @@ def early_matcher(node: Part, key: str, notes: Notebook) -> Part:
         node: The settings of the assigner; not changed. Those without weights come back as they are.
         key: Its dotted path.
         notes: Where remarks go.
+
+    Raises:
+        ConfigError: A cost or its ``iou_calculator`` is no dict.
     """
     if not {*_WEIGHTS, "iou_mode", "iou_calculator"} & set(node):
         return node
     new = dict(node)
     for name, (cost, usual) in _WEIGHTS.items():
         base = new.get(cost) or {**usual, "weight": 1.0}
+        be_dict(base, f"{key}.{cost}")
         new[cost] = {**base, **({"weight": new.pop(name)} if name in new else {})}
     if mode := new.pop("iou_mode", None):
         new["iou_cost"]["iou_mode"] = mode
     overlaps = new.pop("iou_calculator", None) or {"type": "BboxOverlaps2D"}
+    be_dict(overlaps, f"{key}.iou_calculator")
     if overlaps.get("type") != "BboxOverlaps2D":
         notes.dropped(f"{key}.iou_calculator", "dropped", "3.x has one kind in this place", old=overlaps)
     notes.info(key, "its weights become costs", "as MMDetection wrote them since 2.8", old=node)

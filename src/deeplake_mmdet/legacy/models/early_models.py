@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.kinds import DICT, NUMBERS, PAIR, WHOLE, must_be
 from deeplake_mmdet.legacy.models.early_detr import early_matcher
 from deeplake_mmdet.legacy.notes import Notebook
 
@@ -120,6 +121,8 @@ def _semantic_head(node: Part, key: str, notes: Notebook) -> Part:
     new = dict(node)
     ranges = {name: new.pop(name) for name in ("fg_range", "bg_range") if name in new}
     if len(ranges) == 2 and all(ranges.values()):  # one alone was not read
+        for part, value in ranges.items():
+            must_be(PAIR, value, f"{key}.{part}")
         names = ("num_things_classes", "num_stuff_classes")
         new |= {name: last - first + 1 for name, (first, last) in zip(names, ranges.values(), strict=True)}
     if ranges:
@@ -138,6 +141,7 @@ def _proposals(node: Part, key: str, notes: Notebook, around: Around) -> Part:
         threshold = new.pop("nms_thr")
         nms = new.setdefault("nms", {"type": "nms", "iou_threshold": threshold})
         if around.stock:
+            must_be(DICT, nms, f"{key}.nms")
             nms = new["nms"] = {**nms, "iou_threshold": threshold}
         if isinstance(nms, Mapping) and nms.get("iou_threshold", threshold) != threshold:
             raise ConfigError(
@@ -181,13 +185,16 @@ def early_ssd(model: Part, key: str, notes: Notebook) -> Part:
         return model
     generator = head.get("anchor_generator")
     size = size or (generator.get("input_size") if isinstance(generator, Mapping) else None) or 300
+    must_be(WHOLE, size, f"{key}.backbone.input_size")
     if size not in _SSD_NECKS:
         raise ConfigError(
             f"No neck is known for an SSD of size {size}",
             where=f"config key '{key}.backbone.input_size'",
             advice="use 300 or 512, as MMDetection 2.x asked for, or write the SSDNeck",
         )
-    widths = tuple(head.get("in_channels", _WIDTHS[size]))
+    widths = head.get("in_channels", _WIDTHS[size])
+    must_be(NUMBERS, widths, f"{key}.bbox_head.in_channels")
+    widths = tuple(widths)
     neck: Part = {"type": "SSDNeck", "in_channels": widths[:2], "out_channels": widths, **_SSD_NECKS[size]}
     neck["l2_norm_scale"] = 20 if scale is None else scale
     notes.info(

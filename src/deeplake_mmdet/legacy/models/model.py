@@ -45,7 +45,7 @@ def convert_model(cfg: Mapping[str, Any], facts: Mapping[str, list[Facts]], note
         why = "the file has no model; this is what belongs into the one that it is for"
         notes.info("model", "no data_preprocessor is made", why, new=preprocessor_of(facts, notes))
         return None
-    check_model(cfg["model"])
+    check_model(cfg)
     head = cfg["model"].get("rpn_head")
     guided = isinstance(head, Mapping) and head.get("type") == "GARPNHead"
     around = Around(guided, stock="data_preprocessor" in cfg["model"])

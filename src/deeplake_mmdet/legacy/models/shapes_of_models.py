@@ -19,7 +19,8 @@ _MODEL = {
 # Detector -> dotted key -> kind of what only its conversion reads.
 _DETR = {"bbox_head": _DICT, "bbox_head.num_query": WHOLE, "bbox_head.transformer": _DICT}
 _DETR |= {"neck": _DICT, "bbox_head.transformer.two_stage_num_proposals": WHOLE}
-_DETR |= {f"bbox_head.transformer.{name}": _DICT for name in ("encoder", "decoder", "act_cfg")}
+_DETR |= {f"bbox_head.transformer.{name}": _DICT for name in ("encoder", "decoder")}
+_DETR |= {"bbox_head.transformer.act_cfg": DICT, "test_cfg.max_per_img": WHOLE}
 _OF_KIND: Mapping[str, Mapping[str, Kind]] = {
     **dict.fromkeys(("DETR", "DeformableDETR"), _DETR),
     "YOLACT": {"segm_head": DICT, "mask_head": DICT, "test_cfg": DICT},
@@ -31,17 +32,19 @@ _OF_KIND: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
-def check_model(model: Mapping[str, Any]) -> None:
+def check_model(cfg: Mapping[str, Any]) -> None:
     """Refuse settings of a model that have a value of another kind than the conversion reads.
 
     Args:
-        model: Of a 2.x config.
+        cfg: A whole 2.x config with a model; also ``test_cfg`` beside it is looked at.
 
     Raises:
         ConfigError: With the dotted key, the value and what to write.
     """
+    model = cfg["model"]
     check_table(_MODEL, model, "model")
-    check_table(_TEST, model.get("test_cfg") or {}, "model.test_cfg")
+    for where, test in (("model.test_cfg", model.get("test_cfg")), ("test_cfg", cfg.get("test_cfg"))):
+        check_table(_TEST, test if isinstance(test, Mapping) else {}, where)
     for key, kind in _OF_KIND.get(str(model.get("type")), {}).items():
         *inside, name = key.split(".")
         node: Any = model

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.legacy.kinds import be_dict
 from deeplake_mmdet.legacy.models.transformer_layers import CROSS_FIRST, SELF_FIRST, convert_stack
 from deeplake_mmdet.legacy.notes import Notebook, Settings
 from deeplake_mmdet.legacy.onto_base import merge
@@ -117,6 +118,7 @@ def convert_mask_head(head: Part, notes: Notebook) -> Part:
     )
     if "num_queries" in head or "num_query" in head:
         new["num_queries"] = new.pop("num_query", head.get("num_queries"))
+    be_dict(head.get("pixel_decoder"), f"{key}.pixel_decoder")
     pixels = dict(head.get("pixel_decoder") or {})
     if "encoder" in pixels:
         pixels["encoder"] = convert_stack(pixels["encoder"], f"{key}.pixel_decoder.encoder", notes)
