@@ -172,3 +172,32 @@ def test_all_doors_say_the_same(key, tmp_path, capsys):
         assert f"'{key}'" in caught.value.where, name
     assert main(["convert", str(file), "-o", str(tmp_path / "new.py")]) == 1
     assert key in capsys.readouterr().err
+
+
+MIXED = {
+    "model": {"type": "RetinaNet"},
+    "train_dataloader": {"batch_size": 2, "dataset": COCO},
+    "train_cfg": {"max_epochs": 12},
+    "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1}},
+    "param_scheduler": [{"type": "MultiStepLR", "milestones": [8, 11]}],
+    "default_hooks": {"logger": {"interval": 5}},
+    "val_evaluator": {"type": "CocoMetric", "metric": "bbox"},
+    "optimizer": {"type": "SGD", "lr": 0.2},
+}
+
+
+@pytest.mark.parametrize("key", [key for key in MIXED if key != "optimizer"])
+def test_so_are_values_of_3x_beside_keys_of_2x(key):
+    """By the part in which they stand."""
+    cases = [(path, bad) for path in paths({key: MIXED[key]}) if len(path) > 1 for bad in BAD]
+    told = [message for path, bad in cases if (message := refusal(put(MIXED, path, bad))) is not None]
+    assert [message for message in told if key not in message] == []
+    assert told
+
+
+def refusal(content):
+    try:
+        convert_config(Config(content))
+    except DeepLakeMMDetError as error:
+        return str(error)
+    return None

@@ -5,6 +5,7 @@ The usual one is a child of a 3.x base by someone who knows 2.x: MMEngine ignore
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -109,6 +110,13 @@ def convert_mixed(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note
     pipelines = {key: new[key] for key in _PIPELINES if key in new}
     try:
         plain, known = convert_config_dict({"data": {}, **before})
+    except ConfigError as error:
+        raise ConfigError(
+            f"What stands beside 2.x's {', '.join(keys)} cannot be combined with it: {error.what}",
+            where=f"3.x keys {', '.join(_said_by(error.where, new))}; as 2.x says it, {error.where}",
+            advice=f"{error.advice or 'correct it'}, as 3.x has it",
+        ) from error
+    try:
         changed, notes = convert_config_dict(merge({"data": {}, **before, **pipelines}, old))
     except ConfigError as error:
         raise ConfigError(
@@ -124,6 +132,14 @@ def convert_mixed(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note
     )
     own = [note for note in notes if repr(note) not in told and "variables of the file" not in note.why]
     return _overlaid(new, plain, changed), [first, *own]
+
+
+def _said_by(where: str | None, content: Mapping[str, Any]) -> list[str]:
+    """The keys of 3.x that say what an error about a key of 2.x is about."""
+    top = re.search(r"'(\w+)", where or "")
+    old = top[1] if top else ""
+    found = [new for new, olds in SAID_BY.items() if new in content and (old in olds or old == new)]
+    return found or [new for new in SAID_BY if new in content]
 
 
 def _is_loop(content: Mapping[str, Any]) -> bool:
