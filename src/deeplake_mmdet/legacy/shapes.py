@@ -22,7 +22,7 @@ _NEW_DICTS = (
 )
 
 
-_HOOKS_LIST = Kind(lambda value: isinstance(value, (list, tuple)), "a list of dicts", "[dict(type=...)]")
+_LIST = Kind(lambda value: isinstance(value, (list, tuple)), "a list of dicts", "[dict(type=...)]")
 _POLICIES = each(
     Kind(lambda value: isinstance(value, (list, tuple)), "", ""),
     "a list of lists of dicts",
@@ -65,7 +65,7 @@ def check_shapes(cfg: Mapping[str, Any]) -> None:
         ("custom_hooks", cfg.get("custom_hooks")),
         ("log_config.hooks", (cfg.get("log_config") or {}).get("hooks")),
     ):
-        must_be(maybe(_HOOKS_LIST), hooks, key)
+        must_be(maybe(_LIST), hooks, key)
         for number, hook in enumerate(hooks or ()):
             must_be(DICT, hook, f"{key}[{number}]")
             check_table({"type": maybe(TEXT), "file_client_args": maybe(DICT)}, hook, f"{key}[{number}]")
@@ -121,7 +121,7 @@ def _check_steps(steps: Any, key: str) -> None:
         kind = str(step["type"]).removeprefix("mmdet.")
         check_table(of_step(kind), step, place)
         if kind in ("MultiScaleFlipAug", "Compose"):
-            must_be(STEPS, step.get("transforms"), f"{place}.transforms")
+            must_be(_LIST, step.get("transforms"), f"{place}.transforms")
             _check_steps(step["transforms"], f"{place}.transforms")
         if kind == "AutoAugment" and "policies" in step:
             must_be(_POLICIES, step["policies"], f"{place}.policies")
