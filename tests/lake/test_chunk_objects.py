@@ -62,6 +62,7 @@ def view(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     proxy.rules()
     with open_view(Source(url), credentials=through(proxy)) as opened:
+        opened.__dict__.pop("_cells", None)  # the reader of another test, with what it has seen
         yield opened
     proxy.rules()
 
@@ -252,10 +253,9 @@ def test_nothing_holds_keys_but_the_store(view: LakeView) -> None:
 @pytest.mark.parametrize(
     ("url", "creds"),
     [
-        ("s3://bucket/lake", {}),  # keys from a file, a role, ...
-        ("s3://bucket/lake", {"aws_access_key_id": "half"}),
-        ("s3://bucket/lake", {**KEYS, "profile_name": "other"}),
+        ("s3://bucket/lake", {**KEYS, "creds_key": "managed"}),
         ("gs://bucket/lake", KEYS),
+        ("al://organisation/lake", {}),
         ("/tmp/lake", KEYS),
     ],
 )

@@ -129,9 +129,12 @@ feed.close()
 class Rank:
     """A process that loads epochs when told to."""
 
-    def __init__(self, keys, rank=0, ranks=1, workers=0, threads=0, shuffle="chunk", epochs=2):
+    def __init__(self, keys, rank=0, ranks=1, workers=0, threads=0, shuffle="chunk", epochs=2, disk=None):
         asked = json.dumps([keys, rank, ranks, workers, threads, shuffle, epochs])
-        environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        if disk is not None:
+            environment["DEEPLAKE_MMDET_CACHE"] = str(disk)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen([sys.executable, "-c", _RANK, asked], env=environment, **pipes)
         self.line()
@@ -152,6 +155,8 @@ class Rank:
     def end(self):
         self.go()
         assert self.process.wait(60) == 0
+        self.process.stdin.close()
+        self.process.stdout.close()
 
 
 def run(ranks, proxy):
@@ -198,6 +203,26 @@ def test_two_ranks_and_their_workers_ask_for_each_chunk_once(remote, truth, how)
     assert 3 <= len(chunk_requests(first[0])) <= 6
     assert len(chunk_requests(first[0])) == sum(told[2] for _, told in first[2])
     assert second[0] == []
+
+
+@pytest.mark.parametrize(
+    ("each", "shuffle"),
+    [(1, "chunk"), *(pytest.param(*how, marks=pytest.mark.slow) for how in ((1, "full"), (2, "chunk")))],
+)
+def test_ranks_on_machines_that_share_no_disk(remote, truth, tmp_path, each, shuffle):
+    """Each machine asks for a chunk once at the most, and none needs what another one has kept."""
+    keys, proxy = remote
+    keys = {**keys, "cache": "1GB"}
+    ranks = [
+        Rank(keys, number, 2 * each, shuffle=shuffle, disk=tmp_path / str(number // each))
+        for number in range(2 * each)
+    ]
+    first, second = run(ranks, proxy)
+    assert first[1] == second[1] == truth
+    told = [told for _, told in second[2]]  # of both epochs
+    of_machines = [sum(chunks for *_, chunks in told[begin : begin + each]) for begin in (0, each)]
+    assert all(1 <= chunks <= 6 for chunks in of_machines)  # as many as the lake has, see above
+    assert len(chunk_requests(first[0] + second[0])) == sum(of_machines)
 
 
 @pytest.mark.slow

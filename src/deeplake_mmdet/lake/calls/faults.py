@@ -18,6 +18,7 @@ from deeplake_mmdet.errors import ConfigError, StorageError
 from deeplake_mmdet.lake.calls import lifecycle
 
 __all__ = [
+    "AZURE_REFUSALS",
     "DEADLINE_VARIABLE",
     "RETRIES",
     "Background",
@@ -44,10 +45,21 @@ _TRANSIENT = ("StorageInternalError", "StorageNetworkConnectionError", "HTTPRequ
 _DENIED = ("StorageAccessDenied", "AuthenticationError", "AuthorizationError", "ExpiredTokenError")
 
 
-_CODE = re.compile(r"\bcode=(\w+)")
+_CODE = re.compile(r"\bcode=(\w+)|Error with code(\w+)")  # of S3, and of Azure
 _REFUSED = re.compile(r"\bstatus=[34]\d\d\b")
 _PASSING = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests")
-_DENIED_CODES = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")
+#: Azure's codes for whom it lets read nothing.
+AZURE_REFUSALS = (
+    *("AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"),
+    *("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthorizationServiceMismatch"),
+    *("AuthorizationResourceTypeMismatch", "AuthorizationProtocolMismatch", "AuthorizationSourceIPMismatch"),
+    *("InsufficientAccountPermissions", "PublicAccessNotPermitted", "AccountIsDisabled"),
+)
+_DENIED_CODES = (
+    *("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"),
+    *AZURE_REFUSALS,
+)
+_FOR_GOOD = (*AZURE_REFUSALS, "ContainerNotFound")
 
 
 class MissingObjectError(StorageError, KeyError):
@@ -201,7 +213,7 @@ def pause_before_retry(attempt: int, end: float) -> bool:
 
 
 def code_of(error: BaseException) -> str:
-    """S3's own code for what went wrong, such as ``ExpiredToken``.
+    """The storage's own code for what went wrong, such as ``ExpiredToken``.
 
     Args:
         error: What Deep Lake raised.
@@ -210,7 +222,7 @@ def code_of(error: BaseException) -> str:
         The code; empty if the error's text has none.
     """
     found = _CODE.search(str(error))
-    return found[1] if found else ""
+    return (found[1] or found[2]) if found else ""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -220,7 +232,7 @@ def is_transient(error: BaseException) -> bool:
         error: What Deep Lake raised. Refusals (status 3xx, 4xx) count only with a code such as ``SlowDown``.
     """
     if type(error).__name__ in _TRANSIENT:
-        refused = _REFUSED.search(str(error))
+        refused = _REFUSED.search(str(error)) or code_of(error) in _FOR_GOOD
         return not refused or code_of(error) in _PASSING
     return type(error) is RuntimeError and any(word in str(error).lower() for word in _SHORT)
 

@@ -14,10 +14,10 @@ from deeplake_mmdet.errors import (
     SourceNotFoundError,
     StorageError,
 )
-from deeplake_mmdet.lake.calls.faults import code_of, persist
+from deeplake_mmdet.lake.calls.faults import AZURE_REFUSALS, code_of, persist
 from deeplake_mmdet.lake.calls.protocols import Future
 
-__all__ = ["cause_of", "damaged", "guard", "sound", "translate"]
+__all__ = ["cause_of", "damaged", "guard", "no_identity", "sound", "translate"]
 
 Result = TypeVar("Result")
 
@@ -52,7 +52,7 @@ _BUSY = (
     "The storage asks for fewer requests",
     "try again later with fewer workers and processes, or keep chunks by cache=...",
 )
-# S3's codes: what each means, and what helps. {region} is what the answer says of it.
+# Codes of S3 and Azure: what each means, and what helps. {region} is what the answer says of it.
 _CAUSES: dict[str, tuple[type[DeepLakeMMDetError], str, str]] = {
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), _EXPIRED),
     **dict.fromkeys(("InvalidToken", "TokenRefreshRequired"), _TOKEN),
@@ -81,10 +81,22 @@ _CAUSES: dict[str, tuple[type[DeepLakeMMDetError], str, str]] = {
             "they need s3:GetObject on the lake's objects and s3:ListBucket on its bucket; {credentials}",
         ),
     ),
-    "NoSuchBucket": (
-        SourceNotFoundError,
-        "There is no such bucket",
-        "check the address, and that endpoint_url is that of the storage which has it",
+    **dict.fromkeys(
+        AZURE_REFUSALS,
+        (
+            CredentialError,
+            "The storage refused access: these credentials may not read this lake",
+            "check account_key, or that sas_token is whole, has not expired and lets read and list; an "
+            "identity needs the role Storage Blob Data Reader",
+        ),
+    ),
+    **dict.fromkeys(
+        ("NoSuchBucket", "ContainerNotFound"),
+        (
+            SourceNotFoundError,
+            "There is no such bucket or container",
+            "check the address, and that endpoint_url is that of the storage which has it",
+        ),
     ),
     **dict.fromkeys(
         ("PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"), _REGION
@@ -98,6 +110,8 @@ _CAUSES: dict[str, tuple[type[DeepLakeMMDetError], str, str]] = {
         "restore the lake's objects first",
     ),
 }
+# Deep Lake's words where it gets no keys from those that hand them out.
+_NO_IDENTITY = ("web identity credentials", "'aws' cli", "aws cli returned", "failed to authenticate with")
 _SHOWN = 120  # characters of an error of Deep Lake's
 _WRITING = re.compile(r"action=(Put|Delete)")
 _EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>|x-amz-bucket-region: ([\w-]+)")
@@ -139,7 +153,7 @@ def guard(where: str, call: Callable[[], Any], asked: str = "") -> Any:
 
 
 def cause_of(error: Exception, where: str) -> DeepLakeMMDetError | None:
-    """Our error for the cause that S3 itself gives by a code such as ``AccessDenied``.
+    """Our error for the cause that the storage itself gives by a code such as ``AccessDenied``.
 
     Args:
         error: What Deep Lake raised.
@@ -215,6 +229,8 @@ def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetErr
         return error
     if (cause := cause_of(error, where)) is not None:
         return cause
+    if isinstance(error, RuntimeError) and any(word in text for word in _NO_IDENTITY):
+        return no_identity(where)
     if kind == "LogNotexistsError" or "query source" in text:
         return SourceFormatError("This is not a Deep Lake dataset", where=where, advice="check the path")
     if kind in _VERSION_KINDS:
@@ -244,6 +260,21 @@ def translate(error: Exception, where: str, asked: str = "") -> DeepLakeMMDetErr
             advice="check the address, the endpoint_url and the network",
         )
     return None
+
+
+def no_identity(where: str) -> CredentialError:
+    """The error for keys that could not be had at all: the storage itself was never asked.
+
+    Args:
+        where: The place, ``lake <address>``.
+    """
+    return CredentialError(
+        "No keys could be had for the storage",
+        where=where,
+        advice="web identity: the token's file must be readable, its role open to it and sts.amazonaws.com "
+        "within reach; a profile: aws configure export-credentials --profile NAME must print keys (aws sso "
+        f"login first, where it is SSO); else {_ADVICE}",
+    )
 
 
 def _is_storage(kind: str, error: Exception) -> bool:

@@ -1,7 +1,8 @@
-"""Objects of an S3 bucket by obstore, where the keys that Deep Lake would use are at hand."""
+"""Objects of a bucket by obstore, read by the identity that Deep Lake has there."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from datetime import timedelta
@@ -10,50 +11,76 @@ from urllib.parse import urlsplit
 
 from deeplake_mmdet.errors import CredentialError
 from deeplake_mmdet.lake.calls import faults
+from deeplake_mmdet.lake.direct.clouds import LeftToDeepLake, Stores, stores_of
 from deeplake_mmdet.lake.direct.column_files import is_switched_off
 from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.identities import STORAGES, identity_of
 
 __all__ = ["ObjectStore", "open_store"]
 
-_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-_REGIONS = ("aws_region", "region")
-_ENDPOINT = "endpoint_url"
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _RETRIES = 1
 # Where obstore's threads run. A process that is forked from there has none, and would wait for them for ever.
 _home: int | None = None
+_told: set[str] = set()
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 class ObjectStore:
-    """The objects below one address. Never pickled: it holds the keys.
+    """The objects below one address. Never pickled: it holds the keys. Safe to use from several threads.
 
     Args:
-        store: obstore's.
+        stores: obstore's: identities of which the first that is known to the storage is the right one; or
+            what makes them, at the first read.
     """
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
 
     def get(self, name: str) -> memoryview:
         """A whole object.
 
+        Args:
+            name: Below the address.
+
         Raises:
             Exception: obstore's, if it cannot be had in a quarter of the reads' deadline.
         """
-        import obstore
-
-        return memoryview(obstore.get(self._store, name).bytes())
+        return memoryview(self._found(name).bytes())
 
     def get_with_sum(self, name: str) -> tuple[memoryview, str]:
         """A whole object, and the MD5 checksum that the storage has for it (hex digits, or empty).
 
         What an object's ETag is depends on how it was stored: not of all that look like one it is the sum.
-        """
-        import obstore
 
-        found = obstore.get(self._store, name)
+        Args:
+            name: Below the address.
+
+        Raises:
+            Exception: As `get`.
+        """
+        found = self._found(name)
         tag = str(found.meta.get("e_tag") or "").removeprefix("W/").strip('"').lower()
         return memoryview(found.bytes()), tag if _MD5.fullmatch(tag) else ""
+
+    def _found(self, name: str) -> Any:
+        import obstore
+
+        stores = self._stores
+        if callable(stores):
+            stores = self._stores = stores()
+        *others, last = stores
+        for store in others:
+            try:
+                found = obstore.get(store, name)
+            except Exception:  # whatever stands in the way of this identity, the next one shows
+                continue
+            self._stores = [store]
+            return found
+        found = obstore.get(last, name)
+        self._stores = [last]
+        return found
 
     def __reduce__(self) -> Any:
         raise TypeError("An open store cannot be pickled: it holds keys")
@@ -63,11 +90,11 @@ class ObjectStore:
 
 
 def open_store(url: str, credentials: CredentialRef) -> ObjectStore | None:
-    """The store below an address of S3; asks nothing of the network.
+    """The store below an address of S3, Google or Azure; asks nothing of the network.
 
-    None if it is another kind of storage, if keys are not given by ``credentials`` or the environment (Deep
-    Lake knows more places), if something is given that only Deep Lake understands, if obstore is missing, or
-    if this process was forked from one that uses it.
+    None if it is another kind of storage, if something is given that only Deep Lake understands, if obstore
+    is missing, or boto3 where it is needed, or if this process was forked from one that uses it. The log says
+    so once if it may come as a surprise.
 
     Args:
         url: The lake's address.
@@ -75,40 +102,38 @@ def open_store(url: str, credentials: CredentialRef) -> ObjectStore | None:
     """
     global _home
     address = urlsplit(url)
-    if address.scheme != "s3" or is_switched_off() or _home not in (None, os.getpid()):
+    storage = STORAGES.get(address.scheme)
+    if storage is None or is_switched_off() or _home not in (None, os.getpid()):
         return None
     try:
-        import obstore.store as obstore_store
+        import obstore.store  # noqa: F401
     except ImportError:
         return None
     try:
         _, given = credentials.resolve()
     except CredentialError:
         return None
-    if set(given) - {*_KEYS, *_REGIONS, _ENDPOINT}:
-        return None
-    # Deep Lake, too, takes the environment's keys only where none are given.
-    keys = {key: given.get(key) or "" for key in _KEYS}
-    if not any(keys.values()):
-        keys = {key: os.environ.get(key.upper(), "") for key in _KEYS}
-    elif not keys["aws_session_token"] and os.environ.get("AWS_SESSION_TOKEN"):
-        return None  # obstore would send this token, which belongs to other keys
-    if not (keys["aws_access_key_id"] and keys["aws_secret_access_key"]):
-        return None
-    region = next((given[key] for key in _REGIONS if given.get(key)), None)
-    region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    _home = os.getpid()
+    who = identity_of(url, given)
+    assert who is not None
     patience = timedelta(seconds=faults.deadline_seconds() / 4)
-    options: dict[str, Any] = {key: value for key, value in keys.items() if value}
-    if endpoint := given.get(_ENDPOINT):
-        options["endpoint"] = endpoint
-    store = obstore_store.S3Store(
-        address.netloc,
-        prefix=address.path.strip("/"),
-        region=region,
-        virtual_hosted_style_request=False,
-        client_options={"timeout": patience, "allow_http": str(endpoint).startswith("http://")},
-        retry_config={"max_retries": _RETRIES, "retry_timeout": patience},
-        **options,
-    )
-    return ObjectStore(store)
+    common = {
+        "client_options": {"timeout": patience},
+        "retry_config": {"max_retries": _RETRIES, "retry_timeout": patience},
+    }
+    try:
+        stores = stores_of(storage, address, given, who, common)
+    except LeftToDeepLake as reason:
+        _tell(f"{address.scheme}://{address.netloc}", who.way.value, str(reason))
+        return None
+    except Exception as error:  # not its text, in which a key may stand
+        _tell(f"{address.scheme}://{address.netloc}", who.way.value, type(error).__name__)
+        return None
+    _home = os.getpid()
+    return ObjectStore(stores)
+
+
+def _tell(bucket: str, way: str, reason: str) -> None:
+    text = f"{bucket}: images are read through Deep Lake only ({way}): {reason}"
+    if text not in _told:
+        _told.add(text)
+        _log.info("%s", text)

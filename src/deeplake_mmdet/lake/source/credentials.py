@@ -64,12 +64,19 @@ def put_away(credentials: Mapping[str, Any]) -> str:
 
 
 def is_handle(value: object) -> bool:
-    """Whether ``value`` is a handle made by `put_away`."""
+    """Whether something is a handle made by `put_away`.
+
+    Args:
+        value: Anything.
+    """
     return isinstance(value, str) and value.startswith(HANDLE)
 
 
 def check_storage_options(given: Mapping[str, Any]) -> None:
     """Refuse what Deep Lake would refuse with all values in its message, and keys within an endpoint.
+
+    Args:
+        given: By name, as Deep Lake takes them.
 
     Raises:
         ConfigError: A value is no text.

@@ -17,9 +17,10 @@ from deeplake_mmdet.lake.calls.concurrency import ask_for_more_at_once
 from deeplake_mmdet.lake.calls.faults import Background, is_local
 from deeplake_mmdet.lake.calls.lifecycle import linger
 from deeplake_mmdet.lake.calls.protocols import Branch, VersionedLake
-from deeplake_mmdet.lake.calls.storage_errors import guard
+from deeplake_mmdet.lake.calls.storage_errors import guard, no_identity
 from deeplake_mmdet.lake.source.contents import contents_of, replaced
 from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.identities import identity_of, lacks_keys
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 
 __all__ = ["at_version", "open_head", "open_pinned", "pin"]
@@ -33,14 +34,20 @@ def open_head(url: str, credentials: CredentialRef) -> VersionedLake:
         credentials: What opens it.
 
     Raises:
-        SourceNotFoundError, SourceFormatError, CredentialError, StorageError: As `guard`.
+        SourceNotFoundError, SourceFormatError, CredentialError, StorageError: As `guard`. A
+            `CredentialError` names the identity that was tried.
     """
     import deeplake
 
     token, creds = credentials.resolve()
 
     def call() -> VersionedLake:
-        lake: VersionedLake = deeplake.open_read_only(url, creds=creds or None, token=token)
+        try:
+            lake: VersionedLake = deeplake.open_read_only(url, creds=creds or None, token=token)
+        except RuntimeError as error:
+            if "incomplete JSON" in str(error) and lacks_keys(identity_of(url, creds)):
+                raise no_identity(f"lake {url}") from None
+            raise
         return lake
 
     if is_local(url):
@@ -50,9 +57,14 @@ def open_head(url: str, credentials: CredentialRef) -> VersionedLake:
         # Deep Lake's own asynchronous opening asks the network before it returns.
         lake: VersionedLake = guard(f"lake {url}", lambda: Background(call))
         return lake
-    except (CredentialError, StorageError):
+    except (CredentialError, StorageError) as error:
         linger()
-        raise
+        who = identity_of(url, creds) if isinstance(error, CredentialError) else None
+        if who is None:
+            raise
+        raise CredentialError(
+            error.what, where=f"{error.where}, read by {who}", advice=error.advice
+        ) from None
 
 
 def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedLake]:
