@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeplake_mmdet.environment import check_environment, set_openmp_waiting
+from deeplake_mmdet.environment import check_environment, quieten_imports, set_openmp_waiting
 from deeplake_mmdet.errors import InstallError
 from deeplake_mmdet.ops import install as _install_ops
 
@@ -116,6 +116,7 @@ except InstallError as error:
         raise
     sys.exit(f"deeplake-mmdet: error: {error}")
 set_openmp_waiting()
+quieten_imports()
 _install_ops()
 
 

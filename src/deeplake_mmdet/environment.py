@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -23,6 +24,7 @@ __all__ = [
     "available_cores",
     "check_environment",
     "check_private_names",
+    "quieten_imports",
     "set_openmp_waiting",
 ]
 
@@ -99,6 +101,11 @@ def set_openmp_waiting() -> None:
     # busy cores a training step took up to ten times as long. Not to spin at all takes 1.6 times as long on
     # idle ones. So they spin shortly.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+
+def quieten_imports() -> None:
+    """Keep MMDetection from telling, as it is imported, that metrics will not be computed: ours will be."""
+    warnings.filterwarnings("ignore", "faster_coco_eval is not installed", UserWarning)
 
 
 @cache
