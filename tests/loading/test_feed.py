@@ -264,3 +264,9 @@ def test_images_that_cannot_be_decoded_are_skipped_alike(
 def test_threads_must_be_a_number(lake: Path, value: Any) -> None:
     with pytest.raises(ConfigError, match="threads"):
         Feed(lake_dataset(lake, LIGHT), threads=value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, True, "x", 1.5])
+def test_seeds_that_generators_do_not_take_are_refused(lake, seed):
+    with pytest.raises(ConfigError, match="seed"):
+        LakeSampler(DeepLakeDataset(str(lake), lazy_init=True), seed=seed)

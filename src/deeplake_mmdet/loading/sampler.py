@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -88,6 +89,12 @@ class LakeSampler(Sampler[int]):
         if not isinstance(window, int) or window < 1:
             raise ConfigError(
                 f"window is {window!r}, not a positive whole number", where="config key 'sampler.window'"
+            )
+        plain = isinstance(seed, Integral) and not isinstance(seed, bool)
+        if seed is not None and not (plain and 0 <= int(seed) < 2**63):
+            raise ConfigError(
+                f"seed is {seed!r}, not a whole number from 0 to 2**63 - 1",
+                where="config key 'sampler.seed', or 'randomness.seed'",
             )
         self.dataset = dataset
         self.shuffle = shuffle
