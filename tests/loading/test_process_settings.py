@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import cv2
+import numpy as np
 import pytest
 from drawn_lakes import LIGHT, lake_dataset, loader_of
 from mmengine.hooks import Hook
@@ -19,7 +21,7 @@ from deeplake_mmdet import train
 from deeplake_mmdet.demo.config import demo_config
 from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.demo.lakes import write_demo_lake
-from deeplake_mmdet.loading.process_settings import INTERVAL
+from deeplake_mmdet.loading.process_settings import INTERVAL, set_for_threads, settings_restored
 
 PYTHONS_OWN = 0.005
 
@@ -75,3 +77,23 @@ def test_a_run_puts_back_what_it_set(tmp_path: Path) -> None:
     assert IntervalHook.seen[0] == pytest.approx(INTERVAL)
     assert sys.getswitchinterval() == pytest.approx(PYTHONS_OWN)
     assert cv2.getNumThreads() == 2
+
+
+def a_run() -> None:
+    with settings_restored():
+        set_for_threads()
+
+
+def test_the_end_of_a_run_in_a_fork_waits_for_no_thread_of_before() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 5)  # its threads are started
+    try:
+        process = multiprocessing.get_context("fork").Process(target=a_run)
+        process.start()
+        process.join(60)
+        process.kill()
+        process.join()
+        assert process.exitcode == 0
+    finally:
+        cv2.setNumThreads(before)

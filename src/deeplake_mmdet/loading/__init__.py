@@ -6,7 +6,7 @@ from deeplake_mmdet.loading.collate import packed_collate
 from deeplake_mmdet.loading.concatenation import ConcatDataset
 from deeplake_mmdet.loading.feed import Feed
 from deeplake_mmdet.loading.mixing import MultiImageMixDataset
-from deeplake_mmdet.loading.process_settings import settings_restored
+from deeplake_mmdet.loading.process_settings import set_opencv_threads, settings_restored
 from deeplake_mmdet.loading.report import LoaderReport, Recorder
 from deeplake_mmdet.loading.sampler import Batch, LakeBatchSampler, LakeSampler
 from deeplake_mmdet.loading.statistics import StageTimes, Statistics, is_asked_for
@@ -28,5 +28,6 @@ __all__ = [
     "is_asked_for",
     "lakes_under",
     "packed_collate",
+    "set_opencv_threads",
     "settings_restored",
 ]

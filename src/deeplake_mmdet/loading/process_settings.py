@@ -15,7 +15,16 @@ from collections.abc import Iterator
 import cv2
 import torch
 
-__all__ = ["INTERVAL", "keep_freed_memory", "set_for_threads", "set_for_worker", "settings_restored"]
+__all__ = [
+    "INTERVAL",
+    "keep_freed_memory",
+    "set_for_threads",
+    "set_for_worker",
+    "set_opencv_threads",
+    "settings_restored",
+]
+
+_home = os.getpid()  # where OpenCV was imported, and its threads may have been started
 
 INTERVAL = 0.0005  # seconds after which a thread hands Python's interpreter over
 _PYTHONS_INTERVAL = 0.005
@@ -75,12 +84,25 @@ def set_for_worker() -> None:
     keep_freed_memory()
 
 
+def set_opencv_threads(count: int) -> None:
+    """Give OpenCV so many threads; in a fork none, as it would wait for ever for those of the process before.
+
+    Args:
+        count: What ``cv2.getNumThreads`` has told before.
+    """
+    if os.getpid() == _home:
+        cv2.setNumThreads(count)
+
+
 @contextlib.contextmanager
 def settings_restored() -> Iterator[None]:
-    """Put back what `set_for_threads` changes when a run is over and the process goes on to other work."""
+    """Put back what `set_for_threads` changes when a run is over and the process goes on to other work.
+
+    See `set_opencv_threads`.
+    """
     interval, threads = sys.getswitchinterval(), cv2.getNumThreads()
     try:
         yield
     finally:
         sys.setswitchinterval(interval)
-        cv2.setNumThreads(threads)
+        set_opencv_threads(threads)

@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.loading import Feed, LoaderReport, Recorder, Statistics
+from deeplake_mmdet.loading import Feed, LoaderReport, Recorder, Statistics, set_opencv_threads
 from deeplake_mmdet.training.prepare import prepare_config
 from deeplake_mmdet.training.prepare_images import use_prepared
 
@@ -134,7 +134,7 @@ def _decode_rate(feed: Feed) -> float | None:
             while time.perf_counter() - start < _DECODE_SECONDS:
                 done += sum(1 for _ in pool.map(_decode, images))
     finally:
-        cv2.setNumThreads(threads_before)
+        set_opencv_threads(threads_before)
     return done / (time.perf_counter() - start)
 
 
