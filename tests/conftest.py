@@ -58,7 +58,7 @@ def _configs_are_not_laid_out() -> Iterator[None]:
 
     def checked(text: str, **options: Any) -> tuple[str, bool]:
         ast.parse(text)
-        return text, False
+        return f"{text.rstrip()}\n", False
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yapf_api, "FormatCode", checked)
