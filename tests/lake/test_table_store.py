@@ -209,7 +209,7 @@ def test_without_locks_the_first_to_finish_is_kept(lake, monkeypatch):
     def unsupported(*_):
         raise OSError("no locks here")
 
-    monkeypatch.setattr(table_store.fcntl, "flock", unsupported)
+    monkeypatch.setattr("fcntl.flock", unsupported)
     fill = table_store.fill_table
 
     def overtaken(*args, **options):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from deeplake_mmdet.errors import ConfigError, ImageError
-from deeplake_mmdet.lake import UNREAD, find_view, parse_uri, read_orientation
+from deeplake_mmdet.lake import UNREAD, LakeView, find_view, parse_uri, read_orientation
 
-__all__ = ["DeepLakeBackend", "delivered", "delivered_image", "delivered_masks", "delivered_upright"]
+__all__ = ["DeepLakeBackend", "delivered", "delivered_for", "delivered_image", "delivered_masks"]
 
 _mailbox = threading.local()
 
@@ -49,7 +49,7 @@ def delivered_image(uri: str) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def delivered_upright(uri: str) -> bytes | None:
+def _delivered_upright(uri: str) -> bytes | None:
     """The encoded image that `delivered` gave this thread, unless decoders would turn it by its EXIF tag.
 
     For datasets that turn images: the quick decoder, which uses this, does not look at EXIF.
@@ -62,6 +62,15 @@ def delivered_upright(uri: str) -> bytes | None:
     """
     found = delivered_image(uri)
     return found if found is not None and read_orientation(found) == 1 else None
+
+
+def delivered_for(view: LakeView) -> Callable[[str], bytes | None]:
+    """What gives the encoded images of a view to the quick decoder: see `run_steps`.
+
+    Args:
+        view: The lake.
+    """
+    return _delivered_upright if view.turns_images else delivered_image
 
 
 def delivered_masks(uri: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.dataset.backend import delivered, delivered_image, delivered_upright
+from deeplake_mmdet.dataset.backend import delivered, delivered_for
 from deeplake_mmdet.dataset.lake_dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError, StorageError
 from deeplake_mmdet.pipeline.steps import run_steps
@@ -81,7 +81,7 @@ def fill_prepared(
     steps = getattr(dataset.pipeline, "transforms", ())
     places = dict.fromkeys((store.steps.load, store.steps.last))
     chosen = [steps[place] for place in places]
-    at_hand = delivered_upright if view.turns_images else delivered_image
+    at_hand = delivered_for(view)
 
     def make(row: int, image: bytes | ImageError) -> str | None:
         uri = view.uri(row)

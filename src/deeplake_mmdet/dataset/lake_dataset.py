@@ -12,7 +12,7 @@ import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmdet.datasets.transforms import LoadAnnotations
 
-from deeplake_mmdet.dataset.backend import delivered, delivered_image, delivered_upright
+from deeplake_mmdet.dataset.backend import delivered, delivered_for, delivered_image
 from deeplake_mmdet.dataset.infos import (
     DataInfos,
     HeadStart,
@@ -361,10 +361,9 @@ class DeepLakeDataset(BaseDetDataset):
 
     def _run(self, steps: Sequence[Any], results: Any, idx: int | None = None) -> Any:
         """Run steps, from the first one on if an index is named."""
-        at_hand = delivered_upright if self.data_list.view.turns_images else delivered_image
         prepared = None if idx is None else self.prepared
         row = None if prepared is None else prepared.row(self.data_list.rows.item(idx))
-        return run_steps(steps, results, at_hand, row)
+        return run_steps(steps, results, delivered_for(self.data_list.view), row)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Metadata of one sample, without masks: no lake access. Boxes are xyxy pixels.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deeplake_mmdet.lake.cache.chunk_cache import CacheStatistics, ChunkCache, new_counters
 from deeplake_mmdet.lake.cache.chunk_folder import cached_chunks, remove_chunks
+from deeplake_mmdet.lake.cache.own_files import locked as cache_locked
 from deeplake_mmdet.lake.cache.own_files import make_folder as make_cache_folder
 from deeplake_mmdet.lake.cache.own_files import open_file as open_cache_file
 from deeplake_mmdet.lake.cache.own_files import read_text as read_cache_text
@@ -71,6 +72,7 @@ __all__ = [
     "ResolvedSource",
     "Source",
     "cache_folder",
+    "cache_locked",
     "cached_chunks",
     "cached_tables",
     "class_list",

@@ -7,12 +7,16 @@ import fcntl
 import json
 import os
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from deeplake_mmdet.lake import cache_folder, make_cache_folder, open_cache_file, read_cache_text
+from deeplake_mmdet.lake import (
+    cache_folder,
+    cache_locked,
+    make_cache_folder,
+    open_cache_file,
+    read_cache_text,
+)
 
 __all__ = [
     "MEMORY",
@@ -27,6 +31,7 @@ __all__ = [
 
 MEMORY = "/dev/shm"  # files there take memory, and no disk
 _FACTS, _LOCK = "facts.json", "lock"
+_PATIENCE = 30.0  # seconds to wait for another process that makes room
 _NETWORK = (
     "nfs",
     "nfs4",
@@ -122,7 +127,7 @@ def make_room(folder: Path, name: str, what: str, wanted: int, size: int) -> tup
     """
     make_cache_folder(folder)
     own = folder / f"prepared-{name}"
-    with _alone(folder):
+    with cache_locked(folder / ".prepared.lock", _PATIENCE):
         others = [place for place in prepared_folders(folder) if place.folder != own]
         busy = sum(place.planned for place in others if _is_used(place.folder))
         allowed = max(0, min(wanted, size - busy))
@@ -210,22 +215,3 @@ def _remove(place: Place) -> int:
     freed = place.bytes
     shutil.rmtree(place.folder, ignore_errors=True)
     return freed
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, patience: float = 30.0) -> Iterator[None]:
-    """Be the only process that makes room in a folder; after a time, or without locks, go on anyway."""
-    descriptor = open_cache_file(folder / ".prepared.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        end = time.monotonic() + patience
-        while time.monotonic() < end:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.02)
-            except OSError:
-                break
-        yield
-    finally:
-        os.close(descriptor)

@@ -6,12 +6,18 @@ ours.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["check_folder", "make_folder", "open_file", "read_text"]
+__all__ = ["check_folder", "locked", "make_folder", "open_file", "read_text"]
+
+_LOCK_POLL = 0.05  # seconds
 
 
 def make_folder(folder: Path) -> None:
@@ -68,6 +74,34 @@ def open_file(path: Path, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextlib.contextmanager
+def locked(path: Path, patience: float) -> Iterator[bool]:
+    """Hold a lock, or go on without; the system frees it when its holder dies.
+
+    Args:
+        path: The lock's file; made if it is missing.
+        patience: Seconds to wait for another holder.
+
+    Yields:
+        Whether it is held: not where locks are not supported, or if its holder takes too long.
+
+    Raises:
+        OSError: As `open_file`.
+    """
+    with os.fdopen(open_file(path, os.O_RDWR | os.O_CREAT), "r+") as file:
+        end = time.monotonic() + patience
+        held = False
+        while not held and time.monotonic() < end:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = True
+            except BlockingIOError:
+                time.sleep(_LOCK_POLL)
+            except OSError:
+                break
+        yield held
 
 
 def read_text(path: Path) -> str:

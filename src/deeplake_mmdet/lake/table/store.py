@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, StorageError
-from deeplake_mmdet.lake.cache.own_files import make_folder, open_file
+from deeplake_mmdet.lake.cache.own_files import locked, make_folder
 from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.labels import LabelCoding
@@ -35,7 +33,6 @@ __all__ = ["CACHE_VARIABLE", "cache_folder", "cached_tables", "clear_cache", "lo
 
 CACHE_VARIABLE = "DEEPLAKE_MMDET_CACHE"
 _LOCK_PATIENCE = 1800.0  # seconds to wait for another process that builds the same table
-_LOCK_POLL = 0.05
 _NOT_READ = ("gt_masks", "file_name")  # roles whose columns are no part of the table
 
 _log = logging.getLogger("deeplake_mmdet")
@@ -103,7 +100,8 @@ def table_of(
         make_folder(tables)
         if (found := _existing(folder)) is not None:
             return found
-        with _lock(tables / f".{folder.name}.lock") as alone:
+        # Without the lock, tables are built beside each other and the first to finish is kept.
+        with locked(tables / f".{folder.name}.lock", _LOCK_PATIENCE) as alone:
             if (found := _existing(folder)) is None:
                 if alone:
                     _sweep(folder)
@@ -225,25 +223,3 @@ def _sweep(folder: Path) -> None:
     """Remove what killed builds of this table left; only while no other can be under way."""
     for left in folder.parent.glob(f".{folder.name}.*-*"):
         shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of one table, or go on without; the system frees it when its holder dies.
-
-    Yields:
-        Whether it is held. Where locks are not supported, or for a holder that takes too long, tables are
-        built beside each other and the first to finish is kept.
-    """
-    with os.fdopen(open_file(path, os.O_RDWR | os.O_CREAT), "r+") as file:
-        end = time.monotonic() + _LOCK_PATIENCE
-        held = False
-        while not held and time.monotonic() < end:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = True
-            except BlockingIOError:
-                time.sleep(_LOCK_POLL)
-            except OSError:
-                break
-        yield held
