@@ -49,6 +49,7 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.runner.loops:EpochBasedTrainLoop": ("_epoch", "_iter", "_max_epochs"),
     "mmengine.runner.loops:IterBasedTrainLoop": ("_iter", "_max_iters", "_decide_current_val_interval"),
+    "mmcv.transforms.processing:RandomFlip": ("_choose_direction",),
     "mmcv.transforms.processing:Resize": ("_resize_img",),
     "mmdet.datasets.dataset_wrappers:ConcatDataset": ("_get_ori_dataset_idx",),
     "mmdet.datasets.dataset_wrappers:MultiImageMixDataset": ("_skip_type_keys",),

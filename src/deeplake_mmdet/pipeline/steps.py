@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.pipeline.decoding import Allocator, load_quickly
 from deeplake_mmdet.pipeline.determinism import is_deterministic
+from deeplake_mmdet.pipeline.flipping import flip_quickly
 from deeplake_mmdet.pipeline.resizing import keep_size, resize_the_rest
 
 __all__ = [
@@ -243,6 +244,7 @@ def _kind_of(kind: type) -> _Kind:
         mmdet.datasets.transforms.Resize: lambda step, results, ours: (
             keep_size(step, results) if ours else None
         ),
+        mmdet.datasets.transforms.RandomFlip: lambda step, results, ours: flip_quickly(step, results),
     }
     return _Kind(
         loads=issubclass(kind, mmcv.transforms.LoadImageFromFile),
