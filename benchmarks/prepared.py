@@ -105,7 +105,7 @@ def main() -> None:
     half = f"{args.rows * 640 * 480 * 3 // 2}b"
     results = {}
     with s3_server(args.data, latency=args.latency) as server:
-        os.environ.update({name.upper(): key for name, key in server.environment_keys().items()})
+        os.environ.update({name.upper(): key for name, key in server.environment_keys.items()})
         far = f"s3://{BUCKET}/{made.lake.relative_to(args.data.resolve())}"
         for name, pipeline, size, at in (
             ("Resize 640 + flip", "plain", "1TB", None),
