@@ -13,9 +13,9 @@ import pytest
 
 from deeplake_mmdet.errors import AnnotationError, StorageError
 from deeplake_mmdet.lake import CredentialRef, Source, open_view, put_away
-from deeplake_mmdet.lake.table import blocks as table_blocks
 from deeplake_mmdet.lake.table import files as table_files
 from deeplake_mmdet.lake.table import store as table_store
+from deeplake_mmdet.lake.table.blocks import read_blocks
 
 SECRET = "canary-0123456789"
 
@@ -236,7 +236,9 @@ def test_a_cached_table_is_pickled_as_its_place(lake):
         pickle.loads(data)
 
 
-def test_blocks_of_any_size_give_the_same_table(make_lake, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("column", "width"), [("boxes", 4), ("labels", 0)])
+def test_blocks_of_any_size_give_the_same_column(make_lake, tmp_path, monkeypatch, column, width):
+    monkeypatch.setenv("DEEPLAKE_MMDET_DIRECT", "0")  # through Deep Lake, whose reads have a size
     random = np.random.default_rng(0)
     counts = random.integers(0, 4, 40)
     lake = make_lake(
@@ -244,21 +246,20 @@ def test_blocks_of_any_size_give_the_same_table(make_lake, tmp_path, monkeypatch
         boxes=[random.random((count, 4)) + 1 for count in counts],
         labels=[random.integers(0, 2, count).astype(np.uint32) for count in counts],
     )
-    whole = arrays(table_of(lake))
-    for number in (1, 3, 7):
-        table_store.clear_cache()
-        monkeypatch.setattr(table_blocks, "_FIRST_ROWS", 1)
-        monkeypatch.setattr(table_blocks, "_ROWS", number)
-        monkeypatch.setattr(table_blocks, "_KEPT_BYTES", 100)
-        assert arrays(table_of(lake)) == whole
+    with open_view(Source(lake.url)) as view:
+        (whole,) = read_blocks(view.handle, column, width=width)
+        for number in (1, 3, 7):
+            blocks = list(read_blocks(view.handle, column, width=width, rows=number, kept_bytes=100))
+            assert len(blocks) == -(-40 // number)
+            assert np.concatenate([block.counts for block in blocks]).tolist() == whole.counts.tolist()
+            assert np.concatenate([block.values for block in blocks]).tolist() == whole.values.tolist()
 
 
-def test_boxes_come_in_blocks_that_cover_the_table(lake, monkeypatch):
+def test_boxes_come_in_blocks_that_cover_the_table(lake):
     table = table_of(lake)
     whole = np.concatenate([table.xywh(row) for row in range(len(table))])
     for size in (1, 3, 100):
-        monkeypatch.setattr("deeplake_mmdet.lake.table.table._BLOCK_BOXES", size)
-        blocks = list(table.blocks())
+        blocks = list(table.blocks(size))
         assert np.concatenate([block.xywh for block in blocks]).tolist() == whole.tolist()
         assert np.concatenate([block.rows for block in blocks]).tolist() == table.rows_of_boxes().tolist()
         assert [block.boxes.start for block in blocks][1:] == [block.boxes.stop for block in blocks][:-1]

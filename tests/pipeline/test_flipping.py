@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mmdet.datasets.transforms import RandomFlip
 from mmdet.structures.bbox import HorizontalBoxes
 
-from deeplake_mmdet.pipeline.flipping import flip_quickly
+from deeplake_mmdet.pipeline.stand_ins import flip_quickly
 from deeplake_mmdet.pipeline.steps import run_steps
 
 DIRECTIONS = ("horizontal", "vertical", "diagonal")

@@ -14,7 +14,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 
-from deeplake_mmdet.pipeline.resizing import keep_size
+from deeplake_mmdet.pipeline.stand_ins import keep_size
 from deeplake_mmdet.pipeline.steps import run_steps
 
 METHODS = ("nearest", "bilinear", "bicubic", "area", "lanczos")

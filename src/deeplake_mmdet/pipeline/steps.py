@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.pipeline.decoding import Allocator, load_quickly
 from deeplake_mmdet.pipeline.determinism import is_deterministic
-from deeplake_mmdet.pipeline.flipping import flip_quickly
-from deeplake_mmdet.pipeline.resizing import keep_size, resize_the_rest
+from deeplake_mmdet.pipeline.stand_ins import flip_quickly, keep_size, resize_the_rest
 
 __all__ = [
     "annotation_loaders",

@@ -76,7 +76,15 @@ def rows_for_people(rows: NDArray[np.integer[Any]]) -> str:
     return f"row{'' if len(rows) == 1 else 's'} {listed(rows)}"
 
 
-def read_blocks(handle: OpenLake, column: str, *, width: int = 0, text: bool = False) -> Iterator[Block]:
+def read_blocks(
+    handle: OpenLake,
+    column: str,
+    *,
+    width: int = 0,
+    text: bool = False,
+    rows: int = _ROWS,
+    kept_bytes: int = _KEPT_BYTES,
+) -> Iterator[Block]:
     """Read a column from its first to its last row.
 
     Args:
@@ -84,6 +92,8 @@ def read_blocks(handle: OpenLake, column: str, *, width: int = 0, text: bool = F
         column: Column name.
         width: 4 for cells of shape (k, 4), and so on; 0 for cells of shape (k,) or single numbers.
         text: Whether cells are texts.
+        rows: How many rows Deep Lake is asked for at once, at most.
+        kept_bytes: Bytes of values after which the handle is closed.
 
     Yields:
         Blocks of consecutive rows, with ``values`` of shape (m,) or (m, width).
@@ -93,21 +103,28 @@ def read_blocks(handle: OpenLake, column: str, *, width: int = 0, text: bool = F
     """
     files = None if text else column_files(handle, column)
     if files is None:
-        yield from _read_rows(handle, column, 0, len(handle), width, text)
+        yield from _read_rows(handle, column, 0, len(handle), width, text, rows, kept_bytes)
         return
     for number, (start, stop) in enumerate(pairwise(files.starts.tolist())):
         found = read_array_file(files, number, handle[column], width)
         if found is None:
-            yield from _read_rows(handle, column, start, stop, width, text)
+            yield from _read_rows(handle, column, start, stop, width, text, rows, kept_bytes)
         else:
             yield Block(start, *found)
 
 
 def _read_rows(
-    handle: OpenLake, column: str, start: int, count: int, width: int, text: bool
+    handle: OpenLake,
+    column: str,
+    start: int,
+    count: int,
+    width: int,
+    text: bool,
+    rows: int = _ROWS,
+    kept_bytes: int = _KEPT_BYTES,
 ) -> Iterator[Block]:
     """The rows from ``start`` to before ``count``, through Deep Lake."""
-    size, kept = _FIRST_ROWS, 0
+    size, kept = min(_FIRST_ROWS, rows), 0
     # Deep Lake's slices of sequences crash the process if a row among them is empty.
     is_sequence = hasattr(handle, "schema") and holds_sequences(handle.schema[column].dtype)
     with _without_collections():
@@ -119,11 +136,11 @@ def _read_rows(
             yield block
             kept += block.values.nbytes
             # At the end of a column earlier, as the next columns' cells come on top.
-            if kept > (_KEPT_BYTES if stop < count else _KEPT_BYTES // 4) and hasattr(handle, "close"):
+            if kept > (kept_bytes if stop < count else kept_bytes // 4) and hasattr(handle, "close"):
                 handle.close()
                 kept = 0
             per_row = max(1, block.values.nbytes // (stop - start))
-            size, start = max(1, min(_ROWS, _BYTES // per_row)), stop
+            size, start = max(1, min(rows, _BYTES // per_row)), stop
 
 
 @contextlib.contextmanager

@@ -14,8 +14,6 @@ from deeplake_mmdet.lake.schema.boxes import BoxFormat, corners_of, to_xywh, to_
 
 __all__ = ["AnnotationTable", "BoxBlock"]
 
-_BLOCK_BOXES = 2**17
-
 
 @dataclass(frozen=True, eq=False)
 class BoxBlock:
@@ -152,12 +150,16 @@ class AnnotationTable:
         """
         return to_xywh(self.boxes[self.span(row)], self.box_format, self.widths[row], self.heights[row])
 
-    def blocks(self) -> Iterator[BoxBlock]:
-        """All boxes in blocks of some megabytes; at least one, also if there are no boxes."""
+    def blocks(self, boxes: int = 2**17) -> Iterator[BoxBlock]:
+        """All boxes in blocks of whole rows; at least one, also if there are no boxes.
+
+        Args:
+            boxes: How many boxes a block has at most, unless a single row has more.
+        """
         start, count = 0, len(self)
         while start < count or count == start == 0:
             first = int(self.offsets[start])
-            stop = int(np.searchsorted(self.offsets, first + _BLOCK_BOXES, side="right")) - 1
+            stop = int(np.searchsorted(self.offsets, first + boxes, side="right")) - 1
             stop = min(max(stop, start + 1), count)
             span = slice(first, int(self.offsets[stop]))
             rows = np.repeat(np.arange(start, stop), np.diff(self.offsets[start : stop + 1]))
