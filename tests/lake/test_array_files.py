@@ -79,12 +79,14 @@ def test_whole_files_give_what_rows_give(
 def test_rows_of_such_files_are_not_asked_for_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path / "lake", [[3, 0, 7] * 50], "int32")
+    write(tmp_path / "lake", [[3, 0, 7] * 1000], "int32")
     handle = opened(tmp_path / "lake")
-    monkeypatch.setattr(blocks, "_read_rows", None)
-    counts, values = whole(blocks.read_blocks(handle, "values"))
-    assert counts.tolist() == [3, 0, 7] * 50
-    assert len(values) == 500
+    (block,) = blocks.read_blocks(handle, "values")
+    assert block.counts.tolist() == [3, 0, 7] * 1000
+    assert len(block.values) == 10_000
+    # Through Deep Lake so many rows come in more than one block.
+    monkeypatch.setenv(SWITCH, "0")
+    assert len(list(blocks.read_blocks(handle, "values"))) > 1
 
 
 @pytest.mark.parametrize("changed", ["a row changed", "a row deleted", "a query", "switched off"])
