@@ -64,7 +64,7 @@ def test_everything_imports_and_says_so_once(python):
         """
     )
     assert out.count("mmcv ops:") == 1
-    assert "stand-in provides nms and roi_align" in out
+    assert "stand-in provides nms, roi_align" in out
 
 
 def test_other_ops_raise_and_name_themselves(python):
@@ -75,12 +75,10 @@ def test_other_ops_raise_and_name_themselves(python):
         from deeplake_mmdet.errors import MissingOpError
         ops.install()
         import mmcv._ext as ext, torch
-        from mmcv.ops import deform_conv2d, soft_nms
-        image = torch.zeros(1, 1, 5, 5)
+        from mmcv.ops import soft_nms
         for call, name in (
             (lambda: soft_nms(torch.zeros(1, 4), torch.zeros(1), 0.3), 'softnms'),
-            (lambda: deform_conv2d(image, torch.zeros(1, 18, 3, 3), torch.zeros(1, 1, 3, 3)),
-             'deform_conv_forward'),
+            (lambda: ext.deform_roi_pool_forward(), 'deform_roi_pool_forward'),
             (lambda: ext.no_such_op(), 'no_such_op'),
         ):
             try:

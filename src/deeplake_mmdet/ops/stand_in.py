@@ -1,4 +1,4 @@
-"""The stand-in for ``mmcv._ext``: nms and average roi_align work, every other op raises on call."""
+"""The stand-in for ``mmcv._ext``: the ops imported here work, every other op raises on call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ from typing import Any, NoReturn
 
 from deeplake_mmdet.errors import MissingOpError
 from deeplake_mmdet.ops.advice import HOW_TO_COMPILE, PROVIDED
+from deeplake_mmdet.ops.deform_conv import (
+    deform_conv_backward_input,
+    deform_conv_backward_parameters,
+    deform_conv_forward,
+    modulated_deform_conv_backward,
+    modulated_deform_conv_forward,
+)
 from deeplake_mmdet.ops.nms import nms
 from deeplake_mmdet.ops.roi_align import roi_align_backward, roi_align_forward
 
 __all__ = [
+    "deform_conv_backward_input",
+    "deform_conv_backward_parameters",
+    "deform_conv_forward",
     "get_compiler_version",
     "get_compiling_cuda_version",
+    "modulated_deform_conv_backward",
+    "modulated_deform_conv_forward",
     "nms",
     "roi_align_backward",
     "roi_align_forward",
