@@ -41,6 +41,7 @@ def loop(features, rois, bins, scale, ratio, aligned) -> np.ndarray:
             w, h = max(w, 1.0), max(h, 1.0)
         rows = ratio if ratio > 0 else math.ceil(h / bins[0])
         columns = ratio if ratio > 0 else math.ceil(w / bins[1])
+        rows, columns = max(rows, 0), max(columns, 0)
         for c, p, q in np.ndindex(features.shape[1], *bins):
             total = 0.0
             for i, j in np.ndindex(rows, columns):
@@ -73,7 +74,7 @@ def cases(draw):
     features = torch.randn(batch, 2, height, width, generator=generator, dtype=torch.float64)
     low = torch.rand(n, 2, generator=generator, dtype=torch.float64) * 30 - 8
     size = torch.rand(n, 2, generator=generator, dtype=torch.float64) * draw(
-        st.sampled_from([0.0, 3.0, 20.0])
+        st.sampled_from([0.0, 3.0, 20.0, -6.0])
     )
     image = torch.randint(batch, (n, 1), generator=generator).double()
     rois = torch.cat([image, low, low + size], 1)
@@ -154,9 +155,35 @@ def test_half_precision(dtype):
     assert float(grad.sum()) == pytest.approx(12, rel=0.02)
 
 
-def test_reversed_roi_is_refused():
-    with pytest.raises(ValueError, match="x2 < x1"):
-        forward(torch.ones(1, 1, 4, 4), torch.tensor([[0.0, 3, 0, 1, 2]]), (2, 2))
+@pytest.mark.parametrize("ratio", [1, 2, 3])
+def test_reversed_rois_are_read_backwards(ratio):
+    """A RoI given from its far corner holds the same bins in the other order."""
+    features = torch.randn(1, 2, 6, 7, dtype=torch.float64)
+    rois = torch.tensor([[0.0, 1, 0.5, 5, 4], [0, -3, 2, 9, 3], [0, 2, 1, 2, 5]], dtype=torch.float64)
+    straight = forward(features, rois, (2, 3), ratio=ratio)
+    for swapped, axes in (([0, 3, 2, 1, 4], [3]), ([0, 1, 4, 3, 2], [2]), ([0, 3, 4, 1, 2], [2, 3])):
+        turned = rois[:, swapped]
+        torch.testing.assert_close(forward(features, turned, (2, 3), ratio=ratio), straight.flip(axes))
+        grad = torch.randn(straight.shape, dtype=torch.float64)
+        back = backward(grad, turned, features.shape, (2, 3), ratio=ratio)
+        torch.testing.assert_close(back, backward(grad.flip(axes), rois, features.shape, (2, 3), ratio=ratio))
+
+
+def test_reversed_rois_without_a_fixed_number_of_points_pool_to_zero():
+    features = torch.ones(1, 1, 6, 6)
+    rois = torch.tensor([[0.0, 4, 1, 1, 5], [0, 1, 5, 4, 1], [0, 4, 5, 1, 1], [0, 1, 1, 4, 5]])
+    out = forward(features, rois, (2, 2))
+    assert out[:3].eq(0).all()
+    assert out[3].eq(1).all()
+    grad = backward(torch.ones_like(out)[:3], rois[:3], features.shape, (2, 2))
+    assert grad.eq(0).all()
+
+
+def test_reversed_rois_of_the_old_alignment_are_one_cell_large():
+    features = torch.randn(1, 1, 6, 6)
+    turned, whole = torch.tensor([[0.0, 3, 4, 1, 2]]), torch.tensor([[0.0, 3, 4, 4, 5]])
+    out = forward(features, turned, (2, 2), ratio=2, aligned=False)
+    torch.testing.assert_close(out, forward(features, whole, (2, 2), ratio=2, aligned=False))
 
 
 def test_max_pooling_names_itself():

@@ -53,11 +53,12 @@ def roi_align_forward(
         aligned: Shift by half a cell so that pixel centres meet; without, RoIs are at least one cell large.
 
     Points more than one cell outside the map count as 0, points nearer are moved onto its border. RoIs with
-    an infinite or NaN corner pool to 0. Half precision is computed in float32.
+    an infinite or NaN corner pool to 0. Half precision is computed in float32. As in the compiled op for
+    GPUs, RoIs with x2 < x1 or y2 < y1, which random heads predict, are read backwards if ``aligned`` and
+    ``sampling_ratio`` is above 0; with 0 or less they have no points and pool to 0.
 
     Raises:
         MissingOpError: For max pooling.
-        ValueError: For a RoI with x2 < x1 or y2 < y1, if ``aligned``.
     """
     _refuse_max(pool_mode, "roi_align_forward")
     bins = (aligned_height, aligned_width)
@@ -102,7 +103,6 @@ def roi_align_backward(
 
     Raises:
         MissingOpError: For max pooling.
-        ValueError: For a RoI with x2 < x1 or y2 < y1, if ``aligned``.
     """
     _refuse_max(pool_mode, "roi_align_backward")
     bins = (aligned_height, aligned_width)
@@ -176,10 +176,7 @@ def _parts(
     order = (y.extent * width + x.extent).argsort()
     # The only transfer to the host: what the parts' sizes depend on.
     facts = torch.stack([order, y.extent[order], x.extent[order], y.grid[order], x.grid[order]])
-    reversed_ = ((y.size < 0) | (x.size < 0)).any()
-    *columns, flag = torch.cat([facts.flatten(), reversed_.long()[None]]).tolist()
-    if flag:
-        raise ValueError("roi_align: a RoI has x2 < x1 or y2 < y1")
+    columns = facts.flatten().tolist()
     n = len(rois)
     extents_y, extents_x, grids_y, grids_x = (columns[k * n : (k + 1) * n] for k in range(1, 5))
 
@@ -213,8 +210,9 @@ def _axis(
     else:
         grid = (size / bins).ceil()
     grid = grid.clamp(min=0) * finite
-    first = start.floor().clamp(0, length - 1)
-    last = ((start + size).floor() + 1).clamp(0, length - 1)
+    low, high = torch.minimum(start, start + size), torch.maximum(start, start + size)
+    first = low.floor().clamp(0, length - 1)
+    last = (high.floor() + 1).clamp(0, length - 1)
     last = torch.maximum(first, last)
     return _Axis(start, size, grid.long(), first.long(), (last - first).long() + 1, bins, length)
 
