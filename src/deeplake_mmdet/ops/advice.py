@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = ["HOW_TO_COMPILE", "PROVIDED"]
 
-PROVIDED = "nms, roi_align, deform_conv and modulated_deform_conv"  # what the stand-in has, for messages
+PROVIDED = (
+    "nms, roi_align, deform_conv, modulated_deform_conv and carafe"  # what the stand-in has, for messages
+)
 
 # The package's isolated build sees no torch and then leaves the ops out without failing.
 HOW_TO_COMPILE = (

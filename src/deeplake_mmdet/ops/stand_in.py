@@ -8,6 +8,12 @@ from typing import Any, NoReturn
 
 from deeplake_mmdet.errors import MissingOpError
 from deeplake_mmdet.ops.advice import HOW_TO_COMPILE, PROVIDED
+from deeplake_mmdet.ops.carafe import (
+    carafe_backward,
+    carafe_forward,
+    carafe_naive_backward,
+    carafe_naive_forward,
+)
 from deeplake_mmdet.ops.deform_conv import (
     deform_conv_backward_input,
     deform_conv_backward_parameters,
@@ -19,6 +25,10 @@ from deeplake_mmdet.ops.nms import nms
 from deeplake_mmdet.ops.roi_align import roi_align_backward, roi_align_forward
 
 __all__ = [
+    "carafe_backward",
+    "carafe_forward",
+    "carafe_naive_backward",
+    "carafe_naive_forward",
     "deform_conv_backward_input",
     "deform_conv_backward_parameters",
     "deform_conv_forward",
