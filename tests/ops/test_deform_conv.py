@@ -127,7 +127,7 @@ def test_gradcheck(groups, blocks):
     from mmcv.ops import deform_conv2d, modulated_deform_conv2d
 
     geometry = ((2, 1), (1, 2), (1, 2))
-    tensors = drawn(groups, 2, groups, blocks, (3, 2), (5, 4), *geometry)
+    tensors = drawn(groups, 2, groups, blocks, (2, 2), (4, 3), *geometry)
     images, offset, mask, weight, bias = (x.requires_grad_() for x in tensors)
 
     def modulated(*given):
@@ -212,6 +212,26 @@ def test_equals_torchvision():
     torch.testing.assert_close(got, expected)
 
 
+def test_offsets_and_masks_of_a_larger_map_are_read_in_the_order_of_memory():
+    """The compiled op counts on through each image's values; DyHead relies on it."""
+    from mmcv.ops import modulated_deform_conv2d
+
+    images, offset, mask, weight, bias = drawn(4, 2, 1, 2, (3, 3), (4, 4), (1, 1), (1, 1), (1, 1))
+    wide = [torch.randn(2, x.shape[1], 8, 8, dtype=torch.float64) for x in (offset, mask)]
+    with torch.no_grad():
+        for whole, x in zip(wide, (offset, mask), strict=True):
+            whole.flatten(1)[:, : x[0].numel()] = x.flatten(1)
+    leaves = [x.requires_grad_() for x in (offset, mask, *wide)]
+    expected = modulated_deform_conv2d(images, offset, mask, weight, bias, 1, 1, 1, 1, 2)
+    got = modulated_deform_conv2d(images, *wide, weight, bias, 1, 1, 1, 1, 2)
+    torch.testing.assert_close(got, expected)
+    (got.square().sum() + expected.square().sum()).backward()
+    for narrow, whole in zip(leaves[:2], leaves[2:], strict=True):
+        filled = narrow.grad[0].numel()
+        torch.testing.assert_close(whole.grad.flatten(1)[:, :filled], narrow.grad.flatten(1))
+        assert whole.grad.flatten(1)[:, filled:].eq(0).all()
+
+
 def test_shapes_that_do_not_fit_are_told():
     from mmcv.ops import deform_conv2d, modulated_deform_conv2d
 
@@ -219,7 +239,7 @@ def test_shapes_that_do_not_fit_are_told():
     with pytest.raises(ValueError, match=r"offset has the shape \(1, 9, 3, 3\), not \(1, 18, 3, 3\)"):
         deform_conv2d(images, torch.zeros(1, 9, 3, 3), weight)
     with pytest.raises(ValueError, match="mask has the shape"):
-        modulated_deform_conv2d(images, torch.zeros(1, 18, 3, 3), torch.zeros(1, 9, 4, 3), weight)
+        modulated_deform_conv2d(images, torch.zeros(1, 18, 3, 3), torch.zeros(1, 9, 2, 3), weight)
     with pytest.raises(ValueError, match="2 channels do not fit"):
         deform_conv2d(images, torch.zeros(1, 18, 3, 3), torch.zeros(1, 3, 3, 3))
 

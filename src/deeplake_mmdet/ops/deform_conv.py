@@ -66,7 +66,9 @@ def modulated_deform_conv_forward(
         deformable_group: Blocks of channels with offsets and masks of their own.
         with_bias: Whether to add ``bias``.
 
-    A point is read where -1 < y < H and -1 < x < W; elsewhere, and where it is NaN, it counts as 0.
+    A point is read where -1 < y < H and -1 < x < W; elsewhere, and where it is NaN, it counts as 0. Offsets
+    and masks of a larger map than the output are read as the compiled op reads them: the first values of
+    each image, in the order of memory. DyHead hands in such, and its published weights were trained so.
 
     Raises:
         ValueError: If the shapes do not fit each other.
@@ -103,31 +105,8 @@ def modulated_deform_conv_backward(
 ) -> None:
     """Add to the gradients of ``input``, ``weight`` and ``bias``; overwrite those of ``offset`` and ``mask``.
 
-    Args:
-        input: As for `modulated_deform_conv_forward`, like all that is not named here.
-        weight: As there.
-        bias: As there.
-        ones: Unused.
-        offset: As there.
-        mask: As there.
-        columns: Unused.
-        grad_input: Shape of ``input``, added to in place; the caller hands in zeros.
-        grad_weight: Shape of ``weight``, added to in place.
-        grad_bias: Shape of ``bias``, added to in place if ``with_bias``.
-        grad_offset: Shape of ``offset``, overwritten.
-        grad_mask: Shape of ``mask``, overwritten.
-        grad_output: Shape (B, O, H', W').
-        kernel_h: As there.
-        kernel_w: As there.
-        stride_h: As there.
-        stride_w: As there.
-        pad_h: As there.
-        pad_w: As there.
-        dilation_h: As there.
-        dilation_w: As there.
-        group: As there.
-        deformable_group: As there.
-        with_bias: As there.
+    The other arguments are those of `modulated_deform_conv_forward`; ``grad_output`` has the shape of its
+    output. The caller hands in zeros for ``grad_input``.
 
     Raises:
         ValueError: If the shapes do not fit each other.
@@ -325,8 +304,9 @@ def _convolve(given: list[Tensor | None], grid: _Grid) -> Tensor:
     assert weight is not None
     channels, height, width = image.shape
     blocks, taps = grid.deform_groups, weight.shape[2] * weight.shape[3]
-    size = offset.shape[1:]
-    moved = offset.view(blocks, weight.shape[2], weight.shape[3], 2, *size)
+    size = _output_size(grid, image, weight)
+    points = blocks * taps * size[0] * size[1]
+    moved = offset.reshape(-1)[: 2 * points].view(blocks, weight.shape[2], weight.shape[3], 2, *size)
     y = moved[:, :, :, 0] + _places(grid, 0, weight.shape[2], size[0], offset)[:, None, :, None]
     x = moved[:, :, :, 1] + _places(grid, 1, weight.shape[3], size[1], offset)[None, :, None, :]
     inside = (y > -1) & (y < height) & (x > -1) & (x < width)
@@ -343,7 +323,7 @@ def _convolve(given: list[Tensor | None], grid: _Grid) -> Tensor:
     near = torch.stack([first, first + 1, first + width + 2, first + width + 3], -1)
     shares = torch.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], -1)
     if mask is not None:
-        shares = shares * mask.view(*y.shape, 1)
+        shares = shares * mask.reshape(-1)[:points].view(*y.shape, 1)
     read = functional.embedding_bag(
         near.view(-1, 4), cells, mode="sum", per_sample_weights=shares.reshape(-1, 4)
     )
@@ -362,6 +342,16 @@ def _places(grid: _Grid, axis: int, taps: int, outputs: int, like: Tensor) -> Te
     return at * grid.stride[axis] - grid.padding[axis] + tap * grid.dilation[axis]
 
 
+def _output_size(grid: _Grid, image: Tensor, weight: Tensor) -> tuple[int, int]:
+    rows, columns = (
+        (image.shape[k - 2] + 2 * grid.padding[k] - grid.dilation[k] * (weight.shape[k - 2] - 1) - 1)
+        // grid.stride[k]
+        + 1
+        for k in (0, 1)
+    )
+    return rows, columns
+
+
 def _check(given: _Tensors, output: Tensor, grid: _Grid) -> None:
     assert given.input is not None
     assert given.offset is not None
@@ -373,17 +363,17 @@ def _check(given: _Tensors, output: Tensor, grid: _Grid) -> None:
             f"deformable convolution: {channels} channels do not fit a weight of shape "
             f"{tuple(given.weight.shape)}, {grid.groups} groups and {grid.deform_groups} deformable groups"
         )
-    size = [
-        (length + 2 * grid.padding[k] - grid.dilation[k] * (taps - 1) - 1) // grid.stride[k] + 1
-        for k, (length, taps) in enumerate(zip(given.input.shape[2:], (rows, columns), strict=True))
-    ]
+    size = _output_size(grid, given.input, given.weight)
     points = grid.deform_groups * rows * columns
     for name, tensor, depth in (
         ("offset", given.offset, 2 * points),
         ("mask", given.mask, points),
         ("output", output, kernels),
     ):
-        if tensor is not None and tuple(tensor.shape) != (batch, depth, *size):
+        if tensor is None or tuple(tensor.shape) == (batch, depth, *size):
+            continue
+        larger = tensor.shape[:2] == (batch, depth) and tensor.shape[2:].numel() >= size[0] * size[1]
+        if tensor is output or given.mask is None or not larger:
             raise ValueError(
                 f"deformable convolution: {name} has the shape {tuple(tensor.shape)}, "
                 f"not {(batch, depth, *size)}"
