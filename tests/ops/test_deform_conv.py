@@ -202,6 +202,17 @@ def test_half_precision(dtype):
         torch.testing.assert_close(some.grad.float(), other.grad, atol=0.1, rtol=0.02)
 
 
+def test_trains_under_autocast():
+    from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack
+
+    for layer in (DeformConv2dPack(4, 4, 3), ModulatedDeformConv2dPack(4, 4, 3)):
+        with torch.autocast("cpu", torch.bfloat16):
+            out = layer(torch.rand(1, 4, 8, 8))
+        out.float().square().sum().backward()
+        assert out.dtype == torch.bfloat16
+        assert layer.weight.grad.abs().sum() > 0
+
+
 def test_equals_torchvision():
     reference = pytest.importorskip("torchvision.ops").deform_conv2d
     from mmcv.ops import modulated_deform_conv2d

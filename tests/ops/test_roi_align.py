@@ -155,6 +155,16 @@ def test_half_precision(dtype):
     assert float(grad.sum()) == pytest.approx(12, rel=0.02)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_changes_nothing(dtype):
+    features, rois = torch.randn(1, 3, 8, 8).to(dtype), torch.tensor([[0.0, 1, 1, 6, 7]])
+    out = forward(features, rois, (2, 2))
+    back = backward(out, rois, features.shape, (2, 2))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(forward(features, rois, (2, 2)), out)
+        assert torch.equal(backward(out, rois, features.shape, (2, 2)), back)
+
+
 @pytest.mark.parametrize("ratio", [1, 2, 3])
 def test_reversed_rois_are_read_backwards(ratio):
     """A RoI given from its far corner holds the same bins in the other order."""

@@ -9,8 +9,10 @@ channel ``out = Wy @ F @ Wx.T``, where F is the window of the map that the RoI t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
@@ -23,7 +25,22 @@ __all__ = ["roi_align_backward", "roi_align_forward"]
 _ELEMENTS = 1 << 20  # values of the feature map gathered at a time: 4 MiB of float32 stay in a CPU's cache
 _ELEMENTS_ACCELERATOR = 1 << 26
 
+P = ParamSpec("P")
 
+
+def _own_precision(op: Callable[P, None]) -> Callable[P, None]:
+    """Run an op outside autocast, which would multiply in half precision."""
+
+    @wraps(op)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        tensor = next(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+        with torch.autocast(tensor.device.type, enabled=False):
+            op(*args, **kwargs)
+
+    return run
+
+
+@_own_precision
 def roi_align_forward(
     input: Tensor,
     rois: Tensor,
@@ -73,6 +90,7 @@ def roi_align_forward(
     output.copy_(pooled.permute(0, 3, 1, 2))
 
 
+@_own_precision
 def roi_align_backward(
     grad_output: Tensor,
     rois: Tensor,
