@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplake_mmdet.errors import MissingOpError
 from deeplake_mmdet.ops import roi_align as module
 
 NOTHING = torch.zeros(0)
@@ -194,13 +193,6 @@ def test_reversed_rois_of_the_old_alignment_are_one_cell_large():
     turned, whole = torch.tensor([[0.0, 3, 4, 1, 2]]), torch.tensor([[0.0, 3, 4, 4, 5]])
     out = forward(features, turned, (2, 2), ratio=2, aligned=False)
     torch.testing.assert_close(out, forward(features, whole, (2, 2), ratio=2, aligned=False))
-
-
-def test_max_pooling_names_itself():
-    with pytest.raises(MissingOpError, match="roi_align_forward"):
-        forward(torch.ones(1, 1, 4, 4), torch.zeros(1, 5), (2, 2), pool_mode=0)
-    with pytest.raises(MissingOpError, match="roi_align_backward"):
-        backward(torch.ones(1, 1, 2, 2), torch.zeros(1, 5), (1, 1, 4, 4), (2, 2), pool_mode=0)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

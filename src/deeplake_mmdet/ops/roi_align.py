@@ -1,10 +1,10 @@
-"""Average RoIAlign in torch, forward and backward, with the sampling of mmcv's compiled op.
+"""RoIAlign in torch, forward and backward, with the sampling of mmcv's compiled op.
 
 The operation is that of He et al., Mask R-CNN (2017), section 3: a RoI is cut into bins, each bin holds a
 grid of points, the feature map is read at each point by bilinear interpolation, and a bin's value is the mean
 over its grid. Grid and interpolation are products of a part in y and a part in x, so for one RoI and one
 channel ``out = Wy @ F @ Wx.T``, where F is the window of the map that the RoI touches. The gradient of F is
-``Wy.T @ grad_out @ Wx``.
+``Wy.T @ grad_out @ Wx``. The maximum instead of the mean is in ``roi_align_max.py``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import ParamSpec
 import torch
 from torch import Tensor
 
-from deeplake_mmdet.errors import MissingOpError
-from deeplake_mmdet.ops.advice import HOW_TO_COMPILE
+from deeplake_mmdet.ops.roi_align_max import max_backward, max_forward
 
 __all__ = ["roi_align_backward", "roi_align_forward"]
 
@@ -60,24 +59,23 @@ def roi_align_forward(
         input: Feature map, shape (B, C, H, W); any float type, any device.
         rois: Shape (N, 5): index into the batch, then x1, y1, x2, y2 in image pixels.
         output: Shape (N, C, aligned_height, aligned_width), overwritten.
-        argmax_y: Unused, belongs to max pooling.
-        argmax_x: Unused, belongs to max pooling.
+        argmax_y: Where each maximum lies, shape of ``output``, overwritten; unused for the mean.
+        argmax_x: The same in x.
         aligned_height: Bins per RoI in y.
         aligned_width: Bins per RoI in x.
         spatial_scale: Feature map cells per image pixel.
         sampling_ratio: Points per bin and axis; 0 or less: each RoI's bin size in cells, rounded up.
-        pool_mode: 1 for the mean; 0, the maximum, is not provided.
+        pool_mode: 1 for the mean of a bin's points, 0 for their maximum.
         aligned: Shift by half a cell so that pixel centres meet; without, RoIs are at least one cell large.
 
     Points more than one cell outside the map count as 0, points nearer are moved onto its border. RoIs with
     an infinite or NaN corner pool to 0. Half precision is computed in float32. As in the compiled op for
     GPUs, RoIs with x2 < x1 or y2 < y1, which random heads predict, are read backwards if ``aligned`` and
-    ``sampling_ratio`` is above 0; with 0 or less they have no points and pool to 0.
-
-    Raises:
-        MissingOpError: For max pooling.
+    ``sampling_ratio`` is above 0; with 0 or less they have no points: their mean is 0.
     """
-    _refuse_max(pool_mode, "roi_align_forward")
+    if pool_mode == 0:
+        max_forward(input, rois, output, argmax_y, argmax_x, spatial_scale, sampling_ratio, aligned)
+        return
     bins = (aligned_height, aligned_width)
     channels = input.shape[1]
     pooled = torch.zeros((len(rois), *bins, channels), dtype=_compute_type(input), device=input.device)
@@ -109,20 +107,19 @@ def roi_align_backward(
     Args:
         grad_output: Shape (N, C, aligned_height, aligned_width).
         rois: Shape (N, 5): index into the batch, then x1, y1, x2, y2 in image pixels; RoIs get no gradient.
-        argmax_y: Unused, belongs to max pooling.
-        argmax_x: Unused, belongs to max pooling.
+        argmax_y: Where each maximum lies, as the forward pass left it; unused for the mean.
+        argmax_x: The same in x.
         grad_input: Shape (B, C, H, W), added to in place; the caller hands in zeros.
         aligned_height: Bins per RoI in y.
         aligned_width: Bins per RoI in x.
         spatial_scale: Feature map cells per image pixel.
         sampling_ratio: Points per bin and axis; 0 or less: each RoI's bin size in cells, rounded up.
-        pool_mode: 1 for the mean; 0, the maximum, is not provided.
+        pool_mode: 1 for the mean of a bin's points, 0 for their maximum.
         aligned: Shift by half a cell so that pixel centres meet; without, RoIs are at least one cell large.
-
-    Raises:
-        MissingOpError: For max pooling.
     """
-    _refuse_max(pool_mode, "roi_align_backward")
+    if pool_mode == 0:
+        max_backward(grad_output, rois, argmax_y, argmax_x, grad_input)
+        return
     bins = (aligned_height, aligned_width)
     batch, channels, height, width = grad_input.shape
     dtype = _compute_type(grad_input)
@@ -156,16 +153,6 @@ class _Axis:
     extent: Tensor  # (N,) cells in its window
     bins: int
     length: int  # of the map
-
-
-def _refuse_max(pool_mode: int, name: str) -> None:
-    if pool_mode != 1:
-        raise MissingOpError(
-            f"the op {name!r} with pool_mode='max' needs mmcv's compiled module mmcv._ext; "
-            "deeplake_mmdet's stand-in pools by the mean only",
-            where=f"mmcv._ext.{name}",
-            advice=f"set pool_mode='avg', or {HOW_TO_COMPILE}",
-        )
 
 
 def _compute_type(features: Tensor) -> torch.dtype:
