@@ -169,7 +169,8 @@ def test_a_missing_object_is_not_asked_for_again(remote, proxy):
     opened_anew(remote, proxy, Rule("status", status=404))
     with pytest.raises(StorageError, match="does not exist"):
         remote.images([1])
-    assert proxy.counts().requests <= 2
+    # Now and then Deep Lake looks into its log meanwhile, whatever we ask for.
+    assert len([asked for asked in proxy.counts().log if "_deeplake_log" not in asked]) <= 2
 
 
 def test_refused_credentials_are_resolved_once_more(remote, local, proxy):
