@@ -50,13 +50,13 @@ def carafe_naive_backward(
 
     Args:
         top_grad: Shape (B, C, s · H, s · W), with s the scale factor.
-        features: As for `carafe_naive_forward`, like the rest.
-        masks: As there.
+        features: Shape (B, C, H, W), as given to `carafe_naive_forward`.
+        masks: Shape (B, group_size · kernel_size², s · H, s · W), as given to it.
         bottom_grad: Added to in place; the caller hands in zeros.
         mask_grad: Added to in place; the caller hands in zeros.
-        kernel_size: As there.
-        group_size: As there.
-        scale_factor: As there.
+        kernel_size: Odd; cells in y and in x that are summed.
+        group_size: Blocks of channels with kernels of their own.
+        scale_factor: How many times larger the output is in y and in x.
     """
     dtype = _compute_type(features)
     above = _split(top_grad.detach().to(dtype), group_size, scale_factor)
@@ -87,6 +87,7 @@ def carafe_forward(
     """Do as `carafe_naive_forward`, and keep the features for the backward pass in ``rfeatures``.
 
     ``routput`` and ``rmasks`` are buffers of the compiled op and stay as they are.
+    See `carafe_naive_forward` for the other arguments.
     """
     rfeatures.copy_(features)
     carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
@@ -109,7 +110,7 @@ def carafe_backward(
     """Do as `carafe_naive_backward`, with the features that `carafe_forward` kept in ``rfeatures``.
 
     ``rtop_grad``, ``rbottom_grad_hs``, ``rbottom_grad`` and ``rmask_grad`` are buffers of the compiled op
-    and stay as they are.
+    and stay as they are. See `carafe_naive_backward` for the other arguments.
     """
     carafe_naive_backward(
         top_grad, rfeatures, masks, bottom_grad, mask_grad, kernel_size, group_size, scale_factor

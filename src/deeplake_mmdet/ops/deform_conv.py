@@ -105,7 +105,7 @@ def modulated_deform_conv_backward(
 ) -> None:
     """Add to the gradients of ``input``, ``weight`` and ``bias``; overwrite those of ``offset`` and ``mask``.
 
-    The other arguments are those of `modulated_deform_conv_forward`; ``grad_output`` has the shape of its
+    See `modulated_deform_conv_forward` for the other arguments; ``grad_output`` has the shape of its
     output. The caller hands in zeros for ``grad_input``.
 
     Raises:
@@ -188,7 +188,7 @@ def deform_conv_backward_input(
 ) -> None:
     """Add the gradient of ``input`` to ``gradInput`` and write that of ``offset`` into ``gradOffset``.
 
-    The other arguments are those of `deform_conv_forward`; ``gradOutput`` has the shape of its output.
+    See `deform_conv_forward` for the other arguments; ``gradOutput`` has the shape of its output.
 
     Raises:
         ValueError: If the shapes do not fit each other.
@@ -219,7 +219,7 @@ def deform_conv_backward_parameters(
 ) -> None:
     """Add ``scale`` times the gradient of the weight to ``gradWeight``.
 
-    The other arguments are those of `deform_conv_forward`; ``gradOutput`` has the shape of its output.
+    See `deform_conv_forward` for the other arguments; ``gradOutput`` has the shape of its output.
 
     Raises:
         ValueError: If the shapes do not fit each other.
