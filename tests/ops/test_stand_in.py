@@ -78,7 +78,7 @@ def test_other_ops_raise_and_name_themselves(python):
         from mmcv.ops import soft_nms
         for call, name in (
             (lambda: soft_nms(torch.zeros(1, 4), torch.zeros(1), 0.3), 'softnms'),
-            (lambda: ext.deform_roi_pool_forward(), 'deform_roi_pool_forward'),
+            (lambda: ext.roi_pool_forward(), 'roi_pool_forward'),
             (lambda: ext.no_such_op(), 'no_such_op'),
         ):
             try:

@@ -21,6 +21,8 @@ from deeplake_mmdet.ops.deform_conv import (
     modulated_deform_conv_backward,
     modulated_deform_conv_forward,
 )
+from deeplake_mmdet.ops.deform_roi_pool import deform_roi_pool_backward, deform_roi_pool_forward
+from deeplake_mmdet.ops.masked_conv import masked_col2im_forward, masked_im2col_forward
 from deeplake_mmdet.ops.nms import nms
 from deeplake_mmdet.ops.roi_align import roi_align_backward, roi_align_forward
 
@@ -32,8 +34,12 @@ __all__ = [
     "deform_conv_backward_input",
     "deform_conv_backward_parameters",
     "deform_conv_forward",
+    "deform_roi_pool_backward",
+    "deform_roi_pool_forward",
     "get_compiler_version",
     "get_compiling_cuda_version",
+    "masked_col2im_forward",
+    "masked_im2col_forward",
     "modulated_deform_conv_backward",
     "modulated_deform_conv_forward",
     "nms",
