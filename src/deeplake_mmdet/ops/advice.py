@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ["HOW_TO_COMPILE", "PROVIDED"]
 
-PROVIDED = "nms, roi_align, deform_conv, modulated_deform_conv, deform_roi_pool, masked_conv2d and carafe"  # what the stand-in has, for messages
+# What the stand-in has, for messages.
+PROVIDED = "nms, roi_align, deform_conv, modulated_deform_conv, deform_roi_pool, masked_conv2d and carafe"
 
 # The package's isolated build sees no torch and then leaves the ops out without failing.
 HOW_TO_COMPILE = (
