@@ -255,6 +255,24 @@ def test_blocks_of_any_size_give_the_same_column(make_lake, tmp_path, monkeypatc
             assert np.concatenate([block.values for block in blocks]).tolist() == whole.values.tolist()
 
 
+def test_a_table_of_many_blocks_is_that_of_whole_files(make_lake, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    counts = random.integers(0, 4, 7000)
+    make_lake(
+        tmp_path / "many",
+        boxes=[random.random((count, 4)) + 1 for count in counts],
+        labels=[random.integers(0, 2, count).astype(np.uint32) for count in counts],
+    )
+    source = Source(str(tmp_path / "many"))
+    with open_view(source) as view:
+        whole = arrays(view.table)
+    table_store.clear_cache()
+    monkeypatch.setenv("DEEPLAKE_MMDET_DIRECT", "0")
+    with open_view(source) as view:
+        assert len(list(read_blocks(view.handle, "boxes", width=4))) > 2
+        assert arrays(view.table) == whole
+
+
 def test_boxes_come_in_blocks_that_cover_the_table(lake):
     table = table_of(lake)
     whole = np.concatenate([table.xywh(row) for row in range(len(table))])
