@@ -203,23 +203,25 @@ def test_headers_alone():
 
 
 def test_threads_share_out_a_bounded_number_of_pixels(monkeypatch):
-    wide = encoded("png"), cv2.imencode(".png", np.zeros((2000, 1500), np.uint8))[1].tobytes()
-    monkeypatch.setattr(decoder, "_PIXELS_AT_ONCE", 4_000_000)
+    size = 12000, 9000  # two of them are beyond what is decoded at once
+    header = struct.pack(">II", *size) + IHDR[1][8:]
+    files = encoded("png"), png_of((b"IHDR", header), IDAT, IEND)
     at_once, most = [0], []
     imdecode = cv2.imdecode
 
     def watched(data, flags):
-        at_once[0] += len(data) == len(wide[1])
+        if bytes(data) != files[1]:
+            return imdecode(data, flags)
+        at_once[0] += 1
         most.append(at_once[0])
         time.sleep(0.005)
-        image = imdecode(data, flags)
-        at_once[0] -= len(data) == len(wide[1])
-        return image
+        at_once[0] -= 1
+        return np.broadcast_to(np.uint8(0), (*size[::-1], 3))  # without their memory
 
     monkeypatch.setattr(decoder.cv2, "imdecode", watched)
     with ThreadPoolExecutor(8) as pool:
-        sizes = list(pool.map(check_image, wide * 12))
-    assert sizes == [(WIDTH, HEIGHT), (1500, 2000)] * 12
+        sizes = list(pool.map(check_image, files * 12))
+    assert sizes == [(WIDTH, HEIGHT), size] * 12
     assert max(most) == 1
 
 
