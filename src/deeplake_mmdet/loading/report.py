@@ -116,8 +116,7 @@ class LoaderReport:
     @property
     def idle(self) -> float:
         """Share of their time in which worker processes stood still; 0 without any."""
-        spent = sum(self.stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
-        return max(0.0, (self.capacity - spent) / self.capacity) if self.workers else 0.0
+        return max(0.0, (self.capacity - self._spent) / self.capacity) if self.workers else 0.0
 
     def shares(self) -> dict[str, float]:
         """The loader's time, split up: stages and which share each has, 1 in all.
@@ -126,12 +125,10 @@ class LoaderReport:
         happens in. ``fetch`` and ``begun`` are none of them: others work at the same time. Where
         cores are contended, CPU time counts instead of time that passed, but for ``wait``.
         """
-        stages, lanes = self.stages, max(1, min(self.threads, available_cores()))
-        names = ("begin", "decode", "finish", "pack")
-        times = {name: stages[name].cpu if self.is_contended else stages[name].seconds for name in names}
+        times, lanes = self._times(), max(1, min(self.threads, available_cores()))
         ahead = min(times["decode"], times["begin"])
         parts = {
-            "wait": stages["wait"].seconds,
+            "wait": self.stages["wait"].seconds,
             "begin": (times["begin"] - ahead) / lanes,
             "decode": ahead / lanes + times["decode"] - ahead,
             "finish": max(0.0, times["finish"] - (times["decode"] - ahead)),
@@ -140,33 +137,36 @@ class LoaderReport:
         total = max(sum(parts.values()), 1e-9)
         return {name: part / total for name, part in parts.items()}
 
-    def limit(self) -> tuple[str, float]:
-        """What the processes that make batches need most time for, and its share of the loader's time.
+    def limit(self) -> str:
+        """What the processes that make batches need most time for.
 
-        ``storage``: waiting for images. ``handing over``: collating and, in workers, standing still, of which
-        the share is `idle`. ``training thread``: transforms that no other thread may run, while the others
-        wait for them. ``decoding`` and ``transforms``: whichever needs more time of all threads.
+        ``storage``: waiting for images. ``handing over``: collating and, in workers, standing still.
+        ``training thread``: transforms that no other thread may run, while the others wait for them.
+        ``decoding`` and ``transforms``: whichever needs more time of all threads.
         """
-        stages, cores, shares = self.stages, available_cores(), self.shares()
-        spent = sum(stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
-        if stages["wait"].seconds / max(spent, 1e-9) >= _MOST:
-            return "storage", shares["wait"]
+        if self.stages["wait"].seconds >= _MOST * max(self._spent, 1e-9):
+            return "storage"
         if self.idle >= _MOST:
-            return "handing over", self.idle
+            return "handing over"
         if self.threads:
-            names = ("begin", "finish", "pack")
-            times = {name: stages[name].cpu if self.is_contended else stages[name].seconds for name in names}
-            cpu = sum(stages[name].cpu for name in names)
-            others = max(times["begin"] / min(self.threads, cores), cpu / cores)
-            if times["finish"] > max(others, times["pack"]):
-                return "training thread", shares["finish"]
-        parts = {
-            "decoding": shares["decode"],
-            "transforms": shares["begin"] + shares["finish"],
-            "handing over": shares["pack"],
-        }
-        largest = max(parts, key=lambda part: parts[part])
-        return largest, parts[largest]
+            times, cores = self._times(), available_cores()
+            cpu = sum(self.stages[name].cpu for name in ("begin", "finish", "pack"))
+            if times["finish"] > max(times["begin"] / min(self.threads, cores), cpu / cores, times["pack"]):
+                return "training thread"
+        shares = self.shares()
+        return max(
+            ("decoding", "transforms", "handing over"), key=lambda limit: sum(shares[n] for n in _ROWS[limit])
+        )
+
+    @property
+    def _spent(self) -> float:
+        """Seconds that the processes which make batches were at it."""
+        return sum(self.stages[name].seconds for name in ("wait", "begun", "finish", "pack"))
+
+    def _times(self) -> dict[str, float]:
+        """Seconds of what needs the cores; of CPU time where others had them as well."""
+        stages = {name: self.stages[name] for name in ("begin", "decode", "finish", "pack")}
+        return {name: each.cpu if self.is_contended else each.seconds for name, each in stages.items()}
 
     def sentence(self) -> str:
         """What keeps the loader from being faster, and what to do about it."""
@@ -175,8 +175,8 @@ class LoaderReport:
         if self.waited <= _KEEPS_UP * self.seconds:
             share = f"{self.waited / self.seconds:.1%}"
             return f"The loader keeps up: training waited for it {share} of the time."
-        limit, _ = self.limit()
-        share = f"{self._percent(limit)}% of the loader's time"
+        limit, shares = self.limit(), _whole(self.shares())
+        share = f"{sum(shares[name] for name in _ROWS[limit])}% of the loader's time"
         if limit == "storage":
             return self._storage(share)
         if limit == "training thread":
@@ -190,10 +190,6 @@ class LoaderReport:
             once = "" if self.stages["prepared"].images else "decode once (prepared='40GB'), "
             return f"Decoding is the limit ({share}): {once}store smaller images, or {self._more()}."
         return f"The transforms are the limit ({share}): make the pipeline lighter, or {self._more()}."
-
-    def _percent(self, limit: str) -> int:
-        """What the rows of the table say of a limit, in sum."""
-        return sum(_whole(self.shares())[name] for name in _ROWS[limit])
 
     def _storage(self, share: str) -> str:
         if not self.remote:
