@@ -46,12 +46,14 @@ from deeplake_mmdet.lake.table.cleaning import Cleaning, clean_boxes
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
+from deeplake_mmdet.lake.writing.run_branch import RUN_COLUMNS, RunBranch, open_run, run_ids, write_run
 from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
 __all__ = [
     "ENVIRONMENT",
     "MASK",
     "PUBLIC",
+    "RUN_COLUMNS",
     "SCHEME",
     "SOURCE_KEYS",
     "UNREAD",
@@ -70,6 +72,7 @@ __all__ = [
     "LakeWriter",
     "OldLake",
     "ResolvedSource",
+    "RunBranch",
     "Source",
     "cache_folder",
     "cache_locked",
@@ -98,6 +101,7 @@ __all__ = [
     "name_difference",
     "new_counters",
     "open_cache_file",
+    "open_run",
     "open_view",
     "open_view_of",
     "own_classes",
@@ -111,7 +115,9 @@ __all__ = [
     "remove_chunks",
     "rest",
     "resting",
+    "run_ids",
     "settings_of",
     "short_hash",
     "source_category_ids",
+    "write_run",
 ]
