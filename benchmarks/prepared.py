@@ -58,7 +58,8 @@ def build(dataset: dict[str, Any], pipeline: str, *, ours: bool = True) -> Any:
 def compare(
     made: BenchSet, pipeline: str, prepared: dict[str, str], rounds: int, remote: dict[str, Any] | None = None
 ) -> dict[str, list[float]]:
-    """Rates of each contestant, by turn; ``first`` is that of the epoch that fills.
+    """Rates of each contestant, by turn; ``first`` is that of the epoch that fills,
+    ``first without`` that of the first epoch without prepared images.
 
     Args:
         made: The images.
@@ -74,9 +75,10 @@ def compare(
     }
     if pipeline == "mosaic":
         sides["stock"] = build(stock_dataset(made, pipeline), pipeline, ours=False)
-    found: dict[str, list[float]] = {name: [] for name in (*sides, "bare", "first")}
-    epoch(sides["without"])  # workers are started, files in memory
-    found["first"].append(epoch(sides["with"]))
+    found: dict[str, list[float]] = {name: [] for name in (*sides, "bare")}
+    bare_decoding(made, 2)
+    found["first without"] = [epoch(sides["without"])]  # both with the start of their workers
+    found["first"] = [epoch(sides["with"])]
     for _ in range(rounds):
         for name, side in sides.items():
             found[name].append(epoch(side))
@@ -119,7 +121,7 @@ def main() -> None:
                 found = compare(made, pipeline, {"size": size, "folder": folder}, args.rounds, remote)
             results[name] = found
             against = [side for side in ("without", "stock", "bare") if side in found]
-            first = found["first"][0] / statistics.median(found["without"])
+            first = found["first"][0] / found["first without"][0]
             print(
                 f"{name}: {statistics.median(found['with']):.0f} img/s = "
                 f"{', '.join(told(found, side) for side in against)}; first epoch {first:.2f} x without"
