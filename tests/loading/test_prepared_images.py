@@ -215,6 +215,27 @@ def test_a_killed_writer_leaves_no_wrong_image(lake, tmp_path, expected, mode):
         assert fingerprints(loaded(lake, folder), (0, 1)) == expected
 
 
+def tell_prints(lake: Path, folder: Path, mode: str, told: Any) -> None:
+    told.send(fingerprints(loaded(lake, folder, mode=mode, workers=2), (0, 1)))
+
+
+@pytest.mark.parametrize("mode", ["threads", "processes"])
+def test_two_trainings_fill_one_folder_at_once(lake, tmp_path, expected, mode):
+    store_of(loaded(lake, tmp_path / "table"))  # is made once, so that both begin to write at the same time
+    fork = multiprocessing.get_context("fork")
+    pipes = [fork.Pipe(duplex=False) for _ in range(2)]
+    trainings = [
+        fork.Process(target=tell_prints, args=(lake, tmp_path / "both", mode, sender)) for _, sender in pipes
+    ]
+    for training in trainings:
+        training.start()
+    told = [receiver.recv() for receiver, _ in pipes if receiver.poll(120)]
+    for training in trainings:
+        training.join()
+    assert told == [expected, expected]
+    assert store_of(loaded(lake, tmp_path / "both")).count > 0
+
+
 SMALL_DISK = """
 import sys
 sys.path.insert(0, sys.argv[3])
