@@ -5,7 +5,10 @@ from __future__ import annotations
 __all__ = ["HOW_TO_COMPILE", "PROVIDED"]
 
 # What the stand-in has, for messages.
-PROVIDED = "nms, roi_align, deform_conv, modulated_deform_conv, deform_roi_pool, masked_conv2d and carafe"
+PROVIDED = (
+    "nms, soft_nms, nms_match, roi_align, roi_pool, deform_conv, modulated_deform_conv, deform_roi_pool, "
+    "masked_conv2d, carafe, border_align, ms_deform_attn, bbox_overlaps and the focal losses"
+)
 
 # The package's isolated build sees no torch and then leaves the ops out without failing.
 HOW_TO_COMPILE = (

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from deeplake_mmdet.errors import MissingOpError
 from deeplake_mmdet.ops.advice import HOW_TO_COMPILE, PROVIDED
+from deeplake_mmdet.ops.bbox_overlaps import bbox_overlaps
+from deeplake_mmdet.ops.border_align import border_align_backward, border_align_forward
 from deeplake_mmdet.ops.carafe import (
     carafe_backward,
     carafe_forward,
@@ -22,11 +24,23 @@ from deeplake_mmdet.ops.deform_conv import (
     modulated_deform_conv_forward,
 )
 from deeplake_mmdet.ops.deform_roi_pool import deform_roi_pool_backward, deform_roi_pool_forward
+from deeplake_mmdet.ops.focal_loss import (
+    sigmoid_focal_loss_backward,
+    sigmoid_focal_loss_forward,
+    softmax_focal_loss_backward,
+    softmax_focal_loss_forward,
+)
 from deeplake_mmdet.ops.masked_conv import masked_col2im_forward, masked_im2col_forward
+from deeplake_mmdet.ops.ms_deform_attn import ms_deform_attn_backward, ms_deform_attn_forward
 from deeplake_mmdet.ops.nms import nms
 from deeplake_mmdet.ops.roi_align import roi_align_backward, roi_align_forward
+from deeplake_mmdet.ops.roi_pool import roi_pool_backward, roi_pool_forward
+from deeplake_mmdet.ops.soft_nms import nms_match, softnms
 
 __all__ = [
+    "bbox_overlaps",
+    "border_align_backward",
+    "border_align_forward",
     "carafe_backward",
     "carafe_forward",
     "carafe_naive_backward",
@@ -42,9 +56,19 @@ __all__ = [
     "masked_im2col_forward",
     "modulated_deform_conv_backward",
     "modulated_deform_conv_forward",
+    "ms_deform_attn_backward",
+    "ms_deform_attn_forward",
     "nms",
+    "nms_match",
     "roi_align_backward",
     "roi_align_forward",
+    "roi_pool_backward",
+    "roi_pool_forward",
+    "sigmoid_focal_loss_backward",
+    "sigmoid_focal_loss_forward",
+    "softmax_focal_loss_backward",
+    "softmax_focal_loss_forward",
+    "softnms",
 ]
 
 __deeplake_mmdet_stand_in__ = True
