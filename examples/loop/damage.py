@@ -2,9 +2,9 @@
 
     python damage.py BCCD damaged [--share 0.05] [--seed 0]
 
-Of the objects in the training images, a third of the share gets another class, a third is moved by half of its
-size or more, a third is removed. ``damaged/planted.json`` lists them by image: kind, the box as it was (left,
-top, right, bottom in pixels, as the file has it) and the class as it was.
+Of the objects in the training images, a third of the share gets another class, a third is moved by half of
+its size or more, a third is removed. ``damaged/planted.json`` lists them by image: kind, the box as it was
+(left, top, right, bottom in pixels, as the file has it) and the class as it was.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def damage(source: Path, target: Path, share: float = 0.05, seed: int = 0) -> di
     return planted
 
 
-def move(edges: ElementTree.Element, box: list[float], root: ElementTree.Element, draw: random.Random) -> None:
+def move(
+    edges: ElementTree.Element, box: list[float], root: ElementTree.Element, draw: random.Random
+) -> None:
     """Move a box by 0.5 to 1 of its size, sideways and up or down, within the image."""
     for low, high, most in (("xmin", "xmax", "width"), ("ymin", "ymax", "height")):
         first, last = box[low == "ymin"], box[2 + (low == "ymin")]
