@@ -22,6 +22,7 @@ from deeplake_mmdet.config.reading import check_order, keep_reading_notes, read_
 from deeplake_mmdet.config.secrets import drop_useless_handles, extract_secrets, redact
 from deeplake_mmdet.config.signatures import keys_of, nearest
 from deeplake_mmdet.config.tree import Place, all_datasets, innermost, innermost_of, is_lake, lakes_in
+from deeplake_mmdet.config.unopened_data import leads_to_lake
 
 __all__ = [
     "Config",
@@ -43,6 +44,7 @@ __all__ = [
     "keep_reading_notes",
     "keys_of",
     "lakes_in",
+    "leads_to_lake",
     "load_config",
     "log_notes",
     "mkdir_or_exist",

@@ -103,6 +103,11 @@ def _options(cfg: Config) -> dict[str, Any] | None:
 
 
 def _scored_here(evaluator: Any) -> bool:
-    """Whether all metrics take each image once, in whatever order the ranks had them, as ours do."""
+    """Whether all metrics take each image once, in whatever order the ranks had them, as ours do.
+
+    An empty list is that of a run which scores nothing, `predict`'s.
+    """
     metrics = [evaluator] if isinstance(evaluator, Mapping) else list(evaluator or ())
-    return bool(metrics) and all(str(metric.get("type")).startswith("deeplake_mmdet.") for metric in metrics)
+    return evaluator is not None and all(
+        str(metric.get("type")).startswith("deeplake_mmdet.") for metric in metrics
+    )

@@ -13,7 +13,7 @@ from typing import Any
 from deeplake_mmdet.config.tree import SPLITS, Place, innermost_of, is_lake, kind_of_part
 from deeplake_mmdet.errors import ConfigError
 
-__all__ = ["check_unopened_data"]
+__all__ = ["check_unopened_data", "leads_to_lake"]
 
 _LAKE = "deeplake_mmdet.DeepLakeDataset"
 _LAKE_SCHEMES = ("al://", "hub://", "mem://")
@@ -120,7 +120,7 @@ def _check_files(dataset: Mapping[str, Any], path: str, legacy: bool) -> None:
             continue
         whole = value if key == "data_root" or Path(value).is_absolute() or "://" in value else root + value
         candidates = (whole, str(Path(root) / value))
-        if any(_leads_to_lake(candidate) for candidate in candidates):
+        if any(leads_to_lake(candidate) for candidate in candidates):
             ours = f"deeplake_path={value!r}" if legacy else f"type={_LAKE!r}, path={value!r}"
             raise ConfigError(
                 f"{dataset.get('type', 'the dataset')} reads a file of annotations, but there is a lake",
@@ -129,8 +129,12 @@ def _check_files(dataset: Mapping[str, Any], path: str, legacy: bool) -> None:
             )
 
 
-def _leads_to_lake(path: str) -> bool:
-    """By its address, or by the files that a v4 or v3 lake begins with."""
+def leads_to_lake(path: str) -> bool:
+    """Whether there is a lake: by its address, or by the files that a v4 or v3 lake begins with.
+
+    Args:
+        path: A path of this machine, or an address.
+    """
     if path.startswith(_LAKE_SCHEMES):
         return True
     folder = Path(path).expanduser()

@@ -19,7 +19,16 @@ from deeplake_mmdet.evaluation.samples import Found
 from deeplake_mmdet.evaluation.truth import Scope, category_ids
 from deeplake_mmdet.formats import Id
 
-__all__ = ["check_target", "results_of", "write_coco_results", "write_parquet", "write_predictions"]
+__all__ = [
+    "check_target",
+    "ids_as_column",
+    "replaced",
+    "results_of",
+    "write_coco_results",
+    "write_list",
+    "write_parquet",
+    "write_predictions",
+]
 
 _NAMES = 4096  # of files, read at a time
 
@@ -83,8 +92,8 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
         lake = f".lake{number}" if len(scope.views) > 1 else ""
         for kind in ("bbox", "segm") if _all_masks(scope.found) else ("bbox",):
             file = Path(f"{prefix}{lake}.{kind}.json")
-            with _replaced(file) as part, part.open("w") as stream:
-                _write_list(stream, results_of(scope, key, with_masks=kind == "segm"))
+            with replaced(file) as part, part.open("w") as stream:
+                write_list(stream, results_of(scope, key, with_masks=kind == "segm"))
             files.append(file)
     return files
 
@@ -119,8 +128,8 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     rows = np.array([found.row for found in scope.found], np.int64)
     keys = list(scope.views)
     lakes = np.array([keys.index(found.key) for found in scope.found], np.int64)
-    ids = _ids([scope.views[found.key].table.image_id(found.row) for found in scope.found])
-    categories = _ids([number for view in scope.views.values() for number in category_ids(view)])
+    ids = ids_as_column([scope.views[found.key].table.image_id(found.row) for found in scope.found])
+    categories = ids_as_column([number for view in scope.views.values() for number in category_ids(view)])
     columns: dict[str, Any] = {
         "lake": pyarrow.DictionaryArray.from_arrays(
             pyarrow.array(lakes[numbers]), [view.source.url for view in scope.views.values()]
@@ -138,7 +147,7 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     if with_masks:
         columns["counts"] = list(objects.masks or ())
     target = Path(file)
-    with _replaced(target) as part:
+    with replaced(target) as part:
         pyarrow.parquet.write_table(pyarrow.table(columns), part)
     return target
 
@@ -170,8 +179,8 @@ def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
     files = []
     for number, key in enumerate(scope.views):
         name = target if len(scope.views) == 1 else target.with_name(f"{target.stem}.lake{number}.json")
-        with _replaced(name) as part, part.open("w") as stream:
-            _write_list(stream, results_of(scope, key, with_masks=with_masks, with_names=True))
+        with replaced(name) as part, part.open("w") as stream:
+            write_list(stream, results_of(scope, key, with_masks=with_masks, with_names=True))
         files.append(name)
     return files
 
@@ -217,8 +226,12 @@ def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
 
 
 @contextlib.contextmanager
-def _replaced(file: Path) -> Iterator[Path]:
-    """A file beside, which becomes the one that is meant when it is complete; its folder is made."""
+def replaced(file: Path) -> Iterator[Path]:
+    """A file beside, which becomes the one that is meant when it is complete; its folder is made.
+
+    Args:
+        file: The one that is meant.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -228,8 +241,12 @@ def _replaced(file: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _ids(values: list[Id]) -> NDArray[Any]:
-    """Ids as one column, shape (n,): 64-bit integers, or texts if they are not all such."""
+def ids_as_column(values: list[Id]) -> NDArray[Any]:
+    """Ids as one column, shape (n,): 64-bit integers, or texts if they are not all such.
+
+    Args:
+        values: n ids.
+    """
     whole = all(isinstance(value, int) and -(2**63) <= value < 2**63 for value in values)
     return np.array(values, np.int64) if whole else np.array([str(value) for value in values], object)
 
@@ -238,8 +255,13 @@ def _all_masks(found: tuple[Found, ...]) -> bool:
     return bool(found) and all(one.masks is not None for one in found)
 
 
-def _write_list(stream: Any, entries: Iterator[dict[str, Any]]) -> None:
-    """One entry per line: large files can be read in pieces, and never exist twice in memory."""
+def write_list(stream: Any, entries: Iterator[dict[str, Any]]) -> None:
+    """One entry per line: large files can be read in pieces, and never exist twice in memory.
+
+    Args:
+        stream: An open file.
+        entries: What JSON takes.
+    """
     stream.write("[")
     for number, entry in enumerate(entries):
         stream.write(",\n" if number else "\n")

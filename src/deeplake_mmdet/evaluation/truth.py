@@ -253,7 +253,8 @@ def stored_category_ids(view: LakeView) -> list[Id]:
         view: The lake.
     """
     count = len(view.lake_classes)
-    own = source_category_ids(view.columns[view.roles.gt_labels], count) or view.category_ids
+    labels = view.roles.gt_labels
+    own = None if labels is None else source_category_ids(view.columns[labels], count) or view.category_ids
     return list(own) if own else list(range(1, count + 1))
 
 

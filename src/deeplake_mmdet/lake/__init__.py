@@ -19,7 +19,7 @@ from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.schema.labels import source_category_ids
-from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes
+from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes, why_no_truth
 from deeplake_mmdet.lake.schema.roles import explain_roles
 from deeplake_mmdet.lake.source.addresses import parse_uri
 from deeplake_mmdet.lake.source.as_settings import SOURCE_KEYS, settings_of
@@ -119,5 +119,6 @@ __all__ = [
     "settings_of",
     "short_hash",
     "source_category_ids",
+    "why_no_truth",
     "write_run",
 ]

@@ -7,10 +7,10 @@ from typing import Any
 
 from deeplake_mmdet.lake.images.cells import check_image_column
 from deeplake_mmdet.lake.images.exif_choice import roles_and_exif
-from deeplake_mmdet.lake.schema.boxes import BoxFormat
+from deeplake_mmdet.lake.schema.boxes import NO_BOXES, BoxFormat
 from deeplake_mmdet.lake.schema.classes import classes_of, stored_format
 from deeplake_mmdet.lake.schema.columns import describe_columns
-from deeplake_mmdet.lake.schema.labels import label_coding
+from deeplake_mmdet.lake.schema.labels import LabelCoding, label_coding
 from deeplake_mmdet.lake.schema.roles import inferred_roles
 from deeplake_mmdet.lake.schema.undeclared import table_of_undeclared
 from deeplake_mmdet.lake.schema.unused import notes_on, short_tensors
@@ -63,22 +63,24 @@ def open_view(
     columns = describe_columns(handle)
     roles, apply_exif = roles_and_exif(columns, tensors, apply_exif, str(resolved))
     check_image_column(columns[roles.img])
-    stored = stored_format(columns[roles.gt_bboxes], box_format)
-    labels = columns[roles.gt_labels]
+    boxes = None if roles.gt_bboxes is None else columns[roles.gt_bboxes]
+    labels = None if roles.gt_labels is None else columns[roles.gt_labels]
+    stored = NO_BOXES if boxes is None else stored_format(boxes, box_format)
     chosen = classes_of(labels, classes, resolved, handle, ref)
     left_out = short_tensors(resolved, roles, tensors, ref) if resolved.format == "v3" else {}
     roles = roles.without(left_out)
-    coding, inferred = label_coding(labels, chosen.lake, chosen.source), inferred_roles(roles, tensors)
+    coding = LabelCoding("", 0) if labels is None else label_coding(labels, chosen.lake, chosen.source)
+    inferred = inferred_roles(roles, tensors)
     options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
 
     def table_in(boxes: BoxFormat) -> AnnotationTable:
         return table_of(resolved, handle, roles, boxes, coding, inferred=inferred, **options)
 
     undeclared = ""
-    if stored is None:
-        table, undeclared = table_of_undeclared(table_in, columns[roles.gt_bboxes])
+    if stored is None and boxes is not None:
+        table, undeclared = table_of_undeclared(table_in, boxes)
     else:
-        table = table_in(stored)
+        table = table_in(stored or NO_BOXES)
     left_out = {**left_out, **table.left_out}
     roles = roles.without(left_out)
     notes = notes_on(columns, roles, tensors, left_out, chosen)

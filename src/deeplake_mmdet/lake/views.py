@@ -122,6 +122,8 @@ class LakeView:
 
         None if not recorded, or not one for each class.
         """
+        if self.roles.gt_labels is None:
+            return None
         return category_ids_of(self.columns[self.roles.gt_labels], len(self.lake_classes))
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from deeplake_mmdet.errors import ImportRefusedError
 from deeplake_mmdet.evaluation import check_target
 
-__all__ = ["draw_predictions", "keep_predictions"]
+__all__ = ["check_show_dir", "draw_predictions", "keep_predictions"]
 
 _STOCK = "DetVisualizationHook"
 
@@ -50,6 +50,27 @@ def draw_predictions(cfg: Config, folder: str | Path, *, overwrite: bool = False
     Raises:
         ImportRefusedError: There are files in it and ``overwrite`` is False, or it is a file.
     """
+    place = check_show_dir(folder, overwrite=overwrite)
+    hooks = cfg.setdefault("default_hooks", {})
+    hook = dict(hooks.get("visualization") or {"type": _STOCK})
+    if str(hook.get("type")).removeprefix("mmdet.") == _STOCK:
+        hook["type"] = "deeplake_mmdet.LakeVisualizationHook"
+    hook.update(draw=True, test_out_dir=str(place))
+    hooks["visualization"] = hook
+    drawing = {"type": "mmdet.DetLocalVisualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
+    cfg.setdefault("visualizer", drawing)
+
+
+def check_show_dir(folder: str | Path, *, overwrite: bool = False) -> Path:
+    """The folder for drawings, absolute, if they can go there; it is not made.
+
+    Args:
+        folder: The folder.
+        overwrite: Whether there may be files in it.
+
+    Raises:
+        ImportRefusedError: There are files in it and ``overwrite`` is False, or it is a file.
+    """
     place = Path(folder).expanduser().absolute()
     if place.is_dir() and not overwrite and any(place.iterdir()):
         raise ImportRefusedError(
@@ -59,11 +80,4 @@ def draw_predictions(cfg: Config, folder: str | Path, *, overwrite: bool = False
         )
     if place.exists() and not place.is_dir():
         raise ImportRefusedError("The folder for drawings is a file", where=str(place))
-    hooks = cfg.setdefault("default_hooks", {})
-    hook = dict(hooks.get("visualization") or {"type": _STOCK})
-    if str(hook.get("type")).removeprefix("mmdet.") == _STOCK:
-        hook["type"] = "deeplake_mmdet.LakeVisualizationHook"
-    hook.update(draw=True, test_out_dir=str(place))
-    hooks["visualization"] = hook
-    drawing = {"type": "mmdet.DetLocalVisualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
-    cfg.setdefault("visualizer", drawing)
+    return place

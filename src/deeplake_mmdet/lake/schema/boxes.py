@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import BoxFormatError
 
-__all__ = ["BoxFormat", "corners_of", "to_xywh", "to_xyxy"]
+__all__ = ["NO_BOXES", "BoxFormat", "corners_of", "to_xywh", "to_xyxy"]
 
 Boxes = NDArray[np.float64]
 
@@ -83,6 +83,10 @@ class BoxFormat:
 
     def __str__(self) -> str:
         return f"{self.mode}_{self.unit}"
+
+
+#: Of lakes that are opened for their images alone.
+NO_BOXES = BoxFormat("ltrb", "pixel")
 
 
 def to_xyxy(

@@ -72,7 +72,7 @@ class Classes:
 
 
 def classes_of(
-    column: ColumnFacts,
+    column: ColumnFacts | None,
     given: Any,
     resolved: ResolvedSource,
     handle: OpenLake,
@@ -84,7 +84,7 @@ def classes_of(
     a note.
 
     Args:
-        column: The label column.
+        column: The label column; None of a lake that is opened for its images alone: it has the given names.
         given: ``metainfo['classes']``: of a lake that names its classes a selection in the model's order,
             else the names by stored label, in any form of `read_class_names`. None for all.
         resolved: The pinned lake.
@@ -95,6 +95,9 @@ def classes_of(
         AnnotationError: No names are known, or what is recorded cannot be read.
         ConfigError: ``given`` cannot be read, or selects no class or one that the lake does not have.
     """
+    if column is None:
+        names = read_class_names(given, _GIVEN, advice=_GIVEN_ADVICE, error=ConfigError)
+        return Classes(names, names.names, "metainfo.classes")
     key = "class_names"
     source, recorded = f"metadata key {key!r} of column {column.name!r}", column.metadata.get(key)
     if _is_empty(recorded):

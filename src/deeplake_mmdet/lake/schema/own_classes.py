@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from deeplake_mmdet.lake.schema.classes import classes_of
+from deeplake_mmdet.errors import AnnotationError, BoxFormatError, ColumnError
+from deeplake_mmdet.lake.schema.classes import classes_of, stored_format
 from deeplake_mmdet.lake.schema.columns import describe_columns
 from deeplake_mmdet.lake.schema.roles import assign_roles
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from deeplake_mmdet.lake.source.source import Source
 
-__all__ = ["name_difference", "own_classes"]
+__all__ = ["name_difference", "own_classes", "why_no_truth"]
 
 _LISTED = 10
 
@@ -42,8 +43,45 @@ def own_classes(
     resolved = resolve(source, ref)
     handle = handle_of(resolved, ref)
     columns = describe_columns(handle)
-    labels = columns[assign_roles(columns, tensors).gt_labels]
+    roles = assign_roles(columns, tensors)
+    labels = None if roles.gt_labels is None else columns[roles.gt_labels]
     return classes_of(labels, chosen, resolved, handle, ref).selected
+
+
+def why_no_truth(
+    source: Source,
+    *,
+    credentials: CredentialRef | None = None,
+    tensors: Mapping[str, Any] | None = None,
+    box_format: str | None = None,
+    chosen: Any = None,
+) -> str:
+    """Say what keeps a lake from being read with its boxes and labels, as far as its columns tell.
+
+    Args:
+        source: What the user named.
+        credentials, tensors, chosen: See `own_classes`.
+        box_format: Of `open_view`.
+
+    Returns:
+        Words for a message; empty if nothing does.
+
+    Raises:
+        DeepLakeMMDetError: It cannot be opened.
+    """
+    ref = credentials or CredentialRef()
+    resolved = resolve(source, ref)
+    handle = handle_of(resolved, ref)
+    columns = describe_columns(handle)
+    try:
+        roles = assign_roles(columns, tensors)
+        if roles.gt_bboxes is None or roles.gt_labels is None:
+            return "it is opened for its images alone"
+        stored_format(columns[roles.gt_bboxes], box_format)
+        classes_of(columns[roles.gt_labels], chosen, resolved, handle, ref)
+    except (ColumnError, AnnotationError, BoxFormatError) as error:
+        return error.what
+    return ""
 
 
 def name_difference(expected: Sequence[str], found: Sequence[str]) -> str:

@@ -44,11 +44,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Roles:
-    """Column names by role; None where the lake has no such column."""
+    """Column names by role; None where the lake has no such column.
+
+    Boxes and labels are both None of a lake that is opened for its images alone.
+    """
 
     img: str
-    gt_bboxes: str
-    gt_labels: str
+    gt_bboxes: str | None
+    gt_labels: str | None
     gt_masks: str | None = None
     iscrowd: str | None = None
     area: str | None = None
@@ -75,7 +78,8 @@ _MAY_BE = {
     "gt_bboxes": ", of arrays (k, 4) for k boxes, and box_format=",
     "gt_labels": ", of arrays (k,) of whole numbers, or of texts",
 }
-_REQUIRED = ("img", "gt_bboxes", "gt_labels")
+_TRUTH = ("gt_bboxes", "gt_labels")
+_REQUIRED = ("img", *_TRUTH)
 
 
 def assign_roles(
@@ -92,7 +96,8 @@ def assign_roles(
         columns: Facts by column name.
         given: Role to column name, as ``tensors=`` has it; may be partial. None or an empty string leaves
             a role to inference, False switches an extra role off, as in ``dict(area=False)``; of the two
-            sizes either switches off both.
+            sizes either switches off both. ``dict(gt_bboxes=False, gt_labels=False)`` opens a lake for its
+            images alone, as if no box were there.
         stored_sizes: Whether the sizes that the lake states are wanted; otherwise only named columns serve
             for them, and images are measured.
 
@@ -158,6 +163,8 @@ def unused_columns(
     Returns:
         By role, a sentence on the column that looks like it.
     """
+    if roles.gt_labels is None:
+        return {}
     found, used = {}, set(asdict(roles).values())
     for role in ("gt_masks", *PER_BOX, "img_id"):
         if getattr(roles, role) or (given or {}).get(role) is False:
@@ -183,6 +190,7 @@ def _assign(
     columns: Mapping[str, ColumnFacts], given: Mapping[str, Any] | None, stored_sizes: bool
 ) -> tuple[Roles, dict[str, str]]:
     known = [field.name for field in fields(Roles)]
+    alone = all((given or {}).get(role) is False for role in _TRUTH)
     named = {role: name for role, name in (given or {}).items() if name}
     for role in given or {}:
         if role not in known:
@@ -196,6 +204,8 @@ def _assign(
     for role in known:
         if role == "source_id" and role not in named and (given or {}).get("img_id") not in (None, ""):
             chosen[role], reason = None, None  # the ids that were asked for are others, or none
+        elif alone and role in (*_TRUTH, *PER_BOX, "gt_masks"):
+            chosen[role], reason = None, "images alone" if role in _TRUTH else None
         elif (given or {}).get(role) is False:
             chosen[role], reason = _switched_off(role)
         elif role in named:
@@ -225,7 +235,8 @@ def _switched_off(role: str) -> tuple[None, str]:
         raise ConfigError(
             f"Role {role!r} cannot be switched off",
             where=f"dataset key 'tensors', role {role!r}",
-            advice=f"{', '.join(_REQUIRED)} are required; name a column, or leave the role out",
+            advice=f"{', '.join(_REQUIRED)} are required; name a column, or leave the role out; of images "
+            "without truth switch off both gt_bboxes and gt_labels",
         )
     return None, "switched off in tensors"
 

@@ -75,6 +75,8 @@ def notes_on(
         notes[role] = f"What looks like {RULES[role].means} is not used: {why}"
     if classes.note:
         notes["classes"] = classes.note
+    if roles.gt_labels is None:
+        return notes
     labels = columns[roles.gt_labels]
     if "category_ids" in labels.metadata and category_ids_of(labels, len(classes.lake.names)) is None:
         notes["category_ids"] = (

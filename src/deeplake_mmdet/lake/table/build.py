@@ -102,7 +102,7 @@ def build_table(
         ImageError: An image cannot be decoded, as far as ``SHAPE()`` shows it.
     """
     sink = MemorySink()
-    coding = coding or LabelCoding(roles.gt_labels, class_count)
+    coding = coding or LabelCoding(roles.gt_labels or "", class_count)
     fill_table(
         sink,
         handle,
@@ -147,15 +147,21 @@ def fill_table(
             where=getattr(handle, "where", "the pinned version"),
             advice="import data first, or choose another version, view or query",
         )
-    box_counts = _boxes(sink, handle, roles.gt_bboxes)
+    if roles.gt_bboxes is None or roles.gt_labels is None:
+        box_counts: NDArray[np.int64] = np.zeros(count, np.int64)
+        for name, empty in (("boxes", np.zeros((0, 4))), ("labels", np.zeros(0, np.int32))):
+            sink.append(name, empty)
+    else:
+        box_counts = _boxes(sink, handle, roles.gt_bboxes)
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(box_counts, out=offsets[1:])
     sink.append("offsets", offsets)
-    counts = np.zeros(count, np.int64)
-    for block in read_labels(handle, coding, box_counts):
-        counts[block.start : block.start + len(block.counts)] = block.counts
-        sink.append("labels", block.values)
-    _check_counts(box_counts, counts, roles.gt_bboxes, roles.gt_labels)
+    if roles.gt_bboxes is not None and roles.gt_labels is not None:
+        counts = np.zeros(count, np.int64)
+        for block in read_labels(handle, coding, box_counts):
+            counts[block.start : block.start + len(block.counts)] = block.counts
+            sink.append("labels", block.values)
+        _check_counts(box_counts, counts, roles.gt_bboxes, roles.gt_labels)
     _extras(sink, handle, roles, box_counts, inferred)
     if roles.source_id:
         _source_ids(sink, handle, roles.source_id)
@@ -179,7 +185,7 @@ def _extras(
             continue
         expected = box_counts if role != "img_id" else np.ones_like(box_counts)
         try:
-            for values in _extra(handle, role, column, roles.gt_bboxes, expected):
+            for values in _extra(handle, role, column, roles.gt_bboxes or "", expected):
                 sink.append(name, values.astype(kind))
         except AnnotationError as error:
             if role not in inferred:
