@@ -40,6 +40,7 @@ _HOMES = {
     "inspect": "lake",
     "load_config": "config",
     "packed_collate": "loading",
+    "predict": "loop",
     "prepare": "training",
     "mkdir_or_exist": "config",
     "run_script": "cli.run",
@@ -73,6 +74,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "load_config",
     "mkdir_or_exist",
     "packed_collate",
+    "predict",
     "prepare",
     "run_script",
     "test",
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, compare_predictions, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
+    from deeplake_mmdet.loop import predict
     from deeplake_mmdet.pipeline.determinism import deterministic
     from deeplake_mmdet.training import (
         Run,

@@ -29,16 +29,18 @@ _SOURCE = {
 }
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser, *, whole: bool = True) -> None:
     """Add ``CONFIG``, and the options that `train` and `test` both take.
 
     Args:
         parser: Of the command; changed in place.
+        whole: False for a command that has its own ``CONFIG``, no run folder and no launcher.
     """
-    parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
-    parser.add_argument(
-        "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
-    )
+    if whole:
+        parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
+        parser.add_argument(
+            "--work-dir", metavar="DIR", help="folder of the run (default: work_dirs/<config name>)"
+        )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -51,11 +53,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         type=_processes,
         help="run in N processes on this machine, or 'auto': one per GPU",
     )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        help="who has started this process (default: found out for torchrun and srun)",
-    )
+    if whole:
+        parser.add_argument(
+            "--launcher",
+            choices=["none", "pytorch", "slurm", "mpi"],
+            help="who has started this process (default: found out for torchrun and srun)",
+        )
     parser.add_argument(
         "--trust-checkpoint",
         action="store_true",

@@ -21,7 +21,15 @@ from deeplake_mmdet.config.options import parse_options
 from deeplake_mmdet.config.reading import check_order, keep_reading_notes, read_config, reading_notes
 from deeplake_mmdet.config.secrets import drop_useless_handles, extract_secrets, redact
 from deeplake_mmdet.config.signatures import keys_of, nearest
-from deeplake_mmdet.config.tree import Place, all_datasets, innermost, innermost_of, is_lake, lakes_in
+from deeplake_mmdet.config.tree import (
+    Place,
+    all_datasets,
+    innermost,
+    innermost_of,
+    is_lake,
+    kind_of_part,
+    lakes_in,
+)
 from deeplake_mmdet.config.unopened_data import leads_to_lake
 
 __all__ = [
@@ -43,6 +51,7 @@ __all__ = [
     "is_lake",
     "keep_reading_notes",
     "keys_of",
+    "kind_of_part",
     "lakes_in",
     "leads_to_lake",
     "load_config",

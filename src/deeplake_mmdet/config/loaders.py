@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -48,7 +48,7 @@ def use_fast_loaders(cfg: Config) -> None:
             preprocessor.setdefault("non_blocking", True)  # pinned memory is of no use without
 
 
-def fast_loaders(cfg: Config) -> dict[str, Any]:
+def fast_loaders(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Any]:
     """Make the dataloader configs of a config's splits, by `fast_loader` where they read a lake; logged.
 
     Those that stay as they are get a ``timeout``, as torch's own wait for their workers for ever. The
@@ -56,6 +56,7 @@ def fast_loaders(cfg: Config) -> dict[str, Any]:
 
     Args:
         cfg: Not changed.
+        splits: Of ``train``, ``val`` and ``test``.
 
     Returns:
         The loaders' configs by key, e.g. ``train_dataloader``.
@@ -64,7 +65,7 @@ def fast_loaders(cfg: Config) -> dict[str, Any]:
         ConfigError: That key says something else, or `fast_loader` refuses.
     """
     options, found = _options(cfg), {}
-    for split in SPLITS:
+    for split in splits:
         key = f"{split}_dataloader"
         loader = cfg.get(key)
         if not isinstance(loader, Mapping):

@@ -14,7 +14,7 @@ from deeplake_mmdet.errors import AnnotationError, ColumnError, ConfigError
 from deeplake_mmdet.evaluation.rle import compress, compress_dense
 from deeplake_mmdet.lake import LakeView, find_view, parse_uri
 
-__all__ = ["Found", "check_found", "check_has_masks", "read_sample"]
+__all__ = ["Found", "check_found", "check_has_masks", "read_sample", "within_reach"]
 
 # Scores of float32 networks may round to a little more than one.
 _HIGHEST_SCORE = 1 + 1e-6
@@ -90,7 +90,7 @@ def read_sample(
     view = find_view(key)
     instances = sample["pred_instances"]
     boxes, scores, labels = (_array(instances[name]) for name in ("bboxes", "scores", "labels"))
-    boxes, endless = _within_reach(boxes)
+    boxes, endless = within_reach(boxes)
     check_found(view, row, boxes, scores, labels)
     if masks == "no" or (masks == "any" and "masks" not in instances):
         return Found(key, row, boxes, scores, labels, endless=endless)
@@ -105,8 +105,12 @@ def read_sample(
     return Found(key, row, boxes, scores, labels, kept, mask_scores, endless=endless)
 
 
-def _within_reach(boxes: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Boxes without infinite coordinates, and how many had some."""
+def within_reach(boxes: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Boxes without infinite coordinates, and how many had some.
+
+    Args:
+        boxes: (left, top, right, bottom), shape (k, 4).
+    """
     with np.errstate(invalid="ignore"):  # inf - inf
         total = np.add.reduce(boxes, axis=None)
     if math.isfinite(total) or not (infinite := np.isinf(boxes)).any():

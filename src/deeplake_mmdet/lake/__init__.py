@@ -13,6 +13,7 @@ from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.calls.lifecycle import rest, resting
 from deeplake_mmdet.lake.images.headers import read_orientation
 from deeplake_mmdet.lake.images.refetch import image_anew
+from deeplake_mmdet.lake.images.signatures import detect_format as image_format
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
@@ -87,6 +88,7 @@ __all__ = [
     "holds_secret",
     "human_bytes",
     "image_anew",
+    "image_format",
     "inspect",
     "is_handle",
     "is_literal",

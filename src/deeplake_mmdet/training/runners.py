@@ -16,7 +16,7 @@ from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, load_state_dict
 
-from deeplake_mmdet.config import fast_loaders
+from deeplake_mmdet.config import SPLITS, fast_loaders
 from deeplake_mmdet.environment import check_private_names
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
@@ -95,7 +95,8 @@ def make_runner(
     left_out = (*_TESTING, "val_evaluator", "auto_scale_lr") if only_test else ()
     options = {key: cfg[key] for key in _OPTIONS if cfg.get(key) is not None and key not in left_out}
     base = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
-    options |= {key: loader for key, loader in fast_loaders(cfg).items() if key in options}
+    splits = ("test",) if only_test else SPLITS
+    options |= {key: loader for key, loader in fast_loaders(cfg, splits).items() if key in options}
     options |= _own_name(cfg, next(_runs))
     given = {"given_timestamp": _checked(timestamp), "given_lock": lock}
     kind = type(base.__name__, (_Given, base), given)

@@ -20,7 +20,7 @@ from deeplake_mmdet.lake import LakeView, find_view, parse_uri
 from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.registry import HOOKS
 
-__all__ = ["LakeVisualizationHook"]
+__all__ = ["LakeVisualizationHook", "plain_name"]
 
 _NO_NAME = re.compile(r"[^\w .()+-]+")  # what a file of any system may not be called, and slashes
 _LONGEST = 150  # characters
@@ -96,12 +96,20 @@ class LakeVisualizationHook(DetVisualizationHook):
     def _name(self, key: str, row: int, path: Path) -> str:
         view = find_view(key)
         [file] = view.file_names([row]) or [""]
-        plain = _NO_NAME.sub("_", file.rpartition(".")[0] or file).strip("._ ")[-_LONGEST:]
-        name = f"lake{self._numbers[key]}." * (len(self._numbers) > 1) + (plain or path.stem)
+        name = f"lake{self._numbers[key]}." * (len(self._numbers) > 1) + (plain_name(file) or path.stem)
         if name.casefold() in self._taken:
             name = f"{name}.row{row}"
         self._taken.add(name.casefold())
         return name + path.suffix
+
+
+def plain_name(file: str) -> str:
+    """The name of a picture of a file, without ending, which any system takes; empty if nothing is left.
+
+    Args:
+        file: The file's name, folders and all.
+    """
+    return _NO_NAME.sub("_", file.rpartition(".")[0] or file).strip("._ ")[-_LONGEST:]
 
 
 def _truth(view: LakeView, row: int) -> InstanceData:

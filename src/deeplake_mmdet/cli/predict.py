@@ -1,0 +1,166 @@
+"""``deeplake-mmdet predict``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deeplake_mmdet.cli.arguments import add_run_arguments, trust_checkpoint
+from deeplake_mmdet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from deeplake_mmdet.loop import Predicted
+
+__all__ = ["add_parser"]
+
+_CONFIGS = (".py", ".json", ".yaml", ".yml")
+_SOURCE = {
+    "branch": "branch of the lake",
+    "view": "saved view of the lake",
+    "query": "TQL, e.g. 'SELECT * WHERE width > 500'",
+}
+_SHOWN = 20
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "predict",
+        help="detect objects in a lake, images or videos",
+        usage="deeplake-mmdet predict [CONFIG] CHECKPOINT INPUT [INPUT ...] [options]",
+        description="Predict with a checkpoint. CONFIG may be left out where the run folder beside the "
+        "checkpoint holds it. INPUT: a lake (without labels, too), image files, a folder, a pattern, a text "
+        "file of paths, or a video.",
+        epilog="Example: deeplake-mmdet predict config.py run/epoch_12.pth photos --show-dir drawn",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("things", nargs="+", metavar="[CONFIG] CHECKPOINT INPUT", help=argparse.SUPPRESS)
+    parser.add_argument("--out", metavar="FILE", help="FILE.json (COCO results) or FILE.parquet")
+    parser.add_argument("--show-dir", metavar="DIR", help="draw images into DIR, videos as videos")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE; draw into a DIR with files")
+    parser.add_argument("--json", action="store_true", help="print facts, of one image all objects, as JSON")
+    parser.add_argument("--score-thr", type=float, metavar="X", help="leave out objects of lower scores")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="images a step (default: the config's)")
+    parser.add_argument("--limit", type=int, metavar="N", help="predict on the first N images only")
+    parser.add_argument("--tta", action="store_true", help="predict on several versions of each image")
+    parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: a GPU if there is one)")
+    parser.add_argument("--allow-partial", action="store_true", help="use weights that fit in part only")
+    for name, text in _SOURCE.items():
+        parser.add_argument(f"--{name}", help=text)
+    add_run_arguments(parser, whole=False)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Predict, and print what was found."""
+    config, checkpoint, inputs = _divided(args.things)
+    trust_checkpoint(args)
+    # What MMEngine and Deep Lake print goes where it does not mix with what is asked for.
+    quiet: Any = contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext()
+    with quiet:
+        from mmengine.dist import is_main_process
+
+        from deeplake_mmdet.config import parse_options
+        from deeplake_mmdet.loop import predict
+
+        keeps = args.out is None and args.show_dir is None
+        result = predict(
+            config,
+            checkpoint,
+            inputs,
+            branch=args.branch,
+            view=args.view,
+            query=args.query,
+            batch_size=args.batch_size,
+            score_thr=args.score_thr,
+            limit=args.limit,
+            tta=args.tta,
+            out=args.out,
+            show_dir=args.show_dir,
+            overwrite=args.overwrite,
+            device=args.device,
+            processes=args.processes,
+            cfg_options=parse_options(args.cfg_options),
+            allow_partial=args.allow_partial,
+            keep=False,
+            progress=True,
+        )
+    if not is_main_process():
+        return
+    if args.json:
+        print(json.dumps(_facts(result), ensure_ascii=True))
+    else:
+        _print(result, nothing_kept=keeps)
+
+
+def _divided(things: list[str]) -> tuple[str | None, str, list[str]]:
+    """Config, checkpoint and inputs; a config is known by its ending."""
+    config = things.pop(0) if things[0].lower().endswith(_CONFIGS) else None
+    if len(things) < 2:
+        missing = "CHECKPOINT and INPUT are" if not things else "INPUT is"
+        raise ConfigError(
+            f"{missing} missing",
+            where="command line",
+            advice="type deeplake-mmdet predict [CONFIG] CHECKPOINT INPUT",
+        )
+    return config, things[0], things[1:]
+
+
+def _facts(result: Predicted) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "images": result.images,
+        "objects": result.objects,
+        "by_class": dict(result.by_class),
+        "classes": list(result.classes),
+        "left_out": {
+            reason: {"count": count, "first": result.left_out.names[reason]}
+            for reason, count in result.left_out.counts.items()
+        },
+        "seconds": round(result.seconds, 3),
+        "out": _text(result.out),
+        "show_dir": _text(result.show_dir),
+        "videos": [str(file) for file in result.videos],
+    }
+    if result.images == 1:
+        facts["predictions"] = list(result.entries)
+    return facts
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _print(result: Predicted, *, nothing_kept: bool) -> None:
+    from deeplake_mmdet.terminal import console, plain, table
+
+    screen = console()
+    if result.images == 1 and nothing_kept:
+        shown = table("class", "score", "left", "top", "width", "height")
+        for entry in result.entries[:_SHOWN]:
+            box = (f"{value:.1f}" for value in entry["bbox"])
+            shown.add_row(plain(entry["category_name"]), f"{entry['score']:.3f}", *box)
+        if result.entries:
+            screen.print(shown)
+        if (more := len(result.entries) - _SHOWN) > 0:
+            screen.print(plain(f"and {more} more of lower scores"))
+    elif result.by_class:
+        shown = table("class", f"objects of score {result.shown_thr:g} or more")
+        for name, count in list(result.by_class.items())[:_SHOWN]:
+            shown.add_row(plain(name), str(count))
+        screen.print(shown)
+    rate = f", {result.images / result.seconds:.1f} a second" if result.seconds else ""
+    screen.print(plain(f"{result.objects} objects in {result.images} images{rate}"))
+    for reason, count in result.left_out.counts.items():
+        first = ", ".join(result.left_out.names[reason])
+        screen.print(plain(f"Left out: {count} {reason} ({first}{', ...' if count > 5 else ''})"))
+    for what, place in (("Predictions", result.out), ("Drawings", result.show_dir)):
+        if place is not None:
+            screen.print(plain(f"{what}: {place}"))
+    if nothing_kept and result.images > 1:
+        screen.print(
+            plain("Nothing was kept: --out FILE.json writes the predictions, --show-dir DIR draws them")
+        )

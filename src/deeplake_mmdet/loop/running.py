@@ -1,0 +1,251 @@
+"""The run itself, in each of its processes: build, load, predict, hand on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import (
+    all_gather_object,
+    barrier,
+    broadcast_object_list,
+    get_world_size,
+    is_main_process,
+)
+from mmengine.runner import Runner, autocast
+
+from deeplake_mmdet.config import fast_loaders
+from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.loading import settings_restored
+from deeplake_mmdet.loop.drawing import Drawing, Pictures
+from deeplake_mmdet.loop.image_files import UNREADABLE
+from deeplake_mmdet.loop.listing import LeftOut
+from deeplake_mmdet.loop.predict_config import DATA
+from deeplake_mmdet.loop.predictions import Prediction, Sink
+from deeplake_mmdet.loop.progress import Progress
+from deeplake_mmdet.loop.results import Results
+from deeplake_mmdet.loop.run_source import UNDECODABLE, RunSource
+from deeplake_mmdet.loop.samples import prediction_of
+from deeplake_mmdet.training.failures import failures_named
+from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
+from deeplake_mmdet.training.runners import make_runner
+from deeplake_mmdet.training.tta import check_merges
+
+__all__ = ["Counts", "Job", "run_predict"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done beside what the config says.
+
+    Attributes:
+        folder: Folder for this run's own files, removed by whoever made it.
+        score_thr: Objects of lower scores are left out.
+        shown_thr: Those of lower scores are not drawn and not counted in `Counts.by_class`.
+        out: File for the predictions.
+        show_dir: Folder for pictures.
+        keep: Whether to return the predictions.
+        device: ``cuda:1`` and the like; None for the config's.
+        progress: Whether to show how far it is.
+    """
+
+    folder: Path
+    score_thr: float = 0.0
+    shown_thr: float = 0.3
+    out: Path | None = None
+    show_dir: Path | None = None
+    keep: bool = True
+    device: str | None = None
+    progress: bool = True
+
+
+@dataclass
+class Counts:
+    """What a run has done.
+
+    Attributes:
+        images: Number of images predicted on.
+        objects: Number of objects found.
+        by_class: Number of those that are drawn, by class.
+        left_out: Images that could not be read.
+        seconds: Time of the loop, without building and loading.
+        videos: Files of videos that were written.
+        predictions: The predictions, if they are kept.
+        entries: The objects of a single image as COCO results.
+        classes: Names of the classes.
+    """
+
+    images: int = 0
+    objects: int = 0
+    by_class: dict[str, int] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    seconds: float = 0.0
+    videos: list[Path] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
+
+    def add(self, predictions: Sequence[Prediction], shown_thr: float) -> None:
+        """Count some.
+
+        Args:
+            predictions: Of images that were not counted before.
+            shown_thr: See `Job`.
+        """
+        self.images += len(predictions)
+        for one in predictions:
+            self.objects += len(one.labels)
+            for label in one.labels[one.scores >= shown_thr].tolist():
+                name = self.classes[label]
+                self.by_class[name] = self.by_class.get(name, 0) + 1
+
+
+def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
+    """Predict by a prepared config, in this process.
+
+    Args:
+        cfg: From `predict_config`, with the checkpoint in ``load_from``.
+        model: A detector that is built; None for the config's.
+        job: The rest.
+
+    Returns:
+        In the first process, what all have done.
+
+    Raises:
+        DeepLakeMMDetError: See `make_runner`; or an output cannot be written.
+    """
+    if job.device and job.device.startswith("cuda:"):
+        torch.cuda.set_device(job.device)
+    with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
+        runner = make_runner(cfg, model, only_test=True)
+        check_merges(runner.model)
+        loop = runner.test_loop
+        runner.call_hook("before_run")
+        runner.load_or_resume()
+        runner.model.eval()
+        folder = _shared(job.folder)
+        source = RunSource(loop.dataloader)
+        sinks, results = _sinks(job, source, folder)
+        try:
+            loader = _without_done(runner, cfg, source, sinks)
+            counts = _loop(runner.model, loader, source, sinks, job, fp16=loop.fp16)
+            barrier()
+            for sink in sinks:
+                sink.finish()
+        except BaseException as error:
+            for sink in sinks:
+                with suppress(Exception):
+                    sink.abandon(error)
+            raise
+        counts = _joined(counts, source)
+    if results is not None:
+        counts.predictions, counts.entries = results.predictions, results.entries
+        counts.videos = results.videos
+    return counts
+
+
+def _sinks(job: Job, source: RunSource, folder: Path) -> tuple[list[Sink], Results | None]:
+    drawing = Drawing(source.metainfo, job.shown_thr)
+    results = None
+    if job.out is not None or job.show_dir is not None or job.keep or len(source.indices()) == 1:
+        options = {"out": job.out, "videos": job.show_dir, "keep": job.keep}
+        results = Results(folder, source, drawing=drawing, **options)  # type: ignore[arg-type]
+    sinks: list[Sink] = [] if results is None else [results]
+    if job.show_dir is not None:
+        sinks.append(Pictures(job.show_dir, source.images, drawing))
+    return sinks, results
+
+
+def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequence[Sink]) -> Any:
+    """The loader of the images that some sink still needs, the same in all processes."""
+    everything = source.indices() if is_main_process() else []
+    done = [sink.done() for sink in sinks]
+    left = [place for place, index in enumerate(everything) if not all(index in part for part in done)]
+    told: list[Any] = [left if len(left) < len(everything) else None]
+    broadcast_object_list(told)
+    if told[0] is None:
+        return runner.test_dataloader
+    new = cfg.copy()
+    new[DATA].dataset.indices = told[0]
+    return runner.build_dataloader(fast_loaders(new)[DATA])
+
+
+@torch.inference_mode()
+def _loop(
+    model: Any, loader: Any, source: RunSource, sinks: Sequence[Sink], job: Job, *, fp16: bool
+) -> Counts:
+    ranks, main = get_world_size(), is_main_process()
+    counts = Counts(classes=source.classes)
+    total = len(loader.dataset)
+    begun = time.perf_counter()
+    with Progress("Predicting", total, shown=job.progress and main) as progress:
+        for batch in loader:
+            unreadable = batch.pop(UNREADABLE, ())
+            for one in unreadable:
+                counts.left_out.add(UNDECODABLE, f"{source.images.listing.name(one.index)}: {one.why}")  # type: ignore[union-attr]
+            found = []
+            if batch:
+                with autocast(enabled=fp16):
+                    samples = model.test_step(batch)
+                found = list(_new(samples, source, job.score_thr))
+            for sink in sinks:
+                sink.add(found)
+            counts.add(found, job.shown_thr)
+            progress.advance((len(found) + len(unreadable)) * ranks)
+    counts.seconds = time.perf_counter() - begun
+    return counts
+
+
+def _new(samples: Sequence[Any], source: RunSource, score_thr: float) -> Iterator[Prediction]:
+    """Predictions of images not seen yet: one that cannot be decoded gives its neighbour's sample."""
+    for sample in samples:
+        index = source.index_of(sample)
+        if source.seen[index]:
+            continue
+        source.seen[index] = True
+        yield prediction_of(
+            sample,
+            index,
+            source.name_of(sample, index),
+            classes=len(source.classes),
+            score_thr=score_thr,
+            extras={},
+        )
+
+
+def _joined(counts: Counts, source: RunSource) -> Counts:
+    """The counts of all processes."""
+    counts.left_out.join(source.left_out())
+    if get_world_size() == 1:
+        return counts
+    whole = Counts(classes=counts.classes)
+    seen: set[str] = set()
+    for part in all_gather_object(counts):
+        whole.seconds = max(whole.seconds, part.seconds)
+        whole.images += part.images
+        whole.objects += part.objects
+        for name, count in part.by_class.items():
+            whole.by_class[name] = whole.by_class.get(name, 0) + count
+        if str(part.left_out) not in seen or source.lake is None:
+            seen.add(str(part.left_out))
+            whole.left_out.join(part.left_out)
+    return whole
+
+
+def _shared(folder: Path) -> Path:
+    """The first process's folder, in all of them."""
+    told = [str(folder)]
+    broadcast_object_list(told)
+    if not Path(told[0]).is_dir():
+        raise ConfigError(
+            "The processes of this run share no folder",
+            where=told[0],
+            advice="predict on one machine, with --processes N; or set TMPDIR to a folder that all see",
+        )
+    return Path(told[0])
