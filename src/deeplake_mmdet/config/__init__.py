@@ -22,6 +22,7 @@ from deeplake_mmdet.config.reading import check_order, keep_reading_notes, read_
 from deeplake_mmdet.config.secrets import drop_useless_handles, extract_secrets, redact
 from deeplake_mmdet.config.signatures import keys_of, nearest
 from deeplake_mmdet.config.tree import (
+    SPLITS,
     Place,
     all_datasets,
     innermost,
@@ -33,6 +34,7 @@ from deeplake_mmdet.config.tree import (
 from deeplake_mmdet.config.unopened_data import leads_to_lake
 
 __all__ = [
+    "SPLITS",
     "Config",
     "Conversion",
     "Place",

@@ -173,7 +173,7 @@ def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequenc
         return runner.test_dataloader
     new = cfg.copy()
     new[DATA].dataset.indices = told[0]
-    return runner.build_dataloader(fast_loaders(new)[DATA])
+    return runner.build_dataloader(fast_loaders(new, ("test",))[DATA])
 
 
 @torch.inference_mode()
