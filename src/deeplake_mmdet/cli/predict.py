@@ -154,9 +154,6 @@ def _print(result: Predicted, *, nothing_kept: bool) -> None:
         screen.print(shown)
     rate = f", {result.images / result.seconds:.1f} a second" if result.seconds else ""
     screen.print(plain(f"{result.objects} objects in {result.images} images{rate}"))
-    for reason, count in result.left_out.counts.items():
-        first = ", ".join(result.left_out.names[reason])
-        screen.print(plain(f"Left out: {count} {reason} ({first}{', ...' if count > 5 else ''})"))
     for what, place in (("Predictions", result.out), ("Drawings", result.show_dir)):
         if place is not None:
             screen.print(plain(f"{what}: {place}"))

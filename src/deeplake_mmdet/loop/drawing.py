@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,15 @@ class Drawing:
     Args:
         metainfo: ``classes`` and, perhaps, ``palette``.
         score_thr: Objects of lower scores are not drawn.
+
+    Attributes:
+        score_thr: The same.
     """
 
     def __init__(self, metainfo: dict[str, Any], score_thr: float) -> None:
         self._visualizer = DetLocalVisualizer(name=f"deeplake_mmdet_predict_{next(_numbers)}")
         self._visualizer.dataset_meta = metainfo
-        self._score_thr = score_thr
+        self.score_thr = score_thr
 
     def drawn(self, image: NDArray[np.uint8], one: Prediction) -> NDArray[np.uint8]:
         """Draw one image.
@@ -64,14 +67,14 @@ class Drawing:
         sample.pred_instances = InstanceData(**found)
         with matplotlib.rc_context({"text.parse_math": False}):  # a class may be called '$a$'
             self._visualizer.add_datasample(
-                "predictions", image, sample, draw_gt=False, show=False, pred_score_thr=self._score_thr
+                "predictions", image, sample, draw_gt=False, show=False, pred_score_thr=self.score_thr
             )
             drawing: NDArray[np.uint8] = self._visualizer.get_image()
         return drawing
 
 
 class Pictures:
-    """A `Sink` that draws each image into a folder; frames of videos are left to `write_videos`.
+    """Draws each image into a folder; frames of videos are left to `write_videos`.
 
     Args:
         folder: The folder.
@@ -84,12 +87,12 @@ class Pictures:
         self._names = images.picture_names()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def done(self) -> Container[int]:
-        """See `Sink`."""
-        return ()
+    def draw(self, predictions: Iterable[Prediction]) -> None:
+        """Draw some.
 
-    def add(self, predictions: Sequence[Prediction]) -> None:
-        """See `Sink`."""
+        Args:
+            predictions: What was found on these images.
+        """
         listing = self._images.listing
         for one in predictions:
             if listing is not None and listing.source(one.index)[1] >= 0:
@@ -98,13 +101,6 @@ class Pictures:
             if Path(name).suffix.lower() not in _ENDINGS:
                 name += ".jpg"
             _write(self._folder / name, self._drawing.drawn(self._images.pixels(one.index), one))
-
-    def finish(self) -> None:
-        """See `Sink`."""
-
-    def abandon(self, error: BaseException) -> None:
-        """See `Sink`: pictures that are drawn stay."""
-        del error
 
 
 def write_videos(folder: Path, images: Images, drawing: Drawing, spooled: Spooled) -> list[Path]:

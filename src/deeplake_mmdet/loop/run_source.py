@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import numpy as np
 
 from deeplake_mmdet.lake import LakeView, parse_uri
 from deeplake_mmdet.loading import lakes_under
@@ -42,7 +42,7 @@ class RunSource:
             assert isinstance(self.dataset, ImageFiles)
             self.images = FileImages(self.dataset.listing, len(self.classes))
             self.count = len(self.dataset.listing)
-        self.seen = torch.zeros(self.count, dtype=torch.bool)
+        self.seen = np.zeros(self.count, np.bool_)
 
     @property
     def view(self) -> LakeView | None:
@@ -78,10 +78,12 @@ class RunSource:
     def left_out(self) -> LeftOut:
         """Rows of a lake that could not be read."""
         found = LeftOut()
-        if self.lake is not None:
-            wanted = set(self.indices())
-            for when, rows in self.lake.skipped_rows.items():
-                rows = [row for row in rows if when == "up_front" or row in wanted]
-                if rows:
-                    found.add(UNDECODABLE, *(f"row {row}" for row in rows))
+        if self.lake is None:
+            return found
+        skipped, rows = self.lake.skipped_rows, self.lake.data_list.rows
+        up_front = skipped["up_front"]
+        if len(rows) + len(up_front) < self.count and len(rows):  # a limit, behind which nothing was wanted
+            up_front = [row for row in up_front if row < rows[-1]]
+        if bad := [*up_front, *skipped["at_first_sight"]]:
+            found.add(UNDECODABLE, *(f"row {row}" for row in bad))
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from mmengine.runner import Runner, autocast
 from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import settings_restored
-from deeplake_mmdet.loop.drawing import Drawing, Pictures
+from deeplake_mmdet.loop.counts import Counts
+from deeplake_mmdet.loop.drawing import Drawing
 from deeplake_mmdet.loop.image_files import UNREADABLE
-from deeplake_mmdet.loop.listing import LeftOut
 from deeplake_mmdet.loop.predict_config import DATA
 from deeplake_mmdet.loop.predictions import Prediction, Sink
 from deeplake_mmdet.loop.progress import Progress
@@ -37,7 +37,7 @@ from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.tta import check_merges
 
-__all__ = ["Counts", "Job", "run_predict"]
+__all__ = ["Job", "run_predict"]
 
 
 @dataclass(frozen=True)
@@ -63,47 +63,6 @@ class Job:
     keep: bool = True
     device: str | None = None
     progress: bool = True
-
-
-@dataclass
-class Counts:
-    """What a run has done.
-
-    Attributes:
-        images: Number of images predicted on.
-        objects: Number of objects found.
-        by_class: Number of those that are drawn, by class.
-        left_out: Images that could not be read.
-        seconds: Time of the loop, without building and loading.
-        videos: Files of videos that were written.
-        predictions: The predictions, if they are kept.
-        entries: The objects of a single image as COCO results.
-        classes: Names of the classes.
-    """
-
-    images: int = 0
-    objects: int = 0
-    by_class: dict[str, int] = field(default_factory=dict)
-    left_out: LeftOut = field(default_factory=LeftOut)
-    seconds: float = 0.0
-    videos: list[Path] = field(default_factory=list)
-    predictions: list[Prediction] = field(default_factory=list)
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    classes: tuple[str, ...] = ()
-
-    def add(self, predictions: Sequence[Prediction], shown_thr: float) -> None:
-        """Count some.
-
-        Args:
-            predictions: Of images that were not counted before.
-            shown_thr: See `Job`.
-        """
-        self.images += len(predictions)
-        for one in predictions:
-            self.objects += len(one.labels)
-            for label in one.labels[one.scores >= shown_thr].tolist():
-                name = self.classes[label]
-                self.by_class[name] = self.by_class.get(name, 0) + 1
 
 
 def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
@@ -147,33 +106,33 @@ def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
     if results is not None:
         counts.predictions, counts.entries = results.predictions, results.entries
         counts.videos = results.videos
+        if results.recounted is not None:
+            for name in ("images", "objects", "by_class"):
+                setattr(counts, name, getattr(results.recounted, name))
     return counts
 
 
 def _sinks(job: Job, source: RunSource, folder: Path) -> tuple[list[Sink], Results | None]:
+    if job.out is None and job.show_dir is None and not job.keep and len(source.dataset) > 1:
+        return [], None
     drawing = Drawing(source.metainfo, job.shown_thr)
-    results = None
-    if job.out is not None or job.show_dir is not None or job.keep or len(source.indices()) == 1:
-        options = {"out": job.out, "videos": job.show_dir, "keep": job.keep}
-        results = Results(folder, source, drawing=drawing, **options)  # type: ignore[arg-type]
-    sinks: list[Sink] = [] if results is None else [results]
-    if job.show_dir is not None:
-        sinks.append(Pictures(job.show_dir, source.images, drawing))
-    return sinks, results
+    results = Results(folder, source, out=job.out, show_dir=job.show_dir, drawing=drawing, keep=job.keep)
+    return [results], results
 
 
 def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequence[Sink]) -> Any:
-    """The loader of the images that some sink still needs, the same in all processes."""
-    everything = source.indices() if is_main_process() else []
+    """The loader of the images that some sink still needs, the same in all processes; None if none does."""
+    told: list[Any] = [None]
     done = [sink.done() for sink in sinks]
-    left = [place for place, index in enumerate(everything) if not all(index in part for part in done)]
-    told: list[Any] = [left if len(left) < len(everything) else None]
+    if is_main_process() and done and () not in done:
+        everything = enumerate(source.indices())
+        told = [[place for place, index in everything if not all(index in part for part in done)]]
     broadcast_object_list(told)
     if told[0] is None:
         return runner.test_dataloader
     new = cfg.copy()
     new[DATA].dataset.indices = told[0]
-    return runner.build_dataloader(fast_loaders(new, ("test",))[DATA])
+    return runner.build_dataloader(fast_loaders(new, ("test",))[DATA]) if told[0] else None
 
 
 @torch.inference_mode()
@@ -182,10 +141,10 @@ def _loop(
 ) -> Counts:
     ranks, main = get_world_size(), is_main_process()
     counts = Counts(classes=source.classes)
-    total = len(loader.dataset)
+    total = 0 if loader is None else len(loader.dataset)
     begun = time.perf_counter()
     with Progress("Predicting", total, shown=job.progress and main) as progress:
-        for batch in loader:
+        for batch in loader or ():
             unreadable = batch.pop(UNREADABLE, ())
             for one in unreadable:
                 counts.left_out.add(UNDECODABLE, f"{source.images.listing.name(one.index)}: {one.why}")  # type: ignore[union-attr]
