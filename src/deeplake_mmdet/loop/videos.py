@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import cv2
@@ -85,5 +86,6 @@ class Frames:
 
 
 def _opened(path: str) -> Any:
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # it tells of everything that is no video
     capture = cv2.VideoCapture(path)
     return capture if capture.isOpened() else None
