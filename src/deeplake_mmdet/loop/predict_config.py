@@ -98,6 +98,7 @@ def predict_config(
             test_cfg={"type": "TestLoop", **({"fp16": True} if fp16 else {})},
             test_evaluator=[],
             default_hooks=dict.fromkeys(_HOOKS),
+            visualizer={"type": "mmengine.Visualizer", "vis_backends": []},
             log_level="WARNING",
         )
 

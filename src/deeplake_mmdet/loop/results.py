@@ -103,3 +103,4 @@ class Results:
     def abandon(self, error: BaseException) -> None:
         """See `Sink`: the folder is removed by whoever made it."""
         del error
+        self._spool.close()

@@ -82,7 +82,7 @@ def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
     if job.device and job.device.startswith("cuda:"):
         torch.cuda.set_device(job.device)
     with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
-        runner = make_runner(cfg, model, only_test=True)
+        runner = make_runner(cfg, model, only_test=True, keeps_config=False)
         check_merges(runner.model)
         loop = runner.test_loop
         runner.call_hook("before_run")

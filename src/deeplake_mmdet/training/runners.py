@@ -66,6 +66,7 @@ def make_runner(
     meta: Mapping[str, Any] | None = None,
     only_test: bool = False,
     lock: WorkDirLock | None = None,
+    keeps_config: bool = True,
 ) -> Runner:
     """Join the other processes, if there are any, put classes in order, and build the runner.
 
@@ -76,6 +77,7 @@ def make_runner(
         meta: For the ``meta`` of every checkpoint.
         only_test: Leave training and validation out.
         lock: Of the work dir; taken by the first process before anything is written there.
+        keeps_config: Whether the config is to be left in the work dir, which takes a second.
 
     Raises:
         InstallError: The installed packages lack what this one uses.
@@ -98,7 +100,7 @@ def make_runner(
     splits = ("test",) if only_test else SPLITS
     options |= {key: loader for key, loader in fast_loaders(cfg, splits).items() if key in options}
     options |= _own_name(cfg, next(_runs))
-    given = {"given_timestamp": _checked(timestamp), "given_lock": lock}
+    given = {"given_timestamp": _checked(timestamp), "given_lock": lock, "keeps_config": keeps_config}
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
     runner.logger.addFilter(readable_lines)
@@ -141,6 +143,12 @@ class _Given:
 
     given_timestamp: str | None = None
     given_lock: WorkDirLock | None = None
+    keeps_config = True
+
+    def dump_config(self) -> None:
+        """Leave the config in the work dir, if it is to be kept."""
+        if self.keeps_config:
+            super().dump_config()  # type: ignore[misc]
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Take the lock, as processes know of each other now and nothing is written; name the log files."""
