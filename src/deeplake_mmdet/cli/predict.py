@@ -36,7 +36,6 @@ def add_parser(commands: Any) -> None:
         "checkpoint holds it. INPUT: a lake (without labels, too), image files, a folder, a pattern, a text "
         "file of paths, or a video.",
         epilog="Example: deeplake-mmdet predict config.py run/epoch_12.pth photos --show-dir drawn",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("things", nargs="+", metavar="[CONFIG] CHECKPOINT INPUT", help=argparse.SUPPRESS)
     parser.add_argument("--out", metavar="FILE", help="FILE.json (COCO results) or FILE.parquet")
@@ -106,6 +105,12 @@ def _divided(things: list[str]) -> tuple[str | None, str, list[str]]:
             f"{missing} missing",
             where="command line",
             advice="type deeplake-mmdet predict [CONFIG] CHECKPOINT INPUT",
+        )
+    if config is None and things[1].lower().endswith(".py"):
+        raise ConfigError(
+            "Config and checkpoint are swapped",
+            where=f"command line: {things[0]} {things[1]}",
+            advice=f"the config comes first: {things[1]} {things[0]}",
         )
     return config, things[0], things[1:]
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmdet.registry import DATASETS
+from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.registry import DATASETS, DefaultScope
 
 from deeplake_mmdet.config import innermost_of, is_lake, kind_of_part
 from deeplake_mmdet.errors import ConfigError
@@ -149,14 +150,14 @@ def _classes_in(content: Mapping[str, Any]) -> tuple[str, ...]:
             names = (place.node.get("metainfo") or {}).get("classes")
             if isinstance(names, (list, tuple)) and names:
                 return tuple(map(str, names))
-    with DefaultScope.overwrite_default_scope(str(content.get("default_scope") or "mmdet")):
-        for split in ("train", "test", "val"):
-            for place in innermost_of(content, split):
-                kind = place.node.get("type")
-                kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-                names = (getattr(kind, "METAINFO", None) or {}).get("classes")
-                if names:
-                    return tuple(names)
+    register_all_modules(init_default_scope=False)
+    for split in ("train", "test", "val"):
+        for place in innermost_of(content, split):
+            kind = place.node.get("type")
+            kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+            names = (getattr(kind, "METAINFO", None) or {}).get("classes")
+            if names:
+                return tuple(names)
     raise ConfigError(
         "Neither the checkpoint nor the config names the classes",
         where="config key 'test_dataloader.dataset.metainfo.classes'",
