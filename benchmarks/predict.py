@@ -4,8 +4,8 @@
 
 One process, CPU, YOLOX-nano with random weights; the two take turns. `predict` loads, decodes and resizes in
 its loader's workers, and keeps what it finds for a file of COCO results; the bare loop does nothing but call
-the model. Building the model is not counted, the start of workers is. Prints the medians, and the median of the ratios of one turn
-with its 95 % interval by bootstrap, and appends to results.jsonl.
+the model. Building the model is not counted, the start of workers is. Prints the medians, and the median of
+the ratios of one turn with its 95 % interval by bootstrap, and appends to results.jsonl.
 """
 
 from __future__ import annotations

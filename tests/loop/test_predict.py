@@ -229,6 +229,7 @@ def test_a_checkpoint_alone_finds_its_config(ready, tmp_path):
         ({"device": "tpu"}, ConfigError, "tpu"),
         ({"view": "mine"}, ConfigError, "rows of a lake"),
         ({"out": "found.csv"}, ConfigError, r"\.json or a \.parquet"),
+        ({"out": f"{__file__}/found.json"}, ConfigError, "is a file"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options, error, words, ready):

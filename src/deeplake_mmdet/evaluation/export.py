@@ -194,7 +194,7 @@ def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
 
     Raises:
         ImportRefusedError: It is there, or is a folder.
-        ConfigError: It ends neither in ``.json`` nor in ``.parquet``.
+        ConfigError: It ends neither in ``.json`` nor in ``.parquet``, or its folder cannot be written to.
         InstallError: It is Parquet and pyarrow is not installed.
     """
     target = Path(file).expanduser()
@@ -222,6 +222,13 @@ def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
                 advice="choose another name"
                 + ("" if there.is_dir() else ", or add --overwrite (overwrite=True)"),
             )
+    folder = next(place for place in target.absolute().parents if place.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(
+            f"Predictions cannot be written: {folder} {'is a file' if folder.is_file() else 'is read-only'}",
+            where=str(target),
+            advice="choose another place",
+        )
     return target
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
@@ -188,7 +189,7 @@ def predict(
         shutil.rmtree(folder, ignore_errors=True)
     left_out = found.left_out
     left_out.join(counts.left_out)
-    if left_out.counts:
+    if left_out.counts and is_main_process():
         _log.warning(f"Left out: {left_out}")
     return Predicted(
         counts.images,
