@@ -296,6 +296,30 @@ def test_what_fails_on_the_way_leaves_no_file(ready, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def torn_lake(path, files, torn):
+    """A lake of PNG images whose pixels cannot be decoded in some rows, which their headers do not show."""
+    import deeplake
+
+    images = [cv2.imencode(".png", cv2.imread(str(file)))[1].tobytes() for file in files]
+    for row in torn:
+        images[row] = images[row][:60] + b"\7" * (len(images[row]) - 60)
+    lake = deeplake.create(str(path))
+    lake.add_column("picture", deeplake.types.Image(sample_compression="png"))
+    lake.append({"picture": images})
+    lake.commit()
+    return path
+
+
+def test_rows_that_only_decoding_shows_to_be_damaged_are_left_out(ready, tmp_path):
+    cfg, checkpoint, _, files = ready
+    torn = torn_lake(tmp_path / "torn", sorted(files.iterdir()), [0, 3, 5])
+    found = predict(cfg, checkpoint, torn, keep=True)
+    assert [one.index for one in found.predictions] == [1, 2, 4]
+    assert found.images == 3
+    assert list(found.left_out.counts.values()) == [3]
+    assert "row 0, row 3, row 5" in str(found.left_out)
+
+
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(ready, tmp_path):
     cfg, checkpoint, lake, files = ready
@@ -303,7 +327,8 @@ def test_two_processes_give_what_one_gives(ready, tmp_path):
     for file in files.iterdir():
         shutil.copy(file, tmp_path / "photos")
     (tmp_path / "photos" / "0.jpg").write_bytes(min(files.iterdir()).read_bytes()[:200])
-    for source in (lake, tmp_path / "photos"):
+    torn = torn_lake(tmp_path / "torn", sorted(files.iterdir()), [0, 4])
+    for source in (lake, torn, tmp_path / "photos"):
         alone = predict(cfg, checkpoint, source, **ONE)
         options = {"keep": True, "show_dir": tmp_path / "drawn", "overwrite": True, **ONE}
         both = predict(cfg, checkpoint, source, processes=2, **options)

@@ -10,7 +10,6 @@ from deeplake_mmdet.lake import LakeView, parse_uri
 from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.loop.image_files import INDEX, ImageFiles
 from deeplake_mmdet.loop.images import FileImages, Images, LakeImages
-from deeplake_mmdet.loop.listing import LeftOut
 
 __all__ = ["UNDECODABLE", "RunSource"]
 
@@ -75,15 +74,21 @@ class RunSource:
         listing = self.images.listing
         return str(sample.img_path) if listing is None else listing.name(index)
 
-    def left_out(self) -> LeftOut:
-        """Rows of a lake that could not be read."""
-        found = LeftOut()
+    def follow(self, loader: Any) -> None:
+        """Go on with another loader of the same images, some left out.
+
+        Args:
+            loader: The loader.
+        """
+        self.dataset = loader.dataset
+        self.lake = next(iter(lakes_under(self.dataset)), None)
+
+    def unreadable_rows(self) -> list[int]:
+        """Rows of a lake that this process could not read; those of files are told batch by batch."""
         if self.lake is None:
-            return found
+            return []
         skipped, rows = self.lake.skipped_rows, self.lake.data_list.rows
         up_front = skipped["up_front"]
         if len(rows) + len(up_front) < self.count and len(rows):  # a limit, behind which nothing was wanted
             up_front = [row for row in up_front if row < rows[-1]]
-        if bad := [*up_front, *skipped["at_first_sight"]]:
-            found.add(UNDECODABLE, *(f"row {row}" for row in bad))
-        return found
+        return [*up_front, *skipped["at_first_sight"]]

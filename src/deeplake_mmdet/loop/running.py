@@ -132,7 +132,11 @@ def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequenc
         return runner.test_dataloader
     new = cfg.copy()
     new[DATA].dataset.indices = told[0]
-    return runner.build_dataloader(fast_loaders(new, ("test",))[DATA]) if told[0] else None
+    if not told[0]:
+        return None
+    loader = runner.build_dataloader(fast_loaders(new, ("test",))[DATA])
+    source.follow(loader)
+    return loader
 
 
 @torch.inference_mode()
@@ -179,21 +183,18 @@ def _new(samples: Sequence[Any], source: RunSource, score_thr: float) -> Iterato
 
 
 def _joined(counts: Counts, source: RunSource) -> Counts:
-    """The counts of all processes."""
-    counts.left_out.join(source.left_out())
-    if get_world_size() == 1:
-        return counts
-    whole = Counts(classes=counts.classes)
-    seen: set[str] = set()
-    for part in all_gather_object(counts):
-        whole.seconds = max(whole.seconds, part.seconds)
+    """The counts of all processes; several may have met the same row of a lake."""
+    rows = sorted(set().union(*all_gather_object(source.unreadable_rows())))
+    parts = all_gather_object(counts)
+    whole = Counts(classes=counts.classes, seconds=max(part.seconds for part in parts))
+    for part in parts:
         whole.images += part.images
         whole.objects += part.objects
         for name, count in part.by_class.items():
             whole.by_class[name] = whole.by_class.get(name, 0) + count
-        if str(part.left_out) not in seen or source.lake is None:
-            seen.add(str(part.left_out))
-            whole.left_out.join(part.left_out)
+        whole.left_out.join(part.left_out)
+    if rows:
+        whole.left_out.add(UNDECODABLE, *(f"row {row}" for row in rows))
     return whole
 
 
