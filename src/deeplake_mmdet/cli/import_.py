@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
             "--convert",
             choices=("auto", "never"),
             default="auto",
-            help="convert images to PNG if they are not all JPEG, or refuse the fewer ones (never)",
+            help="convert images that the lake cannot hold beside the others, losslessly, or refuse them",
         )
         command.add_argument(
             "--verify",

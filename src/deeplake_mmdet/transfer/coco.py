@@ -65,8 +65,9 @@ def import_coco(
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
-        convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
-            to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
+        convert: ``'auto'``: the lake's images are JPEG if there is any (see `choose_encoding`), else PNG, and
+            all others are converted to the very pixels that MMDetection decodes of them, by lossless
+            JPEG or by PNG; ``'never'``: the fewer ones are refused.
         verify: ``'decode'``: every image is decoded, as training will; ``'header'``: its format and its size
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the

@@ -19,6 +19,7 @@ __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "rea
 CONVERT_MODES = ("auto", "never")
 HEAD_BYTES = 12
 _NAMED = 5  # files that are named as the reason for a conversion
+_FEW = 10  # JPEGs are few where there are more than so many PNGs for each
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,11 @@ def read_file(path: Path, size: int | None = None) -> bytes:
 
 
 def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
-    """JPEG if all images are JPEG, else PNG, into which all others can be converted without loss.
+    """JPEG if any image is JPEG, so that those stay as they are; else PNG.
 
-    A file that OpenCV cannot decode has no say. Without conversion, the more frequent of the two.
+    The others can be converted to either without loss. As PNG, a JPEG takes five to fifteen times its bytes,
+    and so JPEGs are converted only where they are few, less than one for ten PNGs. A file that OpenCV cannot
+    decode has no say. Without conversion, the more frequent of the two.
 
     Args:
         paths: The files. Those that are missing do not count: they are refused by name later.
@@ -94,7 +97,7 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
                 others.remove(path)
     if convert == "never":
         return Encoding("png" if counts["png"] > counts["jpeg"] else "jpeg", convert=False)
-    if not sound:
+    if not sound or 0 < counts["jpeg"] * _FEW >= counts["png"]:
         return Encoding("jpeg")
     if not counts["jpeg"]:
         return Encoding("png")
