@@ -24,6 +24,7 @@ EXTENSIONS = (
 _SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 _SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/\\]*")
 _COCO_SERVER = re.compile(r"^https?://images\.cocodataset\.org/")
+_COCO_2014 = re.compile(r"^COCO_(?:train|val|test)2014_(\d{12}\.jpg)$")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _EXACT, _ALIKE, _FOLDER_DROPPED = 0, 1, 2
 
@@ -127,7 +128,8 @@ class ImageFolder:
            without extension gets that of the file. Of files that are equally alike, none is taken;
         5. 2 to 4 without the first folder, then the first two, and so on: as long as what is dropped ends
            with the name of the image folder itself, and all the way where the name was absolute, an
-           address, or may be ``anywhere``.
+           address, or may be ``anywhere``;
+        6. COCO's name of 2017 for that of 2014 (``COCO_val2014_000000000139.jpg``), as in LVIS 0.5.
 
         Args:
             name: The name; a path of Windows or an address will do.
@@ -156,6 +158,8 @@ class ImageFolder:
                     return self._found(name, files[0], max(self._rank(parts[:dropped]), _ALIKE))
                 if files:
                     return FoundImage(exact, name, fault=_fault(files))
+        if (old := _COCO_2014.search(name)) and is_file(self.folder / old[1]):
+            return self._found(name, old[1], _FOLDER_DROPPED)
         return FoundImage(exact, name, fault=_fault([]))
 
     def checked(self, found: FoundImage) -> FoundImage:

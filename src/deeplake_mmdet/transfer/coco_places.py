@@ -1,0 +1,70 @@
+"""Where a COCO data set keeps its annotation file and images, if the user names only the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder
+from deeplake_mmdet.formats.voc_layout import names_in
+
+__all__ = ["find_annotations", "find_images"]
+
+_SHOWN = 10
+_LOOKED_FOR = 20  # names of images that show where they lie
+_BESIDE = ("annotations", "annotation", "labels", "json")  # folders of annotation files beside the images'
+
+
+def find_annotations(path: Path) -> Path:
+    """The annotation file that is meant: the path itself, or the only JSON file of a folder or archive.
+
+    Args:
+        path: A file, or a folder.
+
+    Raises:
+        SourceNotFoundError: The folder has no JSON file.
+        ConfigError: It has several.
+    """
+    if not is_folder(path):
+        return path
+    found = sorted(FileNames(path, (".json",)))
+    if not found:
+        raise SourceNotFoundError("There is no JSON file in it", where=str(path), advice="Name the file")
+    if len(found) > 1:
+        more = f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN)
+        raise ConfigError(
+            f"There are {len(found)} JSON files; say which to import",
+            where=str(path),
+            advice=f"Give {path / found[0]} or another of {', '.join(found[:_SHOWN])}{more}",
+        )
+    return path / found[0]
+
+
+def find_images(annotations: Path, names: Iterable[str]) -> Path:
+    """The folder that the names of images are relative to: the annotation file's own, or one around it.
+
+    Args:
+        annotations: The annotation file.
+        names: Names of its images, of which the first are looked for.
+
+    Raises:
+        ConfigError: None of them is there.
+    """
+    base = annotations.parent
+    folders = [base, base / "images"]
+    if base.name.lower() in _BESIDE:
+        folders += [base.parent / "images", base.parent]
+    # COCO's own: instances_val2017.json is for the folder val2017
+    within = [folder / name for folder in folders for name in names_in(folder) if name in annotations.stem]
+    places = [place for place in (*within, *folders) if is_folder(place)]
+    for name in islice((name for name in names if name and "\0" not in name), _LOOKED_FOR):
+        for place in places:
+            if is_file(place / name):
+                return place
+    raise ConfigError(
+        "The images are not beside the annotation file",
+        where=str(annotations),
+        advice="Say where they are by --images (images=)",
+    )
