@@ -112,7 +112,7 @@ def test_folders_of_splits(voc, ids, tmp_path, layout, zipped):
         summary = import_voc(source, tmp_path / "lake", progress=False)
         assert summary.images == sum(SPLITS.values())
     else:
-        with pytest.raises(ConfigError, match="say which split.*test, train, valid"):
+        with pytest.raises(ConfigError, match=r"say which split.*test, train, valid"):
             import_voc(source, tmp_path / "lake", progress=False)
 
 
@@ -195,9 +195,9 @@ def test_coco_sources_that_do_not_say_enough(coco, tmp_path):
     for source in (target, zipped):
         with pytest.raises(ConfigError, match=r"2 JSON files.*instances_train2017.json"):
             import_coco(source, tmp_path / "lake", progress=False)
+        images = (source if source is target else source / "set") / "train2017"
         with pytest.raises(SourceNotFoundError, match="no JSON file"):
-            found = source if source is target else source / "set"
-            import_coco(found / "train2017", tmp_path / "lake", progress=False)
+            import_coco(images, tmp_path / "lake", progress=False)
     for file in (target / "train2017").iterdir():
         file.unlink()
     with pytest.raises(ConfigError, match=r"not beside.*--images"):

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
-from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder, split_extension
 from deeplake_mmdet.formats.voc import VocImage, read_class_names, read_voc_file
 from deeplake_mmdet.formats.voc_layout import VocLayout, find_layout, names_in
@@ -174,6 +174,8 @@ def _read_split(layout: VocLayout, split: str | None) -> tuple[list[str], list[s
         raise SourceNotFoundError(f"There is no split '{split}'", where=str(folders[0] / name), advice=advice)
     try:
         text = decode_text(read_regular(path))
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except OSError as error:
         what = f"The split file cannot be read ({error.strerror})"
         raise SourceNotFoundError(what, where=str(path)) from None

@@ -17,7 +17,7 @@ from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
-from deeplake_mmdet.transfer.coco_places import find_annotations, find_images
+from deeplake_mmdet.transfer.coco_places import find_images, open_annotations
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -101,7 +101,7 @@ def import_coco(
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_options(exif, verify, workers)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
-    annotations = find_annotations(sources.path(annotations))
+    annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):
         if not found:
@@ -113,7 +113,8 @@ def import_coco(
     if folder is None:
         folder = find_images(annotations, (image.file_name for image in coco.images))
     files = NamedImages(folder, [image.file_name for image in coco.images if not image.fault])
-    encoding = choose_encoding(files.paths(), convert)
+    workers = workers or sources.threads
+    encoding = choose_encoding(files.paths(), convert, workers)
     columns, notes = _columns(coco)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes

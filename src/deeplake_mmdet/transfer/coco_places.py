@@ -9,24 +9,34 @@ from pathlib import Path
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
 from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder
 from deeplake_mmdet.formats.voc_layout import names_in
+from deeplake_mmdet.lake.archives.sources import Sources, is_address
 
-__all__ = ["find_annotations", "find_images"]
+__all__ = ["find_images", "open_annotations"]
 
 _SHOWN = 10
 _LOOKED_FOR = 20  # names of images that show where they lie
 _BESIDE = ("annotations", "annotation", "labels", "json")  # folders of annotation files beside the images'
 
 
-def find_annotations(path: Path) -> Path:
-    """The annotation file that is meant: the path itself, or the only JSON file of a folder or archive.
+def open_annotations(given: str | Path, sources: Sources, *, alone: bool) -> Path:
+    """The annotation file that is meant: what is given itself, or the only JSON file of a folder or archive.
 
     Args:
-        path: A file, or a folder.
+        given: A file, a folder, a zip file or an address.
+        sources: Opens it.
+        alone: Whether the images lie elsewhere: what is around an address need not be opened then.
 
     Raises:
         SourceNotFoundError: The folder has no JSON file.
         ConfigError: It has several.
+        DeepLakeMMDetError: As `Sources.path`.
     """
+    path = sources.path(given)
+    if not alone and is_address(given) and not is_folder(path):
+        around = str(given).rpartition("/")[0]
+        if around.rpartition("/")[2].lower() in _BESIDE:
+            around = around.rpartition("/")[0]
+        sources.path(around)
     if not is_folder(path):
         return path
     found = sorted(FileNames(path, (".json",)))

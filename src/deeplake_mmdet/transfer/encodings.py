@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake.images.headers import most_bytes
 from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.lake.images.signatures import detect_format
@@ -47,11 +47,14 @@ def read_file(path: Path, size: int | None = None) -> bytes:
         size: How many bytes to read at most; None for all.
 
     Raises:
+        CredentialError, StorageError: It is in a bucket, whose storage failed.
         ImageError: It is missing, no file, empty, unreadable or longer than `most_bytes`. ``what`` is the
             reason alone, the same for all files, and ``where`` the file with details.
     """
     try:
         data = read_regular(path, size, most=most_bytes())
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except FileNotFoundError:
         raise ImageError("image file is missing", where=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
@@ -62,7 +65,7 @@ def read_file(path: Path, size: int | None = None) -> bytes:
     return data
 
 
-def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
+def choose_encoding(paths: Iterable[Path], convert: str = "auto", workers: int | None = None) -> Encoding:
     """JPEG if any image is JPEG, so that those stay as they are; else PNG.
 
     The others can be converted to either without loss. As PNG, a JPEG takes five to fifteen times its bytes,
@@ -72,6 +75,7 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
     Args:
         paths: The files. Those that are missing do not count: they are refused by name later.
         convert: ``'auto'``, or ``'never'``.
+        workers: Threads that read; by default one per core.
 
     Raises:
         ConfigError: ``convert`` is neither.
@@ -82,7 +86,9 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
     others: list[Path] = []
     sound = False  # whether one of the others can be decoded
     # In threads: of a file system that is far away, each file takes a while.
-    blocks = read_ahead(blocks_of_files(paths, lambda path: None), lambda block: [*map(_kind, block)])
+    blocks = read_ahead(
+        blocks_of_files(paths, lambda path: None), lambda block: [*map(_kind, block)], workers
+    )
     for path, kind in (pair for block, kinds in blocks for pair in zip(block, kinds, strict=True)):
         if kind is None:
             continue

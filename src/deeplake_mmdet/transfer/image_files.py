@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
+from deeplake_mmdet.errors import without_secrets
 from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extension
 from deeplake_mmdet.transfer.image_claims import Claims
 
@@ -280,7 +281,7 @@ def shown(path: Path) -> str:
     Args:
         path: The path.
     """
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return without_secrets(str(path)).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _parts(text: str) -> tuple[list[str], bool]:

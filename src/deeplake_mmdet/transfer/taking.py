@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.errors import ImageError, without_secrets
 from deeplake_mmdet.lake.images.signatures import PNG
 from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xyxy
 from deeplake_mmdet.lake.writing.writer import ImageRecord
@@ -111,7 +111,7 @@ class Taker:
             if image.kind != self.encoding.format:
                 data = converted(image, self.encoding.format, frame.turned)
         except ImageError as error:
-            return error.what, (error.where or "").removeprefix(str(planned.path)).strip()
+            return error.what, (error.where or "").removeprefix(without_secrets(str(planned.path))).strip()
         width, height = frame.size
         fields, changes = settle_masks(fields, (height, width))
         # Pixels that were converted are turned already, and their file has no EXIF orientation.

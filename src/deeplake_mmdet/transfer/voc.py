@@ -90,7 +90,8 @@ def import_voc(
     sources = Sources(creds)
     voc = load_voc(sources.path(root), split, classes)
     images = VocImages(voc)
-    encoding = choose_encoding(images.paths(), convert)
+    workers = workers or sources.threads
+    encoding = choose_encoding(images.paths(), convert, workers)
     source = f"{root} ({split})" if split else str(root)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(voc.class_names, 0))
     summary.notes += voc.notes

@@ -21,13 +21,14 @@ class Archive(ABC):
     """Files by name, as an archive lists them. Safe to use from several threads.
 
     Args:
-        sizes: The length of each file in bytes, by its name: relative, with ``/``.
+        sizes: The length of each file in bytes, by its name: relative, with ``/``; empty if the archive is
+            one file itself.
     """
 
     def __init__(self, sizes: dict[str, int]) -> None:
         self._sizes = sizes
-        self._folders = {""}
-        for name in sizes:
+        self._folders = {""} - sizes.keys()
+        for name in sizes if self._folders else ():
             folder = name.rpartition("/")[0]
             while folder not in self._folders:
                 self._folders.add(folder)
@@ -115,12 +116,11 @@ def archive_at(path: Path) -> tuple[Archive, str] | None:
     if not _open:
         return None
     text = str(path)
+    best = None
     for place, archive in list(_open.items()):
-        if text == place:
-            return archive, ""
-        if text.startswith(place) and text[len(place)] == "/":
-            return archive, text[len(place) + 1 :]
-    return None
+        if text.startswith(place) and text[len(place) :][:1] in ("", "/") and len(place) > len(best or ""):
+            best, found = place, archive
+    return None if best is None else (found, text[len(best) + 1 :])
 
 
 def listed(folder: Path) -> list[str]:
