@@ -162,3 +162,16 @@ def test_what_is_no_zip_file_is_left_alone(tmp_path):
         (tmp_path / "shut.zip").chmod(0)
         with pytest.raises(SourceNotFoundError, match="cannot be read"):
             Sources().path(tmp_path / "shut.zip")
+
+
+def test_names_in_utf8_that_do_not_say_so(make):
+    path = make([("größe.jpg", b"1"), ("图片.jpg", b"2")])
+    data = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := data.find(mark, at + 1)) >= 0:
+            data[at + flags + 1] &= ~8
+    path.write_bytes(data)
+    sources = Sources()
+    assert read_regular(sources.path(path) / "größe.jpg") == b"1"
+    assert read_regular(sources.path(path) / "图片.jpg") == b"2"

@@ -183,9 +183,10 @@ def test_images_are_found_beside_coco_files(coco, tmp_path, annotations, images)
         lake = tmp_path / f"lake{number}"
         assert main(["import", "coco", str(source), str(lake)]) == 0
         assert rows(lake) == expected
-    lake = tmp_path / "mixed"
-    summary = import_coco(coco[0], lake, images=zipped / "set" / images, progress=False)
-    assert (rows(lake), summary.changes.kept) == (expected, [])
+    for way, folder in enumerate((zipped / "set" / images, pack(coco[1], tmp_path / "images.zip"))):
+        lake = tmp_path / f"apart{way}"
+        summary = import_coco(coco[0], lake, images=folder, progress=False)
+        assert (rows(lake), summary.changes.kept) == (expected, [])
 
 
 def test_coco_sources_that_do_not_say_enough(coco, tmp_path):
@@ -238,6 +239,21 @@ def test_a_zip_file_that_cannot_be_trusted_leaves_nothing(coco, tmp_path, capsys
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(SourceFormatError):
         import_voc(zipped, tmp_path / "lake")
+
+
+def test_what_a_zip_file_says_does_not_lead_out_of_it(make_coco, tmp_path):
+    outside = tmp_path / "outside.jpg"
+
+    def change(data):
+        data["images"][0]["file_name"] = str(outside)
+        data["images"][1]["file_name"] = "../../outside.jpg"
+
+    coco = make_coco(count=3, change=change)
+    outside.write_bytes((coco[1] / "0.jpg").read_bytes())
+    zipped = pack(place(coco, tmp_path / "set"), tmp_path / "set.zip")
+    summary = import_coco(zipped, tmp_path / "lake", progress=False)
+    assert summary.images == 1
+    assert {finding.reason for finding in summary.refused} == {"image file is missing"}
 
 
 def test_lvis_in_a_zip_file(coco, tmp_path):

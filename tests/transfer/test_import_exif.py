@@ -9,7 +9,7 @@ import deeplake
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.utils import register_all_modules
 from PIL import Image
 
@@ -353,3 +353,17 @@ def test_voc_is_read_by_the_same_rules(tmp_path):
         assert torch.equal(ours[index]["inputs"], stock[index]["inputs"])
         boxes = [sample[index]["data_samples"].gt_instances.bboxes.tensor for sample in (ours, stock)]
         assert torch.equal(*boxes)
+
+
+@pytest.mark.parametrize("backend", ["cv2", "pillow"])
+@pytest.mark.parametrize("colours", ["color", "grayscale", "unchanged"])
+def test_converted_images_in_every_loader(data_set, backend, colours):
+    grey = np.full((HEIGHT, WIDTH, 3), np.arange(WIDTH, dtype=np.uint8)[None, :, None] * 5)
+    made = data_set({"a.jpg": encoded("jpeg"), "b.bmp": cv2.imencode(".bmp", grey)[1].tobytes()})
+    run(made)
+    load = PLAIN[0] | {"color_type": colours, "imdecode_backend": backend}
+    ours = DeepLakeDataset(path=made.lake, pipeline=[load, *PLAIN[1:]])
+    stock = made.stock()
+    stock.pipeline.transforms[0] = TRANSFORMS.build(load)
+    for index in range(2):
+        assert torch.equal(ours[index]["inputs"], stock[index]["inputs"])

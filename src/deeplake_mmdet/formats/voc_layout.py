@@ -14,7 +14,8 @@ __all__ = ["VocLayout", "find_layout", "names_in"]
 _SHOWN = 5
 _DEEPEST = 5  # folders within folders that hold nothing else
 _XML = ".xml"
-_ANNOTATIONS = ("annotations", "annotation", "xmls", "xml", "labels", "label")
+_ANNOTATIONS = ("annotations", "annotation", "xmls", "xml")
+_LABELS = ("labels", "label")  # which may as well be those of YOLO
 _IMAGES = ("jpegimages", "pngimages", "images", "image", "imgs", "img")
 _SAME = {"valid": "val", "validation": "val"}
 
@@ -94,7 +95,9 @@ def _at(base: Path) -> tuple[Path, Path] | None:
     if annotations is None and any(name.lower().endswith(_XML) for name in names):
         annotations = base
     if annotations is None:
-        return None
+        annotations = _folder(base, names, "Labels", _LABELS)
+        if annotations is None or not any(name.lower().endswith(_XML) for name in names_in(annotations)):
+            return None
     return annotations, _folder(base, names, "JPEGImages", _IMAGES) or base
 
 

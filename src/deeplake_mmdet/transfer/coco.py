@@ -17,7 +17,7 @@ from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
-from deeplake_mmdet.transfer.coco_places import find_images, open_annotations
+from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -110,9 +110,9 @@ def import_coco(
             )
     if classes is not None:
         coco = select_classes(coco, classes)
-    if folder is None:
-        folder = find_images(annotations, (image.file_name for image in coco.images))
-    files = NamedImages(folder, [image.file_name for image in coco.images if not image.fault])
+    names = [image.file_name for image in coco.images if not image.fault]
+    folder = find_images(annotations, names) if folder is None else innermost(folder, names)
+    files = NamedImages(folder, names)
     workers = workers or sources.threads
     encoding = choose_encoding(files.paths(), convert, workers)
     columns, notes = _columns(coco)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
 from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder
 from deeplake_mmdet.formats.voc_layout import names_in
+from deeplake_mmdet.lake.archives.mounts import archive_at
 from deeplake_mmdet.lake.archives.sources import Sources, is_address
 
-__all__ = ["find_images", "open_annotations"]
+__all__ = ["find_images", "innermost", "open_annotations"]
 
 _SHOWN = 10
 _LOOKED_FOR = 20  # names of images that show where they lie
@@ -52,6 +53,18 @@ def open_annotations(given: str | Path, sources: Sources, *, alone: bool) -> Pat
     return path / found[0]
 
 
+def innermost(folder: Path, names: Iterable[str]) -> Path:
+    """An image folder, or the only folder in it, if it is a zip file with all images in there.
+
+    Args:
+        folder: The folder that was given.
+        names: Names of the images, of which the first are looked for.
+    """
+    inner = names_in(folder) if archive_at(folder) is not None else []
+    places = [folder / inner[0]] if len(inner) == 1 else []
+    return _first_with(names, [folder, *places]) or folder
+
+
 def find_images(annotations: Path, names: Iterable[str]) -> Path:
     """The folder that the names of images are relative to: the annotation file's own, or one around it.
 
@@ -69,12 +82,19 @@ def find_images(annotations: Path, names: Iterable[str]) -> Path:
     # COCO's own: instances_val2017.json is for the folder val2017
     within = [folder / name for folder in folders for name in names_in(folder) if name in annotations.stem]
     places = [place for place in (*within, *folders) if is_folder(place)]
-    for name in islice((name for name in names if name and "\0" not in name), _LOOKED_FOR):
-        for place in places:
-            if is_file(place / name):
-                return place
+    if (found := _first_with(names, places)) is not None:
+        return found
     raise ConfigError(
         "The images are not beside the annotation file",
         where=str(annotations),
         advice="Say where they are by --images (images=)",
     )
+
+
+def _first_with(names: Iterable[str], places: Sequence[Path]) -> Path | None:
+    """The first of some folders that has the first of the names which any of them has."""
+    for name in islice((name for name in names if name and "\0" not in name), _LOOKED_FOR):
+        for place in places:
+            if is_file(place / name):
+                return place
+    return None

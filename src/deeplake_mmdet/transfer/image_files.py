@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 from deeplake_mmdet.errors import without_secrets
 from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extension
+from deeplake_mmdet.lake.archives.mounts import archive_at
 from deeplake_mmdet.transfer.image_claims import Claims
 
 __all__ = ["EXTENSIONS", "FoundImage", "ImageFolder", "NamedImages", "shown"]
@@ -65,6 +66,7 @@ class ImageFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._linked: dict[Path, bool] = {}
+        self._archived = archive_at(folder) is not None
         # What may stand in front of a name although it is part of the folder's own path.
         self._own_parts = [part.casefold() for part in _absolute(folder).parts[1:]]
 
@@ -121,8 +123,8 @@ class ImageFolder:
         """The file that a name means. The first of these that exists is taken:
 
         1. the name as it stands, relative to the folder or absolute, as MMDetection joins it, and without
-           COCO's own server, as it reads LVIS's ``coco_url``. A file outside the folder is taken, too, but
-           noted, also where a link leads to it;
+           COCO's own server, as it reads LVIS's ``coco_url``. A file outside the folder is taken, too, and
+           noted, also where a link leads to it; not where the folder is one of an archive;
         2. with ``/`` for backslashes and without drive letter, server, spaces around it, ``.`` and ``..``;
         3. with URL quoting (``%20``) decoded;
         4. the file alike but for letter case, Unicode form, URL quoting and ``.jpeg`` for ``.jpg``; a name
@@ -138,7 +140,7 @@ class ImageFolder:
         """
         name = _COCO_SERVER.sub("", name)
         exact = self.folder / name
-        if is_file(exact) and not (anywhere and self._inside(exact) is None):
+        if is_file(exact) and not ((anywhere or self._archived) and self._inside(exact) is None):
             return self._as_stated(name, exact)
         free = anywhere
         variants: list[list[str]] = []

@@ -85,8 +85,8 @@ class ImageNotes:
             kinds = ", ".join(f"{count} {kind.upper()}" for kind, count in self._others.most_common())
             notes.append(
                 f"A lake holds images of one encoding, here JPEG: {kinds} images were "
-                f"converted to lossless JPEG, {human_bytes(self._other_bytes)}, which OpenCV reads in colour "
-                "only. With --convert never they are refused instead"
+                f"converted to lossless JPEG, {human_bytes(self._other_bytes)}. With --convert never they "
+                "are refused instead"
             )
         if self.exif != "auto" and self._turned + self._left:
             what = f"turned by it ({self._turned})" if self._turned else f"left as stored ({self._left})"

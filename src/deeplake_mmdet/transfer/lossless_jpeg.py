@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplake_mmdet.lake.images.signatures import LOSSLESS_JPEG
+
 __all__ = ["LONGEST_SIDE", "encode_lossless_jpeg"]
 
 LONGEST_SIDE = 65_500  # libjpeg's own limit
@@ -45,10 +47,9 @@ def encode_lossless_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     components = b"RGB"
     return b"".join(
         (
-            b"\xff\xd8",
-            _segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"),  # the components are RGB as they stand
+            LOSSLESS_JPEG[:-2],
             _segment(
-                0xC3,
+                LOSSLESS_JPEG[-1],
                 struct.pack(">BHHB", 8, height, width, 3) + b"".join(bytes((c, 0x11, 0)) for c in components),
             ),
             _segment(0xC4, bytes((0, *of_length, *in_order))),

@@ -62,9 +62,10 @@ class BucketFiles(Archive):
         store = open_store(self._address, credentials)
         if store is None:
             raise InstallError(
-                "This address cannot be read by obstore",
+                "This address cannot be read here: obstore, or boto3 for a profile, is missing or switched "
+                "off, or does not understand the credentials (the log says which at level INFO)",
                 where=self._address,
-                advice="pip install obstore (and boto3 for profiles); or copy the files to a folder",
+                advice="install them, unset DEEPLAKE_MMDET_DIRECT, or copy the files to a folder",
             )
         self._store: ObjectStore = store
         try:

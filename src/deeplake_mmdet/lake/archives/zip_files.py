@@ -17,7 +17,7 @@ from deeplake_mmdet.lake.archives.mounts import Archive
 __all__ = ["ZipFiles", "looks_like_zip"]
 
 _MARKS = (b"PK\x03\x04", b"PK\x05\x06")  # of a zip file, and of one without files
-_ENCRYPTED = 1
+_ENCRYPTED, _UTF8 = 1, 1 << 11  # flags
 _HEADER = 30  # bytes in front of a member, besides its name
 # What files hardly reach: unpacked bytes of one and of all, and how many times they are the packed ones.
 _ONE, _ALL, _TIMES = 2**26, 2**30, 200
@@ -38,6 +38,16 @@ def looks_like_zip(path: Path) -> bool:
             return file.read(4) in _MARKS
     except OSError:
         return False
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """A member's name: that of UTF-8, which many write without saying so."""
+    if member.flag_bits & _UTF8 or member.filename.isascii():
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 class ZipFiles(Archive):
@@ -103,7 +113,7 @@ class ZipFiles(Archive):
         ends: list[tuple[int, int, str]] = []
         total = 0
         for member in self._zip.infolist():
-            name = member.filename.replace("\\", "/")
+            name = _name_of(member).replace("\\", "/")
             if _ABSOLUTE.match(name) or ".." in name.split("/"):
                 self._refuse("has names that lead out of it", name)
             if member.flag_bits & _ENCRYPTED:
