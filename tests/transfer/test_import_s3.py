@@ -1,5 +1,7 @@
 """Imports whose annotations and images lie in S3, over HTTP, are those of the folder that was uploaded."""
 
+import urllib.request
+
 import deeplake
 import pytest
 
@@ -7,7 +9,7 @@ from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import ConfigError, CredentialError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake.calls import faults
 from deeplake_mmdet.transfer import import_coco, import_voc
-from s3 import Rule, fault_proxy, s3_endpoint
+from s3 import BUCKET, Rule, fault_proxy, s3_endpoint
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,12 @@ def test_voc_to_a_lake_in_the_same_bucket(shared_data, endpoint, tmp_path):
                 file = shared_data / "bccd" / folder / f"{name}.{extension}"
                 (root / split / file.name).write_bytes(file.read_bytes())
     url = endpoint.upload(root, tmp_path.name)
+    for marker in ("", "train/"):  # as consoles make folders
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"{endpoint.url}/{BUCKET}/{tmp_path.name}/{marker}", data=b"", method="PUT"
+            )
+        ).close()
     import_voc(root, tmp_path / "expected", split="train", progress=False)
     lake = f"{url}-lake"
     with fault_proxy(endpoint.url) as proxy:

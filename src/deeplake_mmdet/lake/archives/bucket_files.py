@@ -69,7 +69,12 @@ class BucketFiles(Archive):
             )
         self._store: ObjectStore = store
         try:
-            sizes = {"": self._asked(lambda: store.size(self._only))} if is_file else self._asked(store.sizes)
+            if is_file:
+                sizes = {"": self._asked(lambda: store.size(self._only))}
+            else:
+                listed = self._asked(store.sizes)
+                # Some tools put an empty object in the place of a folder.
+                sizes = {name: size for name, size in listed.items() if name and (size or "." in name)}
         except DeepLakeMMDetError:  # which may be a FileNotFoundError as well
             raise
         except FileNotFoundError:
