@@ -189,6 +189,18 @@ def test_images_are_found_beside_coco_files(coco, tmp_path, annotations, images)
         assert (rows(lake), summary.changes.kept) == (expected, [])
 
 
+def test_images_beside_are_found_under_names_written_otherwise(make_coco, tmp_path):
+    def change(data):
+        for image in data["images"]:
+            image["file_name"] = f"C:\\set\\images\\{image['id']}.JPG"
+
+    coco = make_coco(count=3, change=change)
+    zipped = pack(place(coco, tmp_path / "set", "annotations/a.json", "images"), tmp_path / "set.zip")
+    summary = import_coco(zipped, tmp_path / "lake", progress=False)
+    assert summary.images == 3
+    assert summary.changes.counts == {("image", "image file found under another name"): 3}
+
+
 def test_coco_sources_that_do_not_say_enough(coco, tmp_path):
     target = place(coco, tmp_path / "set")
     (target / "annotations/other.json").write_text("{}")

@@ -11,6 +11,7 @@ from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder
 from deeplake_mmdet.formats.voc_layout import names_in
 from deeplake_mmdet.lake.archives.mounts import archive_at
 from deeplake_mmdet.lake.archives.sources import Sources, is_address
+from deeplake_mmdet.transfer.image_files import ImageFolder
 
 __all__ = ["find_images", "innermost", "open_annotations"]
 
@@ -93,8 +94,12 @@ def find_images(annotations: Path, names: Iterable[str]) -> Path:
 
 def _first_with(names: Iterable[str], places: Sequence[Path]) -> Path | None:
     """The first of some folders that has the first of the names which any of them has."""
-    for name in islice((name for name in names if name and "\0" not in name), _LOOKED_FOR):
+    some = list(islice((name for name in names if name and "\0" not in name), _LOOKED_FOR))
+    for name in some:
         for place in places:
             if is_file(place / name):
                 return place
+    for folder in map(ImageFolder, places):  # written otherwise
+        if any(folder.by_name(name).fault is None for name in some):
+            return folder.folder
     return None
