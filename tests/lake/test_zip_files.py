@@ -218,3 +218,16 @@ def test_names_in_utf8_that_do_not_say_so(make):
     sources = Sources()
     assert read_regular(sources.path(path) / "größe.jpg") == b"1"
     assert read_regular(sources.path(path) / "图片.jpg") == b"2"
+
+
+def test_a_file_that_was_exchanged_is_opened_anew(make, tmp_path):
+    before = Sources()
+    path = before.path(make([("a.txt", b"old")]))
+    path.unlink()
+    path = make([("a.txt", b"new"), ("b.txt", b"2")])
+    later = Sources()
+    assert later.path(path) == later.path(path / "b.txt").parent
+    assert read_regular(path / "a.txt") == b"new"  # although the old one is held, as by a traceback
+    del later
+    assert read_regular(path / "a.txt") == b"old"
+    del before

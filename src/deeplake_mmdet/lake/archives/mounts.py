@@ -7,10 +7,10 @@ So whatever looks for files and reads them takes archives as it takes folders, b
 from __future__ import annotations
 
 import errno
+import itertools
 import os
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -89,22 +89,21 @@ class Archive(ABC):
         """
 
 
-_open: WeakValueDictionary[str, Archive] = WeakValueDictionary()
-_opening = threading.Lock()
+# By place, and a number that is higher the later it was opened.
+_open: WeakValueDictionary[tuple[str, int], Archive] = WeakValueDictionary()
+_numbers = itertools.count()
 
 
-def mount(path: Path, make: Callable[[], Archive]) -> Archive:
+def mount(path: Path, archive: Archive) -> None:
     """Have an archive's files found below a path, for as long as somebody holds the archive.
+
+    Of several at one path the one that was opened last counts: what stands there may be another by now.
 
     Args:
         path: Where; no folder is there.
-        make: Opens the archive, if it is not open yet.
+        archive: The archive.
     """
-    with _opening:
-        found = _open.get(str(path))
-        if found is None:
-            found = _open[str(path)] = make()
-        return found
+    _open[str(path), next(_numbers)] = archive
 
 
 def archive_at(path: Path) -> tuple[Archive, str] | None:
@@ -116,11 +115,15 @@ def archive_at(path: Path) -> tuple[Archive, str] | None:
     if not _open:
         return None
     text = str(path)
-    best = None
-    for place, archive in list(_open.items()):
-        if text.startswith(place) and text[len(place) :][:1] in ("", "/") and len(place) > len(best or ""):
-            best, found = place, archive
-    return None if best is None else (found, text[len(best) + 1 :])
+    found = [
+        (len(place), number, archive)
+        for (place, number), archive in list(_open.items())
+        if text.startswith(place) and text[len(place) : len(place) + 1] in ("", "/")
+    ]
+    if not found:
+        return None
+    length, _, archive = max(found, key=lambda one: one[:2])
+    return archive, text[length + 1 :]
 
 
 def listed(folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -38,12 +38,12 @@ class Sources:
 
     def __init__(self, creds: Mapping[str, str] | None = None) -> None:
         self._creds = creds
-        self._held: list[Archive] = []
+        self._held: dict[Path, Archive] = {}
 
     @property
     def threads(self) -> int | None:
         """How many threads should read, if it is not one for each core."""
-        return _THREADS if any(isinstance(archive, BucketFiles) for archive in self._held) else None
+        return _THREADS if any(isinstance(archive, BucketFiles) for archive in self._held.values()) else None
 
     def path(self, given: str | Path) -> Path:
         """The path by which to look for and read what was given.
@@ -64,7 +64,7 @@ class Sources:
         path = Path(given)
         archive = next((place for place in (path, *path.parents) if _is_archive(place)), None)
         if archive is not None:
-            self._held.append(mount(archive, lambda: ZipFiles(archive)))
+            self._hold(archive, partial(ZipFiles, archive))
         return path
 
     def _at_address(self, address: str) -> Path:
@@ -83,8 +83,13 @@ class Sources:
             )
         path = Path(address)
         make = partial(BucketFiles, address, self._creds, is_file=ending in _FILES)
-        self._held.append(mount(path, make))
+        self._hold(path, make)
         return path
+
+    def _hold(self, path: Path, make: Callable[[], Archive]) -> None:
+        if path not in self._held:
+            self._held[path] = make()
+            mount(path, self._held[path])
 
 
 def _is_archive(path: Path) -> bool:
