@@ -14,6 +14,7 @@ from deeplake_mmdet.lake.calls.lifecycle import rest, resting
 from deeplake_mmdet.lake.images.headers import read_orientation
 from deeplake_mmdet.lake.images.refetch import image_anew
 from deeplake_mmdet.lake.inspection import Inspection, inspect
+from deeplake_mmdet.lake.lenient import ExaminedLake, open_leniently
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
@@ -42,7 +43,13 @@ from deeplake_mmdet.lake.source.secret_texts import (
     masked,
 )
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents, short_hash
-from deeplake_mmdet.lake.table.cleaning import Cleaning, clean_boxes
+from deeplake_mmdet.lake.table.cleaning import (
+    Cleaning,
+    box_faults,
+    clean_boxes,
+    filter_images,
+    reach_beyond,
+)
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
@@ -66,6 +73,7 @@ __all__ = [
     "ClassNames",
     "Cleaning",
     "CredentialRef",
+    "ExaminedLake",
     "ImageRecord",
     "Inspection",
     "LakeView",
@@ -74,6 +82,7 @@ __all__ = [
     "ResolvedSource",
     "RunBranch",
     "Source",
+    "box_faults",
     "cache_folder",
     "cache_locked",
     "cached_chunks",
@@ -83,6 +92,7 @@ __all__ = [
     "clear_cache",
     "deadline_seconds",
     "explain_roles",
+    "filter_images",
     "find_view",
     "holds_secret",
     "human_bytes",
@@ -101,12 +111,14 @@ __all__ = [
     "name_difference",
     "new_counters",
     "open_cache_file",
+    "open_leniently",
     "open_run",
     "open_view",
     "open_view_of",
     "own_classes",
     "parse_uri",
     "put_away",
+    "reach_beyond",
     "read_cache_settings",
     "read_cache_text",
     "read_class_names",
