@@ -16,6 +16,7 @@ FLOORS = (
     *(
         "cli",
         "demo",
+        "checking",
         "training",
         "report",
         "config",

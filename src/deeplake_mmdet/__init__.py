@@ -28,6 +28,7 @@ _HOMES = {
     "Run": "training",
     "VOCMetric": "evaluation",
     "bench": "training",
+    "check": "checking",
     "build_detector": "training",
     "compare_predictions": "evaluation",
     "convert": "config",
@@ -60,6 +61,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "VOCMetric",
     "__version__",
     "bench",
+    "check",
     "build_detector",
     "compare_predictions",
     "convert",
@@ -82,6 +84,7 @@ __all__ = [  # as in _HOMES: a test compares them
 ]
 
 if TYPE_CHECKING:
+    from deeplake_mmdet.checking import check
     from deeplake_mmdet.cli.run import run_script
     from deeplake_mmdet.config import (
         Config,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class ExaminedLake:
 
     source: ResolvedSource
     view: LakeView | None
-    faults: RowFaults = field(default_factory=lambda: RowFaults(0))
+    faults: RowFaults
     problem: DeepLakeMMDetError | None = None
     has_annotations: bool = True
     is_annotated: bool = True
@@ -88,11 +88,12 @@ def open_leniently(
     resolved = resolve(source, ref)
     handle = handle_of(resolved, ref)
     if not len(handle):
-        return ExaminedLake(resolved, None)
+        return ExaminedLake(resolved, None, RowFaults(0))
     options: dict[str, Any] = {"credentials": ref, "tensors": tensors, "apply_exif": apply_exif}
     options |= {"box_format": box_format, "allow_bad_images": True}
     with contextlib.suppress(AnnotationError, BoxFormatError, ColumnError, ImageError):
-        return ExaminedLake(resolved, open_view(resolved, classes=classes, **options))
+        view = open_view(resolved, classes=classes, **options)
+        return ExaminedLake(resolved, view, RowFaults(len(handle)))
     columns = describe_columns(handle)
     if box_format:
         BoxFormat.parse(box_format)  # what the user says is no fault of the lake
