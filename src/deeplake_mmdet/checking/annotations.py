@@ -10,8 +10,19 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.checking.kinds import BOX_FAULTS
 from deeplake_mmdet.lake import AnnotationTable, box_faults, reach_beyond
+from deeplake_mmdet.lake.table.table import BoxBlock
 
-__all__ = ["COCO_LARGE", "COCO_SMALL", "SIZE_EDGES", "AnnotationFacts", "RowCollector", "read_annotations"]
+__all__ = [
+    "COCO_LARGE",
+    "COCO_SMALL",
+    "SIZE_EDGES",
+    "AnnotationFacts",
+    "RowCollector",
+    "class_table",
+    "counted",
+    "faults_of",
+    "read_annotations",
+]
 
 SIZE_EDGES = np.concatenate([[0.0], 2.0 ** (np.arange(0, 27) / 2)])  # pixels: two bins for each doubling
 COCO_SMALL, COCO_LARGE = 32, 96  # pixels, the square roots of COCO's areas
@@ -96,27 +107,39 @@ def read_annotations(table: AnnotationTable, classes: int) -> AnnotationFacts:
         pairs = np.unique(block.rows * np.int64(max(classes, 1)) + labels)
         facts.class_images += np.bincount(pairs % max(classes, 1), minlength=classes)[:classes]
         _add_signatures(facts.signatures, block.rows, block.xywh, labels)
-        _add_repeats(facts.faults, block.rows, block.xywh, labels)
         known = (table.widths[block.rows] > 0) & (table.heights[block.rows] > 0)
-        width, height = block.xywh[:, 2], block.xywh[:, 3]
-        empty = (width <= 0) | (height <= 0)
-        found = {
-            BOX_FAULTS[reason]: hit
-            for reason, hit in box_faults(table, block).items()
-            if reason in BOX_FAULTS
-        }
-        found |= {
-            "box-degenerate": empty,
-            "box-tiny": ~empty & ((width < 1) | (height < 1)),
-            "box-beyond": reach_beyond(table, block) & ~empty & ~found["box-outside"],
-        }
-        for kind, hit in found.items():
-            facts.faults.add(kind, block.rows[hit & known])
-        size = np.sqrt(np.where(empty, 0, width * height)[known])
+        for kind, hit in faults_of(table, block).items():
+            facts.faults.add(kind, block.rows[hit])
+        width, height = block.xywh[known, 2:].clip(min=0).T
+        size = np.sqrt(width * height)
         facts.size_counts += np.histogram(np.minimum(size, SIZE_EDGES[-1]), SIZE_EDGES)[0]
         coco += np.bincount(np.digitize(size, (COCO_SMALL, COCO_LARGE)), minlength=3)
     facts.coco_sizes = (int(coco[0]), int(coco[1]), int(coco[2]))
     return facts
+
+
+def faults_of(table: AnnotationTable, block: BoxBlock) -> dict[str, NDArray[np.bool_]]:
+    """Faults of boxes, by kind of finding.
+
+    Args:
+        table: The annotation table.
+        block: Some of its boxes.
+
+    Returns:
+        By kind whether each box of the block has the fault, shape (k,). Where a box lies is judged only in
+        images of a known size.
+    """
+    known = (table.widths[block.rows] > 0) & (table.heights[block.rows] > 0)
+    width, height = block.xywh[:, 2], block.xywh[:, 3]
+    empty = (width <= 0) | (height <= 0)
+    reasons = box_faults(table, block)
+    found: dict[str, NDArray[np.bool_]] = {kind: reasons[why] for why, kind in BOX_FAULTS.items()}
+    found["box-degenerate"] = empty
+    found["box-tiny"] = ~empty & ((width < 1) | (height < 1))
+    found["box-beyond"] = reach_beyond(table, block) & ~empty & ~found["box-outside"]
+    for hit in found.values():
+        hit &= known
+    return found | _repeats(block.rows, block.xywh, np.asarray(table.labels[block.boxes]))
 
 
 def _add_signatures(
@@ -133,15 +156,18 @@ def _add_signatures(
     np.add.at(signatures[first : rows[-1] + 1], rows - first, mixed)
 
 
-def _add_repeats(
-    faults: RowCollector, rows: NDArray[np.int64], xywh: NDArray[np.float64], labels: NDArray[Any]
-) -> None:
+def _repeats(
+    rows: NDArray[np.int64], xywh: NDArray[np.float64], labels: NDArray[Any]
+) -> dict[str, NDArray[np.bool_]]:
+    """Which boxes are where another one of the same row is, by whether the class is the same."""
     order = np.lexsort((labels, *xywh.T[::-1], rows))
     before, after = order[:-1], order[1:]
     same = (rows[before] == rows[after]) & (xywh[before] == xywh[after]).all(axis=1)
     equal = labels[before] == labels[after]
-    faults.add("box-duplicate", rows[after][same & equal])
-    faults.add("box-two-classes", rows[after][same & ~equal])
+    found = {kind: np.zeros(len(rows), bool) for kind in ("box-duplicate", "box-two-classes")}
+    found["box-duplicate"][after[same & equal]] = True
+    found["box-two-classes"][after[same & ~equal]] = True
+    return found
 
 
 def class_table(names: tuple[str, ...], facts: AnnotationFacts) -> tuple[tuple[str, int, int], ...]:

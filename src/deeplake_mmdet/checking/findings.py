@@ -21,6 +21,7 @@ _GROUPS = 10  # of repeated images, that are named
 
 
 def findings_of(
+    number: int,
     lake: ExaminedLake,
     annotations: AnnotationFacts,
     images: ImageFacts,
@@ -29,49 +30,50 @@ def findings_of(
     """All findings of one lake but those of its masks.
 
     Args:
+        number: 0, or 1 if it is the second lake.
         lake: The lake.
         annotations: Of its boxes.
         images: Of its images.
         classes: Name, boxes and images of each class.
     """
-    name, view = str(lake.source), lake.view
+    view = lake.view
     if view is None:
-        return [Finding("no-rows", 1, "lakes", name)]
+        return [Finding("no-rows", 1, "lakes", number)]
     found = []
     if not lake.has_annotations and not lake.is_annotated:
-        found.append(Finding("no-annotations", 1, "lakes", name))
+        found.append(Finding("no-annotations", 1, "lakes", number))
     elif lake.problem is not None:
-        found.append(Finding("unusable", 1, "lakes", name, details=(str(lake.problem),)))
+        found.append(Finding("unusable", 1, "lakes", number, details=(str(lake.problem),)))
     for reason, kind in ROW_FAULTS.items():
         if reason in lake.faults.rows:
             rows = np.flatnonzero(lake.faults.rows[reason])
             details = counted(lake.faults.unknown) if kind == "label-unknown" else ()
-            found.append(Finding(kind, len(rows), "rows", name, rows, details=details))
+            found.append(Finding(kind, len(rows), "rows", number, rows, details=details))
     boxes = view.roles.gt_bboxes
     for kind, count in annotations.faults.counts.items():
-        found.append(Finding(kind, count, "boxes", name, annotations.faults.rows(kind), boxes))
+        found.append(Finding(kind, count, "boxes", number, annotations.faults.rows(kind), boxes))
     if lake.has_annotations and (unused := [label for label, count, _ in classes if not count]):
         details = tuple(map(repr, unused[:20])) + (
             (f"and {len(unused) - 20} more",) if len(unused) > 20 else ()
         )
         found.append(
             Finding(
-                "class-unused", len(unused), "classes", name, column=view.roles.gt_labels, details=details
+                "class-unused", len(unused), "classes", number, column=view.roles.gt_labels, details=details
             )
         )
     if view.notes:
         found.append(
-            Finding("column-unused", len(view.notes), "columns", name, details=tuple(view.notes.values()))
+            Finding("column-unused", len(view.notes), "columns", number, details=tuple(view.notes.values()))
         )
-    return found + _of_images(lake, view, images, annotations.signatures)
+    return found + _of_images(number, lake, view, images, annotations.signatures)
 
 
-def mask_findings(lake: ExaminedLake, view: LakeView) -> list[Finding]:
+def mask_findings(number: int, view: LakeView) -> list[Finding]:
     """Read all masks of a lake.
 
     Args:
-        lake: The lake.
-        view: Its view.
+        number: 0, or 1 if it is the second lake.
+        view: The lake.
 
     Raises:
         StorageError: The lake cannot be read.
@@ -79,17 +81,17 @@ def mask_findings(lake: ExaminedLake, view: LakeView) -> list[Finding]:
     faults, details = read_masks(view)
     told = {"mask-unreadable": tuple(details)}
     units = {"mask-unreadable": "rows", "mask-none": "objects", "mask-misfit": "masks"}
-    name, column = str(lake.source), view.roles.gt_masks
+    column = view.roles.gt_masks
     return [
-        Finding(kind, count, units[kind], name, faults.rows(kind), column, told.get(kind, ()))
+        Finding(kind, count, units[kind], number, faults.rows(kind), column, told.get(kind, ()))
         for kind, count in faults.counts.items()
     ]
 
 
 def _of_images(
-    lake: ExaminedLake, view: LakeView, images: ImageFacts, signatures: NDArray[np.uint64]
+    number: int, lake: ExaminedLake, view: LakeView, images: ImageFacts, signatures: NDArray[np.uint64]
 ) -> list[Finding]:
-    name, column = str(lake.source), view.roles.img
+    column = view.roles.img
     faulty = lake.faults.any()
     # Sizes of rows with faulty annotations were not read.
     for row in np.flatnonzero((view.table.widths == 0) & (images.states == 0) & ~faulty).tolist():
@@ -98,7 +100,7 @@ def _of_images(
 
     def add(kind: str, rows: NDArray[np.int64], unit: str = "images", details: Sequence[str] = ()) -> None:
         if len(rows):
-            found.append(Finding(kind, len(rows), unit, name, rows, column, tuple(details)))
+            found.append(Finding(kind, len(rows), unit, number, rows, column, tuple(details)))
 
     broken = [reason for reason in images.reasons[1:] if reason != MISSING]
     if MISSING in images.reasons:
@@ -122,9 +124,6 @@ def _of_images(
     for kind, chosen in (("image-duplicate", again[same]), ("image-contradiction", again[~same])):
         own = set(chosen.tolist())
         add(kind, chosen, details=[text for text, rows in groups if own & rows])
-    if images.read:
-        plain = (images.states == 0) & (images.looks != 0) & ~images.comparable
-        add("image-plain", np.flatnonzero(plain))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +28,18 @@ class FixStep:
 
     Attributes:
         kind: Kind of the finding; ``'all errors'`` for the query that deals with all errors at once.
-        lake: Address of the lake.
+        lake: 0 for the lake, 1 for the second one.
         text: What it does, in words.
         query: TQL for ``DeepLakeDataset(query=...)`` and ``--query``, in place of the query that the lake was
             checked with, if any, and beside the same version or view; None if a query does not help.
     """
 
     kind: str
-    lake: str
+    lake: int
     text: str
     query: str | None = None
 
-    def to_dict(self) -> dict[str, str | None]:
+    def to_dict(self) -> dict[str, Any]:
         """The step as plain JSON values."""
         return {"kind": self.kind, "lake": self.lake, "text": self.text, "query": self.query}
 
@@ -59,12 +59,12 @@ def leave_out(rows: NDArray[np.int64], query: str | None = None) -> str:
     return f"SELECT * FROM (SELECT *, ROW_NUMBER() AS row_number{inner}) WHERE row_number NOT IN ({listed})"
 
 
-def plan_of(source: Source, lake: str, findings: Sequence[Finding]) -> list[FixStep]:
+def plan_of(source: Source, lake: int, findings: Sequence[Finding]) -> list[FixStep]:
     """What one could do about the findings of one lake.
 
     Args:
         source: The lake as the user named it.
-        lake: Its name in messages.
+        lake: 0, or 1 if it is the second one.
         findings: Its findings.
 
     Returns:
@@ -78,15 +78,15 @@ def plan_of(source: Source, lake: str, findings: Sequence[Finding]) -> list[FixS
             errors = np.union1d(errors, finding.rows).astype(np.int64)
         if finding.severity == "note":
             continue
-        text = f"{finding.count} {finding.unit}: {finding.what}. {_sentence(finding.advice)}"
+        text = f"{finding.what} ({finding.count}). {_sentence(finding.advice)}"
         steps.append(_step(finding.kind, source, lake, text, finding.rows if drops else errors[:0]))
     if len(errors):
-        text = f"Leaves out all {len(errors)} rows with an error."
+        text = f"all rows that have an error ({len(errors)})."
         steps.append(_step(ALL_ERRORS, source, lake, text, errors))
     return steps
 
 
-def _step(kind: str, source: Source, lake: str, text: str, rows: NDArray[np.int64]) -> FixStep:
+def _step(kind: str, source: Source, lake: int, text: str, rows: NDArray[np.int64]) -> FixStep:
     if not len(rows):
         return FixStep(kind, lake, text)
     if len(rows) > _MOST_ROWS:
@@ -95,8 +95,12 @@ def _step(kind: str, source: Source, lake: str, text: str, rows: NDArray[np.int6
         text += " No query can name these rows: their order is random."
     else:
         query = leave_out(rows, source.query)
-        return FixStep(kind, lake, f"{text} Without these {len(rows)} rows:", query)
+        return FixStep(kind, lake, f"{text} Without {_rows(len(rows))}:", query)
     return FixStep(kind, lake, text)
+
+
+def _rows(count: int) -> str:
+    return "this row" if count == 1 else f"these {count} rows"
 
 
 def _sentence(text: str) -> str:

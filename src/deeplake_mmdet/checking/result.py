@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,19 +27,21 @@ class Finding:
         kind: Of `kinds.KINDS`, e.g. ``'box-outside'``.
         count: How many there are.
         unit: Of what, e.g. ``'boxes'``.
-        lake: Address and version of the lake.
+        lake: 0 for the lake, 1 for the second one.
         rows: The numbers of all rows concerned, ascending, shape (k,), int64.
         column: The column concerned; None for several or none.
         details: What is particular to some of them, in words.
+        twins: Of images that are in the first lake, too: some of their rows here and there.
     """
 
     kind: str
     count: int
     unit: str
-    lake: str
+    lake: int
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     column: str | None = None
     details: tuple[str, ...] = ()
+    twins: tuple[tuple[int, int], ...] = ()
 
     @property
     def severity(self) -> str:
@@ -205,15 +209,26 @@ class CheckResult:
             kind: Of `kinds.KINDS`.
             lake: 0 for the lake, 1 for the second one.
         """
-        name = str(self.lakes[lake].source)
-        return next((found for found in self.findings if (found.kind, found.lake) == (kind, name)), None)
+        return next((found for found in self.findings if (found.kind, found.lake) == (kind, lake)), None)
+
+    def save_picture(self, path: str | os.PathLike[str]) -> Path:
+        """Draw classes, box sizes, and images of some faults.
+
+        Args:
+            path: The PNG file to write; its folder is made where missing.
+
+        Raises:
+            StorageError: An image cannot be read.
+        """
+        from deeplake_mmdet.checking.picture import draw
+
+        return draw(self, path)
 
     def plan(self) -> list[FixStep]:
         """What one could do about the findings; nothing is done."""
         steps = []
-        for facts in self.lakes:
-            name = str(facts.source)
-            steps += plan_of(facts.asked, name, [found for found in self.findings if found.lake == name])
+        for number, facts in enumerate(self.lakes):
+            steps += plan_of(facts.asked, number, [one for one in self.findings if one.lake == number])
         return steps
 
     def to_dict(self) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def check(
         )
     chosen = dict(zip(_OF_SOURCE, (commit, branch, tag, view, query), strict=True))
     reading: dict[str, Any] = {"tensors": tensors, "box_format": box_format, "classes": classes}
-    dataset = None if config is None else read_config_dataset(config, os.fspath(lake), split, cfg_options)
+    dataset = None if config is None else read_config_dataset(config, str(lake), split, cfg_options)
     ref = CredentialRef(credentials)
     settings = reading
     if dataset is not None:
@@ -121,14 +121,14 @@ def check(
         _refuse_same(opened)
     with _bar(progress) as bar:
         read = [_read(one, verify, workers, bar) for one in opened]
-    findings = [finding for one in read for finding in _findings(one)]
+    findings = [finding for number, one in enumerate(read) for finding in _findings(number, one)]
     left_out = None
     if dataset is not None and opened[0].lake.view is not None:
         left_out, found = _left_out(read[0], dataset)
         findings += found
     if len(read) == 2:
         lakes = [one.opened.lake for one in read]
-        findings += leakage(lakes[0], lakes[1], read[0].images, read[1].images)
+        findings += leakage(lakes[0], lakes[1], read[0].images, read[1].images, decoded=verify == "decode")
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return CheckResult(tuple(one.facts for one in read), tuple(findings), left_out, time.monotonic() - start)
 
@@ -151,7 +151,7 @@ def _open(
     settings: Mapping[str, Any],
     credentials: CredentialRef,
 ) -> _Opened:
-    asked = Source(os.fspath(lake), **chosen)
+    asked = Source(str(lake) if isinstance(lake, os.PathLike) else lake, **chosen)
     return _Opened(asked, open_leniently(asked, credentials=credentials, **settings))
 
 
@@ -212,17 +212,17 @@ def _read(opened: _Opened, verify: str, workers: int | None, bar: Progress) -> _
     return _Read(opened, annotations, images, facts)
 
 
-def _findings(read: _Read) -> list[Finding]:
+def _findings(number: int, read: _Read) -> list[Finding]:
     lake = read.opened.lake
-    found = findings_of(lake, read.annotations, read.images, read.facts.classes)
+    found = findings_of(number, lake, read.annotations, read.images, read.facts.classes)
     view = lake.view
     if view is not None and lake.has_annotations:
         if view.roles.gt_masks is not None and read.facts.verify != "none":
-            found += mask_findings(lake, view)
+            found += mask_findings(number, view)
         doubt = clean_boxes(view)
         if (error := doubt.doubt()) is not None:
             kind = "nothing-left" if doubt.is_hopeless else "boxes-doubtful"
-            found.append(Finding(kind, 1, "lakes", str(lake.source), details=(str(error),)))
+            found.append(Finding(kind, 1, "lakes", number, details=(str(error),)))
     return found
 
 
@@ -230,12 +230,12 @@ def _left_out(read: _Read, dataset: ConfigDataset) -> tuple[LeftOut, list[Findin
     lake = read.opened.lake
     assert lake.view is not None
     left_out, _ = what_is_left_out(lake, lake.view, read.images, dataset)
-    name, found = str(lake.source), []
+    found = []
     lost = left_out.rows - left_out.kept
     if lost:
         details = tuple(f"{len(rows)} {reason}" for reason, rows in left_out.images.items())
-        found.append(Finding("left-out", lost, "images", name, details=details))
+        found.append(Finding("left-out", lost, "images", 0, details=details))
     if not left_out.kept:
         details = ("No image is left after filtering: check metainfo.classes and filter_cfg",)
-        found.append(Finding("nothing-left", 1, "lakes", name, details=details))
+        found.append(Finding("nothing-left", 1, "lakes", 0, details=details))
     return left_out, found

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deeplake_mmdet.checking.annotations import COCO_LARGE, COCO_SMALL
+from deeplake_mmdet.checking.kinds import SEVERITIES
 from deeplake_mmdet.checking.result import CheckResult, Finding, LakeFacts, LeftOut
 from deeplake_mmdet.errors import listed, readable
 from deeplake_mmdet.terminal import plain, table
@@ -41,12 +42,9 @@ def render(result: CheckResult) -> Iterator[Table | Text]:
             yield from _details(finding)
     if result.left_out is not None:
         yield from _left_out(result.left_out)
-    counts = [
-        f"{len(result.of(severity))} kind{'s' * (len(result.of(severity)) != 1)} of {severity}s"
-        for severity in ("error", "warning", "note")
-    ]
-    verdict = "No errors" if result.ok else "There are errors"
-    yield plain(f"{verdict}: {', '.join(counts)} ({result.seconds:.1f} s)", "bold" if result.ok else "bold red")
+    counts = [_number(len(result.of(severity)), severity) for severity in SEVERITIES]
+    told = f"Found: {', '.join(counts)} ({result.seconds:.1f} s)"
+    yield plain(told, "bold" if result.ok else "bold red")
 
 
 def render_plan(result: CheckResult) -> Iterator[Text]:
@@ -61,7 +59,7 @@ def render_plan(result: CheckResult) -> Iterator[Text]:
     steps = result.plan()
     yield plain("Fix plan; nothing has been changed" if steps else "Fix plan: there is nothing to do", "bold")
     for step in steps:
-        where = f" ({step.lake})" if len(result.lakes) > 1 else ""
+        where = f" ({'second' if step.lake else 'first'} lake)" if len(result.lakes) > 1 else ""
         yield plain(f"- {step.kind}{where}: {step.text}")
         if step.query:
             yield plain(f"    {step.query}")
@@ -70,6 +68,10 @@ def render_plan(result: CheckResult) -> Iterator[Text]:
             "Train on such a query by DeepLakeDataset(path=..., query=...), or check it by --query. "
             "It leaves out whole rows, with all their boxes."
         )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _head(facts: LakeFacts, title: str) -> Text:
@@ -125,14 +127,14 @@ def _findings(result: CheckResult) -> Table:
         made.add_column("lake")
     made.add_column("what to do", overflow="fold")
     for finding in result.findings:
-        cells = [
+        cells: list[str | Text] = [
             Text(finding.severity, _COLOURS[finding.severity]),
             plain(f"{finding.what} [{finding.kind}]"),
             f"{finding.count:,} {finding.unit}",
             _rows(finding),
         ]
         if several:
-            cells.append("second" if finding.lake == str(result.lakes[1].source) else "first")
+            cells.append("second" if finding.lake else "first")
         made.add_row(*cells, plain(finding.advice))
     return made
 

@@ -9,7 +9,20 @@ import sys
 from collections.abc import Sequence
 
 from deeplake_mmdet import __version__
-from deeplake_mmdet.cli import bench, cache, check, convert, demo, eval, import_, inspect, prepare, run, test, train
+from deeplake_mmdet.cli import (
+    bench,
+    cache,
+    check,
+    convert,
+    demo,
+    eval,
+    import_,
+    inspect,
+    prepare,
+    run,
+    test,
+    train,
+)
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
