@@ -133,13 +133,14 @@ def faults_of(table: AnnotationTable, block: BoxBlock) -> dict[str, NDArray[np.b
     width, height = block.xywh[:, 2], block.xywh[:, 3]
     empty = (width <= 0) | (height <= 0)
     reasons = box_faults(table, block)
-    found: dict[str, NDArray[np.bool_]] = {kind: reasons[why] for why, kind in BOX_FAULTS.items()}
-    found["box-degenerate"] = empty
-    found["box-tiny"] = ~empty & ((width < 1) | (height < 1))
-    found["box-beyond"] = reach_beyond(table, block) & ~empty & ~found["box-outside"]
-    for hit in found.values():
-        hit &= known
-    return found | _repeats(block.rows, block.xywh, np.asarray(table.labels[block.boxes]))
+    located: dict[str, NDArray[np.bool_]] = {kind: reasons[why] for why, kind in BOX_FAULTS.items()}
+    located["box-degenerate"] = empty
+    located["box-tiny"] = ~empty & ((width < 1) | (height < 1))
+    located["box-beyond"] = reach_beyond(table, block) & ~empty & ~located["box-outside"]
+    found = _repeats(block.rows, block.xywh, np.asarray(table.labels[block.boxes]))
+    for kind, hit in located.items():
+        found[kind] = hit & known
+    return found
 
 
 def _add_signatures(

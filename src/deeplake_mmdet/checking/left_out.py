@@ -144,9 +144,7 @@ def _notes(dataset: ConfigDataset, images: ImageFacts, broken: Any, faulty: Any)
         notes.append("Training refuses this lake as long as annotations of rows cannot be read")
     if len(broken):
         then = "others take their place" if node.get("on_error") == "skip" else "training stops there"
-        notes.append(
-            f"{len(broken)} more images turn out to be damaged when read, and {then}: rows {listed(broken)}"
-        )
+        notes.append(f"Damage that shows only when images are read, rows {listed(broken)}: {then}")
     elif not images.read:
         notes.append("The images were not read: some may turn out to be damaged")
     if node.get("indices") is not None:

@@ -57,12 +57,15 @@ def draw(result: CheckResult, path: str | os.PathLike[str]) -> Path:
     tiles = _tiles(result)
     bars = min(_CLASSES, max((len(facts.classes) for facts in lakes), default=0))
     strip = -(-len(tiles) // _ACROSS)
-    heights = [max(3.4, 1.2 + 0.24 * bars * max(1, len(lakes)))] + [3.0] * strip
+    heights = [max(3.4, 1.2 + (0.24 if len(lakes) < 2 else 0.34) * bars)] + [3.0] * strip
     figure = Figure(figsize=(13, sum(heights) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(h_pad=0.12, w_pad=0.08)  # type: ignore[union-attr, call-arg]
     grid = figure.add_gridspec(len(heights), _ACROSS, height_ratios=heights)
-    _draw_classes(figure.add_subplot(grid[0, : _ACROSS // 2]), lakes)
+    axes = figure.add_subplot(grid[0, : _ACROSS // 2])
+    _draw_classes(axes, lakes)
+    if len(lakes) > 1:  # of both charts; within one it would hide bars
+        figure.legend(handles=axes.get_legend_handles_labels()[0], loc="outside lower center", ncols=2)
     _draw_sizes(figure.add_subplot(grid[0, _ACROSS // 2 :]), lakes)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, _ACROSS)
@@ -123,8 +126,6 @@ def _draw_classes(axes: Axes, lakes: list[LakeFacts]) -> None:
         axes.set_xlim(0, max(values, default=1) * 1.18)
     if len(order) > len(shown):
         axes.set_xlabel(f"the {len(shown)} largest of {len(order)} classes", fontsize=8)
-    if len(lakes) > 1:
-        axes.legend(fontsize=8, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -171,8 +172,6 @@ def _draw_sizes(axes: Axes, lakes: list[LakeFacts]) -> None:
             fontsize=8,
             transform=axes.get_xaxis_transform(),
         )
-    if len(chosen) > 1:
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, 0.88))
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -16,6 +16,7 @@ from deeplake_mmdet.terminal import plain, table
 __all__ = ["render", "render_plan"]
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": ""}
+_SINGULAR = {"boxes": "box", "classes": "class", "searches": "search"}
 _CLASSES = 40  # lines of the table of classes
 _BAR = 24  # characters
 _DETAILS = 6
@@ -127,10 +128,13 @@ def _findings(result: CheckResult) -> Table:
         made.add_column("lake")
     made.add_column("what to do", overflow="fold")
     for finding in result.findings:
+        unit = finding.unit
+        if finding.count == 1:
+            unit = _SINGULAR.get(unit, unit.removesuffix("s"))
         cells: list[str | Text] = [
             Text(finding.severity, _COLOURS[finding.severity]),
             plain(f"{finding.what} [{finding.kind}]"),
-            f"{finding.count:,} {finding.unit}",
+            f"{finding.count:,} {unit}",
             _rows(finding),
         ]
         if several:
