@@ -165,7 +165,8 @@ def _repeats(
     before, after = order[:-1], order[1:]
     same = (rows[before] == rows[after]) & (xywh[before] == xywh[after]).all(axis=1)
     equal = labels[before] == labels[after]
-    found = {kind: np.zeros(len(rows), bool) for kind in ("box-duplicate", "box-two-classes")}
+    kinds = ("box-duplicate", "box-two-classes")
+    found: dict[str, NDArray[np.bool_]] = {kind: np.zeros(len(rows), bool) for kind in kinds}
     found["box-duplicate"][after[same & equal]] = True
     found["box-two-classes"][after[same & ~equal]] = True
     return found

@@ -140,24 +140,28 @@ def _bisected(
 
 
 def _texts(block: Block, coding: LabelCoding, faults: RowFaults, boxes: NDArray[np.int64]) -> Block:
-    """The labels of a block of texts as indices; -1 for those that are none of the classes."""
+    """The labels of a block of texts as indices; those that are none of the classes are noted."""
     places: dict[Any, int] = {name: place for place, name in enumerate(coding.names)}
-    numbers = {number: place for place, number in enumerate(coding.ids or range(len(coding.names)))}
-    counts, values = np.zeros(len(block.counts), np.int64), []
-    for place, text in enumerate(block.values):
+    numbers: dict[Any, int] = {
+        number: place for place, number in enumerate(coding.ids or range(len(coding.names)))
+    }
+    counts, values = np.zeros(len(block.counts), np.int64), list[int]()
+    read = [labels_in(text) for text in block.values]
+    # Names and numbers in one block are refused, too: the names count.
+    kind = str if any(isinstance(label, str) for labels in read for label in labels or ()) else int
+    for place, (text, labels) in enumerate(zip(block.values, read, strict=True)):
         row = block.start + place
         if not text and not boxes[row]:
             continue
-        found = labels_in(text)
-        if found is None or len({isinstance(label, str) for label in found}) > 1:
+        if labels is None or not all(isinstance(label, kind) for label in labels):
             faults.add(LABELS, np.array([row]))
             continue
-        indices = [(places if isinstance(label, str) else numbers).get(label, -1) for label in found]
-        for label in (label for label, index in zip(found, indices, strict=True) if index < 0):
+        known = places if kind is str else numbers
+        for label in (label for label in labels if label not in known):
             _count_unknown(faults, str(label), 1)
-        faults.add(UNKNOWN, np.array([row] if -1 in indices else [], np.int64))
-        counts[place] = len(found)
-        values += [max(index, 0) for index in indices]
+            faults.add(UNKNOWN, np.array([row]))
+        counts[place] = len(labels)
+        values += [known.get(label, 0) for label in labels]
     return Block(block.start, counts, np.array(values, np.int64))
 
 
