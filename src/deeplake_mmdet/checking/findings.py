@@ -61,10 +61,9 @@ def findings_of(
                 "class-unused", len(unused), "classes", number, column=view.roles.gt_labels, details=details
             )
         )
-    if view.notes:
-        found.append(
-            Finding("column-unused", len(view.notes), "columns", number, details=tuple(view.notes.values()))
-        )
+    notes = [note for role, note in view.notes.items() if role != "classes" or lake.problem is None]
+    if notes:
+        found.append(Finding("column-unused", len(notes), "columns", number, details=tuple(notes)))
     return found + _of_images(number, lake, view, images, annotations.signatures)
 
 

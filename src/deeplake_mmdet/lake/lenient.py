@@ -25,6 +25,7 @@ from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.classes import classes_of, stored_format
 from deeplake_mmdet.lake.schema.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.schema.labels import LabelCoding, label_coding, read_labels
+from deeplake_mmdet.lake.schema.role_rules import RULES, is_named
 from deeplake_mmdet.lake.schema.roles import Roles, image_column
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
@@ -36,6 +37,7 @@ from deeplake_mmdet.lake.views import LakeView
 
 __all__ = ["ExaminedLake", "open_leniently"]
 
+_ANNOTATIONS = ("gt_bboxes", "gt_labels")
 _MOST_CLASSES = 10_000  # that are made up from labels
 
 
@@ -50,7 +52,7 @@ class ExaminedLake:
         faults: Rows whose annotations cannot be read.
         problem: What keeps the whole lake from being trained on, faulty rows aside; None if nothing does.
         has_annotations: Whether boxes and labels could be read; otherwise the table has none.
-        is_annotated: Whether there is any column of boxes or labels.
+        is_annotated: Whether there is any column that is of boxes or labels by its type or its name.
     """
 
     source: ResolvedSource
@@ -192,6 +194,8 @@ def _images_only(
     )
     view = LakeView(resolved, ref, dict(columns), Roles(column, "", ""), table, (), ())
     annotated = any(
-        facts.kind in ("boundingbox", "classlabel") for facts in columns.values() if facts.name != column
+        facts.kind in ("boundingbox", "classlabel")
+        or any(is_named(RULES[role], name) for role in _ANNOTATIONS)
+        for name, facts in columns.items()
     )
     return ExaminedLake(resolved, view, faults or RowFaults(len(handle)), problem, False, annotated)
