@@ -265,3 +265,20 @@ def test_every_box_is_judged_as_one_by_one(rows):
         if row
     }
     assert len(set(signatures.values())) == len(twins)
+
+
+def test_flags_that_do_not_fit_are_told(make_lake):
+    crowds = [np.zeros(2, np.uint8), np.zeros(1, np.uint8), np.zeros(2, np.uint8)]
+    lake = make_lake(sound(3), kinds={"iscrowds": types.Array("uint8", 1)}, iscrowds=crowds)
+    result = look(lake)
+    assert kinds_of(result) == {"column-misfit": []}
+    assert "'iscrowds'" in result.find("column-misfit").details[0]
+
+
+def test_boxes_of_any_size_are_judged(make_lake, tmp_path):
+    rows = [*sound(12), (photo(20), [[1e300, 1e300, 1e300, 1e300], [-1e308, 5, 1.7e308, 9]], (0, 1))]
+    result = look(make_lake(rows))
+    assert kinds_of(result) == {"box-outside": [12], "box-beyond": [12]} or kinds_of(result) == {
+        "box-outside": [12]
+    }
+    result.save_picture(tmp_path / "picture.png")

@@ -109,3 +109,22 @@ def test_what_cannot_be_opened_is_one_error(run, tmp_path, make_lake):
         with pytest.raises(SystemExit) as stop:
             run(lake, *wrong)
         assert stop.value.code == 2
+
+
+def test_a_query_of_the_second_lake_may_hold_anything(faulty, run):
+    status, out, err = run(
+        *(faulty, faulty, "--query", "SELECT * LIMIT 3"),
+        *("--second", "query=SELECT * WHERE ROW_NUMBER() >= 3 AND ROW_NUMBER() < 6 ORDER BY ROW_NUMBER(), 1"),
+    )
+    assert (status, out.count("3 rows")) == (0, 2), err
+    with pytest.raises(SystemExit) as stop:
+        run(faulty, faulty, "--second", "val")
+    assert stop.value.code == 2
+
+
+def test_a_place_for_the_picture_is_looked_for_first(faulty, run, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path, tmp_path / "file" / "check.png"):
+        status, out, err = run(faulty, "--show", place)
+        assert (status, out) == (1, "")
+        assert "No picture can be put there" in err

@@ -165,3 +165,12 @@ def test_configs_without_a_lake_are_refused(make_lake, write):
         check(lake, config=write(path=lake), split="all", progress=False)
     with pytest.raises(ConfigError, match="no class 'z'"):
         check(lake, config=write(path=lake, metainfo={"classes": ["z"]}), progress=False)
+
+
+def test_the_rows_that_the_config_reads_are_those_that_are_checked(make_lake, write, tmp_path):
+    lake = make_lake([*sound(6), (photo(9)[:-300], GOOD, (0, 1))], tmp_path / "lake")
+    config = write(path=lake, query="SELECT * WHERE ROW_NUMBER() > 3")
+    result = check(lake, config=config, progress=False)
+    assert (result.lakes[0].rows, result.left_out.rows) == (3, 3)
+    again = check(lake, query=result.plan()[-1].query, config=config, progress=False)
+    assert (again.ok, again.lakes[0].rows) == (True, 2)

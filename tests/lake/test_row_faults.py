@@ -7,7 +7,7 @@ import pytest
 from deeplake import types
 
 from deeplake_mmdet.lake import Source, open_leniently, open_view
-from deeplake_mmdet.lake.table.faults import BOXES, COUNTS, LABELS, UNKNOWN
+from deeplake_mmdet.lake.table.faults import BOXES, COUNTS, LABELS, SIZES, UNKNOWN
 
 BOX = np.array([[1.0, 2, 3, 4], [2, 3, 4, 5]])
 kept = []
@@ -98,3 +98,14 @@ def test_several_faults_of_one_row_are_all_told(opened):
     labels = [np.array(x, np.uint32) for x in ([0, 1], [9], [1])]
     _, found = opened(boxes=boxes, labels=labels)
     assert rows_of(found) == {BOXES: [1], UNKNOWN: [1], COUNTS: [2]}
+
+
+def test_sizes_that_are_none(opened):
+    sizes = {"w": [32, 0, 32, -1], "h": [24, 24, 2**20, 24]}
+    kinds = {name: types.Int32() for name in sizes}
+    tensors = {"width": "w", "height": "h"}
+    _, found = opened(
+        boxes=[BOX] * 4, labels=[np.zeros(2, np.uint32)] * 4, **sizes, schema=kinds, tensors=tensors
+    )
+    assert rows_of(found) == {SIZES: [1, 3]}
+    assert found.view.table.heights.tolist() == [24, 0, 2**20, 0]

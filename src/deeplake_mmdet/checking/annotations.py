@@ -102,20 +102,28 @@ def read_annotations(table: AnnotationTable, classes: int) -> AnnotationFacts:
     facts = AnnotationFacts(len(table), classes)
     coco = np.zeros(3, np.int64)
     for block in table.blocks():
-        labels = np.asarray(table.labels[block.boxes])
-        facts.class_boxes += np.bincount(labels, minlength=classes)
-        pairs = np.unique(block.rows * np.int64(max(classes, 1)) + labels)
-        facts.class_images += np.bincount(pairs % max(classes, 1), minlength=classes)[:classes]
-        _add_signatures(facts.signatures, block.rows, block.xywh, labels)
-        known = (table.widths[block.rows] > 0) & (table.heights[block.rows] > 0)
-        for kind, hit in faults_of(table, block).items():
-            facts.faults.add(kind, block.rows[hit])
-        width, height = block.xywh[known, 2:].clip(min=0).T
-        size = np.sqrt(width * height)
-        facts.size_counts += np.histogram(np.minimum(size, SIZE_EDGES[-1]), SIZE_EDGES)[0]
-        coco += np.bincount(np.digitize(size, (COCO_SMALL, COCO_LARGE)), minlength=3)
+        # Of boxes of any size at all.
+        with np.errstate(over="ignore", invalid="ignore"):
+            _add_block(facts, table, block, classes, coco)
     facts.coco_sizes = (int(coco[0]), int(coco[1]), int(coco[2]))
     return facts
+
+
+def _add_block(
+    facts: AnnotationFacts, table: AnnotationTable, block: BoxBlock, classes: int, coco: NDArray[np.int64]
+) -> None:
+    labels = np.asarray(table.labels[block.boxes])
+    facts.class_boxes += np.bincount(labels, minlength=classes)
+    pairs = np.unique(block.rows * np.int64(max(classes, 1)) + labels)
+    facts.class_images += np.bincount(pairs % max(classes, 1), minlength=classes)[:classes]
+    _add_signatures(facts.signatures, block.rows, block.xywh, labels)
+    known = (table.widths[block.rows] > 0) & (table.heights[block.rows] > 0)
+    for kind, hit in faults_of(table, block).items():
+        facts.faults.add(kind, block.rows[hit])
+    width, height = block.xywh[known, 2:].clip(min=0).T
+    size = np.sqrt(width * height)
+    facts.size_counts += np.histogram(np.minimum(size, SIZE_EDGES[-1]), SIZE_EDGES)[0]
+    coco += np.bincount(np.digitize(size, (COCO_SMALL, COCO_LARGE)), minlength=3)
 
 
 def faults_of(table: AnnotationTable, block: BoxBlock) -> dict[str, NDArray[np.bool_]]:

@@ -61,9 +61,11 @@ def findings_of(
                 "class-unused", len(unused), "classes", number, column=view.roles.gt_labels, details=details
             )
         )
-    notes = [note for role, note in view.notes.items() if role != "classes" or lake.problem is None]
-    if notes:
-        found.append(Finding("column-unused", len(notes), "columns", number, details=tuple(notes)))
+    misfits = [note for role, note in view.notes.items() if role in view.left_out]
+    notes = [note for role, note in view.notes.items() if role not in (*view.left_out, "classes")]
+    for kind, told in (("column-misfit", misfits), ("column-unused", notes)):
+        if told:
+            found.append(Finding(kind, len(told), "columns", number, details=tuple(told)))
     return found + _of_images(number, lake, view, images, annotations.signatures)
 
 

@@ -128,8 +128,8 @@ def read_images(
         raise ConfigError(
             f"verify is {verify!r}", where="argument 'verify'", advice=f"one of {', '.join(VERIFY)}"
         )
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}", where="argument 'workers'", advice="one at the least")
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ConfigError(f"workers is {workers!r}", where="argument 'workers'", advice="one at the least")
     table = view.table
     facts = ImageFacts.unread(len(table))
     if verify == "none":

@@ -101,6 +101,11 @@ KINDS = {
         "the second lake has other classes",
         "name the classes of both datasets in one order: metainfo=dict(classes=(...))",
     ),
+    "column-misfit": Kind(
+        "warning",
+        "columns of flags, areas or ids that do not fit the rows, and are not used",
+        "correct them; or leave them out: tensors=dict(<role>=False)",
+    ),
     "column-unused": Kind("note", "columns that look useful but are not used", "see the details"),
     "no-annotations": Kind("note", "the lake has no boxes", "it serves for prediction, not for training"),
     "class-unused": Kind(

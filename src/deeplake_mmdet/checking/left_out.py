@@ -43,6 +43,11 @@ class ConfigDataset:
     is_own: bool
     lake: str
 
+    def source_options(self) -> dict[str, Any]:
+        """Its settings that say which rows of the lake it reads, as arguments of `Source`."""
+        names = ("commit", "branch", "tag", "view", "query", "version")
+        return {name: self.place.node.get(name) for name in names}
+
     def open_options(self) -> dict[str, Any]:
         """Its settings that say how a lake is read, as arguments of `open_view`."""
         node = self.place.node
@@ -71,20 +76,18 @@ def read_config_dataset(
             f"split is {split!r}", where="argument 'split'", advice=f"one of {', '.join(SPLITS)}"
         )
     places = [
-        place
-        for place in innermost_of(load_config(os.fspath(config), cfg_options), split)
-        if is_lake(place.node)
+        place for place in innermost_of(load_config(str(config), cfg_options), split) if is_lake(place.node)
     ]
     if not places:
         raise ConfigError(
             f"The config's {split} data are no lake",
-            where=f"{os.fspath(config)}, {split}_dataloader.dataset",
+            where=f"{config}, {split}_dataloader.dataset",
             advice="give a config with type='deeplake_mmdet.DeepLakeDataset', or --split val or test",
         )
     wanted = absolute_url(lake)
     paths = [absolute_url(str(place.node.get("path") or "")) for place in places]
     at = paths.index(wanted) if wanted in paths else 0
-    return ConfigDataset(os.fspath(config), places[at], wanted in paths, paths[at])
+    return ConfigDataset(str(config), places[at], wanted in paths, paths[at])
 
 
 def what_is_left_out(

@@ -11,7 +11,7 @@ import numpy as np
 from deeplake_mmdet.checking.annotations import COCO_LARGE, COCO_SMALL, faults_of
 from deeplake_mmdet.checking.kinds import SEVERITIES
 from deeplake_mmdet.checking.result import CheckResult, Finding, LakeFacts
-from deeplake_mmdet.errors import ImageError, readable
+from deeplake_mmdet.errors import ConfigError, ImageError, readable
 from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.lake.table.table import BoxBlock
 from deeplake_mmdet.transfer.decoder import decode
@@ -19,7 +19,7 @@ from deeplake_mmdet.transfer.decoder import decode
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw"]
+__all__ = ["check_place", "draw"]
 
 _BLUE, _ORANGE, _RED, _SOUND, _GREY = "#0072b2", "#e69f00", "#d00000", "#56b4e9", "#888888"
 _COLOURS = (_BLUE, _ORANGE)
@@ -37,6 +37,30 @@ class _Tile(NamedTuple):
     colour: str
 
 
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """Find out whether a picture can be written, before hours of reading.
+
+    Args:
+        path: The PNG file to write; its folder is made where missing.
+
+    Raises:
+        ConfigError: It is a folder, or nothing can be written there.
+    """
+    out = Path(path)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        problem = "it is a folder" if out.is_dir() else ""
+        if not problem and not os.access(out if out.exists() else out.parent, os.W_OK):
+            problem = "it may not be written"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if problem:
+        raise ConfigError(
+            f"No picture can be put there: {problem}", where=str(out), advice="name a file, as in check.png"
+        )
+    return out
+
+
 def draw(result: CheckResult, path: str | os.PathLike[str]) -> Path:
     """Draw classes, box sizes and images of some faults.
 
@@ -48,11 +72,13 @@ def draw(result: CheckResult, path: str | os.PathLike[str]) -> Path:
         The path.
 
     Raises:
+        ConfigError: The file cannot be written.
         StorageError: An image cannot be read.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    out = check_place(path)
     lakes = [facts for facts in result.lakes if facts.classes]
     tiles = _tiles(result)
     bars = min(_CLASSES, max((len(facts.classes) for facts in lakes), default=0))
@@ -74,8 +100,6 @@ def draw(result: CheckResult, path: str | os.PathLike[str]) -> Path:
     counts = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in found.items())
     names = " and ".join(facts.source.url.rpartition("/")[2] for facts in result.lakes)
     figure.suptitle(_plain(f"{names}: {counts}"), fontsize=12)
-    out = Path(path)
-    out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110, format="png")
     return out
 
@@ -234,10 +258,12 @@ def _draw_boxes(axes: Axes, tile: _Tile, width: int, height: int) -> None:
     if not count:
         return
     boxes = table.xywh(row)
-    block = BoxBlock(span, np.full(count, row), boxes)
-    wrong = faults_of(table, block).get(tile.kind, np.zeros(count, bool))
+    with np.errstate(over="ignore", invalid="ignore"):
+        faults = faults_of(table, BoxBlock(span, np.full(count, row), boxes))
+    wrong = faults.get(tile.kind, np.zeros(count, bool))
+    drawn = np.clip(boxes, -9 * max(width, height), 9 * max(width, height))
     for at in np.argsort(wrong, kind="stable"):  # faulty ones on top
-        x, y, w, h = boxes[at].tolist()
+        x, y, w, h = drawn[at].tolist()
         colour, line = (_RED, 2.0) if wrong[at] else (_SOUND, 0.9)
         axes.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=colour, linewidth=line))
         if wrong[at] and (abs(w) < width / 40 or abs(h) < height / 40):  # too small to be seen
@@ -245,7 +271,7 @@ def _draw_boxes(axes: Axes, tile: _Tile, width: int, height: int) -> None:
                 x + w / 2, y + h / 2, "o", color=colour, markersize=12, markerfacecolor="none", clip_on=False
             )
     if wrong.any():
-        ends = np.concatenate([boxes[wrong, :2], boxes[wrong, :2] + boxes[wrong, 2:]])
+        ends = np.concatenate([drawn[wrong, :2], drawn[wrong, :2] + drawn[wrong, 2:]])
         low = np.maximum(np.minimum(ends.min(axis=0), 0), (-width, -height))
         high = np.minimum(np.maximum(ends.max(axis=0), (width, height)), (2 * width, 2 * height))
         first = boxes[wrong][0]

@@ -76,8 +76,8 @@ def check(
             otherwise.
         credentials: Of both lakes: None, a handle, or public options, see `CredentialRef`.
         second: The arguments of the two lines above for the second lake, as in ``dict(view='val')``.
-        config: A config file: tells what training with it would leave out of the first lake, and how to read
-            the lake where nothing else says so.
+        config: A config file: tells what training with it would leave out of the first lake, and which rows
+            of the lake to read, and how, where nothing else says so.
         split: Which of the config's datasets: ``'train'``, ``'val'`` or ``'test'``. Of several the one that
             reads the lake.
         cfg_options: Changes to the config, by dotted key.
@@ -104,13 +104,15 @@ def check(
             where="argument 'verify'",
             advice="use 'decode', or 'header' to compare the files' bytes only",
         )
-    chosen = dict(zip(_OF_SOURCE, (commit, branch, tag, view, query), strict=True))
+    chosen: dict[str, Any] = dict(zip(_OF_SOURCE, (commit, branch, tag, view, query), strict=True))
     reading: dict[str, Any] = {"tensors": tensors, "box_format": box_format, "classes": classes}
     dataset = None if config is None else read_config_dataset(config, str(lake), split, cfg_options)
     ref = CredentialRef(credentials)
     settings = reading
     if dataset is not None:
-        if credentials is None and dataset.is_own:
+        if dataset.is_own and not any(chosen.values()):
+            chosen = dataset.source_options()
+        if dataset.is_own and credentials is None:
             ref = CredentialRef(dataset.place.node.get("credentials"))
         settings = {**dataset.open_options(), **{name: value for name, value in reading.items() if value}}
     opened = [_open(lake, chosen, settings, ref)]
@@ -139,6 +141,8 @@ def check(
 
 
 def _options_of_second(second: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(second, Mapping | None):
+        raise ConfigError(f"second is {second!r}", where="argument 'second'", advice="write dict(view='val')")
     own = dict(second or {})
     known = (*_OF_SOURCE, *_OF_READING)
     if unknown := [name for name in own if name not in known]:

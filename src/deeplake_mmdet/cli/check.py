@@ -24,7 +24,11 @@ def add_parser(commands: Any) -> None:
     add_source_arguments(parser)
     parser.add_argument("other", metavar="LAKE2", nargs="?", help="a second lake, to compare with the first")
     parser.add_argument(
-        "--second", nargs="+", metavar="KEY=VALUE", help="options of LAKE2, e.g. view=val or branch=dev"
+        "--second",
+        nargs="+",
+        type=_pair,
+        metavar="KEY=VALUE",
+        help="options of LAKE2, e.g. view=val or branch=dev",
     )
     parser.add_argument(
         "--config", metavar="CONFIG", help="tell what training with this config leaves out of LAKE"
@@ -53,10 +57,13 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check, and print what was found; 1 if there are errors, with ``--strict`` also for warnings."""
     from deeplake_mmdet.checking import check
+    from deeplake_mmdet.checking.picture import check_place
     from deeplake_mmdet.checking.tables import render, render_plan
     from deeplake_mmdet.config import parse_options
     from deeplake_mmdet.terminal import console, plain
 
+    if args.show:
+        check_place(args.show)
     result = check(
         args.lake,
         args.other,
@@ -64,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         tensors=parse_options(args.tensors),
         classes=args.classes,
         credentials={"endpoint_url": args.endpoint_url} if args.endpoint_url else None,
-        second=parse_options(args.second),
+        second=dict(args.second or ()),
         config=args.config,
         split=args.split,
         cfg_options=parse_options(args.cfg_options),
@@ -88,3 +95,11 @@ def run(args: argparse.Namespace) -> int:
         if picture is not None:
             screen.print(plain(f"Picture: {picture}"))
     return int(not result.ok or (args.strict and bool(result.of("warning"))))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Split an option of the second lake; a query may hold anything behind the first ``=``."""
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form view=val")
+    return key.strip(), value
