@@ -43,13 +43,13 @@ def test_the_search_finds_what_comparing_all_with_all_finds(others, data):
 
 def test_many_are_found_without_comparing_all_with_all():
     rng = np.random.default_rng(0)
-    others = rng.integers(0, 2**64, 200_000, np.uint64)
+    others = rng.integers(0, 2**64, 60_000, np.uint64)
     hashes = np.concatenate(
-        [others[::1000] ^ np.uint64(0b1011 << 30), rng.integers(0, 2**64, 100_000, np.uint64)]
+        [others[::300] ^ np.uint64(0b1011 << 30), rng.integers(0, 2**64, 30_000, np.uint64)]
     )
-    found = find_alike(hashes, others, most=10**7)
+    found = find_alike(hashes, others, most=10**6)
     assert found.complete
-    assert (found.match[:200] == np.arange(0, 200_000, 1000)).all()
+    assert (found.match[:200] == np.arange(0, 60_000, 300)).all()
     assert (found.distance[:200] == 3).all()
 
 
@@ -71,7 +71,7 @@ def look(data):
 COPIES = {
     "compressed": lambda image: encoded(image, quality=50),
     "smaller": lambda image: encoded(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)),
-    "png": lambda image: encoded(image, "png"),
+    "png": lambda image: encoded(image, "png", compress_level=1),
     "brighter": lambda image: encoded(np.clip(image * 1.1 + 5, 0, 255).astype(np.uint8)),
     "progressive": lambda image: encoded(image, progressive=True),
 }
@@ -79,8 +79,8 @@ COPIES = {
 
 @pytest.mark.parametrize("copy", COPIES)
 def test_copies_of_photographs_look_alike_and_other_photographs_do_not(shared_data, copy):
-    files = sorted((shared_data / "nuts" / "images").iterdir())[:12]
-    files += sorted((shared_data / "bccd" / "JPEGImages").iterdir())[:20]
+    files = sorted((shared_data / "nuts" / "images").iterdir())[:6]
+    files += sorted((shared_data / "bccd" / "JPEGImages").iterdir())[:10]
     images = [cv2.imread(str(file)) for file in files]
     own = [look(file.read_bytes()) for file in files]
     copies = [look(COPIES[copy](image)) for image in images]
