@@ -134,3 +134,15 @@ def test_masks_of_pixels(make_lake):
     cells = [drawn(*GOOD), drawn(GOOD[0], (0, 0, 0, 0)), drawn(*GOOD)[:30]]
     lake = make_lake(sound(3), kinds={"masks": types.BinaryMask(sample_compression="lz4")}, masks=cells)
     assert kinds_of(look(lake)) == {"mask-unreadable": [2], "mask-none": [1]}
+
+
+def test_files_are_named_where_the_lake_knows_them(tmp_path):
+    lake = tmp_path / "lake"
+    with LakeWriter(str(lake), class_names=["a"], box_format="ltwh", image_format="jpeg") as writer:
+        for row in range(12):
+            boxes, labels = np.array([(200, 5, 9, 9) if row > 3 else GOOD[0]]), np.array([0])
+            writer.append(ImageRecord(photo(row), W, H, f"[b]/{row}.jpg", boxes=boxes, labels=labels))
+    finding = look(lake).find("box-outside")
+    assert finding.rows.tolist() == list(range(4, 12))
+    assert finding.files == tuple(f"[b]/{row}.jpg" for row in range(4, 9))
+    assert finding.to_dict()["example_files"] == list(finding.files)

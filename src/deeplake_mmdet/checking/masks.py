@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from deeplake_mmdet.lake import LakeView
 
 __all__ = ["read_masks"]
 
-_ROWS = 64  # whose masks are in memory at once
+_ROWS = 64  # whose masks are in memory at once, at most
+_PIXELS = 2**26  # of masks that are stored as pixels, in memory at once
 _SLACK = 2.0  # pixels between the edges of a box and of its mask
 _OVERLAP = 0.5  # of box and mask's box, intersection over union
 _NAMED = 5
@@ -35,8 +37,7 @@ def read_masks(view: LakeView) -> tuple[RowCollector, list[str]]:
     table = view.table
     rows = np.flatnonzero(np.diff(table.offsets) > 0)
     rows = rows[table.widths[rows] > 0]  # a mask's size is its image's
-    for start in range(0, len(rows), _ROWS):
-        chosen = rows[start : start + _ROWS].tolist()
+    for chosen in _groups(view, rows):
         for row, cell in zip(chosen, view.mask_cells(chosen), strict=True):
             at = np.array([row])
             try:
@@ -53,6 +54,22 @@ def read_masks(view: LakeView) -> tuple[RowCollector, list[str]]:
                 elif not _fits(extent, box):
                     found.add("mask-misfit", at)
     return found, details
+
+
+def _groups(view: LakeView, rows: NDArray[np.int64]) -> Iterator[list[int]]:
+    """Rows whose masks may be in memory at once; at least one."""
+    table = view.table
+    pixels: NDArray[Any] = np.zeros(len(rows), np.int64)
+    if view.columns[view.roles.gt_masks or ""].kind == "binarymask":
+        pixels = np.diff(table.offsets)[rows] * table.widths[rows] * table.heights[rows]
+    start, held = 0, 0
+    for place, size in enumerate(pixels.tolist()):
+        if place > start and (place - start == _ROWS or held + size > _PIXELS):
+            yield rows[start:place].tolist()
+            start, held = place, 0
+        held += size
+    if start < len(rows):
+        yield rows[start:].tolist()
 
 
 def _extent(mask: Any) -> NDArray[np.float64] | None:

@@ -32,6 +32,7 @@ class Finding:
         column: The column concerned; None for several or none.
         details: What is particular to some of them, in words.
         twins: Of images that are in the first lake, too: some of their rows here and there.
+        files: The names that the files of the first few rows had, where the lake records them.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Finding:
     column: str | None = None
     details: tuple[str, ...] = ()
     twins: tuple[tuple[int, int], ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def severity(self) -> str:
@@ -70,6 +72,7 @@ class Finding:
             "column": self.column,
             "row_count": len(self.rows),
             "example_rows": self.rows[:_EXAMPLES].tolist(),
+            "example_files": list(self.files),
             "details": list(self.details),
             "advice": self.advice,
         }

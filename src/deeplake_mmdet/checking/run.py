@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,6 +24,7 @@ from deeplake_mmdet.terminal import console
 
 __all__ = ["check"]
 
+_NAMED = 5  # rows of a finding whose files are named
 _OF_SOURCE = ("commit", "branch", "tag", "view", "query")
 _OF_READING = ("tensors", "box_format", "classes", "apply_exif")
 
@@ -136,8 +137,28 @@ def check(
     if len(read) == 2:
         lakes = [one.opened.lake for one in read]
         findings += leakage(lakes[0], lakes[1], read[0].images, read[1].images, decoded=verify == "decode")
+    findings = _with_file_names(findings, read)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return CheckResult(tuple(one.facts for one in read), tuple(findings), left_out, time.monotonic() - start)
+
+
+def _with_file_names(findings: list[Finding], read: list[_Read]) -> list[Finding]:
+    """The findings with the names of the files of their first rows, read in one call for each lake."""
+    names: dict[tuple[int, int], str] = {}
+    for number, one in enumerate(read):
+        view = one.opened.lake.view
+        rows = {row for found in findings if found.lake == number for row in found.rows[:_NAMED].tolist()}
+        if view is not None and rows:
+            order = sorted(rows)
+            names |= {
+                (number, row): name for row, name in zip(order, view.file_names(order) or (), strict=False)
+            }
+    return [
+        replace(one, files=tuple(names[one.lake, row] for row in one.rows[:_NAMED].tolist()))
+        if len(one.rows) and (one.lake, int(one.rows[0])) in names
+        else one
+        for one in findings
+    ]
 
 
 def _options_of_second(second: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -150,10 +150,12 @@ def _rows(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[Text]:
-    if finding.details:
-        more = len(finding.details) - _DETAILS
-        told = "; ".join(finding.details[:_DETAILS]) + (f"; and {more} more" if more > 0 else "")
-        yield plain(f"{finding.kind}: {told}")
+    more = len(finding.details) - _DETAILS
+    told = [*finding.details[:_DETAILS], *([f"and {more} more"] if more > 0 else [])]
+    if finding.files:
+        told.append(f"files {', '.join(finding.files)}" + ", ..." * (len(finding.rows) > len(finding.files)))
+    if told:
+        yield plain(f"{finding.kind}: {'; '.join(told)}")
 
 
 def _left_out(left: LeftOut) -> Iterator[Table | Text]:
