@@ -146,3 +146,14 @@ def test_files_are_named_where_the_lake_knows_them(tmp_path):
     assert finding.rows.tolist() == list(range(4, 12))
     assert finding.files == tuple(f"[b]/{row}.jpg" for row in range(4, 9))
     assert finding.to_dict()["example_files"] == list(finding.files)
+
+
+def test_links_are_followed_and_those_that_lead_nowhere_are_named(make_lake, tmp_path):
+    places = [tmp_path / f"{number}.jpg" for number in range(4)]
+    for number, image in enumerate((photo(0), photo(1)[:-300], photo(0))):
+        places[number].write_bytes(image)
+    kind = types.Link(types.Image(sample_compression="jpeg"))
+    rows = [(str(place), GOOD, (0, 1)) for place in places]
+    result = look(make_lake(rows, tmp_path / "lake", kinds={"images": kind}))
+    assert kinds_of(result) == {"image-undecodable": [1, 3], "image-duplicate": [2]}
+    assert any(f"row 3: link '{places[3]}'" in text for text in result.find("image-undecodable").details)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -26,6 +27,7 @@ _ROWS = 32  # a thread's share: one image at a time would keep it waiting for th
 _NAMED = 5
 _TURNED = 5  # EXIF orientations from here on exchange width and height
 _MOST_REASONS = 255
+_PLACE = re.compile(r"^column .*?, row \d+(, |: )?")  # which is told anyway
 
 
 @dataclass(eq=False)
@@ -160,8 +162,7 @@ def _blocks(view: LakeView) -> Iterator[range]:
 
 def _seen(image: bytes | ImageError, verify: str) -> _Seen:
     if isinstance(image, ImageError):
-        where = image.where or ""
-        return _Seen((image.what, "" if where.startswith("column") else where))
+        return _Seen((image.what, _PLACE.sub("", image.where or "").strip(" ()")))
     known = hashlib.blake2b(image, digest_size=8).digest()
     hashed, orientation = int.from_bytes(known, "big"), read_orientation(image)
     try:
