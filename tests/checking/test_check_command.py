@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from made_lakes import GOOD, make_lake, photo, sound
 from PIL import Image
 
+from deeplake_mmdet.checking.kinds import KINDS
 from deeplake_mmdet.cli import main
 
 __all__ = ["make_lake"]  # a fixture
@@ -128,3 +130,10 @@ def test_a_place_for_the_picture_is_looked_for_first(faulty, run, tmp_path):
         status, out, err = run(faulty, "--show", place)
         assert (status, out) == (1, "")
         assert "No picture can be put there" in err
+
+
+def test_the_page_tells_of_every_kind():
+    page = (Path(__file__).parents[2] / "docs" / "checking.md").read_text()
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    told = {kind.strip(" `"): severity.strip() for kinds, severity in rows for kind in kinds.split(",")}
+    assert told == {kind: facts.severity for kind, facts in KINDS.items()}

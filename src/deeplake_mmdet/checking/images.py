@@ -137,6 +137,7 @@ def read_images(
     if verify == "none":
         return facts
     turned = replace(view, apply_exif=True)  # gives files with their EXIF orientation in place
+    turned.cell_reader()  # made once, before several threads ask for it
 
     def look(rows: range) -> list[_Seen]:
         return [_seen(image, verify) for image in turned.fetch(rows)]

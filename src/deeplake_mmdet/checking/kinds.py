@@ -118,6 +118,9 @@ KINDS = {
     "look-unfinished": Kind(
         "note", "the search for images that look alike was ended early", "compare smaller parts, by --query"
     ),
+    "look-skipped": Kind(
+        "note", "images that look alike were not looked for, as none was decoded", "use --verify decode"
+    ),
     "left-out": Kind("note", "images that training with the config leaves out", "see the reasons"),
 }
 

@@ -56,6 +56,8 @@ def leakage(
         if decoded and len(plain):
             where = None if lake.view is None else lake.view.roles.img
             found.append(Finding("image-plain", len(plain), "images", number, plain, where))
+    if not decoded:
+        found.append(Finding("look-skipped", 1, "searches", 1))
     if not alike.complete:
         found.append(Finding("look-unfinished", 1, "searches", 1))
     if first.has_annotations and second.has_annotations:
