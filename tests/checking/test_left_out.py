@@ -174,3 +174,16 @@ def test_the_rows_that_the_config_reads_are_those_that_are_checked(make_lake, wr
     assert (result.lakes[0].rows, result.left_out.rows) == (3, 3)
     again = check(lake, query=result.plan()[-1].query, config=config, progress=False)
     assert (again.ok, again.lakes[0].rows) == (True, 2)
+
+
+def test_boxes_that_the_config_has_ignored_are_no_data(make_lake, write):
+    rows_ = [
+        (photo(number), [(5, 5, 8, 8)] * (number % 2 + 1), (0, 1)[: number % 2 + 1]) for number in range(6)
+    ]
+    node = {"path": make_lake(rows_), "filter_cfg": {"bbox_min_size": 10}}
+    refused = check(node["path"], config=write(**node), progress=False).find("nothing-left")
+    dataset, error = opened(node)
+    assert dataset is None
+    assert error.what in refused.details[0]
+    tested = check(node["path"], config=write(**node, test_mode=True), progress=False)
+    assert tested.find("nothing-left") is None

@@ -16,10 +16,17 @@ from deeplake_mmdet.checking.findings import findings_of, mask_findings
 from deeplake_mmdet.checking.images import VERIFY, ImageFacts, read_images
 from deeplake_mmdet.checking.kinds import SEVERITIES
 from deeplake_mmdet.checking.leakage import leakage
-from deeplake_mmdet.checking.left_out import ConfigDataset, read_config_dataset, what_is_left_out
+from deeplake_mmdet.checking.left_out import read_config_dataset, what_is_left_out
 from deeplake_mmdet.checking.result import CheckResult, Finding, LakeFacts, LeftOut
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake import CredentialRef, ExaminedLake, Source, clean_boxes, open_leniently
+from deeplake_mmdet.lake import (
+    Cleaning,
+    CredentialRef,
+    ExaminedLake,
+    Source,
+    clean_boxes,
+    open_leniently,
+)
 from deeplake_mmdet.terminal import console
 
 __all__ = ["check"]
@@ -124,16 +131,15 @@ def check(
         _refuse_same(opened)
     with _bar(progress) as bar:
         read = [_read(one, verify, workers, bar) for one in opened]
-    tested = dataset is not None and bool(dataset.place.node.get("test_mode"))
-    findings = [
-        finding
-        for number, one in enumerate(read)
-        for finding in _findings(number, one, trained=not (tested and number == 0))
-    ]
-    left_out = None
-    if dataset is not None and opened[0].lake.view is not None:
-        left_out, found = _left_out(read[0], dataset)
-        findings += found
+    findings: list[Finding] = []
+    left_out, cleaning, trained = None, None, True
+    if dataset is not None and (lake_view := opened[0].lake.view) is not None:
+        left_out, cleaning = what_is_left_out(opened[0].lake, lake_view, read[0].images, dataset)
+        trained = not dataset.place.node.get("test_mode")
+        findings += _of_left_out(left_out)
+    for number, one in enumerate(read):
+        cleaned = cleaning if number == 0 else None
+        findings += _findings(number, one, cleaned, trained=trained or number > 0)
     if len(read) == 2:
         lakes = [one.opened.lake for one in read]
         findings += leakage(lakes[0], lakes[1], read[0].images, read[1].images, decoded=verify == "decode")
@@ -242,30 +248,27 @@ def _read(opened: _Opened, verify: str, workers: int | None, bar: Progress) -> _
     return _Read(opened, annotations, images, facts)
 
 
-def _findings(number: int, read: _Read, *, trained: bool) -> list[Finding]:
+def _findings(number: int, read: _Read, cleaning: Cleaning | None, *, trained: bool) -> list[Finding]:
+    """All findings of one lake; ``cleaning`` is that of a config's settings, if there are any."""
     lake = read.opened.lake
     found = findings_of(number, lake, read.annotations, read.images, read.facts.classes)
     view = lake.view
     if view is not None and lake.has_annotations:
         if view.roles.gt_masks is not None and read.facts.verify != "none":
             found += mask_findings(number, view)
-        doubt = clean_boxes(view)
-        if (error := doubt.doubt()) is not None:
-            kind = "nothing-left" if doubt.is_hopeless and trained else "boxes-doubtful"
+        cleaning = cleaning or clean_boxes(view)
+        if (error := cleaning.doubt()) is not None:
+            kind = "nothing-left" if cleaning.is_hopeless and trained else "boxes-doubtful"
             found.append(Finding(kind, 1, "lakes", number, details=(str(error),)))
     return found
 
 
-def _left_out(read: _Read, dataset: ConfigDataset) -> tuple[LeftOut, list[Finding]]:
-    lake = read.opened.lake
-    assert lake.view is not None
-    left_out, _ = what_is_left_out(lake, lake.view, read.images, dataset)
+def _of_left_out(left_out: LeftOut) -> list[Finding]:
     found = []
-    lost = left_out.rows - left_out.kept
-    if lost:
+    if lost := left_out.rows - left_out.kept:
         details = tuple(f"{len(rows)} {reason}" for reason, rows in left_out.images.items())
         found.append(Finding("left-out", lost, "images", 0, details=details))
     if not left_out.kept:
         details = ("No image is left after filtering: check metainfo.classes and filter_cfg",)
         found.append(Finding("nothing-left", 1, "lakes", 0, details=details))
-    return left_out, found
+    return found
