@@ -17,6 +17,7 @@ FLOORS = (
         "cli",
         "demo",
         "loop",
+        "checking",
         "training",
         "report",
         "config",

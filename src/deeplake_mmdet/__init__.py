@@ -28,6 +28,7 @@ _HOMES = {
     "Run": "training",
     "VOCMetric": "evaluation",
     "bench": "training",
+    "check": "checking",
     "build_detector": "training",
     "compare_predictions": "evaluation",
     "convert": "config",
@@ -62,6 +63,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "__version__",
     "bench",
     "build_detector",
+    "check",
     "compare_predictions",
     "convert",
     "convert_config",
@@ -84,6 +86,7 @@ __all__ = [  # as in _HOMES: a test compares them
 ]
 
 if TYPE_CHECKING:
+    from deeplake_mmdet.checking import check
     from deeplake_mmdet.cli.run import run_script
     from deeplake_mmdet.config import (
         Config,

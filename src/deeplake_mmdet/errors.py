@@ -39,6 +39,8 @@ __all__ = [
 ADDRESS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?!/)([^\s'"<>`]*)""")
 # Keys and passwords hold slashes, too; a number behind the colon is a port, and an '@' in a path a version.
 _LOGIN = re.compile(r"[^/?#@:\[]*:(?!\d+(?:[/?#]|$)).*@|[^/?#@]*@", re.DOTALL)
+# Of these, a path with a single slash stands for the address that it was made of.
+_STORAGES = ("s3", "gs", "gcs", "azure", "az")
 # Where a name alone before the '@' is no secret: a container, or a user.
 _NAMED = ("abfs", "abfss", "wasb", "wasbs", "hdfs", "sftp", "ssh", "git+ssh")
 
@@ -64,6 +66,8 @@ def without_secrets(text: str) -> str:
 
     def shown(match: re.Match[str]) -> str:
         before = match[0][: match.start(2) - match.start()]
+        if match[1].lower() in _STORAGES:
+            before = f"{match[1]}://"
         rest = match[2][len(login_of(match[1], match[2])) :]
         return before + re.split("[?]|#(?=[^#]*=)", rest)[0]
 

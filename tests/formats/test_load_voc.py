@@ -235,7 +235,12 @@ def test_other_layouts(root, tmp_path_factory):
     assert (load_voc(flat).ids, load_voc(flat).image_folder) == (("a",), flat)
     (flat / "a.xml").unlink()
     (flat / "inner/Annotations").mkdir(parents=True)
-    with pytest.raises(SourceNotFoundError, match="there is one in inner"):
+    with pytest.raises(SourceFormatError, match="no XML file"):
+        load_voc(flat)
+    for name in ("inner", "other"):
+        (flat / name / "ImageSets").mkdir(parents=True)
+    (flat / "other/Annotations").mkdir()
+    with pytest.raises(SourceNotFoundError, match="there is one in inner, other"):
         load_voc(flat)
 
 

@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.transfer import decoder
-from deeplake_mmdet.transfer.decoder import check_image, decode, read_header
+from deeplake_mmdet.transfer.decoder import check_image, decode, examine_image, read_header
 
 WIDTH, HEIGHT = 80, 56
 
@@ -264,3 +264,18 @@ def test_orientations_are_left_to_the_caller(orientation):
         assert check_image(data) == (WIDTH, HEIGHT)
         assert decode(data, ignore_orientation=True).shape == (HEIGHT, WIDTH, 3)
         assert (decode(data) == cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)).all()
+
+
+@pytest.mark.parametrize("size", [(80, 56), (20, 10), (1200, 900)])
+@pytest.mark.parametrize("encoding", ["jpeg", "png"])
+def test_the_small_image_is_the_image(size, encoding):
+    out = io.BytesIO()
+    picture().resize(size, Image.Resampling.BICUBIC).save(out, encoding)
+    found, grey = examine_image(out.getvalue())
+    assert found == size == check_image(out.getvalue())
+    assert grey.shape >= (min(32, size[1]), min(36, size[0]))
+    whole = cv2.cvtColor(decode(out.getvalue()), cv2.COLOR_BGR2GRAY)
+    fields = [
+        cv2.resize(image.astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA) for image in (grey, whole)
+    ]
+    assert np.abs(fields[0] - fields[1]).mean() < 1

@@ -29,14 +29,21 @@ def test_formats_are_told_by_signature(make_image, encoding):
     assert detect_format(make_image(encoding=encoding)[:12]) == encoding
 
 
-def test_jpeg_only_where_all_are(folder):
+def test_jpeg_where_any_is(folder):
     assert choose_encoding(folder(a="jpeg", b="jpeg")).format == "jpeg"
     assert choose_encoding(folder(a="png", b="png")).format == "png"
     assert choose_encoding(folder(a="bmp", b="webp")).format == "png"
     assert choose_encoding([]).format == "jpeg"
     mixed = choose_encoding(folder(a="jpeg", b="jpeg", c="bmp", d="png"))
-    assert (mixed.format, mixed.convert, mixed.because_of) == ("png", True, 2)
-    assert [name.rsplit("/", 1)[1] for name in mixed.because] == ["c", "d"]
+    assert (mixed.format, mixed.convert, mixed.because_of) == ("jpeg", True, 0)
+
+
+def test_few_jpegs_among_many_pngs_are_converted(folder):
+    pngs = {f"{n}.png": "png" for n in range(10)}
+    assert choose_encoding(folder(a="jpeg", **pngs)).format == "jpeg"
+    few = choose_encoding(folder(a="jpeg", b="bmp", **pngs, c="png"))
+    assert (few.format, few.convert, few.because_of) == ("png", True, 12)
+    assert [name.rsplit("/", 1)[1] for name in few.because[:2]] == ["b", "0.png"]
 
 
 def test_files_that_cannot_be_decoded_have_no_say(folder, make_image, tmp_path):

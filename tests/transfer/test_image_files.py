@@ -169,3 +169,10 @@ def test_links_out_of_the_folder_are_noted(tmp_path):
     assert noted == {"a.jpg": outside, "b.jpg": [], "own.jpg": [], "part/c.jpg": outside}
     (tmp_path / "linked").symlink_to(tmp_path / "images")
     assert NamedImages(tmp_path / "linked", ["own.jpg"]).find("own.jpg").changes == ()
+
+
+def test_names_of_lvis_0_5_lead_to_coco_2017(folder):
+    (folder / "000000000139.jpg").write_bytes(b"x")
+    found = ImageFolder(folder).by_name("COCO_val2014_000000000139.jpg")
+    assert (found.name, found.fault, len(found.changes)) == ("000000000139.jpg", None, 1)
+    assert ImageFolder(folder).by_name("COCO_val2014_000000000140.jpg").fault is not None

@@ -12,6 +12,7 @@ from deeplake_mmdet import __version__
 from deeplake_mmdet.cli import (
     bench,
     cache,
+    check,
     convert,
     demo,
     eval,
@@ -39,7 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, train, test, predict, eval, import_, inspect, convert, run, prepare, bench, cache):
+    for command in (
+        *(demo, train, test, predict, eval),
+        *(import_, inspect, check, convert, run, prepare, bench, cache),
+    ):
         command.add_parser(commands)
     return parser
 
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 after success; 1 after an error (told with its place and the way out, one line where possible) or
-        an import that refused most images; 130 after Ctrl-C.
+        an import that refused most images, or a check that found errors; 130 after Ctrl-C.
 
     Raises:
         SystemExit: By the parser: 2 after wrong usage, 0 after ``--help`` and ``--version``.

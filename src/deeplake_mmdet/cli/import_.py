@@ -16,16 +16,26 @@ def add_parser(commands: Any) -> None:
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
 
     coco = formats.add_parser("coco", help="COCO JSON", description="Import a COCO detection data set.")
-    coco.add_argument("annotations", metavar="JSON", help="annotation file")
+    coco.add_argument(
+        "annotations", metavar="JSON", help="annotation file, or folder, zip file or S3 prefix with one"
+    )
     coco.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
-    coco.add_argument("--images", metavar="DIR", required=True, help="folder that file_name is relative to")
+    coco.add_argument(
+        "--images",
+        metavar="DIR",
+        help="folder, zip file or S3 prefix that file_name is relative to (default: beside the annotations)",
+    )
     coco.set_defaults(run=run_coco)
 
     voc = formats.add_parser("voc", help="Pascal VOC XML", description="Import a Pascal VOC data set.")
-    voc.add_argument("root", metavar="ROOT", help="folder with Annotations, ImageSets and JPEGImages")
+    voc.add_argument(
+        "root",
+        metavar="ROOT",
+        help="folder, zip file or S3 prefix with Annotations and JPEGImages, or XMLs beside images",
+    )
     voc.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
     voc.add_argument(
-        "--split", help="name of a list in ImageSets/Main, e.g. train (default, without any list: all XMLs)"
+        "--split", help="list in ImageSets/Main, or folder, e.g. train (default, without any: all XMLs)"
     )
     voc.set_defaults(run=run_voc)
 
@@ -46,7 +56,7 @@ def add_parser(commands: Any) -> None:
             "--convert",
             choices=("auto", "never"),
             default="auto",
-            help="convert images to PNG if they are not all JPEG, or refuse the fewer ones (never)",
+            help="convert images that the lake cannot hold beside the others, losslessly, or refuse them",
         )
         command.add_argument(
             "--verify",

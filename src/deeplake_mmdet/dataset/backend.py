@@ -11,6 +11,7 @@ from mmengine.fileio import BaseStorageBackend, register_backend
 
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import UNREAD, LakeView, find_view, parse_uri, read_orientation
+from deeplake_mmdet.lake.images.lossless import for_any_loader
 
 __all__ = ["DeepLakeBackend", "delivered", "delivered_for", "delivered_image", "delivered_masks"]
 
@@ -95,7 +96,7 @@ class DeepLakeBackend(BaseStorageBackend):
 
     def get(self, filepath: str) -> bytes:
         """The image as an encoded file: as stored, with its EXIF orientation neutralised (unless the image
-        is to be turned by it), or in a lossless container if the lake holds arrays.
+        is to be turned by it), or in a lossless container if the lake holds arrays or lossless JPEGs.
 
         Args:
             filepath: The address, ``deeplake://<view key>/<column>/<row>.<ext>``.
@@ -109,7 +110,7 @@ class DeepLakeBackend(BaseStorageBackend):
         if isinstance(here, ImageError):
             raise here
         if here is not None:
-            return here  # type: ignore[no-any-return]
+            return for_any_loader(here)
         key, column, row = parse_uri(filepath)
         view = find_view(key)
         if column != view.roles.img:
@@ -120,7 +121,7 @@ class DeepLakeBackend(BaseStorageBackend):
             )
         if row >= len(view.table):
             raise ConfigError(f"This view has {len(view.table)} rows", where=str(filepath))
-        return view.images([row])[0]
+        return for_any_loader(view.images([row])[0])
 
     def get_text(self, filepath: str, encoding: str = "utf-8") -> str:
         """The image's bytes as text. Images hold no text: this exists because mmengine's interface has it.

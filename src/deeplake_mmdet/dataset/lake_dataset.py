@@ -31,6 +31,7 @@ from deeplake_mmdet.lake import (
     CredentialRef,
     LakeView,
     Source,
+    filter_images,
     image_anew,
     open_view,
     parse_uri,
@@ -237,17 +238,12 @@ class DeepLakeDataset(BaseDetDataset):
         infos: DataInfos = self.data_list
         if self.test_mode or self.filter_cfg is None:
             return infos
-        table, rows = infos.view.table, infos.rows
-        keep = np.minimum(table.widths, table.heights)[rows] >= self.filter_cfg.get("min_size", 0)
-        small = int((~keep).sum())
-        if self.filter_cfg.get("filter_empty_gt", False):
-            # As CocoDataset: an image whose only boxes are crowds or were cleaned away still counts.
-            selected = table.count_per_row(infos.view.labels >= 0)
-            keep &= selected[rows] > 0
-        if (dropped := int((~keep).sum())) > 0:
+        small, empty = filter_images(infos.view, infos.rows, self.filter_cfg)
+        keep = ~(small | empty)
+        if not keep.all():
             _log.info(
-                f"filter_cfg leaves out {dropped} of {len(rows)} images ({small} smaller than min_size, "
-                f"{dropped - small} without objects)"
+                f"filter_cfg leaves out {(~keep).sum()} of {len(keep)} images ({small.sum()} smaller than "
+                f"min_size, {empty.sum()} without objects)"
             )
         if not keep.any():
             raise ConfigError(

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from deeplake_mmdet.lake.archives.mounts import archive_at
+
 __all__ = ["FileNames", "is_file", "is_folder", "loose", "split_extension"]
 
 _COMPARED = 5_000_000  # names that hints may look at in all: a second or so
@@ -104,8 +106,10 @@ def is_file(path: Path) -> bool:
     What cannot be looked at for want of permission counts as a file: reading it tells what is wrong.
 
     Args:
-        path: The path; links are followed.
+        path: The path, which may lead into an open archive; links are followed.
     """
+    if (found := archive_at(path)) is not None:
+        return found[0].is_file(found[1])
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except PermissionError:
@@ -118,8 +122,10 @@ def is_folder(path: Path) -> bool:
     """Whether there is a folder; one that cannot be looked at for want of permission counts.
 
     Args:
-        path: The path, which may be any text; links are followed.
+        path: The path, which may be any text, and lead into an open archive; links are followed.
     """
+    if (found := archive_at(path)) is not None:
+        return found[0].is_folder(found[1])
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
@@ -159,6 +165,9 @@ def _common(one: str, other: str) -> int:
 
 
 def _walk(folder: Path) -> Iterator[str]:
+    if (found := archive_at(folder)) is not None:
+        yield from found[0].names(found[1])
+        return
     waiting = [""]
     entered: set[tuple[int, int]] = set()  # links may lead back
     while waiting:

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import DeepLakeMMDetError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake.images.regular_files import read_regular
 
 __all__ = ["load_json"]
@@ -71,6 +71,8 @@ def _bytes_of(path: Path) -> bytes:
         return read_regular(path) if read_regular(path, _HEAD).strip(b"\0") else b""
     except FileNotFoundError:
         raise SourceNotFoundError("There is no such annotation file", where=str(path)) from None
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise SourceNotFoundError(

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
+from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.formats.voc_object import VocObject, read_names, read_objects
 from deeplake_mmdet.formats.xml_text import read_xml
 
@@ -63,6 +64,8 @@ def read_class_names(xml_path: Path) -> list[str] | None:
     """
     try:
         return read_names(_annotation(read_xml(xml_path))[0])
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except (OSError, ValueError):
         return None
 
@@ -84,6 +87,8 @@ def read_voc_file(xml_path: Path, image_id: str, image_path: Path) -> VocImage:
         return VocImage(image_id, xml_path, image_path, fault="annotation file is missing")
     try:
         tree, wrapped = _annotation(read_xml(xml_path))
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except FileNotFoundError:
         return VocImage(image_id, xml_path, image_path, fault="annotation file is missing")
     except OSError as error:

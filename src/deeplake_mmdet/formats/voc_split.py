@@ -10,19 +10,19 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
-from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.formats.file_names import FileNames, is_file, is_folder, split_extension
 from deeplake_mmdet.formats.voc import VocImage, read_class_names, read_voc_file
+from deeplake_mmdet.formats.voc_layout import VocLayout, find_layout, names_in
 from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.lake import class_list
+from deeplake_mmdet.lake.archives.mounts import listed
 from deeplake_mmdet.lake.images.regular_files import read_regular
 
 __all__ = ["VocSplit", "load_voc", "near_name"]
 
 _SHOWN = 5
 _XML = (".xml",)
-_ANNOTATIONS = ("annotations", "annotation", "xmls", "xml")
-_IMAGES = ("jpegimages", "pngimages", "images", "image", "imgs", "img")
 _FLAG = re.compile(r"(\S.*?)\s+(-1|0|1)")
 
 
@@ -32,7 +32,7 @@ class VocSplit:
 
     Attributes:
         root: The folder that was given.
-        split: Name of the split; ``None`` where all annotation files were taken.
+        split: Name of the list; ``None`` where all annotation files of the folders were taken.
         ids: Image ids in the order of the split file, each once.
         class_names: The position is the label.
         unreadable: How many annotation files could not be read for their class names.
@@ -91,14 +91,14 @@ class VocSplit:
 def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] | None = None) -> VocSplit:
     """Load the ids and class names of a split.
 
-    The folder is laid out as VOC2007 is, or has other usual names (``annotations``, ``images``), or the
-    XML files lie beside the images. A split is a list of ids in ``ImageSets/Main``, in ``ImageSets`` or in
-    the folder itself; without any list, and only then, all XML files are taken, sorted. Of lists with a
+    The folder is laid out as VOC2007 is, or in another usual way (see `find_layout`). A split is a list of
+    ids in ``ImageSets/Main``, in ``ImageSets`` or in the folder itself, or a folder of XML files, in the root
+    or in ``Annotations``; without any list, and only then, all XML files are taken, sorted. Of lists with a
     flag (``cat_train.txt``: 1, 0 or -1 for "has none") all ids are taken, whatever the flag.
 
     Args:
         root: The folder.
-        split: The name of the list, with or without ``.txt``; None for a folder without lists.
+        split: The name of the list, with or without ``.txt``, or of the folder; None for a folder without.
         classes: The class names in label order. None takes every name found in all annotation files,
             sorted, so that the splits of one folder agree on it. Names are stripped of spaces and line breaks
             around them, which ``XMLDataset`` does not do.
@@ -111,16 +111,17 @@ def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] 
             there are lists to choose from.
     """
     root = Path(root)
-    annotations, image_folder = _layout(root)
+    layout = find_layout(root, split)
+    annotations, image_folder = layout.annotations, layout.images
     notes = []
-    if (annotations.name, image_folder.name) != ("Annotations", "JPEGImages"):
+    if (annotations, image_folder) != (root / "Annotations", root / "JPEGImages"):
         notes.append(f"Annotations are read from {annotations}, images from {image_folder}")
-    lines, flag_note = _read_split(root, annotations, split)
+    lines, list_notes = _read_split(layout, None if layout.is_split else split)
     counts = Counter(lines)
     repeated = tuple(line for line, count in counts.items() for _ in range(count - 1))
-    notes += flag_note
+    notes += list_notes
     if classes is None:
-        names, unreadable = _all_names(annotations)
+        names, unreadable = _all_names(layout.every)
         if not names:
             raise _unreadable(annotations) or SourceFormatError(
                 "No annotation file names a class", where=str(annotations)
@@ -129,55 +130,28 @@ def load_voc(root: str | Path, split: str | None = None, classes: Sequence[str] 
         names, unreadable = class_list(classes, "argument 'classes'", error=ConfigError), 0
         if not names:
             raise ConfigError("'classes' must name each class once", where=f"classes={list(names)}")
-        notes += _unknown_classes(names, annotations)
+        notes += _unknown_classes(names, layout.every)
+    if layout.is_split:
+        split = None
     return VocSplit(
         root, split, tuple(counts), names, unreadable, annotations, image_folder, repeated, tuple(notes)
     )
 
 
-def _layout(root: Path) -> tuple[Path, Path]:
-    """The folders of annotations and images."""
-    annotations = _folder(root, "Annotations", _ANNOTATIONS)
-    if annotations is None and any(name.lower().endswith(_XML) for name in _listed(root)):
-        annotations = root
-    if annotations is None:
-        inner = sorted(p.parent.name for p in root.glob("*/Annotations"))[:_SHOWN]
-        found = f"; there is one in {', '.join(inner)}" if inner else ""
-        raise SourceNotFoundError(
-            "The folder has no 'Annotations'",
-            where=str(root),
-            advice=f"Give the folder that holds Annotations, ImageSets and JPEGImages (VOC2007, say){found}",
-        )
-    return annotations, _folder(root, "JPEGImages", _IMAGES) or root
-
-
-def _folder(root: Path, usual: str, others: tuple[str, ...]) -> Path | None:
-    if is_folder(root / usual):
-        return root / usual
-    found = {name.lower(): root / name for name in _listed(root)}
-    return next((found[name] for name in others if name in found and is_folder(found[name])), None)
-
-
 def _unreadable(folder: Path) -> SourceNotFoundError | None:
     """The error for a folder that cannot be listed; None if it can."""
     try:
-        next(folder.iterdir(), None)
+        listed(folder)
     except OSError as error:
         return SourceNotFoundError(f"The folder cannot be read ({error.strerror})", where=str(folder))
     return None
 
 
-def _listed(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError:
-        return []
-
-
-def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[str], list[str]]:
+def _read_split(layout: VocLayout, split: str | None) -> tuple[list[str], list[str]]:
     """The ids, repeated ones included, and what to say about them."""
+    root, annotations = layout.root, layout.annotations
     folders = [root / "ImageSets" / "Main", root / "ImageSets", root]
-    names = [name for folder in folders[:2] for name in _listed(folder)]
+    names = [name for folder in folders[:2] for name in names_in(folder)]
     lists = sorted({name.removesuffix(".txt") for name in names if name.endswith(".txt")})
     if split is None:
         if lists:
@@ -186,14 +160,13 @@ def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[
                 where=str(root / "ImageSets"),
                 advice=f"Splits here: {', '.join(lists[:20])}",
             )
-        ids = sorted(split_extension(name, _XML)[0] for name in FileNames(annotations, _XML))
-        if not ids:
-            raise _unreadable(annotations) or SourceFormatError(
-                "The folder has no XML file", where=str(annotations)
-            )
-        return ids, [f"No split was asked for: all {len(ids)} annotation files were taken, sorted by name"]
+        ids = _ids_in(annotations)
+        asked = "The split is a folder" if layout.is_split else "No split was asked for"
+        return ids, [f"{asked}: all {len(ids)} annotation files were taken, sorted by name"]
     name = f"{split.removesuffix('.txt')}.txt"
     path = next((folder / name for folder in folders if is_file(folder / name)), None)
+    if path is None and split.strip(".") and "/" not in split and is_folder(annotations / split):
+        return [f"{split}/{name}" for name in _ids_in(annotations / split)], []
     if path is None:
         advice = f"Splits here: {', '.join(lists[:20])}"
         if not lists:
@@ -201,6 +174,8 @@ def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[
         raise SourceNotFoundError(f"There is no split '{split}'", where=str(folders[0] / name), advice=advice)
     try:
         text = decode_text(read_regular(path))
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except OSError as error:
         what = f"The split file cannot be read ({error.strerror})"
         raise SourceNotFoundError(what, where=str(path)) from None
@@ -210,6 +185,13 @@ def _read_split(root: Path, annotations: Path, split: str | None) -> tuple[list[
     if not lines:
         raise SourceFormatError("The split file names no image", where=str(path))
     return _ids(lines, annotations, path.name)
+
+
+def _ids_in(folder: Path) -> list[str]:
+    ids = sorted(split_extension(name, _XML)[0] for name in FileNames(folder, _XML))
+    if not ids:
+        raise _unreadable(folder) or SourceFormatError("The folder has no XML file", where=str(folder))
+    return ids
 
 
 def _ids(lines: list[str], annotations: Path, name: str) -> tuple[list[str], list[str]]:

@@ -15,6 +15,7 @@ from deeplake_mmdet.lake.images.headers import read_orientation
 from deeplake_mmdet.lake.images.refetch import image_anew
 from deeplake_mmdet.lake.images.signatures import detect_format as image_format
 from deeplake_mmdet.lake.inspection import Inspection, inspect
+from deeplake_mmdet.lake.lenient import ExaminedLake, open_leniently
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
@@ -43,7 +44,13 @@ from deeplake_mmdet.lake.source.secret_texts import (
     masked,
 )
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents, short_hash
-from deeplake_mmdet.lake.table.cleaning import Cleaning, clean_boxes
+from deeplake_mmdet.lake.table.cleaning import (
+    Cleaning,
+    box_faults,
+    clean_boxes,
+    filter_images,
+    reach_beyond,
+)
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
@@ -67,6 +74,7 @@ __all__ = [
     "ClassNames",
     "Cleaning",
     "CredentialRef",
+    "ExaminedLake",
     "ImageRecord",
     "Inspection",
     "LakeView",
@@ -75,6 +83,7 @@ __all__ = [
     "ResolvedSource",
     "RunBranch",
     "Source",
+    "box_faults",
     "cache_folder",
     "cache_locked",
     "cached_chunks",
@@ -84,6 +93,7 @@ __all__ = [
     "clear_cache",
     "deadline_seconds",
     "explain_roles",
+    "filter_images",
     "find_view",
     "holds_secret",
     "human_bytes",
@@ -103,12 +113,14 @@ __all__ = [
     "name_difference",
     "new_counters",
     "open_cache_file",
+    "open_leniently",
     "open_run",
     "open_view",
     "open_view_of",
     "own_classes",
     "parse_uri",
     "put_away",
+    "reach_beyond",
     "read_cache_settings",
     "read_cache_text",
     "read_class_names",

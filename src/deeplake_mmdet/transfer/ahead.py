@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from deeplake_mmdet.environment import available_cores
+from deeplake_mmdet.lake.images.regular_files import size_of
 
 __all__ = ["blocks_of_files", "read_ahead"]
 
@@ -36,7 +37,7 @@ def blocks_of_files(items: Iterable[In], path_of: Callable[[In], Path | None]) -
         path = path_of(item)
         if path is not None:
             with contextlib.suppress(OSError, ValueError):  # ValueError: a zero byte in the name
-                size += path.stat().st_size
+                size += size_of(path)
         if len(block) == _BLOCK_FILES or size >= _BLOCK_BYTES:
             yield block
             block, size = [], 0

@@ -14,8 +14,10 @@ from deeplake_mmdet.formats.coco import load_coco, select_classes
 from deeplake_mmdet.formats.coco_file import CocoFile
 from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
+from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
+from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -30,7 +32,7 @@ def import_coco(
     annotations: str | Path,
     lake: str | Path,
     *,
-    images: str | Path,
+    images: str | Path | None = None,
     classes: Sequence[str] | None = None,
     exif: str = "auto",
     convert: str = "auto",
@@ -57,22 +59,25 @@ def import_coco(
     is certain; the object of one that cannot be used stays without a mask (see `read_segmentation`).
 
     Args:
-        annotations: The JSON file.
+        annotations: The JSON file; or a folder, a zip file or an S3 prefix (``s3://bucket/prefix``) with one,
+            or a path on into a zip file (``set.zip/train/instances.json``). Nothing is unpacked on the disk.
         lake: Folder or URL of the new lake.
-        images: Folder that the file names are relative to.
+        images: Folder that the file names are relative to; a zip file or an S3 prefix will do. By default the
+            annotation file's own, ``images`` in it or, for one in ``annotations``, beside it.
         classes: Names of the categories to import, in label order; boxes of others are refused. By default
             all of the file, in its order.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
-        convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
-            to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
+        convert: ``'auto'``: the lake's images are JPEG if there is any (see `choose_encoding`), else PNG, and
+            all others are converted to the very pixels that MMDetection decodes of them, by lossless
+            JPEG or by PNG; ``'never'``: the fewer ones are refused.
         verify: ``'decode'``: every image is decoded, as training will; ``'header'``: its format and its size
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
         overwrite: Replace an existing lake once the new one is complete.
-        creds: Storage options for the lake.
+        creds: Storage options for the lake, and for annotations and images at addresses.
         progress: Whether to draw a progress bar on stderr.
         workers: Threads that read and check images; by default one per core.
 
@@ -90,11 +95,13 @@ def import_coco(
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
-    folder = Path(images)
-    if not is_folder(folder):
+    sources = Sources(creds)
+    folder = None if images is None else sources.path(images)
+    if folder is not None and not is_folder(folder):
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_options(exif, verify, workers)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):
         if not found:
@@ -103,8 +110,11 @@ def import_coco(
             )
     if classes is not None:
         coco = select_classes(coco, classes)
-    files = NamedImages(folder, [image.file_name for image in coco.images if not image.fault])
-    encoding = choose_encoding(files.paths(), convert)
+    names = [image.file_name for image in coco.images if not image.fault]
+    folder = find_images(annotations, names) if folder is None else innermost(folder, names)
+    files = NamedImages(folder, names)
+    workers = workers or sources.threads
+    encoding = choose_encoding(files.paths(), convert, workers)
     columns, notes = _columns(coco)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes

@@ -1,7 +1,8 @@
 """The check that an image decodes in training, and whole: OpenCV's reading, and libjpeg-turbo's warnings.
 
-JPEGs are read in full but written out at an eighth of their size: all that libjpeg-turbo has to say of a file
-it says while it reads the coded data, whatever it makes of them afterwards. That takes half of the time.
+JPEGs are read in full but written out at about an eighth of their size: all that libjpeg-turbo has to say of
+a file it says while it reads the coded data, whatever it makes of them afterwards. That takes half of the
+time.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.lake.images.headers import OPENCV_VARIABLE, check_stated_size, stated_size
 from deeplake_mmdet.lake.images.signatures import JPEG, PNG
 
-__all__ = ["check_image", "decode", "read_header"]
+__all__ = ["check_image", "decode", "examine_image", "read_header"]
 
 _PNG_HEAD = 33  # bytes up to the end of its header
 _FEW_PIXELS = 2**20  # cost no memory to speak of, whatever the header claims
 _PIXELS_AT_ONCE = 2**27  # of all threads together; a decoder takes three to nine bytes for each
 _PLAIN = ("YCbCr", "Gray")
 _FOUR = ("CMYK", "YCCK")
-_SMALLEST = {"min_height": 1, "min_width": 1, "min_factor": 8}
+_SMALLEST = {"min_height": 32, "min_width": 36, "min_factor": 1}  # what a perceptual hash needs
 # libjpeg's warnings of pixels that are not in the file. Its others tell of bytes too many and of headers that
 # were written carelessly, which harm no pixel.
 _DAMAGE = ("premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
@@ -47,12 +48,31 @@ def check_image(data: bytes) -> tuple[int, int]:
         ImageError: It cannot be decoded, is damaged, or has more pixels than `most_pixels`. ``what`` is the
             reason, the same for all images, ``where`` what is known of this one.
     """
+    return examine_image(data)[0]
+
+
+def examine_image(data: bytes) -> tuple[tuple[int, int], NDArray[np.uint8]]:
+    """What `check_image` gives, and the image itself in grey and, if it is a JPEG, smaller.
+
+    Args:
+        data: The file.
+
+    Returns:
+        Width and height of the stored pixels; and the pixels as they are stored, turned by nothing, shape
+        (h, w), uint8: a JPEG's at an eighth to a whole of its size, but at least 32 high and 36 wide if the
+        image is.
+
+    Raises:
+        ImageError: As `check_image`.
+    """
     with _room_for(data):
-        size = _check_jpeg(data) if data.startswith(JPEG) else None
-        if size is None:
-            height, width = _decoded(data, True).shape[:2]
-            size = width, height
-    return size
+        found = _check_jpeg(data) if data.startswith(JPEG) else None
+        if found is not None:
+            return found
+        pixels = _decoded(data, True)
+        height, width = pixels.shape[:2]
+        grey: Any = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+        return (width, height), grey
 
 
 def read_header(data: bytes) -> tuple[int, int] | None:
@@ -144,15 +164,15 @@ def _decoded(data: bytes, ignore_orientation: bool) -> NDArray[np.uint8]:
     return pixels
 
 
-def _check_jpeg(data: bytes) -> tuple[int, int] | None:
-    """The size, if libjpeg-turbo decodes the file without a warning; None if OpenCV has to tell."""
+def _check_jpeg(data: bytes) -> tuple[tuple[int, int], NDArray[np.uint8]] | None:
+    """Size and small image, if libjpeg-turbo decodes without a warning; None if OpenCV has to tell."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
     try:
         if colours in _PLAIN:
-            simplejpeg.decode_jpeg(data, "GRAY", **_SMALLEST)
+            grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "GRAY", **_SMALLEST)
         else:
             simplejpeg.decode_jpeg(data, "CMYK" if colours in _FOUR else "BGR")
     except ValueError as error:
@@ -163,7 +183,7 @@ def _check_jpeg(data: bytes) -> tuple[int, int] | None:
         return None
     except MemoryError:
         raise ImageError("image cannot be decoded", where="it does not fit the memory") from None
-    return (width, height) if colours in _PLAIN else None
+    return ((width, height), grey[..., 0]) if colours in _PLAIN else None
 
 
 def _why_not(data: bytes) -> str:

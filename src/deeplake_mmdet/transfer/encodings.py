@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplake_mmdet.errors import ConfigError, ImageError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImageError
 from deeplake_mmdet.lake.images.headers import most_bytes
 from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.lake.images.signatures import detect_format
@@ -19,6 +19,7 @@ __all__ = ["CONVERT_MODES", "Encoding", "choose_encoding", "detect_format", "rea
 CONVERT_MODES = ("auto", "never")
 HEAD_BYTES = 12
 _NAMED = 5  # files that are named as the reason for a conversion
+_FEW = 10  # JPEGs are few where there are more than so many PNGs for each
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,14 @@ def read_file(path: Path, size: int | None = None) -> bytes:
         size: How many bytes to read at most; None for all.
 
     Raises:
+        CredentialError, StorageError: It is in a bucket, whose storage failed.
         ImageError: It is missing, no file, empty, unreadable or longer than `most_bytes`. ``what`` is the
             reason alone, the same for all files, and ``where`` the file with details.
     """
     try:
         data = read_regular(path, size, most=most_bytes())
+    except DeepLakeMMDetError:  # of a storage, and no word about the file
+        raise
     except FileNotFoundError:
         raise ImageError("image file is missing", where=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
@@ -61,14 +65,17 @@ def read_file(path: Path, size: int | None = None) -> bytes:
     return data
 
 
-def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
-    """JPEG if all images are JPEG, else PNG, into which all others can be converted without loss.
+def choose_encoding(paths: Iterable[Path], convert: str = "auto", workers: int | None = None) -> Encoding:
+    """JPEG if any image is JPEG, so that those stay as they are; else PNG.
 
-    A file that OpenCV cannot decode has no say. Without conversion, the more frequent of the two.
+    The others can be converted to either without loss. As PNG, a JPEG takes five to fifteen times its bytes,
+    and so JPEGs are converted only where they are few, less than one for ten PNGs. A file that OpenCV cannot
+    decode has no say. Without conversion, the more frequent of the two.
 
     Args:
         paths: The files. Those that are missing do not count: they are refused by name later.
         convert: ``'auto'``, or ``'never'``.
+        workers: Threads that read; by default one per core.
 
     Raises:
         ConfigError: ``convert`` is neither.
@@ -79,7 +86,9 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
     others: list[Path] = []
     sound = False  # whether one of the others can be decoded
     # In threads: of a file system that is far away, each file takes a while.
-    blocks = read_ahead(blocks_of_files(paths, lambda path: None), lambda block: [*map(_kind, block)])
+    blocks = read_ahead(
+        blocks_of_files(paths, lambda path: None), lambda block: [*map(_kind, block)], workers
+    )
     for path, kind in (pair for block, kinds in blocks for pair in zip(block, kinds, strict=True)):
         if kind is None:
             continue
@@ -94,7 +103,7 @@ def choose_encoding(paths: Iterable[Path], convert: str = "auto") -> Encoding:
                 others.remove(path)
     if convert == "never":
         return Encoding("png" if counts["png"] > counts["jpeg"] else "jpeg", convert=False)
-    if not sound:
+    if not sound or 0 < counts["jpeg"] * _FEW >= counts["png"]:
         return Encoding("jpeg")
     if not counts["jpeg"]:
         return Encoding("png")

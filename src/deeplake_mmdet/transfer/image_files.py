@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
+from deeplake_mmdet.errors import without_secrets
 from deeplake_mmdet.formats.file_names import FileNames, is_file, split_extension
+from deeplake_mmdet.lake.archives.mounts import archive_at
 from deeplake_mmdet.transfer.image_claims import Claims
 
 __all__ = ["EXTENSIONS", "FoundImage", "ImageFolder", "NamedImages", "shown"]
@@ -24,6 +26,7 @@ EXTENSIONS = (
 _SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 _SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/\\]*")
 _COCO_SERVER = re.compile(r"^https?://images\.cocodataset\.org/")
+_COCO_2014 = re.compile(r"^COCO_(?:train|val|test)2014_(\d{12}\.jpg)$")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _EXACT, _ALIKE, _FOLDER_DROPPED = 0, 1, 2
 
@@ -63,6 +66,7 @@ class ImageFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._linked: dict[Path, bool] = {}
+        self._archived = archive_at(folder) is not None
         # What may stand in front of a name although it is part of the folder's own path.
         self._own_parts = [part.casefold() for part in _absolute(folder).parts[1:]]
 
@@ -119,15 +123,16 @@ class ImageFolder:
         """The file that a name means. The first of these that exists is taken:
 
         1. the name as it stands, relative to the folder or absolute, as MMDetection joins it, and without
-           COCO's own server, as it reads LVIS's ``coco_url``. A file outside the folder is taken, too, but
-           noted, also where a link leads to it;
+           COCO's own server, as it reads LVIS's ``coco_url``. A file outside the folder is taken, too, and
+           noted, also where a link leads to it; not where the folder is one of an archive;
         2. with ``/`` for backslashes and without drive letter, server, spaces around it, ``.`` and ``..``;
         3. with URL quoting (``%20``) decoded;
         4. the file alike but for letter case, Unicode form, URL quoting and ``.jpeg`` for ``.jpg``; a name
            without extension gets that of the file. Of files that are equally alike, none is taken;
         5. 2 to 4 without the first folder, then the first two, and so on: as long as what is dropped ends
            with the name of the image folder itself, and all the way where the name was absolute, an
-           address, or may be ``anywhere``.
+           address, or may be ``anywhere``;
+        6. COCO's name of 2017 for that of 2014 (``COCO_val2014_000000000139.jpg``), as in LVIS 0.5.
 
         Args:
             name: The name; a path of Windows or an address will do.
@@ -135,7 +140,7 @@ class ImageFolder:
         """
         name = _COCO_SERVER.sub("", name)
         exact = self.folder / name
-        if is_file(exact) and not (anywhere and self._inside(exact) is None):
+        if is_file(exact) and not ((anywhere or self._archived) and self._inside(exact) is None):
             return self._as_stated(name, exact)
         free = anywhere
         variants: list[list[str]] = []
@@ -156,6 +161,8 @@ class ImageFolder:
                     return self._found(name, files[0], max(self._rank(parts[:dropped]), _ALIKE))
                 if files:
                     return FoundImage(exact, name, fault=_fault(files))
+        if (old := _COCO_2014.search(name)) and is_file(self.folder / old[1]):
+            return self._found(name, old[1], _FOLDER_DROPPED)
         return FoundImage(exact, name, fault=_fault([]))
 
     def checked(self, found: FoundImage) -> FoundImage:
@@ -276,7 +283,7 @@ def shown(path: Path) -> str:
     Args:
         path: The path.
     """
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return without_secrets(str(path)).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _parts(text: str) -> tuple[list[str], bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deeplake_mmdet.lake.cache.settings import human_bytes
@@ -35,6 +36,8 @@ class ImageNotes:
     _jpegs: int = 0
     _jpeg_bytes: int = 0
     _png_bytes: int = 0
+    _others: Counter[str] = field(default_factory=Counter)
+    _other_bytes: int = 0
 
     def add(self, image: ReadImage, frame: Frame, stored_bytes: int) -> None:
         """Count an image that was taken.
@@ -54,6 +57,9 @@ class ImageNotes:
             self._jpegs += 1
             self._jpeg_bytes += len(image.data)
             self._png_bytes += stored_bytes
+        elif image.kind != self.encoding.format == "jpeg":
+            self._others[image.kind] += 1
+            self._other_bytes += stored_bytes
 
     def sentences(self) -> list[str]:
         """The notes; none if there is nothing to say."""
@@ -74,6 +80,13 @@ class ImageNotes:
                 f"({shown}{f' and {more} more' * (more > 0)}), so that {self._jpegs} JPEG images of "
                 f"{human_bytes(self._jpeg_bytes)} were converted to PNG, {human_bytes(self._png_bytes)}. "
                 "With --convert never the fewer ones are refused instead"
+            )
+        if self._others:
+            kinds = ", ".join(f"{count} {kind.upper()}" for kind, count in self._others.most_common())
+            notes.append(
+                f"A lake holds images of one encoding, here JPEG: {kinds} images were "
+                f"converted to lossless JPEG, {human_bytes(self._other_bytes)}. With --convert never they "
+                "are refused instead"
             )
         if self.exif != "auto" and self._turned + self._left:
             what = f"turned by it ({self._turned})" if self._turned else f"left as stored ({self._left})"

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.lake.images.headers import neutralise_orientation, read_orientation
 from deeplake_mmdet.transfer.decoder import check_image, decode, read_header
 from deeplake_mmdet.transfer.encodings import detect_format, read_file
+from deeplake_mmdet.transfer.lossless_jpeg import LONGEST_SIDE, encode_lossless_jpeg
 
-__all__ = ["VERIFY_MODES", "ReadImage", "convert_to_png", "read_image"]
+__all__ = ["VERIFY_MODES", "ReadImage", "converted", "read_image"]
 
 VERIFY_MODES = ("decode", "header", "none")
 
@@ -86,18 +88,20 @@ def read_image(
     return ReadImage(data, kind or "other", *size, orientation, decoded)
 
 
-def convert_to_png(image: ReadImage, turned: bool) -> bytes:
-    """A PNG of exactly the pixels that training would decode from the file; grey ones take one channel.
+def converted(image: ReadImage, encoding: str, turned: bool) -> bytes:
+    """A file of another encoding with exactly the pixels that training would decode from the image.
 
     Args:
         image: The image.
-        turned: Whether it is turned by its orientation; the PNG has none.
+        encoding: ``'png'``, where grey images take one channel, or ``'jpeg'``: a lossless one.
+        turned: Whether it is turned by its orientation; the new file has none.
 
     Raises:
         ImageError: It cannot be decoded or encoded.
     """
-    data = image.data if turned else neutralise_orientation(image.data)
-    pixels = decode(data)
+    pixels = decode(image.data if turned else neutralise_orientation(image.data))
+    if encoding == "jpeg":
+        return _lossless_jpeg(pixels)
     grey = pixels[..., 0]
     if np.array_equal(grey, pixels[..., 1]) and np.array_equal(grey, pixels[..., 2]):
         pixels = np.ascontiguousarray(grey)
@@ -108,3 +112,18 @@ def convert_to_png(image: ReadImage, turned: bool) -> bytes:
     if not done:
         raise ImageError("image cannot be converted to PNG")
     return encoded.tobytes()
+
+
+def _lossless_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    if max(pixels.shape) > LONGEST_SIDE:
+        where = f"{pixels.shape[1]} x {pixels.shape[0]} pixels, and a JPEG has at most {LONGEST_SIDE} a side"
+        raise ImageError("image cannot be converted to JPEG", where=where)
+    encoded = encode_lossless_jpeg(pixels)
+    try:
+        same = np.array_equal(decode(encoded), pixels)
+    except ImageError:
+        same = False
+    if not same:  # an OpenCV that was built with an older libjpeg
+        where = f"OpenCV {cv2.__version__} as built here does not decode lossless JPEG"
+        raise ImageError("image cannot be converted to JPEG", where=where)
+    return encoded

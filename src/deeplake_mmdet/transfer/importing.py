@@ -17,6 +17,7 @@ from deeplake_mmdet.terminal import console
 from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import EXIF_MODES
+from deeplake_mmdet.transfer.image_files import shown
 from deeplake_mmdet.transfer.image_notes import ImageNotes
 from deeplake_mmdet.transfer.images import VERIFY_MODES
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
@@ -107,7 +108,7 @@ def run_import(
                     notes.add(result.image, result.frame, len(result.record.image))
                     _count(planned, result, summary)
                 else:
-                    file = planned.file if planned.fault else str(planned.path)
+                    file = planned.file if planned.fault else shown(planned.path)
                     summary.refusals.add(Finding("image", file, *result))
                     summary.lost_with_images += len(planned.fields.get("boxes", ())) + len(planned.refused)
             if labels:
@@ -148,8 +149,8 @@ def _count(planned: PlannedImage, taken: TakenImage, summary: ImportSummary) -> 
     summary.empty_images += boxes == 0
     summary.emptied_images += boxes == 0 and bool(planned.refused)
     for reason, detail in taken.changes():
-        summary.changes.add(Finding("image", str(planned.path), reason, detail))
-    file = planned.file or str(planned.path)
+        summary.changes.add(Finding("image", shown(planned.path), reason, detail))
+    file = planned.file or shown(planned.path)
     for reason, detail in planned.refused:
         summary.refusals.add(Finding("box", file, reason, detail))
     for kind, reason, detail in (*planned.changes, *taken.mask_changes):

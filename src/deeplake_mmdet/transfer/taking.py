@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.errors import ImageError, without_secrets
+from deeplake_mmdet.lake.images.signatures import PNG
 from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xyxy
 from deeplake_mmdet.lake.writing.writer import ImageRecord
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import Frame, choose_frame
-from deeplake_mmdet.transfer.images import ReadImage, convert_to_png, read_image
+from deeplake_mmdet.transfer.images import ReadImage, converted, read_image
 from deeplake_mmdet.transfer.masks import settle_masks
 
 __all__ = ["PlannedImage", "TakenImage", "Taker"]
@@ -62,7 +63,8 @@ class TakenImage:
         yield from self.frame.changes
         if self.record.image is not self.image.data:
             sizes = f"{len(self.image.data)} bytes, now {len(self.record.image)}"
-            yield f"{self.image.kind.upper()} converted to PNG without loss", sizes
+            new = "PNG" if self.record.image.startswith(PNG) else "JPEG"
+            yield f"{self.image.kind.upper()} converted to {new} without loss", sizes
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,12 @@ class Taker:
             frame = choose_frame(stored, image.orientation, planned.size, boxes, self.exif, mask_sizes=masks)
             data = image.data
             if image.kind != self.encoding.format:
-                data = convert_to_png(image, frame.turned)
+                data = converted(image, self.encoding.format, frame.turned)
         except ImageError as error:
-            return error.what, (error.where or "").removeprefix(str(planned.path)).strip()
+            return error.what, (error.where or "").removeprefix(without_secrets(str(planned.path))).strip()
         width, height = frame.size
         fields, changes = settle_masks(fields, (height, width))
-        # Pixels that were converted are turned already, and their PNG has no EXIF orientation.
+        # Pixels that were converted are turned already, and their file has no EXIF orientation.
         turned_by = image.orientation if frame.turned and data is image.data else 0
         record = ImageRecord(data, width, height, exif_turned=turned_by, **fields)
         return TakenImage(record, image, frame, changes)

@@ -10,6 +10,7 @@ import numpy as np
 
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
+from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
@@ -48,23 +49,26 @@ def import_voc(
     ``<difficult/>`` is empty or a size is "64.0", and compares class names with the blanks around them.
 
     Args:
-        root: Folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``; see `load_voc` for others.
+        root: Folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``; see `find_layout` for others. A
+            zip file or an S3 prefix (``s3://bucket/prefix``) will do; nothing is unpacked on the disk. Images
+            without an XML file are left out and named.
         lake: Folder or URL of the new lake.
-        split: Name of a file in ``ImageSets/Main`` or ``ImageSets``, without ``.txt``; may be left out
-            where there is none, and then all XML files are imported.
+        split: Name of a file in ``ImageSets/Main`` or ``ImageSets``, without ``.txt``, or of a folder that
+            holds it (``train``); may be left out where there is none, and then all XML files are imported.
         classes: Class names in label order; boxes of other classes are refused. By default all names in
             ``Annotations``, sorted, whatever the split.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
-        convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
-            to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
+        convert: ``'auto'``: the lake's images are JPEG if there is any (see `choose_encoding`), else PNG, and
+            all others are converted to the very pixels that MMDetection decodes of them, by lossless
+            JPEG or by PNG; ``'never'``: the fewer ones are refused.
         verify: ``'decode'``: every image is decoded, as training will; ``'header'``: its format and its size
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
         overwrite: Replace an existing lake once the new one is complete.
-        creds: Storage options for the lake.
+        creds: Storage options for the lake, and for a root that is an address.
         progress: Whether to draw a progress bar on stderr.
         workers: Threads that read and check images; by default one per core.
 
@@ -83,9 +87,11 @@ def import_voc(
     """
     check_options(exif, verify, workers)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
-    voc = load_voc(root, split, classes)
+    sources = Sources(creds)
+    voc = load_voc(sources.path(root), split, classes)
     images = VocImages(voc)
-    encoding = choose_encoding(images.paths(), convert)
+    workers = workers or sources.threads
+    encoding = choose_encoding(images.paths(), convert, workers)
     source = f"{root} ({split})" if split else str(root)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(voc.class_names, 0))
     summary.notes += voc.notes
@@ -115,12 +121,29 @@ def import_voc(
         verify=verify,
         workers=workers,
     )
+    if voc.split is None:
+        summary.notes += _spare_note(images)
     if unread:
         names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
             len(unread) > _SHOWN
         )
         summary.notes.append(f"Not imported, as a lake has no place for it: {names}")
     return summary
+
+
+def _spare_note(images: VocImages) -> list[str]:
+    count = 0
+    shown = []
+    for count, name in enumerate(images.spare(), 1):
+        if count <= _SHOWN:
+            shown.append(name)
+    if not count:
+        return []
+    more = f" and {count - _SHOWN} more" * (count > _SHOWN)
+    return [
+        f"{count} images have no annotation file and are left out, as MMDetection leaves them out: "
+        f"{', '.join(shown)}{more}. An XML file without any <object> makes one background"
+    ]
 
 
 def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[PlannedImage]:

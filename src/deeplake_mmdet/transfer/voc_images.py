@@ -31,10 +31,13 @@ class VocImages:
         self._voc = voc
         self._folder = ImageFolder(voc.image_folder)
         self._claims = Claims()
+        self._by_other_names: set[int] = set()  # hashes of files that are not called like their XML
         for image_id in voc.ids:
             found = self._candidate(image_id)
             if found.fault is None:
                 self._claims.add(found.name, image_id, found.rank)
+                if found.rank:
+                    self._by_other_names.add(hash(found.name))
         self._claims.settle()
 
     def paths(self) -> Iterator[Path]:
@@ -43,6 +46,13 @@ class VocImages:
             found = self._refused(image_id, self._candidate(image_id))
             if found.fault is None:
                 yield found.path
+
+    def spare(self) -> Iterator[str]:
+        """Names of the images that no annotation file has, in no order."""
+        for name in self._folder.names:
+            owner = self._voc.xml_of(split_extension(name, EXTENSIONS)[0])
+            if not is_file(owner) and hash(name) not in self._by_other_names:
+                yield name
 
     def find(self, image: VocImage) -> FoundImage:
         """The image file of an annotation file that was read.

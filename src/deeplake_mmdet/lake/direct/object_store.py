@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,21 +65,66 @@ class ObjectStore:
         tag = str(found.meta.get("e_tag") or "").removeprefix("W/").strip('"').lower()
         return memoryview(found.bytes()), tag if _MD5.fullmatch(tag) else ""
 
+    def get_start(self, name: str, size: int) -> memoryview:
+        """The first bytes of an object.
+
+        Args:
+            name: Below the address.
+            size: How many; the object has as many.
+
+        Raises:
+            Exception: As `get`.
+        """
+        import obstore
+
+        return memoryview(self._first(lambda store: obstore.get_range(store, name, start=0, length=size)))
+
+    def sizes(self) -> dict[str, int]:
+        """The lengths of all objects below the address, in bytes, by name.
+
+        Raises:
+            Exception: As `get`.
+        """
+        import obstore
+
+        def listed(store: Any) -> dict[str, int]:
+            return {one["path"]: one["size"] for some in obstore.list(store) for one in some}
+
+        found: dict[str, int] = self._first(listed)
+        return found
+
+    def size(self, name: str) -> int:
+        """The length of an object in bytes.
+
+        Args:
+            name: Below the address.
+
+        Raises:
+            Exception: As `get`.
+        """
+        import obstore
+
+        return int(self._first(lambda store: obstore.head(store, name))["size"])
+
     def _found(self, name: str) -> Any:
         import obstore
 
+        return self._first(lambda store: obstore.get(store, name))
+
+    def _first(self, ask: Callable[[Any], Any]) -> Any:
+        """What the first identity gets that the storage knows."""
         stores = self._stores
         if callable(stores):
             stores = self._stores = stores()
         *others, last = stores
         for store in others:
             try:
-                found = obstore.get(store, name)
+                found = ask(store)
             except Exception:  # whatever stands in the way of this identity, the next one shows
                 continue
             self._stores = [store]
             return found
-        found = obstore.get(last, name)
+        found = ask(last)
         self._stores = [last]
         return found
 

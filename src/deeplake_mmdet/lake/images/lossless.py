@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ImageError
+from deeplake_mmdet.lake.images.signatures import LOSSLESS_JPEG
 
-__all__ = ["CHANNELS", "channel_error", "encode_array"]
+__all__ = ["CHANNELS", "channel_error", "encode_array", "for_any_loader"]
 
 CHANNELS = (1, 3, 4)
 
@@ -50,6 +51,23 @@ def encode_array(array: NDArray[Any], where: str) -> bytes:
     if not done:
         raise ImageError(f"An array of shape {array.shape} cannot be encoded", where=where)
     return data.tobytes()
+
+
+def for_any_loader(data: bytes) -> bytes:
+    """An encoded image as every loader of MMDetection reads it: a lossless JPEG of an import as BMP.
+
+    libjpeg converts no colours of lossless JPEGs, so that ``color_type='grayscale'`` would get none.
+
+    Args:
+        data: The file; others are given back as they are.
+    """
+    if not data.startswith(LOSSLESS_JPEG):
+        return data
+    import cv2
+
+    # The type stub does not know that there may be no image.
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return data if pixels is None else encode_array(pixels[..., ::-1], "")
 
 
 def channel_error(channels: int, where: str) -> ImageError:

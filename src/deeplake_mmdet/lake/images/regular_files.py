@@ -7,7 +7,9 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["read_regular"]
+from deeplake_mmdet.lake.archives.mounts import archive_at
+
+__all__ = ["read_regular", "size_of"]
 
 _KINDS = (
     (stat.S_ISDIR, "it is a folder"),
@@ -19,7 +21,7 @@ _KINDS = (
 
 
 def read_regular(path: Path, size: int | None = None, *, most: int | None = None) -> bytes:
-    """Read a regular file, or a link to one.
+    """Read a regular file, a link to one, or a file of an open archive (see `mount`).
 
     Args:
         path: The file.
@@ -29,7 +31,13 @@ def read_regular(path: Path, size: int | None = None, *, most: int | None = None
     Raises:
         OSError: It is missing, cannot be read, is longer, or no regular file; ``strerror`` says which.
         ValueError: A zero byte in the name.
+        StorageError, CredentialError: The file is in a bucket, and its storage failed or refused access.
     """
+    if (found := archive_at(path)) is not None:
+        archive, name = found
+        if most is not None and (length := archive.size(name)) > most:
+            raise _too_long(path, length, most)
+        return archive.read(name, size)
     _check(path, path.stat(), most)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
@@ -43,4 +51,21 @@ def _check(path: Path, state: os.stat_result, most: int | None) -> None:
         if is_kind(state.st_mode):
             raise OSError(errno.EISDIR if is_kind is stat.S_ISDIR else errno.EINVAL, what, str(path))
     if most is not None and state.st_size > most:
-        raise OSError(errno.EFBIG, f"it has {state.st_size} bytes, more than the {most} allowed", str(path))
+        raise _too_long(path, state.st_size, most)
+
+
+def _too_long(path: Path, length: int, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has {length} bytes, more than the {most} allowed", str(path))
+
+
+def size_of(path: Path) -> int:
+    """The length of a file in bytes, which may be one of an open archive.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError, ValueError: There is none.
+    """
+    found = archive_at(path)
+    return path.stat().st_size if found is None else found[0].size(found[1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["JPEG", "JPEG_START", "PNG", "TIFF", "detect_format"]
+__all__ = ["JPEG", "JPEG_START", "LOSSLESS_JPEG", "PNG", "TIFF", "detect_format"]
 
 JPEG_START = b"\xff\xd8"  # the first marker alone: libjpeg skips what stands before the next one
 JPEG = b"\xff\xd8\xff"
+# As imports write it: components are RGB as they stand (Adobe's marker), and the process is the lossless one.
+LOSSLESS_JPEG = b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00\xff\xc3"
 PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\0", b"MM\0*")
 _SIGNATURES = (

@@ -21,6 +21,7 @@ __all__ = [
     "LabelCoding",
     "category_ids_of",
     "label_coding",
+    "labels_in",
     "read_labels",
     "source_category_ids",
     "text_classes",
@@ -177,7 +178,7 @@ def _listed(block: Block, column: str, box_counts: NDArray[np.int64] | None) -> 
     for place, text in enumerate(block.values):
         if not text and box_counts is not None and not box_counts[block.start + place]:
             continue
-        labels = _labels_in(text)
+        labels = labels_in(text)
         if labels is None:
             # Deep Lake gives an empty text as None.
             raise AnnotationError(
@@ -202,7 +203,15 @@ def _listed(block: Block, column: str, box_counts: NDArray[np.int64] | None) -> 
     return Block(block.start, counts, values)
 
 
-def _labels_in(text: Any) -> list[Any] | None:
+def labels_in(text: Any) -> list[Any] | None:
+    """The labels in one cell of text.
+
+    Args:
+        text: One name, or a JSON list of names or of whole numbers.
+
+    Returns:
+        The labels; None if there are none that can be read.
+    """
     if not isinstance(text, str) or not text:
         return None
     if text.lstrip()[:1] != "[":

@@ -37,6 +37,7 @@ __all__ = [
     "Roles",
     "assign_roles",
     "explain_roles",
+    "image_column",
     "inferred_roles",
     "unused_columns",
 ]
@@ -108,6 +109,20 @@ def assign_roles(
             or several equally good ones.
     """
     return _assign(columns, given, stored_sizes)[0]
+
+
+def image_column(columns: Mapping[str, ColumnFacts], given: Mapping[str, Any] | None = None) -> str:
+    """The column of the images alone, of lakes whose other roles cannot be assigned.
+
+    Args:
+        columns: Facts by column name.
+        given: What the user named, see `assign_roles`.
+
+    Raises:
+        ColumnError: As `assign_roles`.
+    """
+    named = (given or {}).get("img")
+    return _check_named(columns, "img", named) if named else str(_infer(columns, "img", {})[0])
 
 
 def explain_roles(

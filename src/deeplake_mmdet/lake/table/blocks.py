@@ -23,7 +23,7 @@ from deeplake_mmdet.lake.direct.array_files import read_array_file
 from deeplake_mmdet.lake.direct.column_files import column_files
 from deeplake_mmdet.lake.schema.columns import holds_sequences
 
-__all__ = ["Block", "read_blocks", "rows_for_people"]
+__all__ = ["Block", "read_blocks", "read_rows", "rows_for_people"]
 
 _ROWS = 4_000  # the arrays of a block should fit the processor's cache
 _FIRST_ROWS = 2_000  # until it is known how large a row is
@@ -103,27 +103,39 @@ def read_blocks(
     """
     files = None if text else column_files(handle, column)
     if files is None:
-        yield from _read_rows(handle, column, 0, len(handle), width, text, rows, kept_bytes)
+        yield from read_rows(handle, column, 0, len(handle), width, text, rows, kept_bytes)
         return
     for number, (start, stop) in enumerate(pairwise(files.starts.tolist())):
         found = read_array_file(files, number, handle[column], width)
         if found is None:
-            yield from _read_rows(handle, column, start, stop, width, text, rows, kept_bytes)
+            yield from read_rows(handle, column, start, stop, width, text, rows, kept_bytes)
         else:
             yield Block(start, *found)
 
 
-def _read_rows(
+def read_rows(
     handle: OpenLake,
     column: str,
     start: int,
     count: int,
-    width: int,
-    text: bool,
+    width: int = 0,
+    text: bool = False,
     rows: int = _ROWS,
     kept_bytes: int = _KEPT_BYTES,
 ) -> Iterator[Block]:
-    """The rows from ``start`` to before ``count``, through Deep Lake."""
+    """Read some rows of a column through Deep Lake, as `read_blocks` does with all.
+
+    Args:
+        handle, column, width, text, rows, kept_bytes: See `read_blocks`.
+        start: First row.
+        count: One more than the last row.
+
+    Yields:
+        Blocks, as `read_blocks`.
+
+    Raises:
+        AnnotationError: As `read_blocks`.
+    """
     size, kept = min(_FIRST_ROWS, rows), 0
     # Deep Lake's slices of sequences crash the process if a row among them is empty.
     is_sequence = hasattr(handle, "schema") and holds_sequences(handle.schema[column].dtype)

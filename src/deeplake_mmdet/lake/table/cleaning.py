@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,25 @@ from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.schema.boxes import MODES, UNITS, BoxFormat, to_xywh
 
 if TYPE_CHECKING:
+    from deeplake_mmdet.lake.table.table import AnnotationTable, BoxBlock
     from deeplake_mmdet.lake.views import LakeView
 
-__all__ = ["Cleaning", "clean_boxes"]
+__all__ = [
+    "AREA",
+    "FLAGGED",
+    "OUTSIDE",
+    "TINY",
+    "Cleaning",
+    "box_faults",
+    "clean_boxes",
+    "filter_images",
+    "reach_beyond",
+]
 
-_AREA = "of area 0 or less by the area column"
-_TINY = "smaller than a pixel"
-_OUTSIDE = "outside the image"
-_FLAGGED = "flagged ignore"
+AREA = "of area 0 or less by the area column"
+TINY = "smaller than a pixel"
+OUTSIDE = "outside the image"
+FLAGGED = "flagged ignore"
 _MANY = 0.1  # of all boxes that count
 _NEARLY_ALL = 0.95
 _ENOUGH = 5  # boxes; that fewer fall away may be chance, and nobody trains on them
@@ -118,11 +130,11 @@ class Cleaning:
         dominant = max(self.left_out, key=lambda reason: self.left_out[reason])
         if not self.left_out[dominant]:
             dominant = ""
-        if fits is not None and dominant not in (_AREA, _FLAGGED):
+        if fits is not None and dominant not in (AREA, FLAGGED):
             return f"the boxes are read as {read}; as {fits} they fit their images: say box_format='{fits}'"
-        if dominant == _AREA:
+        if dominant == AREA:
             return "do without that column, then the boxes' own areas count: tensors=dict(area=False)"
-        if dominant == _FLAGGED:
+        if dominant == FLAGGED:
             return "if these flags mean something else, leave them out: tensors=dict(ignore=False)"
         return f"look at the boxes, which are read as {read}; box_format= overrides what the lake says"
 
@@ -166,25 +178,15 @@ def clean_boxes(view: LakeView, bbox_min_size: float | None = None) -> Cleaning:
     left_out: dict[str, int] = {}
     unreadable = others = usable = beyond = 0
     for block in table.blocks():  # of all boxes at once, temporary arrays would fill gigabytes
-        span, widths, heights = block.boxes, table.widths[block.rows], table.heights[block.rows]
-        x, y, width, height = block.xywh.T
-        inside_w = np.minimum(x + width, widths) - np.maximum(x, 0)
-        inside_h = np.minimum(y + height, heights) - np.maximum(y, 0)
-        none = np.zeros(len(x), bool)
-        reasons = {
-            _FLAGGED: none if table.ignore is None else table.ignore[span],
-            _OUTSIDE: (width > 0) & (height > 0) & ~((inside_w > 0) & (inside_h > 0)),
-            _TINY: ~((width >= 1) & (height >= 1)),  # or not a number
-            _AREA: none if table.areas is None else table.areas[span] <= 0,
-        }
+        span, (_, _, width, height) = block.boxes, block.xywh.T
+        reasons = box_faults(table, block)
         rest = keep[span]  # a view: what is cleared here is cleared there
-        rest &= widths > 0
+        rest &= table.widths[block.rows] > 0
         unreadable += int((~rest).sum())
         wanted = labels[span] >= 0
         others += int((rest & ~wanted).sum())
         rest &= wanted
-        far = (x < -_SLACK) | (y < -_SLACK) | (x + width > widths + _SLACK) | (y + height > heights + _SLACK)
-        beyond += int((far & rest).sum())
+        beyond += int((reach_beyond(table, block) & rest).sum())
         for reason, hit in reasons.items():
             left_out[reason] = left_out.get(reason, 0) + int((rest & hit).sum())
             rest &= ~hit
@@ -196,6 +198,66 @@ def clean_boxes(view: LakeView, bbox_min_size: float | None = None) -> Cleaning:
         usable += int((rest & ~ignored[span]).sum())
     selected = len(labels) - unreadable - others
     return Cleaning(view, keep, ignored, unreadable, others, selected, usable, left_out, beyond)
+
+
+def box_faults(table: AnnotationTable, block: BoxBlock) -> dict[str, NDArray[np.bool_]]:
+    """Why boxes take no part in training, the class aside; of several reasons the first counts.
+
+    Args:
+        table: The annotation table.
+        block: Some of its boxes.
+
+    Returns:
+        By reason, in words, whether it holds for each box of the block, shape (k,). Of images without a size
+        it means nothing.
+    """
+    widths, heights = table.widths[block.rows], table.heights[block.rows]
+    x, y, width, height = block.xywh.T
+    inside_w = np.minimum(x + width, widths) - np.maximum(x, 0)
+    inside_h = np.minimum(y + height, heights) - np.maximum(y, 0)
+    none = np.zeros(len(x), bool)
+    return {
+        FLAGGED: none if table.ignore is None else table.ignore[block.boxes],
+        OUTSIDE: (width > 0) & (height > 0) & ~((inside_w > 0) & (inside_h > 0)),
+        TINY: ~((width >= 1) & (height >= 1)),  # or not a number
+        AREA: none if table.areas is None else table.areas[block.boxes] <= 0,
+    }
+
+
+def reach_beyond(table: AnnotationTable, block: BoxBlock) -> NDArray[np.bool_]:
+    """Whether boxes reach more than a pixel beyond their images, shape (k,).
+
+    Args:
+        table: The annotation table.
+        block: Some of its boxes.
+    """
+    widths, heights = table.widths[block.rows], table.heights[block.rows]
+    x, y, width, height = block.xywh.T
+    far: NDArray[np.bool_] = (x < -_SLACK) | (y < -_SLACK)
+    far |= (x + width > widths + _SLACK) | (y + height > heights + _SLACK)
+    return far
+
+
+def filter_images(
+    view: LakeView, rows: NDArray[np.int64], filter_cfg: Mapping[str, Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which images a dataset's ``filter_cfg`` leaves out of training, as ``CocoDataset`` does it.
+
+    Args:
+        view: The lake.
+        rows: Row numbers, shape (n,).
+        filter_cfg: Its ``min_size`` in pixels, and ``filter_empty_gt``.
+
+    Returns:
+        Whether each row's image is smaller than that, shape (n,); and whether it has no object of the
+        selected classes and is not small, shape (n,). An image whose only boxes are crowds or are left out
+        for other reasons has objects.
+    """
+    table = view.table
+    small = np.minimum(table.widths, table.heights)[rows] < filter_cfg.get("min_size", 0)
+    if not filter_cfg.get("filter_empty_gt", False):
+        return small, np.zeros_like(small)
+    return small, ~small & (table.count_per_row(view.labels >= 0)[rows] == 0)
 
 
 def _share_that_fits(
