@@ -41,6 +41,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", metavar="FILE", help="FILE.json (COCO results) or FILE.parquet")
     parser.add_argument("--show-dir", metavar="DIR", help="draw images into DIR, videos as videos")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE; draw into a DIR with files")
+    parser.add_argument("--write-back", action="store_true", help="into the lake, as its branch runs/ID")
+    parser.add_argument(
+        "--run-id", metavar="ID", help="name of that branch (default: the config's and a hash)"
+    )
+    parser.add_argument("--loss", action="store_true", help="write each row's loss back, too")
+    parser.add_argument("--embed", action="store_true", help="write each row's embedding back, too")
     parser.add_argument("--json", action="store_true", help="print facts, of one image all objects, as JSON")
     parser.add_argument("--score-thr", type=float, metavar="X", help="leave out objects of lower scores")
     parser.add_argument("--batch-size", type=int, metavar="N", help="images a step (default: the config's)")
@@ -66,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         from deeplake_mmdet.config import parse_options
         from deeplake_mmdet.loop import predict
 
-        keeps = args.out is None and args.show_dir is None
+        keeps = args.out is None and args.show_dir is None and not args.write_back
         result = predict(
             config,
             checkpoint,
@@ -81,6 +87,10 @@ def run(args: argparse.Namespace) -> None:
             out=args.out,
             show_dir=args.show_dir,
             overwrite=args.overwrite,
+            write_back=args.write_back,
+            run_id=args.run_id,
+            loss=args.loss,
+            embed=args.embed,
             device=args.device,
             processes=args.processes,
             cfg_options=parse_options(args.cfg_options),
@@ -128,6 +138,8 @@ def _facts(result: Predicted) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "out": _text(result.out),
         "show_dir": _text(result.show_dir),
+        "branch": result.branch,
+        "run_file": _text(result.run_file),
         "videos": [str(file) for file in result.videos],
     }
     if result.images == 1:
@@ -159,7 +171,13 @@ def _print(result: Predicted, *, nothing_kept: bool) -> None:
         screen.print(shown)
     rate = f", {result.images / result.seconds:.1f} a second" if result.seconds else ""
     screen.print(plain(f"{result.objects} objects in {result.images} images{rate}"))
-    for what, place in (("Predictions", result.out), ("Drawings", result.show_dir)):
+    if result.branch is not None:
+        screen.print(plain(f"Written back: branch {result.branch} of the lake"))
+    for what, place in (
+        ("Predictions", result.out),
+        ("Predictions", result.run_file),
+        ("Drawings", result.show_dir),
+    ):
         if place is not None:
             screen.print(plain(f"{what}: {place}"))
     if nothing_kept and result.images > 1:

@@ -54,7 +54,16 @@ from deeplake_mmdet.lake.table.cleaning import (
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
-from deeplake_mmdet.lake.writing.run_branch import RUN_COLUMNS, RunBranch, open_run, run_ids, write_run
+from deeplake_mmdet.lake.writing.run_branch import (
+    RUN_COLUMNS,
+    RunBranch,
+    count_rows,
+    open_run,
+    rows_in_base,
+    run_ids,
+    without_queries,
+    write_run,
+)
 from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
 __all__ = [
@@ -91,6 +100,7 @@ __all__ = [
     "class_list",
     "clean_boxes",
     "clear_cache",
+    "count_rows",
     "deadline_seconds",
     "explain_roles",
     "filter_images",
@@ -129,10 +139,12 @@ __all__ = [
     "remove_chunks",
     "rest",
     "resting",
+    "rows_in_base",
     "run_ids",
     "settings_of",
     "short_hash",
     "source_category_ids",
     "why_no_truth",
+    "without_queries",
     "write_run",
 ]

@@ -27,6 +27,8 @@ class Counts:
         predictions: The predictions, if they are kept.
         entries: The objects of a single image as COCO results.
         classes: Names of the classes.
+        branch: The lake's branch that the predictions were written to.
+        run_file: The file that they were written to where the lake may not be written.
     """
 
     images: int = 0
@@ -38,6 +40,8 @@ class Counts:
     predictions: list[Prediction] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     classes: tuple[str, ...] = ()
+    branch: str | None = None
+    run_file: Path | None = None
 
     def add(self, predictions: Sequence[Prediction], shown_thr: float) -> None:
         """Count some.

@@ -16,12 +16,16 @@ from mmengine.dist import is_main_process
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import check_target
+from deeplake_mmdet.lake import SOURCE_KEYS, CredentialRef, ResolvedSource, Source
+from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.loop.inputs import find_inputs
 from deeplake_mmdet.loop.listing import LeftOut
-from deeplake_mmdet.loop.predict_config import predict_config
+from deeplake_mmdet.loop.predict_config import DATA, predict_config
 from deeplake_mmdet.loop.predictions import Prediction
+from deeplake_mmdet.loop.run_facts import check_run_id, facts_of_run
 from deeplake_mmdet.loop.run_folder import config_beside
 from deeplake_mmdet.loop.running import Job, run_predict
+from deeplake_mmdet.loop.write_back import check_write_back
 from deeplake_mmdet.training.parts_check import check_parts
 from deeplake_mmdet.training.predictions import check_show_dir
 from deeplake_mmdet.training.processes.children import run_in_children
@@ -51,6 +55,8 @@ class Predicted:
         predictions: One for each image, in the order of the inputs, if they are kept; else empty.
         entries: The objects of a single image as COCO results; of more images empty.
         shown_thr: ``score_thr``, 0.3 if that is not given.
+        branch: The branch of the lake that the predictions were written to.
+        run_file: The Parquet file that they were written to, where the lake may not be written.
     """
 
     images: int
@@ -65,6 +71,8 @@ class Predicted:
     predictions: Sequence[Prediction] = field(default=(), repr=False)
     entries: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     shown_thr: float = _SHOWN
+    branch: str | None = None
+    run_file: Path | None = None
 
 
 def predict(
@@ -84,6 +92,10 @@ def predict(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     overwrite: bool = False,
+    write_back: bool = False,
+    run_id: str | None = None,
+    loss: bool = False,
+    embed: bool = False,
     device: str | None = None,
     processes: bool | int | None = None,
     cfg_options: Mapping[str, Any] | None = None,
@@ -111,11 +123,17 @@ def predict(
         out: Write the predictions to this ``.json`` (COCO results) or ``.parquet`` file.
         show_dir: Draw every image with its predictions into this folder; videos as videos.
         overwrite: Replace the file ``out``, and draw into a ``show_dir`` that has files in it.
+        write_back: Write the predictions into the lake, as its branch ``runs/<run id>``. An interrupted
+            command, given again, goes on where it was. A lake that may not be written gives a Parquet file.
+        run_id: Name of the run; of the config's name and a hash of model, config, rows and thresholds
+            otherwise.
+        loss: Also write each row's loss back.
+        embed: Also write each row's embedding back: the mean of the backbone's last map.
         device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``; a GPU if there is one otherwise.
         processes: Start this many on this machine, True for one per GPU; gloo joins them on the CPU.
         cfg_options: Changes by dotted key.
         allow_partial: Use a checkpoint that holds only a part of the model's weights.
-        keep: Return all predictions; None to do so where neither ``out`` nor ``show_dir`` is given.
+        keep: Return all predictions; None to do so where they go nowhere else.
         progress: Show on standard error how far it is.
 
     Returns:
@@ -143,6 +161,7 @@ def predict(
             where=f"INPUT {listed[0]}",
             advice="leave them out, or name a lake",
         )
+    _check_write_back(found.lake, write_back, run_id=run_id, loss=loss, embed=embed)
     file = usable_checkpoint(checkpoint)
     _check_device(device)
     if config is None:
@@ -171,13 +190,33 @@ def predict(
         if found.lake:
             check_data(cfg, ("test",))
         check_parts(cfg, training=False)
+        facts = None
+        if write_back:
+            source, credentials = _source_of(cfg)
+            name = (
+                Path(config).stem if isinstance(config, (str, Path)) else Path(config.filename or "run").stem
+            )
+            facts = facts_of_run(
+                cfg,
+                file,
+                source,
+                name=name,
+                run_id=run_id,
+                score_thr=score_thr,
+                tta=tta,
+                limit=limit,
+                loss=loss,
+                embed=embed,
+            )
+            check_write_back(source, credentials, facts)
         job = Job(
             folder,
             score_thr=score_thr or 0.0,
             shown_thr=_SHOWN if score_thr is None else score_thr,
             out=target,
             show_dir=pictures,
-            keep=(target is None and pictures is None) if keep is None else keep,
+            keep=(target is None and pictures is None and not write_back) if keep is None else keep,
+            write_back=facts,
             device=device,
             progress=progress,
         )
@@ -204,7 +243,33 @@ def predict(
         tuple(counts.predictions),
         tuple(counts.entries),
         job.shown_thr,
+        counts.branch,
+        counts.run_file,
     )
+
+
+def _source_of(cfg: Config) -> tuple[ResolvedSource, CredentialRef]:
+    node = cfg[DATA].dataset
+    credentials = CredentialRef(node.get("credentials"))
+    named = {key: node[key] for key in SOURCE_KEYS if key != "credentials" and node.get(key) is not None}
+    return resolve(Source(**named), credentials), credentials
+
+
+def _check_write_back(lake: str, write_back: bool, **others: Any) -> None:
+    if write_back and not lake:
+        raise ConfigError(
+            "Only predictions for a lake can be written back into it",
+            where="argument write_back",
+            advice="name a lake as the input; of files, --out FILE.json writes the predictions",
+        )
+    if not write_back and (named := [name for name, value in others.items() if value]):
+        raise ConfigError(
+            f"{', '.join(named)} say what is written back, and nothing is",
+            where=f"argument {named[0]}",
+            advice="add --write-back (write_back=True)",
+        )
+    if others["run_id"] is not None:
+        check_run_id(others["run_id"])
 
 
 def _check_numbers(**values: float | None) -> None:

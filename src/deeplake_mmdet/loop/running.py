@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import settings_restored
 from deeplake_mmdet.loop.counts import Counts
 from deeplake_mmdet.loop.drawing import Drawing
+from deeplake_mmdet.loop.extras import Extras
 from deeplake_mmdet.loop.image_files import UNREADABLE
 from deeplake_mmdet.loop.predict_config import DATA
 from deeplake_mmdet.loop.predictions import Prediction, Sink
 from deeplake_mmdet.loop.progress import Progress
 from deeplake_mmdet.loop.results import Results
+from deeplake_mmdet.loop.run_facts import RunFacts
 from deeplake_mmdet.loop.run_source import UNDECODABLE, RunSource
 from deeplake_mmdet.loop.samples import prediction_of
+from deeplake_mmdet.loop.write_back import WriteBack
 from deeplake_mmdet.training.failures import failures_named
 from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
 from deeplake_mmdet.training.runners import make_runner
@@ -51,6 +54,7 @@ class Job:
         out: File for the predictions.
         show_dir: Folder for pictures.
         keep: Whether to return the predictions.
+        write_back: What is known of the run whose predictions go back into their lake; None for none.
         device: ``cuda:1`` and the like; None for the config's.
         progress: Whether to show how far it is.
     """
@@ -61,6 +65,7 @@ class Job:
     out: Path | None = None
     show_dir: Path | None = None
     keep: bool = True
+    write_back: RunFacts | None = None
     device: str | None = None
     progress: bool = True
 
@@ -93,7 +98,8 @@ def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
         sinks, results = _sinks(job, source, folder)
         try:
             loader = _without_done(runner, cfg, source, sinks)
-            counts = _loop(runner.model, loader, source, sinks, job, fp16=loop.fp16)
+            with closing(_extras(runner.model, source, job)) as extras:
+                counts = _loop(runner.model, loader, source, sinks, job, extras, fp16=loop.fp16)
             barrier()
             for sink in sinks:
                 sink.finish()
@@ -103,6 +109,9 @@ def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
                     sink.abandon(error)
             raise
         counts = _joined(counts, source)
+    for sink in sinks:
+        if isinstance(sink, WriteBack):
+            counts.branch, counts.run_file = sink.branch, sink.file
     if results is not None:
         counts.predictions, counts.entries = results.predictions, results.entries
         counts.videos = results.videos
@@ -113,11 +122,19 @@ def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
 
 
 def _sinks(job: Job, source: RunSource, folder: Path) -> tuple[list[Sink], Results | None]:
+    sinks: list[Sink] = []
+    if job.write_back is not None and source.view is not None:
+        sinks.append(WriteBack(source.view, source.classes, job.write_back))
     if job.out is None and job.show_dir is None and not job.keep and len(source.dataset) > 1:
-        return [], None
+        return sinks, None
     drawing = Drawing(source.metainfo, job.shown_thr)
     results = Results(folder, source, out=job.out, show_dir=job.show_dir, drawing=drawing, keep=job.keep)
-    return [results], results
+    return [results, *sinks], results  # what write-back cannot do takes no file away
+
+
+def _extras(model: Any, source: RunSource, job: Job) -> Extras:
+    facts = job.write_back
+    return Extras(model, source.view, loss=bool(facts and facts.loss), embed=bool(facts and facts.embed))
 
 
 def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequence[Sink]) -> Any:
@@ -141,7 +158,14 @@ def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequenc
 
 @torch.inference_mode()
 def _loop(
-    model: Any, loader: Any, source: RunSource, sinks: Sequence[Sink], job: Job, *, fp16: bool
+    model: Any,
+    loader: Any,
+    source: RunSource,
+    sinks: Sequence[Sink],
+    job: Job,
+    extras: Extras,
+    *,
+    fp16: bool,
 ) -> Counts:
     ranks, main = get_world_size(), is_main_process()
     counts = Counts(classes=source.classes)
@@ -156,7 +180,8 @@ def _loop(
             if batch:
                 with autocast(enabled=fp16):
                     samples = model.test_step(batch)
-                found = list(_new(samples, source, job.score_thr))
+                    told = extras.of_batch(batch, samples)
+                found = list(_new(samples, told, source, job.score_thr))
             for sink in sinks:
                 sink.add(found)
             counts.add(found, job.shown_thr)
@@ -165,9 +190,11 @@ def _loop(
     return counts
 
 
-def _new(samples: Sequence[Any], source: RunSource, score_thr: float) -> Iterator[Prediction]:
+def _new(
+    samples: Sequence[Any], extras: Sequence[dict[str, Any]], source: RunSource, score_thr: float
+) -> Iterator[Prediction]:
     """Predictions of images not seen yet: one that cannot be decoded gives its neighbour's sample."""
-    for sample in samples:
+    for sample, told in zip(samples, extras, strict=True):
         index = source.index_of(sample)
         if source.seen[index]:
             continue
@@ -178,7 +205,7 @@ def _new(samples: Sequence[Any], source: RunSource, score_thr: float) -> Iterato
             source.name_of(sample, index),
             classes=len(source.classes),
             score_thr=score_thr,
-            extras={},
+            extras=told,
         )
 
 

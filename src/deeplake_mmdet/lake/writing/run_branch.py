@@ -8,25 +8,53 @@ metadata of its column ``pred/boxes``: Deep Lake shares a dataset's own metadata
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from deeplake_mmdet.errors import ImportRefusedError, SourceNotFoundError
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import (
+    CredentialError,
+    DeepLakeMMDetError,
+    ImportRefusedError,
+    SourceNotFoundError,
+)
+from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, is_denied, is_local, wait
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
+from deeplake_mmdet.lake.source.row_order import freeze
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
-from deeplake_mmdet.lake.writing.targets import host_name, storage_errors
+from deeplake_mmdet.lake.source.v4 import open_pinned
+from deeplake_mmdet.lake.writing.targets import active, host_name, is_alive, storage_errors
 
-__all__ = ["RUNS", "RUN_COLUMNS", "RunBranch", "open_run", "run_ids", "write_run"]
+__all__ = [
+    "RUNS",
+    "RUN_COLUMNS",
+    "RunBranch",
+    "count_rows",
+    "open_run",
+    "rows_in_base",
+    "run_ids",
+    "without_queries",
+    "write_run",
+]
 
 RUNS = "runs/"
 _METADATA = "deeplake_mmdet_run"
 _BOXES = "pred/boxes"
+_UNFINISHED = re.compile(r"predicting-(.+)-(\d+)-[0-9a-f]{8}")
+_SLOWEST, _BLOCK = 2**20, 2**25  # bytes a second that a network is granted; bytes that a block may have
+_MOST_PENDING = 2**28  # bytes in memory
+_NOT_ALLOWED = ("Permission denied", "Read-only file system", "Operation not permitted")
 
 # Column: Deep Lake's type of one number, or what `_type_of` makes a type of. Numbers of a row exist where the
 # lake has truth; counts are whole, -1 where there is none.
@@ -98,36 +126,82 @@ def write_run(
         ImportRefusedError: The lake has such a run.
         StorageError, CredentialError: The lake cannot be written; it is as it was.
     """
-    import deeplake
-
-    token, creds = credentials.resolve()
     name = f"{RUNS}{run_id}"
-    with storage_errors("The predictions cannot be written", base.url, creds):
-        lake = deeplake.open(base.url, creds=creds or None, token=token)
-        if name in lake.branches.names():
-            raise ImportRefusedError("The lake has this run already", where=f"lake {base.url}, branch {name}")
-        start = next(lake.branches[n] for n in lake.branches.names() if lake.branches[n].id == base.branch_id)
+    where = f"lake {base.url}"
+    token, creds = credentials.resolve()
+    with storage_errors("The predictions cannot be written", base.url, creds), _refusals(where):
+        lake = _open(base, creds, token)
+        names = list(lake.branches.names())
+        if name in names:
+            raise ImportRefusedError("The lake has this run already", where=f"{where}, branch {name}")
+        _remove_leftovers(lake, names, where)
         unfinished = f"predicting-{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
-        branch = start.open().branch(unfinished, base.version)
+        active.add(unfinished)
+        start = next(lake.branches[n] for n in names if lake.branches[n].id == base.branch_id)
+        parent = _sent(start.open, where)
+        branch = _sent(lambda: parent.branch(unfinished, base.version), where)
         try:
-            target = branch.open()
+            target = _sent(branch.open, where)
             target.auto_commit_enabled = False
             for column in columns:
                 target.add_column(column, _type_of(RUN_COLUMNS[column], embedding))
             target["pred/labels"].metadata["class_names"] = list(class_names)
             target[_BOXES].metadata[_METADATA] = json.dumps(dict(metadata))
-            first = 0
+            first = size = 0
             for block in blocks:
                 stop = first + len(block[_BOXES])
-                for column in columns:
-                    target[column][first:stop] = block[column]
+                size += _put(target, columns, block, slice(first, stop), where)
                 first = stop
-            target.commit(f"Predictions of run {run_id}")
-            branch.rename(name)
+                if size >= _MOST_PENDING:
+                    _sent(lambda: target.commit("Part of a run"), where, size)
+                    size = 0
+            _sent(lambda: target.commit(f"Predictions of run {run_id}"), where, size)
+            _sent(lambda: branch.rename(name), where)
         except BaseException:
-            lake.branches[unfinished].delete()
+            with contextlib.suppress(Exception):
+                _sent(lambda: lake.branches[unfinished].delete(), where)
             raise
+        finally:
+            active.discard(unfinished)
     return name
+
+
+def without_queries(source: ResolvedSource) -> ResolvedSource:
+    """The version that a source's rows are taken from.
+
+    Args:
+        source: A pinned v4 lake.
+    """
+    return replace(source, queries=(), rows=None, rerun=0, rows_digest="")
+
+
+def count_rows(source: ResolvedSource, credentials: CredentialRef) -> int:
+    """How many rows a pinned lake has.
+
+    Args:
+        source: The lake.
+        credentials: What opens it.
+    """
+    return len(handle_of(source, credentials))
+
+
+def rows_in_base(source: ResolvedSource, credentials: CredentialRef) -> NDArray[np.int64] | None:
+    """Which rows of `without_queries` a source's rows are, shape (n,), in their order; None for all of them.
+
+    Args:
+        source: A pinned v4 lake.
+        credentials: What opens it.
+
+    Raises:
+        SourceFormatError: Its queries compute something, so that its rows are not simply some of the lake's.
+    """
+    if not source.queries and source.rows is None:
+        return None
+    base = open_pinned(without_queries(source), credentials)
+    rows = freeze(
+        base, source.queries[: source.rerun] if source.rows is not None else source.queries, str(source)
+    )
+    return rows if source.rows is None else rows[source.rows]
 
 
 def run_ids(source: ResolvedSource, credentials: CredentialRef | None = None) -> list[str]:
@@ -167,6 +241,56 @@ def open_run(path: str, run_id: str, credentials: CredentialRef | None = None) -
     text = handle[_BOXES].metadata[_METADATA]
     there = tuple(name for name in RUN_COLUMNS if name in columns)
     return RunBranch(run_id, source, credentials, json.loads(text), there)
+
+
+def _open(base: ResolvedSource, creds: dict[str, str], token: str | None) -> Any:
+    import deeplake
+
+    return _sent(lambda: deeplake.open(base.url, creds=creds or None, token=token), f"lake {base.url}")
+
+
+def _sent(call: Callable[[], Any], where: str, size: int = 0) -> Any:
+    """Run a call of Deep Lake's that may never come back from a network."""
+    if is_local(where.removeprefix("lake ")):
+        return call()
+    return wait(lambda: Background(call), time.monotonic() + deadline_seconds() + size / _SLOWEST, where)
+
+
+def _put(
+    target: Any, columns: Sequence[str], block: Mapping[str, Sequence[Any]], rows: slice, where: str
+) -> int:
+    """Hand a block to Deep Lake, and tell about how many bytes it has."""
+
+    def put() -> None:
+        for column in columns:
+            target[column][rows] = block[column]
+
+    _sent(put, where, _BLOCK)
+    return sum(int(np.asarray(value).nbytes) for column in columns for value in block[column])
+
+
+def _remove_leftovers(lake: Any, names: Sequence[str], where: str) -> None:
+    """Delete the branches of writers on this machine that were killed."""
+    for name in names:
+        match = _UNFINISHED.fullmatch(name)
+        if match and match[1] == host_name() and name not in active and not is_alive(int(match[2])):
+            with contextlib.suppress(Exception):  # the next one tries again
+                _sent(lake.branches[name].delete, where)
+
+
+@contextlib.contextmanager
+def _refusals(where: str) -> Iterator[None]:
+    """Tell that a lake may not be written from all that may go wrong with one that may."""
+    try:
+        yield
+    except DeepLakeMMDetError:
+        raise
+    except Exception as error:
+        if is_denied(error) or any(text in str(error) for text in _NOT_ALLOWED):
+            raise CredentialError(
+                "This lake may not be written: the predictions cannot go back into it", where=where
+            ) from None
+        raise
 
 
 def _type_of(kind: str, embedding: int) -> Any:

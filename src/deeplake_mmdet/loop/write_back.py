@@ -1,0 +1,311 @@
+"""Predictions back into the lake that they were made for: its branch ``runs/<run id>``.
+
+They are kept on this disk first, see `RunSpool`; when all are there, they are written and committed at once.
+Rows that were not predicted on have no boxes, and -1 in place of each number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import barrier, is_main_process
+from numpy.typing import NDArray
+
+from deeplake_mmdet.errors import ConfigError, CredentialError, ImportRefusedError, StorageError
+from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.lake import (
+    CredentialRef,
+    LakeView,
+    ResolvedSource,
+    cache_folder,
+    cache_locked,
+    count_rows,
+    rows_in_base,
+    run_ids,
+    without_queries,
+    write_run,
+)
+from deeplake_mmdet.lake.table.store import CACHE_VARIABLE
+from deeplake_mmdet.loop.diagnostics import NUMBERS, diagnose
+from deeplake_mmdet.loop.files import write_parquet
+from deeplake_mmdet.loop.images import LakeImages
+from deeplake_mmdet.loop.predictions import Prediction
+from deeplake_mmdet.loop.run_facts import RunFacts
+from deeplake_mmdet.loop.run_spool import RunSpool, SpooledRow
+
+__all__ = ["WriteBack", "check_write_back"]
+
+_log = logging.getLogger("deeplake_mmdet")
+_ROWS = 1024  # read, looked at and written at once
+_PATIENCE = 2.0  # seconds to wait for another process of this run to end
+
+
+def check_write_back(source: ResolvedSource, credentials: CredentialRef, facts: RunFacts) -> None:
+    """Refuse, before anything is computed, what cannot be written back.
+
+    Args:
+        source: The lake.
+        credentials: What opens it.
+        facts: What is known of the run.
+
+    Raises:
+        ImportRefusedError: The lake has a complete run of this id.
+        SourceFormatError: The lake's query gives rows that are not simply some of the lake's.
+        DeepLakeMMDetError: The lake cannot be read.
+    """
+    if source.format != "v4":
+        return  # told at the end, with the file that takes its place
+    if facts.run_id in run_ids(source, credentials):
+        raise ImportRefusedError(
+            "The lake has this run already: the same model on the same rows",
+            where=f"lake {source.url}, branch runs/{facts.run_id}",
+            advice=f"use it, or predict under another name: --run-id {facts.run_id}-2",
+        )
+    rows_in_base(source, credentials)
+
+
+class WriteBack:
+    """A `Sink` that writes predictions into their lake.
+
+    Args:
+        view: The lake.
+        classes: Names of the model's classes.
+        facts: What is known of the run.
+
+    Attributes:
+        branch: The branch that was written, in the first process, when all is done.
+        file: The file that was written in its place, where the lake cannot be written, likewise.
+
+    Raises:
+        ConfigError: Another command works on this run.
+        StorageError: The cache's folder cannot be used.
+    """
+
+    def __init__(self, view: LakeView, classes: Sequence[str], facts: RunFacts) -> None:
+        self._view, self._classes, self._facts = view, tuple(classes), facts
+        self.branch: str | None = None
+        self.file: Path | None = None
+        self._stack = contextlib.ExitStack()
+        folder = cache_folder() / "runs" / f"{view.source.key}-{facts.run_id}"
+        with _told(folder):
+            self._spool = RunSpool(folder)
+            if is_main_process():
+                held = self._stack.enter_context(cache_locked(folder / "lock", _PATIENCE))
+                if not held:
+                    raise ConfigError(
+                        "Another process is predicting for this run",
+                        where=f"run {facts.run_id}, {folder}",
+                        advice="wait for it, or give this one a name of its own by --run-id",
+                    )
+
+    def done(self) -> Container[int]:
+        """See `Sink`: what an interrupted command has left."""
+        if not is_main_process():
+            return ()
+        found = self._spool.index()[:, 0]
+        if not len(found):
+            return ()
+        _log.info("Run %s goes on: %d rows are predicted on already", self._facts.run_id, len(found))
+        return _Rows(found)
+
+    def add(self, predictions: Sequence[Prediction]) -> None:
+        """See `Sink`."""
+        with _told(self._spool.folder):
+            self._spool.add(predictions)
+
+    def finish(self) -> None:
+        """See `Sink`: write and commit.
+
+        Raises:
+            StorageError: The lake could not be written, for another reason than that it may not be; the same
+                command goes on from here.
+        """
+        self._spool.close()
+        barrier()
+        if not is_main_process():
+            return
+        index = self._spool.index()
+        try:
+            self.branch = self._write(index)
+        except (CredentialError, PermissionError) as error:
+            self.file = self._write_file(index)
+            _log.warning("%s. The predictions are in %s instead", str(error).splitlines()[0], self.file)
+        self._spool.remove()
+        self._stack.close()
+
+    def abandon(self, error: BaseException) -> None:
+        """See `Sink`: what is predicted stays for the next command."""
+        self._spool.close()
+        self._stack.close()
+
+    def _write(self, index: NDArray[np.int64]) -> str:
+        source, credentials = self._view.source, self._view.credentials
+        if source.format != "v4":
+            raise CredentialError("A lake of Deep Lake's old format v3 cannot be written")
+        base = without_queries(source)
+        total, rows = count_rows(base, credentials), rows_in_base(source, credentials)
+        placed = index if rows is None else np.column_stack([rows[index[:, 0]], index[:, 1:]])
+        order = np.argsort(placed[:, 0], kind="stable")
+        first = next(self._spool.read(index[:1]), None)
+        columns = self._columns(first)
+        size = 0 if first is None or first.embedding is None else len(first.embedding)
+        metadata = {
+            **self._facts.metadata,
+            "classes": list(self._classes),
+            "rows": len(index),
+        }
+        return write_run(
+            base,
+            credentials,
+            self._facts.run_id,
+            self._blocks(index[order], placed[order, 0], total, columns, size),
+            columns=columns,
+            class_names=self._classes,
+            metadata=metadata,
+            embedding=size,
+        )
+
+    def _columns(self, first: SpooledRow | None) -> list[str]:
+        wanted = ["pred/boxes", "pred/labels", "pred/scores"]
+        if first is not None and first.masks is not None:
+            wanted.append("pred/masks")
+        wanted += [f"pred/{name}" for name in NUMBERS if self._has_truth or name == "lowest_score"]
+        if self._facts.loss:
+            wanted.append("pred/loss")
+        if first is not None and first.embedding is not None:
+            wanted.append("pred/embedding")
+        return wanted
+
+    @property
+    def _has_truth(self) -> bool:
+        return len(self._view.table.boxes) > 0
+
+    def _blocks(
+        self,
+        index: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        total: int,
+        columns: Sequence[str],
+        embedding: int,
+    ) -> Iterator[dict[str, Any]]:
+        """All rows of the version that was predicted on, with what is known of them."""
+        for start in range(0, total, _ROWS):
+            stop = min(start + _ROWS, total)
+            low, high = np.searchsorted(rows, [start, stop])
+            found = list(self._spool.read(index[low:high]))
+            yield self._block(found, rows[low:high] - start, stop - start, columns, embedding)
+
+    def _block(
+        self,
+        found: Sequence[SpooledRow],
+        places: NDArray[np.int64],
+        count: int,
+        columns: Sequence[str],
+        embedding: int,
+    ) -> dict[str, Any]:
+        nothing: Any = np.zeros((0, 4), np.float32)
+        values: dict[str, Any] = {
+            "pred/boxes": [nothing] * count,
+            "pred/labels": [np.zeros(0, np.uint32)] * count,
+            "pred/scores": [np.zeros(0, np.float32)] * count,
+            "pred/masks": ["[]"] * count,
+            "pred/loss": np.full(count, -1, np.float32),
+            "pred/embedding": np.zeros((count, embedding), np.float32),
+        }
+        for place, one in zip(places.tolist(), found, strict=True):
+            values["pred/boxes"][place] = one.boxes
+            values["pred/labels"][place] = one.labels.astype(np.uint32)
+            values["pred/scores"][place] = one.scores
+            if one.masks is not None:
+                values["pred/masks"][place] = one.masks
+            if not np.isnan(one.loss):
+                values["pred/loss"][place] = one.loss
+            if one.embedding is not None:
+                values["pred/embedding"][place] = one.embedding
+        for name, numbers in self._numbers(found).items():
+            whole = np.full(count, -1, numbers.dtype)
+            whole[places] = numbers
+            values[f"pred/{name}"] = whole
+        return {column: values[column] for column in columns}
+
+    def _numbers(self, found: Sequence[SpooledRow]) -> dict[str, NDArray[Any]]:
+        counts = [len(one.labels) for one in found]
+        boxes = _joined([one.boxes for one in found], (0, 4)).astype(np.float64)
+        predictions = Instances(
+            np.repeat(np.arange(len(found)), counts),
+            _joined([one.labels for one in found], (0,)).astype(np.int64),
+            np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1),
+            np.ones(len(boxes)),
+            _joined([one.scores for one in found], (0,)).astype(np.float64),
+        )
+        truth = truth_of(self._view, [one.index for one in found])
+        counted = float(self._facts.metadata["thresholds"]["score_thr"])
+        return diagnose(truth, predictions, len(self._classes), len(found), counted)
+
+    def _write_file(self, index: NDArray[np.int64]) -> Path:
+        file = Path(f"{self._facts.run_id}.parquet").absolute()
+        rows = (
+            Prediction(row.index, "", (0, 0), row.boxes, row.labels.astype(np.int64), row.scores)
+            for row in self._spool.read(index)
+        )
+        write_parquet(file, rows, LakeImages(self._view), self._classes, masks=False)
+        return file
+
+
+class _Rows(Container[int]):
+    """Row numbers, in a byte each."""
+
+    def __init__(self, rows: NDArray[np.int64]) -> None:
+        self._there = np.zeros(int(rows.max()) + 1, np.bool_)
+        self._there[rows] = True
+
+    def __contains__(self, row: object) -> bool:
+        return isinstance(row, int) and row < len(self._there) and bool(self._there[row])
+
+
+def truth_of(view: LakeView, rows: Sequence[int]) -> Instances:
+    """The objects of some rows, labels by the view's classes; those of other classes are left out.
+
+    Args:
+        view: The lake.
+        rows: Row numbers.
+    """
+    table = view.table
+    spans = [table.span(row) for row in rows]
+    chosen = np.concatenate([np.arange(span.start, span.stop) for span in spans] or [np.zeros(0, np.int64)])
+    images = np.repeat(np.arange(len(rows)), [span.stop - span.start for span in spans])
+    xywh = np.concatenate([table.xywh(row) for row in rows] or [np.zeros((0, 4))])
+    labels = np.asarray(view.labels[chosen], np.int64)
+    known = labels >= 0
+    kept = chosen[known]
+    return Instances(
+        images[known],
+        labels[known],
+        xywh[known],
+        np.ones(len(kept)),
+        iscrowd=None if table.iscrowd is None else table.iscrowd[kept],
+        ignore=None if table.difficult is None else table.difficult[kept],
+    )
+
+
+def _joined(arrays: Sequence[NDArray[Any]], empty: tuple[int, ...]) -> NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"The predictions cannot be kept on this disk: {error.strerror}",
+            where=str(folder),
+            advice=f"make room, or set {CACHE_VARIABLE} to another disk's folder; the same command goes on",
+        ) from None
