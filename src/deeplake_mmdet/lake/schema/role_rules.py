@@ -14,6 +14,7 @@ __all__ = [
     "JSON_IDS",
     "NUMBERS",
     "PER_BOX",
+    "PREDICTED",
     "RULES",
     "SIZES",
     "STORED_PIXELS",
@@ -38,6 +39,7 @@ JSON_IDS = "json-ids"
 
 NUMBERS = ("generic",)
 _NO_NUMBERS = ("bytes", "object", "text")
+PREDICTED = "pred"  # the group of columns that a run writes back
 PER_BOX = ("iscrowd", "area", "difficult", "ignore")
 
 

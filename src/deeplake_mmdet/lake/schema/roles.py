@@ -15,6 +15,7 @@ from deeplake_mmdet.lake.schema.role_rules import (
     JSON_IDS,
     NUMBERS,
     PER_BOX,
+    PREDICTED,
     RULES,
     SIZES,
     STORED_PIXELS,
@@ -90,8 +91,9 @@ def assign_roles(
 
     Inference looks at types first and then at conventional names. A column inside a group (``pose/boxes``)
     is taken only if no top-level column qualifies, but for those of the group that the boxes stand in, which
-    come first. Columns of image sizes must be marked as measured on the
-    stored pixels, as this package's imports mark them, or be named in ``given``.
+    come first. Columns of the group ``pred``, which hold a model's predictions, are never taken. Columns of
+    image sizes must be marked as measured on the stored pixels, as this package's imports mark them, or be
+    named in ``given``.
 
     Args:
         columns: Facts by column name.
@@ -184,7 +186,7 @@ def unused_columns(
     for role in ("gt_masks", *PER_BOX, "img_id"):
         if getattr(roles, role) or (given or {}).get(role) is False:
             continue
-        alike = [name for name in looks_alike(role, columns) if name not in used]
+        alike = [name for name in looks_alike(role, _not_predicted(columns)) if name not in used]
         if alike:
             told = [f"{name!r} {_unfit(role, columns[name], columns[roles.gt_labels])}" for name in alike]
             means = RULES[role].means
@@ -228,7 +230,7 @@ def _assign(
         elif RULES[role].marks is SIZES and not stored_sizes:
             chosen[role], reason = None, None
         else:
-            chosen[role], reason = _infer(columns, role, chosen)
+            chosen[role], reason = _infer(_not_predicted(columns), role, chosen)
         if reason:
             reasons[role] = reason
     if (chosen["width"] is None) != (chosen["height"] is None):
@@ -243,6 +245,11 @@ def _assign(
                 chosen[role] = None
                 del reasons[role]
     return Roles(**chosen), reasons  # type: ignore[arg-type]
+
+
+def _not_predicted(columns: Mapping[str, ColumnFacts]) -> dict[str, ColumnFacts]:
+    """All columns but those that a run has written back, which nobody may take for truth unasked."""
+    return {name: column for name, column in columns.items() if group_of(name) != PREDICTED}
 
 
 def _switched_off(role: str) -> tuple[None, str]:
