@@ -134,7 +134,8 @@ class WriteBack:
             self.branch = self._write(index)
         except (CredentialError, PermissionError) as error:
             self.file = self._write_file(index)
-            _log.warning("%s. The predictions are in %s instead", str(error).splitlines()[0], self.file)
+            what = getattr(error, "what", str(error))
+            _log.warning("%s (lake %s). They are in %s instead", what, self._view.source.url, self.file)
         self._spool.remove()
         self._stack.close()
 
