@@ -9,7 +9,21 @@ import sys
 from collections.abc import Sequence
 
 from deeplake_mmdet import __version__
-from deeplake_mmdet.cli import bench, cache, convert, demo, eval, import_, inspect, prepare, run, test, train
+from deeplake_mmdet.cli import (
+    bench,
+    cache,
+    convert,
+    demo,
+    eval,
+    import_,
+    inspect,
+
+    mine,
+    prepare,
+    run,
+    test,
+    train,
+)
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
@@ -26,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, train, test, eval, import_, inspect, convert, run, prepare, bench, cache):
+    for command in (demo, train, test, eval, import_, inspect, mine, convert, run, prepare, bench, cache):
         command.add_parser(commands)
     return parser
 

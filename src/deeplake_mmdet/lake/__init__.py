@@ -16,6 +16,16 @@ from deeplake_mmdet.lake.images.refetch import image_anew
 from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
+from deeplake_mmdet.lake.run_reading import (
+    base_of,
+    cells_of,
+    class_names_of,
+    names_of_files,
+    row_count,
+    rows_of_view,
+    run_table,
+    source_of_rows,
+)
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.schema.labels import source_category_ids
@@ -32,6 +42,7 @@ from deeplake_mmdet.lake.source.credentials import (
     refuse_literals,
 )
 from deeplake_mmdet.lake.source.opened import is_opened
+from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from deeplake_mmdet.lake.source.secret_texts import (
     MASK,
     PUBLIC,
@@ -47,6 +58,13 @@ from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_c
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
 from deeplake_mmdet.lake.writing.run_branch import RUN_COLUMNS, RunBranch, open_run, run_ids, write_run
+from deeplake_mmdet.lake.writing.saved_views import (
+    SavedView,
+    check_view_name,
+    save_view,
+    saved_views,
+    tag_version,
+)
 from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
 __all__ = [
@@ -73,17 +91,23 @@ __all__ = [
     "OldLake",
     "ResolvedSource",
     "RunBranch",
+    "SavedView",
     "Source",
+    "base_of",
     "cache_folder",
     "cache_locked",
     "cached_chunks",
     "cached_tables",
+    "cells_of",
+    "check_view_name",
     "class_list",
+    "class_names_of",
     "clean_boxes",
     "clear_cache",
     "deadline_seconds",
     "explain_roles",
     "find_view",
+    "handle_of",
     "holds_secret",
     "human_bytes",
     "image_anew",
@@ -99,6 +123,7 @@ __all__ = [
     "make_cache_folder",
     "masked",
     "name_difference",
+    "names_of_files",
     "new_counters",
     "open_cache_file",
     "open_run",
@@ -113,11 +138,19 @@ __all__ = [
     "read_orientation",
     "refuse_literals",
     "remove_chunks",
+    "resolve",
     "rest",
     "resting",
+    "row_count",
+    "rows_of_view",
     "run_ids",
+    "run_table",
+    "save_view",
+    "saved_views",
     "settings_of",
     "short_hash",
     "source_category_ids",
+    "source_of_rows",
+    "tag_version",
     "write_run",
 ]
