@@ -16,6 +16,7 @@ FLOORS = (
     *(
         "cli",
         "demo",
+        "loop",
         "training",
         "report",
         "config",

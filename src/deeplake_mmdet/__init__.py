@@ -38,7 +38,9 @@ _HOMES = {
     "import_coco": "transfer",
     "import_voc": "transfer",
     "inspect": "lake",
+    "lineage": "loop.lineage",
     "load_config": "config",
+    "mine": "loop",
     "packed_collate": "loading",
     "prepare": "training",
     "mkdir_or_exist": "config",
@@ -70,7 +72,9 @@ __all__ = [  # as in _HOMES: a test compares them
     "import_coco",
     "import_voc",
     "inspect",
+    "lineage",
     "load_config",
+    "mine",
     "mkdir_or_exist",
     "packed_collate",
     "prepare",
@@ -95,6 +99,8 @@ if TYPE_CHECKING:
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, compare_predictions, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
+    from deeplake_mmdet.loop import mine
+    from deeplake_mmdet.loop.lineage import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
     from deeplake_mmdet.training import (
         Run,

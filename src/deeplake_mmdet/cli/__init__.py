@@ -17,7 +17,7 @@ from deeplake_mmdet.cli import (
     eval,
     import_,
     inspect,
-
+    lineage,
     mine,
     prepare,
     run,
@@ -40,7 +40,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, train, test, eval, import_, inspect, mine, convert, run, prepare, bench, cache):
+    for command in (
+        demo,
+        train,
+        test,
+        eval,
+        import_,
+        inspect,
+        mine,
+        lineage,
+        convert,
+        run,
+        prepare,
+        bench,
+        cache,
+    ):
         command.add_parser(commands)
     return parser
 

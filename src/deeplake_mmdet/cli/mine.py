@@ -79,7 +79,9 @@ def run(args: argparse.Namespace) -> None:
         if found.picture is not None:
             screen.print(plain(f"picture {found.picture}"))
         if found.saved is not None:
-            screen.print(plain(f"view {found.saved}: {len(found.rows)} rows; train with view={found.saved!r}"))
+            screen.print(
+                plain(f"view {found.saved}: {len(found.rows)} rows; train with view={found.saved!r}")
+            )
 
 
 def _selection(text: str | None) -> list[int] | str | None:

@@ -42,7 +42,7 @@ from deeplake_mmdet.lake.source.credentials import (
     refuse_literals,
 )
 from deeplake_mmdet.lake.source.opened import is_opened
-from deeplake_mmdet.lake.source.pinning import handle_of, resolve
+from deeplake_mmdet.lake.source.pinning import list_versions, resolve
 from deeplake_mmdet.lake.source.secret_texts import (
     MASK,
     PUBLIC,
@@ -56,11 +56,13 @@ from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_co
 from deeplake_mmdet.lake.table.cleaning import Cleaning, clean_boxes
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
+from deeplake_mmdet.lake.verification import recorded_source, verify_recorded
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
 from deeplake_mmdet.lake.writing.run_branch import RUN_COLUMNS, RunBranch, open_run, run_ids, write_run
 from deeplake_mmdet.lake.writing.saved_views import (
     SavedView,
     check_view_name,
+    lineage_in,
     save_view,
     saved_views,
     tag_version,
@@ -107,7 +109,6 @@ __all__ = [
     "deadline_seconds",
     "explain_roles",
     "find_view",
-    "handle_of",
     "holds_secret",
     "human_bytes",
     "image_anew",
@@ -118,6 +119,8 @@ __all__ = [
     "is_opened",
     "is_same_contents",
     "is_secret_name",
+    "lineage_in",
+    "list_versions",
     "literals_in",
     "load_old",
     "make_cache_folder",
@@ -136,6 +139,7 @@ __all__ = [
     "read_cache_text",
     "read_class_names",
     "read_orientation",
+    "recorded_source",
     "refuse_literals",
     "remove_chunks",
     "resolve",
@@ -152,5 +156,6 @@ __all__ = [
     "source_category_ids",
     "source_of_rows",
     "tag_version",
+    "verify_recorded",
     "write_run",
 ]

@@ -19,7 +19,16 @@ from deeplake_mmdet.lake.source.row_order import freeze, run_query
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 from deeplake_mmdet.lake.writing.run_branch import RunBranch
 
-__all__ = ["base_of", "cells_of", "class_names_of", "names_of_files", "row_count", "rows_of_view", "run_table", "source_of_rows"]
+__all__ = [
+    "base_of",
+    "cells_of",
+    "class_names_of",
+    "names_of_files",
+    "row_count",
+    "rows_of_view",
+    "run_table",
+    "source_of_rows",
+]
 
 
 def base_of(run: RunBranch) -> ResolvedSource:
@@ -33,7 +42,7 @@ def base_of(run: RunBranch) -> ResolvedSource:
         DeepLakeMMDetError: The lake cannot be opened.
     """
     source = run.source
-    branch_id, version, name = _origin(source, run.credentials)
+    _, version, name = _origin(source, run.credentials)
     if not name:
         raise SourceNotFoundError(
             "The branch that the predictions were made for is gone",
@@ -106,7 +115,9 @@ def names_of_files(base: ResolvedSource, credentials: CredentialRef, rows: Seque
     """
     handle, rule = handle_of(base, credentials), RULES["file_name"]
     places = {
-        name: place_of(rule, name) for name, facts in describe_columns(handle).items() if facts.kind in rule.kinds
+        name: place_of(rule, name)
+        for name, facts in describe_columns(handle).items()
+        if facts.kind in rule.kinds
     }
     column = min(places, key=lambda name: places[name], default=None)
     if column is None or places[column] == len(rule.names):
@@ -156,13 +167,14 @@ def rows_of_view(base: ResolvedSource, credentials: CredentialRef, view: str) ->
         )
     if found.rows is not None and not found.rerun:
         return found.rows
-    whole = handle_of(replace(found, queries=(), rows=None, rows_digest=""), credentials)
+    whole: Any = handle_of(replace(found, queries=(), rows=None, rows_digest=""), credentials)
     return freeze(whole, found.queries, f"lake {found}") if found.queries else np.arange(len(whole))
 
 
 def _origin(source: ResolvedSource, credentials: CredentialRef) -> tuple[str, str, str]:
     """Id and version of the branch that a source's branch began with, and its name, if it is still there."""
-    lake: Any = handle_of(replace(source, queries=(), rows=None, rows_digest=""), credentials).raw
+    handle: Any = handle_of(replace(source, queries=(), rows=None, rows_digest=""), credentials)
+    lake = handle.raw
 
     def read() -> tuple[str, str, str]:
         entries = [lake.branches[name] for name in lake.branches.names()]

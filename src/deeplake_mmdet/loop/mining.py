@@ -248,7 +248,9 @@ def score_threshold(run: RunBranch) -> float:
     return float(told) if isinstance(told, (int, float)) else _SCORE_THR
 
 
-def open_rows(base: ResolvedSource, credentials: CredentialRef, rows: Sequence[int] | None = None) -> LakeView:
+def open_rows(
+    base: ResolvedSource, credentials: CredentialRef, rows: Sequence[int] | None = None
+) -> LakeView:
     """Open some rows of a version, or all; without its truth where that cannot be read.
 
     Args:
@@ -339,7 +341,9 @@ def _duplicates(run: RunBranch, base: ResolvedSource, top: int) -> Mined:
         note = "compared by the bytes of the images, as the run has no embeddings"
     copies = np.flatnonzero(lowest != np.arange(len(lowest)))
     groups = len(np.unique(lowest[copies]))
-    notes = (f"{len(copies)} duplicates in {groups} groups, {note}; the first row of each group is not listed",)
+    notes = (
+        f"{len(copies)} duplicates in {groups} groups, {note}; the first row of each group is not listed",
+    )
     rows = copies[:top]
     return Mined(
         run, base, "duplicates", top, rows, lowest[rows].astype(np.float64), "repeats row", notes=notes

@@ -94,5 +94,7 @@ def refuse_missing(by: str, needs: Sequence[str], columns: Sequence[str], where:
         why = "numbers that need truth: its lake has no labels"
         advice = "uncertain works without labels, near and duplicates with embeddings or images"
     raise ColumnError(
-        f"Rows cannot be ranked by {by!r}: the run has no {why} ({', '.join(lacking)})", where=where, advice=advice
+        f"Rows cannot be ranked by {by!r}: the run has no {why} ({', '.join(lacking)})",
+        where=where,
+        advice=advice,
     )

@@ -49,7 +49,9 @@ def same_bytes(blocks: Iterator[list[bytes | None]]) -> NDArray[np.int64]:
     if not keys:
         return np.zeros(0, np.int64)
     digests = np.concatenate(keys)
-    _, first, back = np.unique(digests.view("<u8").reshape(-1, 2), axis=0, return_index=True, return_inverse=True)
+    _, first, back = np.unique(
+        digests.view("<u8").reshape(-1, 2), axis=0, return_index=True, return_inverse=True
+    )
     lowest: NDArray[np.int64] = first[back.reshape(-1)].astype(np.int64)
     absent = digests == np.void(_ABSENT)
     lowest[absent] = np.flatnonzero(absent)
@@ -83,8 +85,8 @@ def same_embeddings(read: Reader, count: int) -> NDArray[np.int64]:
     blocks = [slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]
     mean, spread = _moments(read, blocks)
     limit = NEAR * np.sqrt(2 * spread)  # rows' mean square distance is twice their variance
-    if not count or limit <= 0:
-        return np.zeros_like(lowest)  # none, or all are the same
+    if not len(mean):
+        return lowest
     there = np.ones(count, bool)
     codes = np.empty((count, _TABLES), np.uint64)
     for block in blocks:
@@ -106,21 +108,28 @@ def _embeddings(read: Reader, rows: Any) -> NDArray[np.float64]:
 
 
 def _moments(read: Reader, blocks: list[slice]) -> tuple[NDArray[np.float64], float]:
-    """The embeddings' mean, and the mean of their square distances from it."""
-    shift: Any = _embeddings(read, slice(0, 1))[0] if blocks else 0.0  # for precision
-    total, squares, count = 0.0 * shift, 0.0, 0
+    """The mean of the embeddings that are there, and the mean of their square distances from it."""
+    shift: Any = None  # near the mean, for precision
+    total: Any = 0.0
+    squares, count = 0.0, 0
     for block in blocks:
-        values = _embeddings(read, block) - shift
+        values = _embeddings(read, block)
+        values = values[values.any(axis=1)]
+        if not len(values):
+            continue
+        shift = values[0] if shift is None else shift
+        values = values - shift
         total, squares, count = total + values.sum(0), squares + float((values**2).sum()), count + len(values)
-    mean = total / max(count, 1)
-    spread = squares / max(count, 1) - float((mean**2).sum()) if count else 0.0
-    return mean + shift, max(spread, 0.0)
+    if not count:
+        return np.zeros(0), 0.0
+    mean = total / count
+    return mean + shift, max(squares / count - float((mean**2).sum()), 0.0)
 
 
 def _cells(values: NDArray[np.float64], limit: float) -> NDArray[np.uint64]:
     """In which cell each embedding lies, shape (n, tables)."""
     random = np.random.default_rng(_SEED)
-    width = _WIDTH * limit
+    width = _WIDTH * limit or 1.0  # all are the same
     lines = random.standard_normal((values.shape[1], _TABLES * _PROJECTIONS))
     places = np.floor(values @ lines / width + random.random(_TABLES * _PROJECTIONS)).astype(np.int64)
     weights = random.integers(1, 2**63, _PROJECTIONS, dtype=np.uint64) | np.uint64(1)

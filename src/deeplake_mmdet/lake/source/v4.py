@@ -86,13 +86,13 @@ def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedL
         names = guard(f"lake {source.path}", lambda: (base.branches.names(), base.tags.names()))
         source = source.with_version_among(*map(list, names))
     queries: tuple[str, ...] = ()
-    version = source.commit
+    version, message = source.commit, ""
     name = source.tag or source.view
     if name:
         key = "tag" if source.tag else "view"
         tag = _named(base.tags, name, key, source)
         base = _branch_of(tag, base, source)
-        queries = (str(tag.query),) if tag.query else ()
+        queries, message = (str(tag.query),) if tag.query else (), str(tag.message or "")
         _check_agreement(source, key, base.current_branch.name, tag.version)
         version = tag.version or version
     elif source.branch and source.branch != base.current_branch.name:
@@ -114,6 +114,8 @@ def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedL
         queries,
         branch=branch.name,
         contents=contents_of(pinned, f"lake {source.path}"),
+        view=name or "",
+        view_message=message,
     )
     return resolved, pinned
 

@@ -8,6 +8,7 @@ is not pinned keeps the query alone, and nothing is ever committed to that branc
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from deeplake_mmdet.lake.source.source import ResolvedSource
 from deeplake_mmdet.lake.source.v4 import open_head, open_pinned
 from deeplake_mmdet.lake.writing.targets import storage_errors, upload
 
-__all__ = ["VIEWS", "SavedView", "check_view_name", "save_view", "saved_views", "tag_version"]
+__all__ = ["VIEWS", "SavedView", "check_view_name", "lineage_in", "save_view", "saved_views", "tag_version"]
 
 _REFUSED = "\"'@/\\"  # Deep Lake takes a path's end after an '@' for a name; quotes cannot be written in TQL
 _LONGEST = 200
@@ -49,6 +50,22 @@ class SavedView:
     version: str
     query: str
     message: str
+
+
+def lineage_in(message: str) -> dict[str, Any] | None:
+    """What a tag's message says of where it comes from, if this package wrote it.
+
+    Args:
+        message: The message.
+
+    Returns:
+        A mapping with ``kind``, ``'view'`` or ``'model'``; None of other messages.
+    """
+    try:
+        told = json.loads(message) if message.startswith("{") and len(message) <= _LONGEST_MESSAGE else None
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) and told.get("kind") in ("view", "model") else None
 
 
 def check_view_name(name: str) -> str:
