@@ -199,7 +199,7 @@ def test_a_saved_view_is_trained_on_at_once(own_lake):
 def test_a_view_of_its_name_is_replaced_only_if_asked(own_lake):
     write_predictions(own_lake, ROWS, numbers={"missed": range(ROWS), "fp": range(ROWS, 0, -1)})
     mine(own_lake, "first-0a1b2c3d", "missed", top=2, save="mine")
-    with pytest.raises(ImportRefusedError, match="view 'mine' already.*--overwrite"):
+    with pytest.raises(ImportRefusedError, match=r"view 'mine' already.*--overwrite"):
         mine(own_lake, "first-0a1b2c3d", "false", top=4, save="mine")
     mine(own_lake, "first-0a1b2c3d", "false", top=4, save="mine", overwrite=True)
     data = DeepLakeDataset(path=own_lake, view="mine", pipeline=[], test_mode=True)
@@ -277,9 +277,9 @@ def test_a_run_on_a_branch_and_a_query_has_the_rows_of_that_branch(own_lake):
 
 
 def test_what_cannot_be_mined_is_told(lake, drawn, tmp_path):
-    with pytest.raises(SourceNotFoundError, match="no run 'drwan'.*drawn"):
+    with pytest.raises(SourceNotFoundError, match=r"no run 'drwan'.*drawn"):
         mine(lake, "drwan", "missed")
-    with pytest.raises(ConfigError, match="no ranking 'miss'.*missed"):
+    with pytest.raises(ConfigError, match=r"no ranking 'miss'.*missed"):
         mine(lake, "drawn", "miss")
     for top in (0, -3, True, 1.5):
         with pytest.raises(ConfigError, match="number of rows"):

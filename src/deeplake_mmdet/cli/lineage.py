@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 from typing import Any
 
 __all__ = ["add_parser"]
+
+_WIDE = 100_000  # the terminal breaks lines, so that no path is cut off
 
 
 def add_parser(commands: Any) -> None:
@@ -33,9 +37,11 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the lineage; 1 if something that was verified does not hold."""
-    from deeplake_mmdet.cli.lineage_tree import tree_of
-    from deeplake_mmdet.loop.lineage import is_sound, lineage
+    from deeplake_mmdet.report.lineage_tree import tree_of
     from deeplake_mmdet.terminal import console
+
+    with contextlib.redirect_stdout(sys.stderr):  # of what other packages say when they are imported
+        from deeplake_mmdet.loop.lineage import is_sound, lineage
 
     facts = lineage(
         args.what,
@@ -47,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(facts, indent=1))
     else:
-        console().print(tree_of(facts))
+        console(width=_WIDE).print(tree_of(facts))
     return 0 if is_sound(facts) else 1

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.json:
         if len(found.rows):
             screen.print(_table(found))
+            screen.print(plain(f"{found.by}: {found.heading}"))
         for note in found.notes:
             screen.print(plain(note))
     try:
@@ -98,7 +99,7 @@ def _table(found: Mined) -> Table:
     made = table(title=f"{found.by}, run {found.run.run_id}")
     made.add_column("row", justify="right")
     made.add_column("file", overflow="fold")
-    made.add_column(found.heading, justify="right")
+    made.add_column(found.by, justify="right")
     # Not once more what they are ranked by.
     names = [name for name, numbers in found.numbers.items() if (numbers != found.values).any()]
     for name in names:

@@ -58,6 +58,7 @@ def draw_rows(found: Mined, out_png: str | os.PathLike[str]) -> Path:
                 np.reshape(boxes, (-1, 4)),
                 np.reshape(labels, -1).astype(np.int64),
                 np.reshape(scores, -1),
+                f"row {row}: {found.by} {found.values[place]:.4g}",
             )
         )
     try:

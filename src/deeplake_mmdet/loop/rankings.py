@@ -45,9 +45,7 @@ RANKINGS: dict[str, Ranking] = {
     "label-errors": Ranking(
         '"pred/label_error"', ("pred/label_error",), ("pred/disagreement",), "likelihood of a wrong label"
     ),
-    "hard": Ranking(
-        _HARD, (*_COUNTS, "pred/ap50"), ("pred/confused", "pred/localisation"), "errors' share + 1 - AP50"
-    ),
+    "hard": Ranking(_HARD, (*_COUNTS, "pred/ap50"), (), "errors' share + 1 - AP50"),
 }
 SIMILARITY = Ranking(
     'COSINE_SIMILARITY("pred/embedding", ARRAY[{vector}])', ("pred/embedding",), (), "cosine similarity"

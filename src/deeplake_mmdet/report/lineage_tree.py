@@ -35,7 +35,7 @@ def tree_of(facts: Mapping[str, Any]) -> Tree:
     if facts.get("hash"):
         tree.add(plain(f"hash {facts['hash']}, epoch {facts['epoch']}, iteration {facts['iter']}"))
     if facts.get("config"):
-        tree.add(plain(f"config {facts['config']['name']} (hash {facts['config']['hash']})"))
+        tree.add(plain(f"config {_named(facts['config']['name'], facts['config']['hash'])}"))
     tree.add(plain(f"seed {facts.get('seed')}, {facts.get('samples')} samples"))
     if facts.get("classes"):
         tree.add(plain(f"{len(facts['classes'])} classes: {', '.join(facts['classes'])}"))
@@ -78,9 +78,9 @@ def _came_from(node: Tree, came: Mapping[str, Any]) -> None:
 
 def _model(node: Tree, run: Mapping[str, Any]) -> None:
     if run.get("model") or run.get("checkpoint_hash"):
-        part = node.add(plain(f"predicted by {run.get('model')} (hash {run.get('checkpoint_hash')})"))
+        part = node.add(plain(f"predicted by {_named(run.get('model'), run.get('checkpoint_hash'))}"))
         if run.get("config_name") or run.get("config_hash"):
-            part.add(plain(f"config {run.get('config_name')} (hash {run.get('config_hash')})"))
+            part.add(plain(f"config {_named(run.get('config_name'), run.get('config_hash'))}"))
         for lake in _mappings(run.get("trained_on")):
             told = f"trained on lake {lake.get('url')}, branch {lake.get('branch')}, "
             told += f"version {lake.get('version')}"
@@ -98,7 +98,7 @@ def _lake(facts: Mapping[str, Any]) -> Tree:
     for view in facts["views"]:
         _view(tree, view)
     for model in facts.get("models") or ():
-        told = f"model {model.get('checkpoint')} (hash {model.get('checkpoint_hash')})"
+        told = f"model {_named(model.get('checkpoint'), model.get('checkpoint_hash'))}"
         tree.add(plain(f"tag {model['name']}: {told} was trained on version {model['version']}"))
     if not facts["runs"]:
         tree.add(plain("no runs; predict --write-back makes one"))
@@ -128,6 +128,10 @@ def _verified(node: Tree, part: Mapping[str, Any]) -> None:
     if found := part.get("verified"):
         why = f": {found['why']}" if found["why"] else ""
         node.add(plain(f"verified: {found['status']}{why}", _STYLES[found["status"]]))
+
+
+def _named(name: object, digest: object) -> str:
+    return f"{name or 'unknown'}" + (f" (hash {digest})" if digest else "")
 
 
 def _mappings(value: Any) -> Sequence[Mapping[str, Any]]:
