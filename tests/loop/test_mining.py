@@ -1,5 +1,6 @@
 """Rows ranked by a run's predictions, and the views that keep them."""
 
+import itertools
 import json
 
 import cv2
@@ -20,6 +21,7 @@ from deeplake_mmdet.errors import (
 from deeplake_mmdet.lake import Source, list_versions, resolve, saved_views
 
 ROWS = 12
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_uncertain_is_the_sum_over_scores_that_count(lake, drawn):
 @given(st.lists(st.integers(-1, 3), min_size=ROWS, max_size=ROWS), st.integers(1, ROWS + 3))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_equal_rows_come_in_the_order_of_the_lake(lake, counts, top):
-    run_id = f"ties-{abs(hash(tuple(counts)))}-{np.random.randint(10**9)}"
+    run_id = f"ties-{next(NUMBERS)}"
     write_predictions(lake, ROWS, run_id, numbers={"missed": counts})
     found = mine(lake, run_id, "missed", top=top)
     assert found.rows.tolist() == ordered(counts)[:top]
@@ -228,12 +230,15 @@ def test_a_large_view_leaves_all_other_views_and_branches(tmp_path):
     lake = deeplake.open(with_marks)
     one = {column.name: lake[column.name][0] for column in lake.schema.columns if column.name != "images"}
     image = encoded_image(lake)
-    lake.append({"images": [image] * (rows - 1), **{name: [cell] * (rows - 1) for name, cell in one.items()}})
+    cells = {name: [cell] * (rows - 1) for name, cell in one.items()}
+    cells["file_name"] = [f"{row}.png" for row in range(1, rows)]
+    lake.append({"images": [image] * (rows - 1), **cells})
     lake.commit("many")
     del lake
     write_predictions(with_marks, rows, "small", numbers={"missed": [1] * rows})
     mine(with_marks, "small", "missed", top=3, save="three")
-    mine(with_marks, "small", "missed", top=rows - 1, save="most")
+    found = mine(with_marks, "small", "missed", top=rows - 1, save="most")
+    assert found.file_names[1:] == [f"{row}.png" for row in range(1, rows - 1)]
     names = [view.name for view in saved_views(resolve(Source(with_marks)))]
     assert names == ["most", "three"]
     assert mine(with_marks, "small", "missed", top=1).rows.tolist() == [0]

@@ -30,6 +30,8 @@ __all__ = [
     "source_of_rows",
 ]
 
+_FEW, _BLOCK = 1000, 65_536  # rows
+
 
 def base_of(run: RunBranch) -> ResolvedSource:
     """The version that a run's predictions were made for, without a query: row i of both is the same.
@@ -122,7 +124,16 @@ def names_of_files(base: ResolvedSource, credentials: CredentialRef, rows: Seque
     column = min(places, key=lambda name: places[name], default=None)
     if column is None or places[column] == len(rule.names):
         return None
-    return list(map(str, handle[column][list(map(int, rows))])) if len(rows) else []
+    wanted = np.asarray(rows, np.int64)
+    if len(wanted) <= _FEW:
+        return list(map(str, handle[column][wanted.tolist()])) if len(wanted) else []
+    names = np.empty(len(wanted), object)  # whole blocks: single cells take longer
+    for start in range(0, len(handle), _BLOCK):
+        here = np.flatnonzero((wanted >= start) & (wanted < start + _BLOCK))
+        if len(here):
+            cells = handle[column][start : start + _BLOCK]
+            names[here] = [str(cells[row - start]) for row in wanted[here].tolist()]
+    return names.tolist()
 
 
 def source_of_rows(base: ResolvedSource, credentials: CredentialRef, rows: Sequence[int]) -> Source:

@@ -305,6 +305,8 @@ def _mined(
     run: RunBranch, base: ResolvedSource, by: str, ranking: Ranking, top: int, values: Mapping[str, object]
 ) -> Mined:
     table = run_table(run, ranking_query(ranking, run.columns, top, values))
+    shown = np.flatnonzero(table["negative"] < 0)
+    table = {name: values[shown] for name, values in table.items()}
     rows, negative = table.pop("row").astype(np.int64), table.pop("negative").astype(np.float64)
     return Mined(run, base, by, top, rows, -negative, ranking.heading, table)
 

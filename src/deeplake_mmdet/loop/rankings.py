@@ -55,6 +55,8 @@ SIMILARITY = Ranking(
 def ranking_query(ranking: Ranking, columns: Sequence[str], top: int, values: Mapping[str, object]) -> str:
     """TQL that gives the first rows of a ranking: ``row``, ``negative`` (its value times -1) and numbers.
 
+    The last may have nothing to show: to leave them out Deep Lake would compute the formula once more.
+
     Args:
         ranking: The ranking.
         columns: What the run has.
@@ -67,7 +69,7 @@ def ranking_query(ranking: Ranking, columns: Sequence[str], top: int, values: Ma
     numbers = "".join(f', "{name}"' for name in shown if name not in ("pred/scores", "pred/embedding"))
     return (
         f"SELECT * FROM (SELECT ROW_NUMBER() AS row, 0 - {formula} AS negative{numbers}) "
-        f"WHERE negative < 0 ORDER BY negative, row LIMIT {top}"
+        f"ORDER BY negative, row LIMIT {top}"
     )
 
 
