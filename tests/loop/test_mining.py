@@ -191,6 +191,8 @@ def test_a_saved_view_is_trained_on_at_once(own_lake):
         path=own_lake, view="missed3", query="SELECT * LIMIT 1 OFFSET 1", pipeline=[], test_mode=True
     )
     assert part.view.file_names([0]) == ["photo [red] 8.png"]
+    with pytest.raises(ConfigError, match="contradicts"):
+        DeepLakeDataset(path=own_lake, view="missed3", commit=before.version, pipeline=[], test_mode=True)
     [view] = saved_views(before)
     told = json.loads(view.message)
     assert (told["kind"], told["run"], told["by"], told["top"]) == ("view", "first-0a1b2c3d", "missed", 3)

@@ -23,7 +23,9 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.identities import identity_of, lacks_keys
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 
-__all__ = ["at_version", "open_head", "open_pinned", "pin"]
+__all__ = ["VIEWS", "at_version", "open_head", "open_pinned", "pin"]
+
+VIEWS = "views/"  # how the branches of saved views begin, see `saved_views`
 
 
 def open_head(url: str, credentials: CredentialRef) -> VersionedLake:
@@ -168,7 +170,9 @@ def at_version(base: VersionedLake, version: str, where: str, asked: str) -> Ver
 
 
 def _check_agreement(source: Source, key: str, branch: str, version: str) -> None:
-    wrong_commit = source.commit and version and source.commit != version
+    # A view of ours is pinned by its branch.
+    pinned = version or branch.startswith(VIEWS)
+    wrong_commit = source.commit and pinned and source.commit != version
     if wrong_commit or (source.branch and source.branch != branch):
         raise ConfigError(
             f"The {key} {getattr(source, key)!r} is version {version or 'newest'!r} of branch {branch!r}, "

@@ -24,15 +24,15 @@ from deeplake_mmdet.lake.calls.storage_errors import guard
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import newest_credentials
 from deeplake_mmdet.lake.source.source import ResolvedSource
-from deeplake_mmdet.lake.source.v4 import open_head, open_pinned
+from deeplake_mmdet.lake.source.v4 import VIEWS, open_head, open_pinned
 from deeplake_mmdet.lake.writing.targets import storage_errors, upload
 
-__all__ = ["VIEWS", "SavedView", "check_view_name", "lineage_in", "save_view", "saved_views", "tag_version"]
+__all__ = ["SavedView", "check_view_name", "lineage_in", "save_view", "saved_views", "tag_version"]
 
 _REFUSED = "\"'@/\\"  # Deep Lake takes a path's end after an '@' for a name; quotes cannot be written in TQL
 _LONGEST = 200
 _LONGEST_MESSAGE = 16_000  # bytes, see above
-VIEWS, _MARK = "views/", "in_view"
+_MARK = "in_view"
 
 
 @dataclass(frozen=True)
