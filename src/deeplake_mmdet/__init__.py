@@ -38,7 +38,7 @@ _HOMES = {
     "import_coco": "transfer",
     "import_voc": "transfer",
     "inspect": "lake",
-    "lineage": "loop.lineage",
+    "lineage": "loop.tracing",
     "load_config": "config",
     "mine": "loop",
     "packed_collate": "loading",
@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
     from deeplake_mmdet.loop import mine
-    from deeplake_mmdet.loop.lineage import lineage
+    from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
     from deeplake_mmdet.training import (
         Run,

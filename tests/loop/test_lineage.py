@@ -11,7 +11,7 @@ from deeplake_mmdet import lineage, mine, train
 from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.lake import Source, resolve
-from deeplake_mmdet.loop.lineage import file_hash, is_sound
+from deeplake_mmdet.loop.tracing import file_hash, is_sound
 
 ROWS, RUN = 6, "demo-0a1b2c3d"
 

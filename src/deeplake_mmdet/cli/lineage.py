@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from deeplake_mmdet.terminal import console
 
     with contextlib.redirect_stdout(sys.stderr):  # of what other packages say when they are imported
-        from deeplake_mmdet.loop.lineage import is_sound, lineage
+        from deeplake_mmdet.loop.tracing import is_sound, lineage
 
     facts = lineage(
         args.what,

@@ -20,7 +20,7 @@ from deeplake_mmdet.lake import (
     tag_version,
     verify_recorded,
 )
-from deeplake_mmdet.loop.lineage_of_lakes import Lakes
+from deeplake_mmdet.loop.traced_lakes import Lakes
 from deeplake_mmdet.training.record import RECORD_NAME
 from deeplake_mmdet.training.resume.checkpoint_files import classes_in, read_data
 from deeplake_mmdet.training.resume.checkpoints import newest_checkpoint
