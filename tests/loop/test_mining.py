@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs_in_lakes import COUNTS, write_lake, write_predictions
+from runs_in_lakes import COUNTS, encoded, write_lake, write_predictions
 
 from deeplake_mmdet import DeepLakeDataset, mine
 from deeplake_mmdet.errors import (
@@ -281,6 +281,45 @@ def test_a_run_on_a_branch_and_a_query_has_the_rows_of_that_branch(own_lake):
     assert any("SELECT * WHERE width > 3" in note for note in found.notes)
     data = DeepLakeDataset(path=own_lake, view="on dev", pipeline=[], test_mode=True)
     assert data.view.file_names([0]) == ["photo [red] 1.png"]
+
+
+def test_the_loop_goes_round_again_on_a_view(own_lake):
+    """A run on a saved view has its rows marked, and others in the next view."""
+    write_predictions(own_lake, ROWS, numbers={"missed": [0, 3, 0, 1, 0, 0, 0, 0, 5, 0, 0, 2]})
+    mine(own_lake, "first-0a1b2c3d", "missed", save="one")
+    seen = resolve(Source(own_lake, view="one"))
+    told = {"base": {"branch": seen.branch, "version": seen.version, "view": "one", "query": seen.queries[0]}}
+    counts = [-1, 1, -1, 0, *[-1] * 4, 4, -1, -1, 0]  # of rows that were not predicted: -1
+    write_predictions(own_lake, ROWS, "second", numbers={"missed": counts}, told=told, branch=seen.branch)
+    found = mine(own_lake, "second", "missed", save="two")
+    assert found.rows.tolist() == [8, 1]
+    data = DeepLakeDataset(path=own_lake, view="two", pipeline=[], test_mode=True)
+    assert data.view.file_names([0, 1]) == ["photo [red] 1.png", "photo [red] 8.png"]
+    assert len(DeepLakeDataset(path=own_lake, view="one", pipeline=[], test_mode=True)) == 4
+
+
+def test_a_lake_in_memory_is_mined_in_its_process():
+    lake = write_lake("mem://mined-here", range(4))
+    write_predictions(lake, 4, numbers={"missed": [0, 1, 0, 2]})
+    assert mine(lake, "first-0a1b2c3d", "missed", save="two").rows.tolist() == [3, 1]
+    assert len(DeepLakeDataset(path=lake, view="two", pipeline=[], test_mode=True)) == 2
+
+
+def test_images_without_labels_are_drawn_and_compared(tmp_path):
+    pytest.importorskip("deeplake_mmdet.loop.predict")  # with which lakes are opened for their images alone
+    import deeplake
+
+    lake = deeplake.create(str(tmp_path / "lake"))
+    lake.add_column("images", deeplake.types.Image(sample_compression="png"))
+    lake.append({"images": [encoded(shade) for shade in (1, 2, 1)]})
+    lake.commit("images")
+    del lake
+    path = str(tmp_path / "lake")
+    write_predictions(path, 3, truth=False, scores=[[], [0.5], []])
+    found = mine(path, "first-0a1b2c3d", "uncertain", show=tmp_path / "a.png")
+    assert (found.rows.tolist(), found.file_names) == ([1], None)
+    assert cv2.imread(str(found.picture)) is not None
+    assert mine(path, "first-0a1b2c3d", "duplicates").rows.tolist() == [2]
 
 
 def test_what_cannot_be_mined_is_told(lake, drawn, tmp_path):

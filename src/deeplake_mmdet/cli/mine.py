@@ -98,16 +98,17 @@ def _table(found: Mined) -> Table:
 
     made = table(title=f"{found.by}, run {found.run.run_id}")
     made.add_column("row", justify="right")
-    made.add_column("file", overflow="fold")
+    if found.file_names is not None:
+        made.add_column("file", overflow="fold")
     made.add_column(found.by, justify="right")
     # Not once more what they are ranked by.
     names = [name for name, numbers in found.numbers.items() if (numbers != found.values).any()]
     for name in names:
         made.add_column(name.removeprefix("pred/").replace("_", " "), justify="right")
     for place in range(min(len(found.rows), _PRINTED)):
-        file = "" if found.file_names is None else found.file_names[place]
+        file = [] if found.file_names is None else [plain(found.file_names[place])]
         numbers = [_shown(found.numbers[name][place].item()) for name in names]
-        made.add_row(str(found.rows[place]), plain(file), _shown(float(found.values[place])), *numbers)
+        made.add_row(str(found.rows[place]), *file, _shown(float(found.values[place])), *numbers)
     if len(found.rows) > _PRINTED:
         made.caption = f"and {len(found.rows) - _PRINTED} more; --json has all"
     return made

@@ -39,7 +39,7 @@ def draw_rows(found: Mined, out_png: str | os.PathLike[str]) -> Path:
             "There is no row to show", where=f"picture {out_png}", advice="rank by something else (--by)"
         )
     run = found.run
-    view = open_rows(found.base, run.credentials, rows)
+    view = open_rows(run, found.base, rows)
     places = {row: place for place, row in enumerate(sorted(rows))}  # a view has the lake's order
     images = view.fetch([places[row] for row in rows])
     predicted = [cells_of(run, f"pred/{name}", rows) for name in ("boxes", "labels", "scores")]

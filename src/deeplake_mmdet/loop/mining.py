@@ -30,6 +30,7 @@ from deeplake_mmdet.lake import (
     base_of,
     cells_of,
     check_view_name,
+    class_names_of,
     names_of_files,
     open_run,
     open_view,
@@ -189,7 +190,7 @@ def rank_rows(
         else _ranked(branch, base, by, top)
     )
     count = len(found.rows)
-    if count < top:
+    if count < top and by != "duplicates":
         notes.append(
             f"{count or 'no'} row{'s' * (count != 1)} of {top}: no more {'has' if count == 1 else 'have'} "
             "anything to show"
@@ -248,21 +249,21 @@ def score_threshold(run: RunBranch) -> float:
     return float(told) if isinstance(told, (int, float)) else _SCORE_THR
 
 
-def open_rows(
-    base: ResolvedSource, credentials: CredentialRef, rows: Sequence[int] | None = None
-) -> LakeView:
-    """Open some rows of a version, or all; without its truth where that cannot be read.
+def open_rows(run: RunBranch, base: ResolvedSource, rows: Sequence[int] | None = None) -> LakeView:
+    """Open some rows of the version that a run is of, or all; without truth where that cannot be read.
 
     Args:
+        run: The run.
         base: The version.
-        credentials: What opens it.
         rows: Row numbers; the view has them in the lake's order.
     """
-    source = base if rows is None else source_of_rows(base, credentials, rows)
+    ref = run.credentials
+    source = base if rows is None else source_of_rows(base, ref, rows)
     try:
-        return open_view(source, credentials=credentials)
+        return open_view(source, credentials=ref)
     except (AnnotationError, BoxFormatError, ColumnError):
-        return open_view(source, credentials=credentials, tensors={"gt_bboxes": False, "gt_labels": False})
+        alone = {"gt_bboxes": False, "gt_labels": False}
+        return open_view(source, credentials=ref, tensors=alone, classes=class_names_of(run))
 
 
 def _check_arguments(by: str, top: int, near: Sequence[int] | str | None) -> None:
@@ -339,7 +340,7 @@ def _duplicates(run: RunBranch, base: ResolvedSource, top: int) -> Mined:
         lowest = same_embeddings(lambda rows: cells_of(run, "pred/embedding", rows), row_count(run))
         note = "compared by the run's embeddings"
     else:
-        lowest = same_bytes(_images(open_rows(base, run.credentials)))
+        lowest = same_bytes(_images(open_rows(run, base)))
         note = "compared by the bytes of the images, as the run has no embeddings"
     copies = np.flatnonzero(lowest != np.arange(len(lowest)))
     groups = len(np.unique(lowest[copies]))

@@ -124,7 +124,8 @@ def save_view(
         try:
             marked = branch.open()
             marked.auto_commit_enabled = False
-            marked.add_column(_MARK, "uint8")
+            if _MARK not in [column.name for column in marked.schema.columns]:  # of a view of a view
+                marked.add_column(_MARK, "uint8")
             marked[_MARK][0 : len(marks)] = marks
             marked.commit(f"Rows of view {name}")
             marked.query(f"SELECT * WHERE {_MARK} == 1").tag(written, message, fixed_version=False)
