@@ -190,6 +190,24 @@ def test_checkpoints_of_earlier_versions_are_read(made, tmp_path):
     assert is_sound(facts)
 
 
+def test_branches_that_are_called_like_runs_are_told(copy, capsys):
+    import deeplake
+
+    lake = deeplake.open(str(copy / "lake"))
+    lake.branch("runs/foreign")
+    half = lake.branch("runs/half").open()
+    half.add_column("pred/boxes", "float32")
+    half.commit("no run of ours")
+    del half, lake
+    for name in ("foreign", "half"):
+        with pytest.raises(SourceFormatError, match="called as a run is"):
+            mine(copy / "lake", name, "missed")
+    assert main(["lineage", str(copy / "lake"), "--verify"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("called as a run is") == 4  # each told, and not verified
+    assert out.count("verified: OK") == 1
+
+
 class Calls:
     def __reduce__(self):
         return print, ("it ran",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, StorageError
+from deeplake_mmdet.errors import CredentialError, DeepLakeMMDetError, SourceFormatError, StorageError
 from deeplake_mmdet.lake import (
     CredentialRef,
     RunBranch,
@@ -65,10 +65,7 @@ class Lakes:
             return {"runs": [_run_facts(one, views)], "views": [], "models": []}
         source = resolve(Source(url), self._credentials)
         views = saved_views(source, self._credentials)
-        runs = [
-            _run_facts(open_run(url, name, self._credentials), views)
-            for name in run_ids(source, self._credentials)
-        ]
+        runs = [self._run(url, name, views) for name in run_ids(source, self._credentials)]
         told = {view.name: lineage_in(view.message) for view in views}
         of_runs = {view["name"] for run_facts in runs for view in run_facts["views"]}
         models = [
@@ -135,6 +132,12 @@ class Lakes:
         if not _has_rows(told, told_rows, count):
             return "FAILED", f"its branch has {count} rows, of {told_rows}"
         return "OK", ""
+
+    def _run(self, url: str, name: str, views: tuple[SavedView, ...]) -> dict[str, Any]:
+        try:
+            return _run_facts(open_run(url, name, self._credentials), views)
+        except SourceFormatError as error:
+            return {"run_id": name, "views": [], "problem": str(error)}
 
     def _look(self, url: str) -> dict[str, Any] | DeepLakeMMDetError:
         if url not in self._known:

@@ -107,6 +107,8 @@ def _lake(facts: Mapping[str, Any]) -> Tree:
 
 def _run(tree: Tree, run: Mapping[str, Any], what: str) -> None:
     node = tree.add(plain(f"{what} {run['run_id']}"))
+    if run.get("problem"):
+        node.add(plain(run["problem"], "yellow"))
     base = run.get("base") or {}
     chosen = "".join(f", {key} {_short(base[key])}" for key in ("view", "query") if base.get(key))
     if base:

@@ -8,6 +8,7 @@ metadata of its column ``pred/boxes``: Deep Lake shares a dataset's own metadata
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from deeplake_mmdet.errors import ImportRefusedError, SourceNotFoundError
+from deeplake_mmdet.errors import ImportRefusedError, SourceFormatError, SourceNotFoundError
+from deeplake_mmdet.lake.schema.columns import read_metadata
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
@@ -151,6 +153,7 @@ def open_run(path: str, run_id: str, credentials: CredentialRef | None = None) -
 
     Raises:
         SourceNotFoundError: The lake has no such run; the nearest names are given.
+        SourceFormatError: It is another branch that is called so.
         DeepLakeMMDetError: The lake cannot be opened.
     """
     run_id = run_id.removeprefix(RUNS)
@@ -164,9 +167,20 @@ def open_run(path: str, run_id: str, credentials: CredentialRef | None = None) -
     source = resolve(Source(path, branch=f"{RUNS}{run_id}"), credentials)
     handle = handle_of(source, credentials)
     columns = [column.name for column in handle.schema.columns]
-    text = handle[_BOXES].metadata[_METADATA]
+    stored = handle[_BOXES].metadata if _BOXES in columns else None
+    told = None
+    with contextlib.suppress(ValueError):
+        told = json.loads(
+            read_metadata(stored, (_METADATA,)).get(_METADATA, "") if stored is not None else ""
+        )
+    if not isinstance(told, dict):
+        raise SourceFormatError(
+            "The branch is called as a run is, but holds no predictions that this package wrote",
+            where=f"lake {path}, branch {RUNS}{run_id}",
+            advice="rename the branch",
+        )
     there = tuple(name for name in RUN_COLUMNS if name in columns)
-    return RunBranch(run_id, source, credentials, json.loads(text), there)
+    return RunBranch(run_id, source, credentials, told, there)
 
 
 def _type_of(kind: str, embedding: int) -> Any:
