@@ -39,9 +39,11 @@ _HOMES = {
     "import_coco": "transfer",
     "import_voc": "transfer",
     "inspect": "lake",
+    "lineage": "loop.tracing",
     "load_config": "config",
+    "mine": "loop",
     "packed_collate": "loading",
-    "predict": "loop",
+    "predict": "loop.predict",
     "prepare": "training",
     "mkdir_or_exist": "config",
     "run_script": "cli.run",
@@ -73,7 +75,9 @@ __all__ = [  # as in _HOMES: a test compares them
     "import_coco",
     "import_voc",
     "inspect",
+    "lineage",
     "load_config",
+    "mine",
     "mkdir_or_exist",
     "packed_collate",
     "predict",
@@ -100,7 +104,9 @@ if TYPE_CHECKING:
     from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, compare_predictions, evaluate_predictions
     from deeplake_mmdet.lake import inspect
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
-    from deeplake_mmdet.loop import predict
+    from deeplake_mmdet.loop import mine
+    from deeplake_mmdet.loop.predict import predict
+    from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
     from deeplake_mmdet.training import (
         Run,

@@ -18,6 +18,8 @@ from deeplake_mmdet.cli import (
     eval,
     import_,
     inspect,
+    lineage,
+    mine,
     predict,
     prepare,
     run,
@@ -42,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         *(demo, train, test, predict, eval),
-        *(import_, inspect, check, convert, run, prepare, bench, cache),
+        *(mine, lineage, import_, inspect, check),
+        *(convert, run, prepare, bench, cache),
     ):
         command.add_parser(commands)
     return parser

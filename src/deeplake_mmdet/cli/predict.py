@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         from mmengine.dist import is_main_process
 
         from deeplake_mmdet.config import parse_options
-        from deeplake_mmdet.loop import predict
+        from deeplake_mmdet.loop.predict import predict
 
         keeps = args.out is None and args.show_dir is None and not args.write_back
         result = predict(

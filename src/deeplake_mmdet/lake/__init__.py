@@ -18,6 +18,16 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.lenient import ExaminedLake, open_leniently
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
+from deeplake_mmdet.lake.run_reading import (
+    base_of,
+    cells_of,
+    class_names_of,
+    names_of_files,
+    row_count,
+    rows_of_view,
+    run_table,
+    source_of_rows,
+)
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_class_names
 from deeplake_mmdet.lake.schema.labels import source_category_ids
@@ -34,6 +44,7 @@ from deeplake_mmdet.lake.source.credentials import (
     refuse_literals,
 )
 from deeplake_mmdet.lake.source.opened import is_opened
+from deeplake_mmdet.lake.source.pinning import list_versions, resolve
 from deeplake_mmdet.lake.source.secret_texts import (
     MASK,
     PUBLIC,
@@ -53,6 +64,7 @@ from deeplake_mmdet.lake.table.cleaning import (
 )
 from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_cache
 from deeplake_mmdet.lake.table.table import AnnotationTable
+from deeplake_mmdet.lake.verification import recorded_source, verify_recorded
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
 from deeplake_mmdet.lake.writing.run_branch import (
     RUN_COLUMNS,
@@ -63,6 +75,14 @@ from deeplake_mmdet.lake.writing.run_branch import (
     run_ids,
     without_queries,
     write_run,
+)
+from deeplake_mmdet.lake.writing.saved_views import (
+    SavedView,
+    check_view_name,
+    lineage_in,
+    save_view,
+    saved_views,
+    tag_version,
 )
 from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
@@ -91,13 +111,18 @@ __all__ = [
     "OldLake",
     "ResolvedSource",
     "RunBranch",
+    "SavedView",
     "Source",
+    "base_of",
     "box_faults",
     "cache_folder",
     "cache_locked",
     "cached_chunks",
     "cached_tables",
+    "cells_of",
+    "check_view_name",
     "class_list",
+    "class_names_of",
     "clean_boxes",
     "clear_cache",
     "count_rows",
@@ -116,11 +141,14 @@ __all__ = [
     "is_opened",
     "is_same_contents",
     "is_secret_name",
+    "lineage_in",
+    "list_versions",
     "literals_in",
     "load_old",
     "make_cache_folder",
     "masked",
     "name_difference",
+    "names_of_files",
     "new_counters",
     "open_cache_file",
     "open_leniently",
@@ -135,15 +163,25 @@ __all__ = [
     "read_cache_text",
     "read_class_names",
     "read_orientation",
+    "recorded_source",
     "refuse_literals",
     "remove_chunks",
+    "resolve",
     "rest",
     "resting",
+    "row_count",
     "rows_in_base",
+    "rows_of_view",
     "run_ids",
+    "run_table",
+    "save_view",
+    "saved_views",
     "settings_of",
     "short_hash",
     "source_category_ids",
+    "source_of_rows",
+    "tag_version",
+    "verify_recorded",
     "why_no_truth",
     "without_queries",
     "write_run",

@@ -22,7 +22,7 @@ from deeplake_mmdet.loop.inputs import find_inputs
 from deeplake_mmdet.loop.listing import LeftOut
 from deeplake_mmdet.loop.predict_config import DATA, predict_config
 from deeplake_mmdet.loop.predictions import Prediction
-from deeplake_mmdet.loop.run_facts import check_run_id, facts_of_run
+from deeplake_mmdet.loop.run_facts import check_run_id, facts_of_run, lakes_trained_on
 from deeplake_mmdet.loop.run_folder import config_beside
 from deeplake_mmdet.loop.running import Job, run_predict
 from deeplake_mmdet.loop.write_back import check_write_back
@@ -167,6 +167,9 @@ def predict(
     if config is None:
         config = config_beside(file)
         _log.info(f"The config is {config}")
+    weights = read_checkpoint(file)
+    known, trained_on = classes_in(weights), lakes_trained_on(weights)
+    del weights
     folder = Path(tempfile.mkdtemp(prefix="deeplake-mmdet-predict-"))
     try:
         found.listing.save(folder)
@@ -178,7 +181,7 @@ def predict(
             lake=found.lake,
             chosen=chosen,
             listing=folder,
-            known=classes_in(read_checkpoint(file)),
+            known=known,
             batch_size=batch_size,
             limit=limit,
             tta=tta,
@@ -205,6 +208,7 @@ def predict(
                 score_thr=score_thr,
                 tta=tta,
                 limit=limit,
+                trained_on=trained_on,
                 loss=loss,
                 embed=embed,
             )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -16,14 +15,16 @@ from mmengine.config import Config
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import ResolvedSource, short_hash
+from deeplake_mmdet.loop.tracing import file_hash
+from deeplake_mmdet.training.resume.run_state import STATE_KEY
 
-__all__ = ["COUNTED_THR", "RunFacts", "check_run_id", "facts_of_run"]
+__all__ = ["COUNTED_THR", "RunFacts", "check_run_id", "facts_of_run", "lakes_trained_on"]
 
 COUNTED_THR = 0.3  # MMDetection's own for pictures
 _PACKAGES = ("deeplake-mmdet", "deeplake", "onedl-mmdetection", "mmdet", "torch")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST = 100
-_READ = 2**24
+_TRAINED_ON = ("url", "branch", "version", "view")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def facts_of_run(
     score_thr: float | None = None,
     tta: bool = False,
     limit: int | None = None,
+    trained_on: Sequence[Mapping[str, Any]] = (),
     loss: bool = False,
     embed: bool = False,
 ) -> RunFacts:
@@ -89,15 +91,18 @@ def facts_of_run(
         score_thr: From which objects are kept; None for all that the model gives.
         tta: Whether several versions of each image are predicted on.
         limit: Number of images; None for all.
+        trained_on: The lakes of the checkpoint's training, see `lakes_trained_on`.
         loss, embed: What is wanted beside the predictions.
     """
     base: dict[str, Any] = {"branch": source.branch, "version": source.version}
     if source.queries:
         base["query"] = source.query
+    if source.view:
+        base["view"] = source.view
     counted = COUNTED_THR if score_thr is None else score_thr
     kept: dict[str, Any] = {
         "model": checkpoint.name,
-        "checkpoint_hash": _hash_of(checkpoint),
+        "checkpoint_hash": file_hash(checkpoint),
         "config_hash": _config_hash(cfg, tta),
         "config_name": name,
         "lake_id": source.dataset_id,
@@ -111,22 +116,29 @@ def facts_of_run(
     own = f"{stem[: _LONGEST - 9]}-{short_hash([*identity, limit])[:8]}"
     run_id = own if run_id is None else check_run_id(run_id)
     kept = {"run_id": run_id, **kept, "classes": [], "packages": _packages()}
+    if trained_on:
+        kept["trained_on"] = list(trained_on)
     kept["created"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return RunFacts(run_id, kept, loss, embed)
+
+
+def lakes_trained_on(checkpoint: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Address, branch, version and view of the lakes that a checkpoint was trained on, as far as it tells.
+
+    Args:
+        checkpoint: Its content.
+    """
+    state = checkpoint.get(STATE_KEY)
+    pins = state.get("pins") if isinstance(state, Mapping) else None
+    lakes = pins.get("lakes") if isinstance(pins, Mapping) else None
+    found = [lake for lake in lakes or () if isinstance(lake, Mapping)]
+    return [{key: lake[key] for key in _TRAINED_ON if lake.get(key)} for lake in found]
 
 
 def _config_hash(cfg: Config, tta: bool) -> str:
     pipeline = cfg.test_dataloader.dataset.pipeline
     model = {key: value for key, value in cfg.model.items() if key not in ("train_cfg", "init_cfg")}
     return short_hash([json.dumps([model, pipeline, tta], default=str, sort_keys=True)])
-
-
-def _hash_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while data := stream.read(_READ):
-            digest.update(data)
-    return digest.hexdigest()[:16]
 
 
 def _packages() -> dict[str, str]:

@@ -34,6 +34,7 @@ class MosaicItem(NamedTuple):
         boxes: (m, 4) predicted, xyxy in pixels of the image.
         labels: (m,) indices into the class names.
         scores: (m,) in 0..1.
+        caption: Stands at the foot of the ground truth.
     """
 
     image: NDArray[np.uint8]
@@ -42,6 +43,7 @@ class MosaicItem(NamedTuple):
     boxes: ArrayLike
     labels: ArrayLike
     scores: ArrayLike
+    caption: str = ""
 
 
 def _font(size: int, bold: bool = False) -> Any:
@@ -61,6 +63,12 @@ def _tag(pen: ImageDraw, corner: tuple[float, float], text: str, label: int, fon
     y = corner[1] - high if corner[1] >= high else corner[1]
     pen.rectangle((x, y, x + wide, y + high), fill=class_colour(label))
     pen.text((x + 3, y + 1), text, font=font, fill=ink_on(class_colour(label)))
+
+
+def _tag_at_foot(pen: ImageDraw, corner: tuple[int, int], text: str, font: Any) -> None:
+    _, _, right, bottom = font.getbbox(text)
+    pen.rectangle((corner[0], corner[1] - bottom - 6, corner[0] + right + 8, corner[1] - 1), fill=_PAPER)
+    pen.text((corner[0] + 4, corner[1] - bottom - 4), text, font=font, fill=_INK)
 
 
 def _tile(
@@ -172,7 +180,7 @@ def prediction_mosaic(
     headings = ("ground truth",) if truth_only else ("ground truth", "prediction")
     pair = len(headings) * (tile[0] + _GAP) - _GAP
     width = 2 * _MARGIN + columns * pair + (columns - 1) * _PAIR_GAP
-    font, bold = _font(15), _font(15, bold=True)
+    font, bold, small = _font(15), _font(15, bold=True), _font(12)
     legend = _legend_lines(class_names, font, width - 2 * _MARGIN)
     grid = _MARGIN + _HEADER
     foot = grid + rows * (tile[1] + _GAP) + _MARGIN
@@ -190,6 +198,8 @@ def prediction_mosaic(
         tiles = _pair(MosaicItem(*raw), class_names, tile, min_score)
         for side, picture in enumerate(tiles[: len(headings)]):
             sheet.paste(picture, (left + side * (tile[0] + _GAP), top))
+        if caption := readable(raw[6] if len(raw) > 6 else ""):
+            _tag_at_foot(pen, (left, top + tile[1]), caption, small)
     for line, entries in enumerate(legend):
         y = foot + line * _LEGEND_LINE
         for label, x in entries:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.dist import get_world_size, is_main_process
 
-__all__ = ["RECORD_NAME", "replace_text", "write_record"]
+__all__ = ["RECORD_NAME", "package_versions", "replace_text", "write_record"]
 
 RECORD_NAME = "run.json"
 _PACKAGES = (
@@ -52,7 +52,7 @@ def write_record(runner: Any, pins: Mapping[str, Any], resumed: Any = None) -> P
         },
         "ranks": get_world_size(),
         "resumed_from": _resumed(runner, resumed),
-        "packages": {"python": platform.python_version(), **_versions()},
+        "packages": package_versions(),
     }
     starts = []
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # there is none, or none of ours
@@ -89,8 +89,9 @@ def _resumed(runner: Any, resumed: Any) -> dict[str, Any] | None:
     return {"epoch": runner.epoch, "iter": runner.iter}
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a run depends on, by name."""
+    found = {"python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)

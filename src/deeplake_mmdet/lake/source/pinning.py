@@ -83,6 +83,8 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
         return carried(source.path)
     ref = credentials or CredentialRef()
     resolved, base = _pin(source, ref)
+    if source.view and not resolved.view:
+        resolved = replace(resolved, view=source.view)
     if source.query:
         resolved = replace(resolved, queries=(*resolved.queries, source.query))
     resolved = _fix_order(resolved, base, source.query)

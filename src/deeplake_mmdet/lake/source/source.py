@@ -156,6 +156,8 @@ class ResolvedSource:
         held: Which opened object of that process it is, where its state is in no storage.
         contents: Tells data apart where all else is equal, as in a copy that went its own way (see
             `contents.contents_of` and `v3_contents`); empty if that is not known.
+        view: Name of the saved view or tag that it was pinned by, for people; empty if by none.
+        view_message: What was said when that was made.
     """
 
     url: str
@@ -171,6 +173,8 @@ class ResolvedSource:
     process: str = field(default="", compare=False, repr=False)
     held: str = ""
     contents: str = ""
+    view: str = field(default="", compare=False)
+    view_message: str = field(default="", compare=False, repr=False)
 
     @property
     def is_plain(self) -> bool:

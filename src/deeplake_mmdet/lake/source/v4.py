@@ -23,7 +23,9 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.identities import identity_of, lacks_keys
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 
-__all__ = ["at_version", "open_head", "open_pinned", "pin"]
+__all__ = ["VIEWS", "at_version", "open_head", "open_pinned", "pin"]
+
+VIEWS = "views/"  # how the branches of saved views begin, see `saved_views`
 
 
 def open_head(url: str, credentials: CredentialRef) -> VersionedLake:
@@ -86,13 +88,13 @@ def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedL
         names = guard(f"lake {source.path}", lambda: (base.branches.names(), base.tags.names()))
         source = source.with_version_among(*map(list, names))
     queries: tuple[str, ...] = ()
-    version = source.commit
+    version, message = source.commit, ""
     name = source.tag or source.view
     if name:
         key = "tag" if source.tag else "view"
         tag = _named(base.tags, name, key, source)
         base = _branch_of(tag, base, source)
-        queries = (str(tag.query),) if tag.query else ()
+        queries, message = (str(tag.query),) if tag.query else (), str(tag.message or "")
         _check_agreement(source, key, base.current_branch.name, tag.version)
         version = tag.version or version
     elif source.branch and source.branch != base.current_branch.name:
@@ -114,6 +116,8 @@ def pin(base: VersionedLake, source: Source) -> tuple[ResolvedSource, VersionedL
         queries,
         branch=branch.name,
         contents=contents_of(pinned, f"lake {source.path}"),
+        view=name or "",
+        view_message=message,
     )
     return resolved, pinned
 
@@ -166,7 +170,9 @@ def at_version(base: VersionedLake, version: str, where: str, asked: str) -> Ver
 
 
 def _check_agreement(source: Source, key: str, branch: str, version: str) -> None:
-    wrong_commit = source.commit and version and source.commit != version
+    # A view of ours is pinned by its branch.
+    pinned = version or branch.startswith(VIEWS)
+    wrong_commit = source.commit and pinned and source.commit != version
     if wrong_commit or (source.branch and source.branch != branch):
         raise ConfigError(
             f"The {key} {getattr(source, key)!r} is version {version or 'newest'!r} of branch {branch!r}, "

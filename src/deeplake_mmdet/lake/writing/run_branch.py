@@ -26,9 +26,11 @@ from deeplake_mmdet.errors import (
     CredentialError,
     DeepLakeMMDetError,
     ImportRefusedError,
+    SourceFormatError,
     SourceNotFoundError,
 )
 from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, is_denied, is_local, wait
+from deeplake_mmdet.lake.schema.columns import read_metadata
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
 from deeplake_mmdet.lake.source.row_order import freeze
@@ -225,6 +227,7 @@ def open_run(path: str, run_id: str, credentials: CredentialRef | None = None) -
 
     Raises:
         SourceNotFoundError: The lake has no such run; the nearest names are given.
+        SourceFormatError: It is another branch that is called so.
         DeepLakeMMDetError: The lake cannot be opened.
     """
     run_id = run_id.removeprefix(RUNS)
@@ -238,9 +241,20 @@ def open_run(path: str, run_id: str, credentials: CredentialRef | None = None) -
     source = resolve(Source(path, branch=f"{RUNS}{run_id}"), credentials)
     handle = handle_of(source, credentials)
     columns = [column.name for column in handle.schema.columns]
-    text = handle[_BOXES].metadata[_METADATA]
+    stored = handle[_BOXES].metadata if _BOXES in columns else None
+    told = None
+    with contextlib.suppress(ValueError):
+        told = json.loads(
+            read_metadata(stored, (_METADATA,)).get(_METADATA, "") if stored is not None else ""
+        )
+    if not isinstance(told, dict):
+        raise SourceFormatError(
+            "The branch is called as a run is, but holds no predictions that this package wrote",
+            where=f"lake {path}, branch {RUNS}{run_id}",
+            advice="rename the branch",
+        )
     there = tuple(name for name in RUN_COLUMNS if name in columns)
-    return RunBranch(run_id, source, credentials, json.loads(text), there)
+    return RunBranch(run_id, source, credentials, told, there)
 
 
 def _open(base: ResolvedSource, creds: dict[str, str], token: str | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.dataset import DeepLakeDataset
-from deeplake_mmdet.lake import is_same_contents
+from deeplake_mmdet.lake import is_same_contents, lineage_in
 from deeplake_mmdet.loading import LakeBatchSampler, lakes_under
 
 __all__ = ["differences", "pins_of", "unknown_contents"]
@@ -118,5 +118,7 @@ def _facts(lake: DeepLakeDataset) -> dict[str, Any]:
         "key": source.key,
         "view_key": lake.view.key,
         "rows": len(lake.view.table),
+        "view": source.view,
+        "lineage": lineage_in(source.view_message),
         "used_rows": hashlib.blake2s(np.ascontiguousarray(rows, "<i8").tobytes(), digest_size=8).hexdigest(),
     }

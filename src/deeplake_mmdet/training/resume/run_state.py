@@ -11,7 +11,7 @@ from mmengine.dist import all_gather_object, all_reduce, get_dist_info
 from mmengine.hooks import Hook
 
 from deeplake_mmdet.registry import HOOKS
-from deeplake_mmdet.training.record import write_record
+from deeplake_mmdet.training.record import package_versions, write_record
 from deeplake_mmdet.training.resume.generators import restore_generators, seed_all, take_generators
 from deeplake_mmdet.training.resume.pins import pins_of
 
@@ -110,6 +110,7 @@ class RunStateHook(Hook):
             "batch_size": getattr(runner.train_dataloader.batch_sampler, "batch_size", None),
             "ranks": get_dist_info()[1],
             "states": ranks,
+            "packages": package_versions(),
         }
         self._gathered = None
 
