@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ class Extras:
         view: The lake whose truth the loss is taken of.
         loss: Whether to give ``loss``: the sum of the model's losses for the image alone, in evaluation mode,
             with all boxes of the row that are no crowds; rows without any have none.
-        embed: Whether to give ``embedding``: the mean over the backbone's last map, shape (channels,).
+        embed: Whether to give ``embedding``: the mean over the backbone's last map, without what the batch
+            was padded by, shape (channels,).
 
     Raises:
         ConfigError: The model has no backbone, or predicts masks and ``loss`` is wanted.
@@ -33,7 +35,7 @@ class Extras:
     def __init__(self, model: Any, view: LakeView | None, *, loss: bool, embed: bool) -> None:
         self._model = getattr(model, "module", model)
         self._view, self._loss, self._embed = view, loss and view is not None, embed
-        self._pooled: list[Tensor] = []
+        self._maps: list[Tensor] = []
         self._handle: Any = None
         if self._loss and _has_masks(self._model):
             raise ConfigError(
@@ -49,7 +51,7 @@ class Extras:
                     where="argument embed (--embed)",
                     advice="leave it out; detectors under test-time augmentation have none either",
                 )
-            self._handle = backbone.register_forward_hook(self._pool)
+            self._handle = backbone.register_forward_hook(self._keep)
 
     def of_batch(self, data: dict[str, Any], samples: Sequence[Any]) -> list[dict[str, Any]]:
         """What is known of each image of a batch.
@@ -63,15 +65,14 @@ class Extras:
         """
         found: list[dict[str, Any]] = [{} for _ in samples]
         if self._embed:
-            pooled = torch.cat(self._pooled) if self._pooled else torch.zeros(0)
-            self._pooled.clear()
-            for one, vector in zip(found, pooled.float().cpu().numpy(), strict=False):
-                one["embedding"] = vector
-        if self._loss:
+            maps = [plane for batch in self._maps for plane in batch]
+            for one, plane, sample in zip(found, maps, samples, strict=True):
+                one["embedding"] = _mean_of(plane, sample.metainfo)
+        if self._loss:  # which calls the backbone again
             for place, one in enumerate(found):
                 if (loss := self._loss_of(data, samples, place)) is not None:
                     one["loss"] = loss
-        self._pooled.clear()  # computing the loss has filled it again
+        self._maps.clear()
         return found
 
     def close(self) -> None:
@@ -79,9 +80,8 @@ class Extras:
         if self._handle is not None:
             self._handle.remove()
 
-    def _pool(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        last = output[-1] if isinstance(output, (list, tuple)) else output
-        self._pooled.append(last.detach().mean((2, 3)))
+    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._maps.append((output[-1] if isinstance(output, (list, tuple)) else output).detach())
 
     def _loss_of(self, data: dict[str, Any], samples: Sequence[Any], place: int) -> float | None:
         assert self._view is not None
@@ -101,6 +101,18 @@ class Extras:
         batch = {"inputs": [data["inputs"][place]], "data_samples": [sample]}
         losses = self._model(**self._model.data_preprocessor(batch, False), mode="loss")
         return float(self._model.parse_losses(losses)[0])
+
+
+def _mean_of(plane: Tensor, metainfo: Mapping[str, Any]) -> Any:
+    """Mean of a (channels, height, width) map over the cells that the image itself reaches."""
+    own, whole = metainfo.get("img_shape"), metainfo.get("batch_input_shape")
+    if own is not None and whole is not None:
+        height, width = (
+            max(math.ceil(cells * side / padded), 1)
+            for cells, side, padded in zip(plane.shape[1:], own, whole, strict=False)
+        )
+        plane = plane[:, :height, :width]
+    return plane.float().mean((1, 2)).cpu().numpy()
 
 
 def _has_masks(model: Any) -> bool:
