@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--save", metavar="NAME", help="save the rows as a view: DeepLakeDataset(view=NAME)")
     parser.add_argument("--overwrite", action="store_true", help="replace a view of that name")
     parser.add_argument("--show", metavar="FILE.png", help="draw the first rows, with truth and predictions")
+    parser.add_argument(
+        "--labels", metavar="FILE.json", help="of --by label-errors: write the suspected labels, box by box"
+    )
     parser.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
@@ -71,18 +75,33 @@ def run(args: argparse.Namespace) -> None:
     try:
         if args.show is not None:
             found = replace(found, picture=draw_rows(found, args.show))
+        if args.labels is not None:
+            _write_labels(found, args.labels)
         if args.save is not None:
             found = save_rows(found, args.save, overwrite=args.overwrite)
     finally:
         if args.json:
             print(json.dumps(found.facts(), indent=1))
     if not args.json:
+        if args.labels is not None:
+            screen.print(plain(f"suspected labels {args.labels}"))
         if found.picture is not None:
             screen.print(plain(f"picture {found.picture}"))
         if found.saved is not None:
             screen.print(
                 plain(f"view {found.saved}: {len(found.rows)} rows; train with view={found.saved!r}")
             )
+
+
+def _write_labels(found: Mined, file: str) -> None:
+    from deeplake_mmdet.errors import StorageError
+    from deeplake_mmdet.loop.suspected import suspected_labels
+
+    told = suspected_labels(found)
+    try:
+        Path(file).write_text(json.dumps(told, indent=1) + "\n")
+    except OSError as error:
+        raise StorageError(f"The file cannot be written: {error.strerror}", where=file) from None
 
 
 def _selection(text: str | None) -> list[int] | str | None:
