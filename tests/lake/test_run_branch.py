@@ -7,7 +7,16 @@ import pytest
 from PIL import Image
 
 from deeplake_mmdet.errors import ImportRefusedError, SourceNotFoundError
-from deeplake_mmdet.lake import CredentialRef, ImageRecord, LakeWriter, Source, open_run, open_view, write_run
+from deeplake_mmdet.lake import (
+    CredentialRef,
+    ImageRecord,
+    LakeWriter,
+    Source,
+    inspect,
+    open_run,
+    open_view,
+    write_run,
+)
 from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
 
 COLUMNS = ("pred/boxes", "pred/labels", "pred/scores", "pred/missed")
@@ -84,3 +93,8 @@ def test_an_unknown_run_is_told_with_those_there_are(lake):
     write(lake)
     with pytest.raises(SourceNotFoundError, match="Runs there: first"):
         open_run(lake, "frist")
+
+
+def test_inspection_lists_the_runs(lake):
+    write(lake)
+    assert inspect(lake).runs == ("first",)

@@ -33,8 +33,11 @@ def render(found: Inspection) -> Iterator[Table | Text]:
     )
     for query in source.queries:
         head.append(f"\nquery {readable(query)}", style="not bold")
-    if len(found.branches) > 1:
-        head.append(f"\nbranches {readable(', '.join(found.branches))}", style="not bold")
+    branches = [name for name in found.branches if not name.startswith("runs/")]
+    if len(branches) > 1:
+        head.append(f"\nbranches {readable(', '.join(branches))}", style="not bold")
+    if found.runs:
+        head.append(f"\nruns {readable(', '.join(found.runs))}", style="not bold")
     if found.tags:
         head.append(f"\ntags and saved views {readable(', '.join(found.tags))}", style="not bold")
     yield head

@@ -17,6 +17,7 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 from deeplake_mmdet.lake.views import LakeView
+from deeplake_mmdet.lake.writing.run_branch import RUNS
 
 __all__ = ["Inspection", "inspect"]
 
@@ -50,6 +51,11 @@ class Inspection:
     branches: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     roles: Roles | None = None
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Ids of the runs whose predictions the lake holds, see `write_run`."""
+        return tuple(name.removeprefix(RUNS) for name in self.branches if name.startswith(RUNS))
 
     def class_counts(self) -> list[tuple[str, int, int]]:
         """Count boxes and images of each class.
