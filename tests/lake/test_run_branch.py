@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deeplake_mmdet.errors import ImportRefusedError, SourceNotFoundError
+from deeplake_mmdet.errors import ImportRefusedError, SourceNotFoundError, StorageError
 from deeplake_mmdet.lake import (
     CredentialRef,
     ImageRecord,
@@ -98,3 +98,33 @@ def test_an_unknown_run_is_told_with_those_there_are(lake):
 def test_inspection_lists_the_runs(lake):
     write(lake)
     assert inspect(lake).runs == ("first",)
+
+
+def test_a_run_that_another_process_has_written_meanwhile_stays(lake):
+    def blocks():
+        yield block([0, 1, 2])
+        write(lake)
+        yield block([3, 3])
+
+    with pytest.raises(ImportRefusedError, match="Another process"):
+        write(lake, blocks=blocks())
+    run = open_run(lake, "first")
+    assert len(np.reshape(handle_of(run.source)["pred/boxes"][4], (-1, 4))) == 0
+    assert list_versions(resolve(Source(lake))).branches == ("main", "runs/first")
+
+
+def test_predictions_are_not_written_over_those_of_a_run(lake):
+    write(lake)
+    base = resolve(Source(lake, branch="runs/first"))
+    facts = {"columns": COLUMNS, "class_names": ["a", "b"], "metadata": {"run_id": "second"}}
+    with pytest.raises(ImportRefusedError, match="rows of a run"):
+        write_run(base, CredentialRef(), "second", iter([block([0] * 5)]), **facts)
+    assert list_versions(resolve(Source(lake))).branches == ("main", "runs/first")
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(lake):
+    base = resolve(Source(lake))
+    facts = {"columns": COLUMNS, "class_names": ["a", "b"], "metadata": {"run_id": "second"}}
+    with pytest.raises(StorageError, match="make room"):
+        write_run(base, CredentialRef(), "second", iter([block([0] * 5)]), size=2**60, **facts)
+    assert list_versions(resolve(Source(lake))).branches == ("main",)

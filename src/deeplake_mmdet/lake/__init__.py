@@ -68,6 +68,7 @@ from deeplake_mmdet.lake.verification import recorded_source, verify_recorded
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
 from deeplake_mmdet.lake.writing.run_branch import (
     RUN_COLUMNS,
+    RUNS,
     RunBranch,
     count_rows,
     open_run,
@@ -90,6 +91,7 @@ __all__ = [
     "ENVIRONMENT",
     "MASK",
     "PUBLIC",
+    "RUNS",
     "RUN_COLUMNS",
     "SCHEME",
     "SOURCE_KEYS",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError, CredentialError, ImportRefusedError, StorageError
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.lake import (
+    RUNS,
     CredentialRef,
     LakeView,
     ResolvedSource,
@@ -60,6 +61,12 @@ def check_write_back(source: ResolvedSource, credentials: CredentialRef, facts: 
     """
     if source.format != "v4":
         return  # told at the end, with the file that takes its place
+    if source.branch.startswith(RUNS):
+        raise ImportRefusedError(
+            "Predictions on a run's branch cannot be written back: it has columns of predictions already",
+            where=f"lake {source.url}, branch {source.branch}",
+            advice="predict on the branch that the run was made on",
+        )
     if facts.run_id in run_ids(source, credentials):
         raise ImportRefusedError(
             "The lake has this run already: the same model on the same rows",
@@ -169,6 +176,7 @@ class WriteBack:
             class_names=self._classes,
             metadata=metadata,
             embedding=size,
+            size=int(index[:, 3].sum()),
         )
 
     def _columns(self, first: SpooledRow | None) -> list[str]:

@@ -13,10 +13,12 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from deeplake_mmdet.errors import (
     ImportRefusedError,
     SourceFormatError,
     SourceNotFoundError,
+    StorageError,
 )
 from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, is_denied, is_local, wait
 from deeplake_mmdet.lake.schema.columns import read_metadata
@@ -36,7 +39,13 @@ from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
 from deeplake_mmdet.lake.source.row_order import freeze
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
 from deeplake_mmdet.lake.source.v4 import open_pinned
-from deeplake_mmdet.lake.writing.targets import active, host_name, is_alive, storage_errors
+from deeplake_mmdet.lake.writing.targets import (
+    active,
+    check_complete,
+    host_name,
+    is_alive,
+    storage_errors,
+)
 
 __all__ = [
     "RUNS",
@@ -56,6 +65,7 @@ _BOXES = "pred/boxes"
 _UNFINISHED = re.compile(r"predicting-(.+)-(\d+)-[0-9a-f]{8}")
 _SLOWEST, _BLOCK = 2**20, 2**25  # bytes a second that a network is granted; bytes that a block may have
 _MOST_PENDING = 2**28  # bytes in memory
+_ROOM = 2**24  # bytes that a disk has to have besides
 _NOT_ALLOWED = ("Permission denied", "Read-only file system", "Operation not permitted")
 
 # Column: Deep Lake's type of one number, or what `_type_of` makes a type of. Numbers of a row exist where the
@@ -108,6 +118,7 @@ def write_run(
     class_names: Sequence[str],
     metadata: Mapping[str, Any],
     embedding: int = 0,
+    size: int = 0,
 ) -> str:
     """Write a run's predictions as a new branch, all or nothing.
 
@@ -120,6 +131,7 @@ def write_run(
         class_names: Names of the labels.
         metadata: What is known of the run; values that JSON takes.
         embedding: Length of the embeddings, if there is a column of them.
+        size: About how many bytes the values have; a disk that has no room for them is told beforehand.
 
     Returns:
         The branch's name.
@@ -136,6 +148,7 @@ def write_run(
         names = list(lake.branches.names())
         if name in names:
             raise ImportRefusedError("The lake has this run already", where=f"{where}, branch {name}")
+        _check_room(base.url, size)
         _remove_leftovers(lake, names, where)
         unfinished = f"predicting-{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
         active.add(unfinished)
@@ -145,10 +158,17 @@ def write_run(
         try:
             target = _sent(branch.open, where)
             target.auto_commit_enabled = False
+            if taken := [column.name for column in target.schema.columns if column.name in columns]:
+                raise ImportRefusedError(
+                    "These are rows of a run's branch, whose predictions cannot be written over",
+                    where=f"{where}, branch {base.branch}, column {taken[0]}",
+                    advice="predict on the branch that the run was made on",
+                )
             for column in columns:
                 target.add_column(column, _type_of(RUN_COLUMNS[column], embedding))
             target["pred/labels"].metadata["class_names"] = list(class_names)
             target[_BOXES].metadata[_METADATA] = json.dumps(dict(metadata))
+            _sent(lambda: target.commit("Columns"), where)
             first = size = 0
             for block in blocks:
                 stop = first + len(block[_BOXES])
@@ -158,7 +178,15 @@ def write_run(
                     _sent(lambda: target.commit("Part of a run"), where, size)
                     size = 0
             _sent(lambda: target.commit(f"Predictions of run {run_id}"), where, size)
-            _sent(lambda: branch.rename(name), where)
+            _check_files(target, lambda: _sent(branch.open, where), len(target), base.url)
+            try:
+                _sent(lambda: branch.rename(name), where)
+            except Exception as error:
+                if type(error).__name__ != "BranchExistsError":
+                    raise
+                raise ImportRefusedError(
+                    "Another process has written this run meanwhile", where=f"{where}, branch {name}"
+                ) from None
         except BaseException:
             with contextlib.suppress(Exception):
                 _sent(lambda: lake.branches[unfinished].delete(), where)
@@ -268,6 +296,28 @@ def _sent(call: Callable[[], Any], where: str, size: int = 0) -> Any:
     if is_local(where.removeprefix("lake ")):
         return call()
     return wait(lambda: Background(call), time.monotonic() + deadline_seconds() + size / _SLOWEST, where)
+
+
+def _check_room(url: str, size: int) -> None:
+    """Where the disk is full as a branch is made, Deep Lake leaves a lake that nobody can write any more."""
+    if not is_local(url) or "://" in url:
+        return
+    free = shutil.disk_usage(url).free
+    if free < size + _ROOM:
+        raise StorageError(
+            f"The disk has {free / 2**20:,.0f} MiB left, and the predictions take about {size / 2**20:,.0f}",
+            where=f"lake {url}",
+            advice="make room; the lake is as it was",
+        )
+
+
+def _check_files(written: Any, reopen: Callable[[], Any], rows: int, url: str) -> None:
+    """Deep Lake does not report a disk that is full, but leaves files short."""
+    if is_local(url) and "://" not in url:
+        folder = Path(url)
+        files = (file for file in folder.rglob("*") if file.is_file())
+        sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
+        check_complete(written, reopen, rows, sizes, f"lake {url}", "make room; the lake is as it was")
 
 
 def _put(
