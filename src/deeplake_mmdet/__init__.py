@@ -35,6 +35,7 @@ _HOMES = {
     "convert_config": "config",
     "deterministic": "pipeline.determinism",
     "evaluate_predictions": "evaluation",
+    "export_coco": "transfer",
     "fast_loader": "config",
     "import_coco": "transfer",
     "import_voc": "transfer",
@@ -71,6 +72,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "convert_config",
     "deterministic",
     "evaluate_predictions",
+    "export_coco",
     "fast_loader",
     "import_coco",
     "import_voc",
@@ -118,7 +120,7 @@ if TYPE_CHECKING:
         train,
         train_detector,
     )
-    from deeplake_mmdet.transfer import import_coco, import_voc
+    from deeplake_mmdet.transfer import export_coco, import_coco, import_voc
 
 try:
     check_environment()

@@ -40,9 +40,10 @@ def test_order_ids_and_grouping(tmp_path):
     assert coco.annotations_of(99) == ()
 
 
-def test_what_is_not_read_is_named(tmp_path):
+def test_what_is_kept_though_not_read_is_named(tmp_path):
     coco = load_coco(write(tmp_path, good()))
-    assert coco.unread == ("annotations.keypoints", "categories.supercategory", "info")
+    assert coco.kept == ("annotations.keypoints", "categories.supercategory", "info")
+    assert coco.unread == ()
 
 
 def test_repeated_annotation_ids_are_counted(tmp_path):
@@ -238,7 +239,7 @@ def test_images_of_lvis_are_named_by_their_address(tmp_path):
     data["images"][0] = {"id": 5, "coco_url": "http://images.cocodataset.org/val2017/000000000139.jpg"}
     coco = load_coco(write(tmp_path, data))
     assert coco.images[0].file_name == "val2017/000000000139.jpg"
-    assert "images.coco_url" not in coco.unread
+    assert coco.images[0].remainder["lacks"][0] == "file_name"
 
 
 def test_missing_file(tmp_path):

@@ -16,6 +16,7 @@ from deeplake_mmdet.cli import (
     convert,
     demo,
     eval,
+    export,
     import_,
     inspect,
     lineage,
@@ -44,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         *(demo, train, test, predict, eval),
-        *(mine, lineage, import_, inspect, check),
+        *(mine, lineage, import_, export, inspect, check),
         *(convert, run, prepare, bench, cache),
     ):
         command.add_parser(commands)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError
 from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoCategory, CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_grouping import Grouped, group_annotations
+from deeplake_mmdet.formats.coco_remainder import Remainders
 from deeplake_mmdet.formats.coco_values import Id, is_number, read_id, read_size, shown
 from deeplake_mmdet.formats.json_files import load_json
 from deeplake_mmdet.formats.voc_split import near_name
@@ -21,9 +22,7 @@ from deeplake_mmdet.lake import class_list
 __all__ = ["load_coco", "select_classes"]
 
 _SHOWN = 5
-_KEPT = {"images", "annotations", "categories"}
-_KEPT_OF_CATEGORIES = {"id", "name"}
-_KEPT_OF_IMAGES = {"id", "file_name", "width", "height"}
+_LISTS = ("images", "annotations", "categories")
 
 
 def load_coco(path: str | Path) -> CocoFile:
@@ -49,18 +48,23 @@ def load_coco(path: str | Path) -> CocoFile:
     """
     path = Path(path)
     data, notes = _lists(load_json(path), path)
-    unread = {key for key in data if key not in _KEPT}
-    categories = _categories(data["categories"], path, unread, notes)
-    images, strays = _images(data["images"], unread, notes)
+    rest, of_categories, of_images = Remainders(""), Remainders("categories."), Remainders("images.")
+    others = (rest.of({key: data[key] for key in data if key not in _LISTS}, {}) or {}).get("has", {})
+    categories = _categories(data["categories"], path, of_categories, notes)
+    images, strays = _images(data["images"], of_images, notes)
     grouped = group_annotations(
         data["annotations"], [image.id for image in images], [category.id for category in categories]
     )
     strays += [("box", reason, detail) for reason, detail in grouped.strays]
     if images and categories and data["annotations"] and not grouped.annotations:
         raise _nothing_taken(grouped, images, categories, len(data["annotations"]), path)
+    remainders = (rest, of_categories, of_images, grouped.remainders)
+    kept = sorted({key for one in remainders for key in one.kept})
+    lost = sorted({key for one in remainders for key in one.lost})
     return CocoFile(
-        path, categories, images, grouped.annotations, tuple(sorted(unread | grouped.unread)),
+        path, categories, images, grouped.annotations, tuple(kept), tuple(lost),
         grouped.repeated_ids, grouped.refused_of, tuple(strays), tuple(notes),
+        others, grouped.remainders.lacking or frozenset(),
     )  # fmt: skip
 
 
@@ -137,7 +141,7 @@ def _lists(data: Any, path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _categories(
-    entries: list[Any], path: Path, unread: set[str], notes: list[str]
+    entries: list[Any], path: Path, remainders: Remainders, notes: list[str]
 ) -> tuple[CocoCategory, ...]:
     found: list[CocoCategory] = []
     skipped = 0
@@ -145,7 +149,6 @@ def _categories(
         if not isinstance(entry, dict):
             skipped += 1
             continue
-        unread.update(f"categories.{key}" for key in entry.keys() - _KEPT_OF_CATEGORIES)
         number, name = read_id(entry.get("id")), entry.get("name")
         if number is None:
             raise AnnotationError(
@@ -162,7 +165,8 @@ def _categories(
                 where=str(path),
                 advice="Name the category",
             )
-        found.append(CocoCategory(number, name))
+        remainder = remainders.of(entry, {"id": number, "name": name})
+        found.append(CocoCategory(number, name, remainder))
     if skipped and not found:
         raise AnnotationError(
             f"No entry of 'categories' is an object with an id and a name; the first is {shown(entries[0])}",
@@ -190,7 +194,7 @@ def _refuse_duplicates(values: Sequence[Id], what: str, path: Path) -> None:
 
 
 def _images(
-    entries: list[Any], unread: set[str], notes: list[str]
+    entries: list[Any], remainders: Remainders, notes: list[str]
 ) -> tuple[tuple[CocoImage, ...], list[tuple[str, str, str]]]:
     found: dict[Id, CocoImage] = {}
     strays: list[tuple[str, str, str]] = []
@@ -205,10 +209,8 @@ def _images(
             detail = f"id {shown(entry.get('id'))}, file_name {shown(entry.get('file_name'))}"
             strays.append(("image", reason, detail))
             continue
-        image, is_by_url = _image(number, entry)
+        image, is_by_url = _image(number, entry, remainders)
         by_url += is_by_url
-        extra = entry.keys() - _KEPT_OF_IMAGES
-        unread.update(f"images.{key}" for key in extra if not (is_by_url and key == "coco_url"))
         if (before := found.get(number)) is not None:
             if before == image:
                 repeated += 1
@@ -223,7 +225,7 @@ def _images(
     return tuple(found.values()), strays
 
 
-def _image(number: Id, entry: dict[str, Any]) -> tuple[CocoImage, bool]:
+def _image(number: Id, entry: dict[str, Any], remainders: Remainders) -> tuple[CocoImage, bool]:
     """The image, and whether its file is named by ``coco_url``."""
     name, url = entry.get("file_name"), entry.get("coco_url")
     by_url = False
@@ -236,7 +238,14 @@ def _image(number: Id, entry: dict[str, Any]) -> tuple[CocoImage, bool]:
         name = ""
     size, change = read_size(entry.get("width"), entry.get("height"))
     width, height = size or (None, None)
-    return CocoImage(number, name, width, height, change, fault), by_url
+    read: dict[str, Any] = {"id": number, "file_name": name, "width": width, "height": height}
+    if size is None:  # null is not what an export writes, which is the size that the image has
+        read |= {"width": _UNKNOWN, "height": _UNKNOWN}
+    remainder = None if fault else remainders.of(entry, read)
+    return CocoImage(number, name, width, height, change, fault, remainder), by_url
+
+
+_UNKNOWN = object()
 
 
 def _name_in(url: str) -> str:

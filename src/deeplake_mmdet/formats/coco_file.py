@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deeplake_mmdet.formats.coco_remainder import Remainder
 from deeplake_mmdet.formats.coco_values import Id
 
 __all__ = ["CocoAnnotation", "CocoCategory", "CocoFile", "CocoImage"]
@@ -14,10 +15,11 @@ __all__ = ["CocoAnnotation", "CocoCategory", "CocoFile", "CocoImage"]
 
 @dataclass(frozen=True, slots=True)
 class CocoCategory:
-    """One category: its id in the file and its name."""
+    """One category: its id in the file, its name, and what else the file says of it (see `Remainders`)."""
 
     id: Id
     name: str
+    remainder: Remainder | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class CocoImage:
         height: In pixels; None exactly where ``width`` is None.
         change: What is taken otherwise than the file says, or None.
         fault: Reason and detail why the image cannot be taken, or None.
+        remainder: What else the file says of it, see `Remainders`.
     """
 
     id: Id
@@ -39,6 +42,7 @@ class CocoImage:
     height: int | None
     change: str | None = None
     fault: tuple[str, str] | None = None
+    remainder: Remainder | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class CocoAnnotation:
         ignore: 0 or 1; None if the file says nothing.
         segmentation: See above.
         changes: What is taken otherwise than the file says, in the same words for all like it.
+        remainder: What else the file says of it, see `Remainders`.
     """
 
     category_id: Id
@@ -67,6 +72,7 @@ class CocoAnnotation:
     ignore: int | None
     segmentation: Any
     changes: tuple[str, ...] = ()
+    remainder: Remainder | None = None
 
 
 @dataclass(frozen=True)
@@ -78,23 +84,29 @@ class CocoFile:
         categories: In file order; the position is the label.
         images: In file order, each id once.
         annotations: Image id to its annotations in file order; images without any are absent.
-        unread: Keys that the file has and this class has not, such as ``annotations.keypoints``.
+        kept: Keys that nothing reads and that are kept to be exported, such as ``annotations.keypoints``.
+        unread: Keys that cannot be kept.
         repeated_annotation_ids: How many annotations carry an id that another one had before.
         refused_of: Image id to ``(reason, detail)`` of its annotations that cannot be taken.
         strays: ``(kind, reason, detail)`` of what cannot be taken and belongs to no image: ``'box'`` for
             annotations, ``'image'`` for entries of ``images``.
         notes: What else the file has that is odd, in sentences.
+        others: What stands beside the three lists: ``info``, ``licenses`` and whatever else.
+        lacking: Keys that not one of the annotations has, of those that an export would write.
     """
 
     path: Path
     categories: tuple[CocoCategory, ...]
     images: tuple[CocoImage, ...]
     annotations: dict[Id, list[CocoAnnotation]]
+    kept: tuple[str, ...]
     unread: tuple[str, ...]
     repeated_annotation_ids: int
     refused_of: dict[Id, list[tuple[str, str]]]
     strays: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    others: dict[str, Any] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deeplake_mmdet.formats.coco_file import CocoAnnotation
+from deeplake_mmdet.formats.coco_remainder import Remainders, is_plain_box
 from deeplake_mmdet.formats.coco_values import Id, IdIndex, read_flag, read_id, shown
 
 __all__ = ["Grouped", "group_annotations"]
 
-_KEPT = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "segmentation"}
 _FLAGS = ("iscrowd", "ignore")
 # Keys of annotations that COCO has for other tasks.
 _OTHER_TASKS = {"caption": " (a caption?)", "segments_info": " (panoptic segments?)"}
@@ -27,7 +27,7 @@ class Grouped:
         strays: ``(reason, detail)`` of those without an image.
         unknown_images: Image ids that annotations name and no image has, in their order.
         unknown_categories: Category ids that annotations name and no category has, in their order.
-        unread: Keys that are not read, as ``annotations.<key>``.
+        remainders: Those of the annotations, and which keys they keep.
         repeated_ids: How many annotations carry an id that another one had before.
     """
 
@@ -36,7 +36,7 @@ class Grouped:
     strays: list[tuple[str, str]] = field(default_factory=list)
     unknown_images: dict[Id, None] = field(default_factory=dict)
     unknown_categories: dict[Id, None] = field(default_factory=dict)
-    unread: set[str] = field(default_factory=set)
+    remainders: Remainders = field(default_factory=lambda: Remainders("annotations."))
     repeated_ids: int = 0
 
 
@@ -70,8 +70,6 @@ def group_annotations(entries: list[Any], images: Iterable[Id], categories: Iter
             detail = f"number {place}: {shown(entry)}"
             result.strays.append(("entry of 'annotations' is not an object", detail))
             continue
-        if not entry.keys() <= _KEPT:
-            result.unread.update(f"annotations.{key}" for key in entry.keys() - _KEPT)
         number = read_id(entry.get("id"))
         if number is not None:
             result.repeated_ids += number in seen
@@ -101,9 +99,35 @@ def group_annotations(entries: list[Any], images: Iterable[Id], categories: Iter
             ignore=ignore,
             segmentation=entry.get("segmentation"),
             changes=tuple(changes),
+            remainder=result.remainders.of(entry, _read(entry, number, image, category, iscrowd, ignore)),
         )
         result.annotations.setdefault(image, []).append(annotation)
     return result
+
+
+def _read(
+    entry: dict[str, Any], number: Id | None, image: Id, category: Id, iscrowd: int | None, ignore: int | None
+) -> dict[str, Any]:
+    """What an export writes of an annotation; None stands for what is certainly not as in the entry."""
+    area, mask = entry.get("area"), entry.get("segmentation")
+    sound = isinstance(area, (int, float)) and 0 < area < 2**53
+    read: dict[str, Any] = {
+        "image_id": image,
+        "category_id": category,
+        "bbox": entry["bbox"] if is_plain_box(entry.get("bbox")) else _OTHERWISE,
+        "area": area if sound else _OTHERWISE,
+        "iscrowd": iscrowd or 0,
+    }
+    if number is not None:
+        read["id"] = number
+    if ignore:
+        read["ignore"] = ignore
+    if mask is not None:
+        read["segmentation"] = mask
+    return read
+
+
+_OTHERWISE = object()
 
 
 def _named(

@@ -1,9 +1,10 @@
-"""Import into a lake from the annotation formats of others."""
+"""Import into a lake from the annotation formats of others, and export."""
 
 from __future__ import annotations
 
 from deeplake_mmdet.transfer.coco import import_coco
+from deeplake_mmdet.transfer.exporting import ExportSummary, export_coco
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 from deeplake_mmdet.transfer.voc import import_voc
 
-__all__ = ["Finding", "ImportSummary", "import_coco", "import_voc"]
+__all__ = ["ExportSummary", "Finding", "ImportSummary", "export_coco", "import_coco", "import_voc"]

@@ -18,6 +18,7 @@ from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
+from deeplake_mmdet.transfer.coco_remainders import beyond, facts_of, image_remainder, remainder_columns
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -47,7 +48,9 @@ def import_coco(
     Image bytes are stored unchanged, but for images that must be converted (see ``convert``). Boxes are
     float64 ``(x, y, width, height)`` in pixels, exactly as in the JSON. Labels follow the file's category
     order; category, image and annotation ids, ``iscrowd``, ``area`` and ``segmentation`` (polygons and RLE)
-    are kept. Ids that are texts, fractions or beyond 64 bits are kept beside: in the columns
+    are kept; so is all else that the file says, ``info`` and ``licenses`` as well as extra fields, for
+    `export_coco`: in the columns ``image_remainder`` and ``annotation_remainders``, where there is something
+    to keep. Ids that are texts, fractions or beyond 64 bits are kept beside: in the columns
     ``image_source_id`` (JSON) and ``annotation_source_ids`` (a JSON list for each image), and in the labels'
     metadata as ``category_source_ids``; ``img_id`` of samples and files of predictions have them.
 
@@ -115,7 +118,7 @@ def import_coco(
     files = NamedImages(folder, names)
     workers = workers or sources.threads
     encoding = choose_encoding(files.paths(), convert, workers)
-    columns, notes = _columns(coco)
+    columns, notes = _columns(coco, files)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes
     )
@@ -132,6 +135,7 @@ def import_coco(
         creds=creds,
         measured=verify != "none",
     )
+    writer.facts |= facts_of(coco)
     for kind, reason, detail in coco.strays:
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     run_import(
@@ -148,7 +152,7 @@ def import_coco(
     return summary
 
 
-def _columns(coco: CocoFile) -> tuple[set[str], list[str]]:
+def _columns(coco: CocoFile, files: NamedImages) -> tuple[set[str], list[str]]:
     """The optional columns that this file fills, and what the user should know about it."""
     columns = {"image_id", "areas", "iscrowds"}
     total = without_id = other_id = 0
@@ -161,6 +165,7 @@ def _columns(coco: CocoFile) -> tuple[set[str], list[str]]:
                 columns.add("ignores")
             if annotation.segmentation is not None:
                 columns.add("segmentations")
+    columns |= remainder_columns(coco, as_stated=files.all_exact)
     notes = list(coco.notes)
     if not all(_fits(image.id) for image in coco.images):
         columns.add("image_source_id")
@@ -180,8 +185,10 @@ def _columns(coco: CocoFile) -> tuple[set[str], list[str]]:
         notes.append("No annotation has an id, so the lake has no annotation ids")
     if coco.repeated_annotation_ids:
         notes.append(f"{coco.repeated_annotation_ids} annotations repeat the id of another one")
+    if coco.kept:
+        notes.append(f"Kept for 'export coco', and used by nothing else: {', '.join(coco.kept)}")
     if coco.unread:
-        notes.append(f"Not imported, as a lake has no place for it: {', '.join(coco.unread)}")
+        notes.append(f"Not imported, as it is nested too deep: {', '.join(coco.unread)}")
     return columns, notes
 
 
@@ -197,6 +204,8 @@ def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[Pla
         images = coco.images[start : start + _BLOCK]
         objects = ObjectBlock([(image, coco.annotations_of(image.id)) for image in images])
         arrays = _arrays(objects, label_of, columns, first)
+        if "annotation_remainders" in columns:
+            arrays["annotation_remainders"] = [beyond(a.remainder, coco.lacking) for a in objects.good]
         first += len(objects.good)
         for place, image in enumerate(images):
             found = files.find(image.file_name) if image.fault is None else None
@@ -207,6 +216,8 @@ def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[Pla
             fields |= {name: values[mine] for name, values in arrays.items()}
             if numbers is not None:
                 fields |= {"image_id": numbers[image.id], "image_source_id": image.id}
+            if "image_remainder" in columns:
+                fields["image_remainder"] = image_remainder(image, fields["file_name"])
             refused, changes = objects.findings(place)
             yield PlannedImage(
                 coco.path if found is None else found.path,

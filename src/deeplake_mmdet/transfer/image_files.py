@@ -242,16 +242,19 @@ class NamedImages:
     Args:
         folder: The image folder.
         names: The name of each record.
+
+    Attributes:
+        all_exact: Whether every name is that of a file, just as it stands.
     """
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._folder = ImageFolder(folder)
         self._names = names
         self._claims = Claims()
-        self._all_exact = True
+        self.all_exact = True
         for name in names:
             found = self._folder.by_name(name)
-            self._all_exact &= found == FoundImage(folder / name, name)
+            self.all_exact &= found == FoundImage(folder / name, name)
             if found.fault is None:
                 self._claims.add(str(found.path), name, found.rank)
         self._claims.settle()
@@ -269,7 +272,7 @@ class NamedImages:
         return self._folder.checked(self._look_up(name))
 
     def _look_up(self, name: str) -> FoundImage:
-        if self._all_exact:
+        if self.all_exact:
             return FoundImage(self._folder.folder / name, name)
         found = self._folder.by_name(name)
         if found.fault is None and (why := self._claims.refusal(str(found.path), name, found.rank)):

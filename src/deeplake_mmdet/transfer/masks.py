@@ -9,7 +9,7 @@ import numpy as np
 
 from deeplake_mmdet.formats.segmentation import read_segmentation
 
-__all__ = ["settle_masks"]
+__all__ = ["are_kept", "settle_masks"]
 
 Change = tuple[str, str, str]
 _NUMBERS = frozenset((int, float))
@@ -30,15 +30,33 @@ def settle_masks(fields: Mapping[str, Any], size: tuple[int, int]) -> tuple[dict
     given = fields.get("segmentations")
     if given is None or _are_plain(given):
         return dict(fields), []
+    remainders = fields.get("annotation_remainders")
+    remainders = None if remainders is None else list(remainders)
     ids = fields.get("annotation_source_ids", fields.get("annotation_ids"))  # those of the file first
     masks, changes = [], []
     for place, value in enumerate(given):
         reading = read_segmentation(value, size)
         masks.append(reading.mask)
+        if remainders is not None and value is not None and reading.mask != value:
+            before = remainders[place] or {}
+            remainders[place] = {**before, "has": {**before.get("has", {}), "segmentation": value}}
         if reading.reason is not None:
             which = f"object {place + 1}" if ids is None else f"annotation {ids[place]}"
             changes.append(("mask", reading.reason, f"{which}, segmentation {value!r:.100}"))
-    return {**fields, "segmentations": masks}, changes
+    fields = {**fields, "segmentations": masks}
+    return fields if remainders is None else {**fields, "annotation_remainders": remainders}, changes
+
+
+def are_kept(given: Sequence[Any], size: tuple[int, int] | None) -> bool:
+    """Whether all masks will be stored as they are, as far as can be told from the file.
+
+    Args:
+        given: As the file has them.
+        size: Height and width that the file states, in pixels; None if unknown.
+    """
+    return _are_plain(given) or all(
+        value is None or read_segmentation(value, size).mask == value for value in given
+    )
 
 
 def _are_plain(given: Sequence[Any]) -> bool:

@@ -10,6 +10,7 @@ from deeplake_mmdet.lake.schema.columns import ColumnFacts
 
 __all__ = [
     "COCO_JSON",
+    "COCO_REMAINDERS",
     "EXIF_TURNED",
     "JSON_IDS",
     "NUMBERS",
@@ -36,6 +37,7 @@ SIZES = (STORED_PIXELS, TURNED_PIXELS)
 EXIF_TURNED = "exif-turned"
 COCO_JSON = "coco-json"
 JSON_IDS = "json-ids"
+COCO_REMAINDERS = "coco-remainders"  # JSON: what an export writes besides, see `Remainders`
 
 NUMBERS = ("generic",)
 _NO_NUMBERS = ("bytes", "object", "text")

@@ -11,6 +11,7 @@ from deeplake_mmdet.errors import ColumnError, ConfigError
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
 from deeplake_mmdet.lake.schema.role_rules import (
     COCO_JSON,
+    COCO_REMAINDERS,
     EXIF_TURNED,
     JSON_IDS,
     NUMBERS,
@@ -31,6 +32,7 @@ from deeplake_mmdet.lake.schema.role_rules import (
 
 __all__ = [
     "COCO_JSON",
+    "COCO_REMAINDERS",
     "EXIF_TURNED",
     "JSON_IDS",
     "STORED_PIXELS",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import AnnotationError
 from deeplake_mmdet.lake.images.exif_choice import EXIF_COLUMN
 from deeplake_mmdet.lake.images.signatures import JPEG, PNG
-from deeplake_mmdet.lake.schema.roles import COCO_JSON, JSON_IDS
+from deeplake_mmdet.lake.schema.roles import COCO_JSON, COCO_REMAINDERS, JSON_IDS
 
 __all__ = ["ARRAYS", "JSON_COLUMNS", "OPTIONAL_COLUMNS", "SIGNATURES", "ImageRecord", "RowBlock"]
 
@@ -26,7 +26,14 @@ ARRAYS: dict[str, str] = {
     "annotation_ids": "int64",
 }
 # Column of JSON -> mark in its metadata.
-JSON_COLUMNS = {"segmentations": COCO_JSON, "image_source_id": JSON_IDS, "annotation_source_ids": JSON_IDS}
+JSON_COLUMNS = {
+    "segmentations": COCO_JSON,
+    "image_source_id": JSON_IDS,
+    "annotation_source_ids": JSON_IDS,
+    "image_remainder": COCO_REMAINDERS,
+    "annotation_remainders": COCO_REMAINDERS,
+}
+_OF_IMAGES = ("image_source_id", "image_remainder")  # one value; the others are lists, one for each box
 OPTIONAL_COLUMNS = (*ARRAYS, "image_id", *JSON_COLUMNS)
 SIGNATURES = {"jpeg": JPEG, "png": PNG}
 _ORIENTATIONS = frozenset((0, *range(2, 9)))
@@ -53,6 +60,8 @@ class ImageRecord:
         segmentations: Per object a COCO polygon list, an RLE dict, or None.
         image_source_id: Id of the image in its source where that is no 64-bit integer: a text or number.
         annotation_source_ids: Per object its id in the source: a text, a number, or None.
+        image_remainder: What else its source says of the image, see `Remainders`; empty if nothing.
+        annotation_remainders: The same per object, or None.
         exif_turned: EXIF orientation, 2 to 8, by which readers are to turn the image, to which boxes, size
             and segmentations belong then; 0 if they belong to the stored pixels, whatever the orientation.
     """
@@ -72,6 +81,8 @@ class ImageRecord:
     segmentations: list[Any] | None = None
     image_source_id: int | float | str | None = None
     annotation_source_ids: list[Any] | None = None
+    image_remainder: Mapping[str, Any] | None = None
+    annotation_remainders: list[Any] | None = None
     exif_turned: int = 0
 
 
@@ -156,7 +167,7 @@ class RowBlock:
                 columns[name] = _image_ids(values, where)
             elif name in ARRAYS:
                 columns[name] = _arrays(name, values, counts, ARRAYS[name], where)
-            elif name != "image_source_id":
+            elif name not in _OF_IMAGES:
                 for value, count in zip(values, counts, strict=True):
                     if len(value) != count:
                         raise AnnotationError(
