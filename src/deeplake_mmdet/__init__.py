@@ -36,6 +36,8 @@ _HOMES = {
     "deterministic": "pipeline.determinism",
     "evaluate_predictions": "evaluation",
     "export_coco": "transfer",
+    "export_voc": "transfer",
+    "export_yolo": "transfer",
     "fast_loader": "config",
     "import_coco": "transfer",
     "import_voc": "transfer",
@@ -73,6 +75,8 @@ __all__ = [  # as in _HOMES: a test compares them
     "deterministic",
     "evaluate_predictions",
     "export_coco",
+    "export_voc",
+    "export_yolo",
     "fast_loader",
     "import_coco",
     "import_voc",
@@ -120,7 +124,7 @@ if TYPE_CHECKING:
         train,
         train_detector,
     )
-    from deeplake_mmdet.transfer import export_coco, import_coco, import_voc
+    from deeplake_mmdet.transfer import export_coco, export_voc, export_yolo, import_coco, import_voc
 
 try:
     check_environment()

@@ -12,6 +12,8 @@ __all__ = ["add_parser"]
 
 _FORMATS = {
     "coco": ("COCO JSON", "as annotations.json and images/; what came from COCO comes back as it was"),
+    "voc": ("Pascal VOC XML", "as Annotations, JPEGImages and ImageSets, in whole pixels"),
+    "yolo": ("YOLO labels", "as data.yaml, images and labels; as polygons if there are masks"),
 }
 
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from deeplake_mmdet.transfer.coco import import_coco
-from deeplake_mmdet.transfer.exporting import ExportSummary, export_coco
+from deeplake_mmdet.transfer.exporting import ExportSummary, export_coco, export_voc, export_yolo
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 from deeplake_mmdet.transfer.voc import import_voc
 
-__all__ = ["ExportSummary", "Finding", "ImportSummary", "export_coco", "import_coco", "import_voc"]
+__all__ = [
+    "ExportSummary",
+    "Finding",
+    "ImportSummary",
+    "export_coco",
+    "export_voc",
+    "export_yolo",
+    "import_coco",
+    "import_voc",
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +14,13 @@ import numpy as np
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.formats.coco_file import CocoAnnotation
 from deeplake_mmdet.formats.coco_remainder import with_remainder
-from deeplake_mmdet.formats.coco_values import Id, read_flag, read_id, read_size, stated
+from deeplake_mmdet.formats.coco_values import Id, IdIndex, read_flag, read_id, read_size
 from deeplake_mmdet.formats.segmentation import read_segmentation
 from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
-from deeplake_mmdet.transfer.exporting.folder import ExportFolder, writing
-from deeplake_mmdet.transfer.exporting.pictures import Pictures, check_images, usable_name
+from deeplake_mmdet.transfer.exporting.pictures import Pictures, usable_name
 from deeplake_mmdet.transfer.exporting.progress import bar
-from deeplake_mmdet.transfer.exporting.reading import Block, ExportedLake, open_lake
+from deeplake_mmdet.transfer.exporting.reading import Block, ExportedLake
+from deeplake_mmdet.transfer.exporting.running import run_export
 from deeplake_mmdet.transfer.exporting.summary import ExportSummary
 
 __all__ = ["export_coco"]
@@ -83,10 +82,15 @@ def export_coco(
         StorageError: The lake cannot be read or the folder not be written; nothing is left behind then.
         DeepLakeMMDetError: The lake cannot be opened, see `DeepLakeDataset`.
     """
-    start = time.monotonic()
-    target = ExportFolder(folder, str(lake), _FILE if predictions is None else _RESULTS)
-    opened = open_lake(
-        str(lake),
+    return run_export(
+        "coco",
+        lake,
+        folder,
+        lambda *given: _Writer(*given[:-1]).write(given[-1]),
+        last=_FILE if predictions is None else _RESULTS,
+        image_folder="images",
+        images=images,
+        progress=progress,
         commit=commit,
         branch=branch,
         tag=tag,
@@ -98,14 +102,6 @@ def export_coco(
         classes=classes,
         creds=creds,
     )
-    check_images(opened.view, images)
-    summary = ExportSummary("coco", str(opened.view.source), str(folder), opened.run)
-    with target, writing(target.folder):
-        pictures = Pictures(opened.view, images, target.path / "images")
-        _Writer(opened, target.path, pictures, summary).write(progress)
-    summary.notes += target.notes
-    summary.seconds = time.monotonic() - start
-    return summary
 
 
 class _Writer:
@@ -304,11 +300,6 @@ class _Writer:
 
     def _notes(self) -> None:
         lake, notes = self._lake, self._summary.notes
-        if self._pictures.upright:
-            notes.append(
-                f"The EXIF orientation of {self._pictures.upright} images is set to upright, as their boxes "
-                "belong to the stored pixels"
-            )
         if self._row_ids:
             notes.append("The lake has no ids of images, or repeats some: row numbers from 0 are their ids")
         if lake.made_category_ids:
@@ -346,7 +337,7 @@ def _differing(
     whole = _annotation(before)
     for key in keys:
         if key in ("image_id", "category_id"):
-            same = read_id(before.get(key)) == entry[key] or stated(before.get(key)) == stated(entry[key])
+            same = IdIndex([entry[key]]).find(read_id(before.get(key)) or "") is not None
         elif key == "bbox":
             same = settle_box(whole)[0] == entry["bbox"]
         elif key == "area":
