@@ -113,7 +113,7 @@ class _Writer:
         self._lake, self._folder, self._pictures, self._summary = opened, folder, pictures, summary
         table = opened.view.table
         self._lacking = frozenset(opened.facts.get("lacking") or ())
-        self._row_ids = _repeats(opened)
+        self._row_ids = _why_row_ids(opened)
         self._has_ids = "annotation_ids" in opened.extra
         self._ids = array("q")  # of annotations: eight bytes for each
         self._written = 0
@@ -301,7 +301,7 @@ class _Writer:
     def _notes(self) -> None:
         lake, notes = self._lake, self._summary.notes
         if self._row_ids:
-            notes.append("The lake has no ids of images, or repeats some: row numbers from 0 are their ids")
+            notes.append(f"The lake {self._row_ids}: row numbers from 0 are their ids")
         if lake.made_category_ids:
             notes.append("The lake has no ids of categories: they are numbered from 1")
         if lake.run is None:
@@ -358,12 +358,15 @@ def _whole(number: float) -> int | float:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def _repeats(opened: ExportedLake) -> bool:
-    """Whether row numbers are to be the ids of images: the lake has none, or the same for several rows."""
+def _why_row_ids(opened: ExportedLake) -> str | None:
+    """Why row numbers are to be the ids of images; None if the lake has sound ones."""
     table = opened.view.table
     if table.img_ids is None and table.source_ids is None:
-        return True
+        return "has no ids of images"
     if table.source_ids is None and table.img_ids is not None:
-        return len(np.unique(table.img_ids)) < len(table)
-    hashes = np.fromiter((hash(read_id(table.image_id(row))) for row in range(len(table))), np.int64)
-    return len(np.unique(hashes)) < len(table)
+        return _REPEATED if len(np.unique(table.img_ids)) < len(table) else None
+    hashes = np.fromiter((hash(repr(read_id(table.image_id(row)))) for row in range(len(table))), np.int64)
+    return _REPEATED if len(np.unique(hashes)) < len(table) else None
+
+
+_REPEATED = "has the same id for several images"

@@ -42,6 +42,8 @@ class ExportFolder:
     """
 
     def __init__(self, folder: str | Path, lake: str, last: str) -> None:
+        if "\0" in str(folder):
+            raise ConfigError("This is no name of a folder", where=repr(str(folder)))
         if not is_local(str(folder)):
             raise ConfigError(
                 "An export is written to a local folder",
@@ -71,7 +73,7 @@ class ExportFolder:
                 "There is a file, not a folder", where=str(self.folder), advice="Give another folder"
             )
         left = []
-        for entry in os.scandir(self.folder):
+        for entry in self.folder.iterdir():
             match = _LEFT.fullmatch(entry.name)
             if match is None:
                 raise ImportRefusedError(
@@ -85,7 +87,7 @@ class ExportFolder:
                     where=str(self.folder),
                     advice="Wait for it; if it is dead, remove what it has left",
                 )
-            left.append(Path(entry.path))
+            left.append(entry)
         return left
 
     def __enter__(self) -> ExportFolder:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError, DeepLakeMMDetError
 from deeplake_mmdet.formats.coco_values import Id
+from deeplake_mmdet.lake.images.links import read_addresses
 from deeplake_mmdet.lake.opening import open_view
 from deeplake_mmdet.lake.schema.class_names import read_class_names
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
@@ -25,6 +27,7 @@ from deeplake_mmdet.transfer.coco_remainders import COCO_FACTS
 __all__ = ["Block", "ExportedLake", "open_lake"]
 
 _ROWS, _BYTES = 256, 2**25  # of a block, at most
+_UNKNOWN_ROWS = 32  # where images may be of any size
 _PREDICTED = {"gt_bboxes": "pred/boxes", "gt_labels": "pred/labels"}
 _NO_TRUTH = ("iscrowd", "area", "difficult", "ignore")
 
@@ -35,7 +38,7 @@ class Block:
 
     Attributes:
         rows: Their numbers.
-        names: Names of the image files; None where the lake has none.
+        names: Names of the image files, of linked ones without their folders; None where there is none.
         masks: COCO segmentations, one per box in the lake's order; None for a row without or unsound masks.
         faults: Why a row's masks cannot be used, by row number.
         scores: Of predictions, shape (k,); None for truth.
@@ -73,7 +76,7 @@ class ExportedLake:
     def blocks(self) -> Iterator[Block]:
         """The rows in blocks of few megabytes of images."""
         view = self.view
-        most = max(1, min(_ROWS, int(_BYTES / max(view.image_bytes, 1))))
+        most = max(1, min(_ROWS, int(_BYTES / view.image_bytes))) if view.image_bytes else _UNKNOWN_ROWS
         for start in range(0, len(view.table), most):
             yield self._block(range(start, min(start + most, len(view.table))))
 
@@ -90,9 +93,10 @@ class ExportedLake:
         handle = view.handle
         names: list[str | None] = [None] * len(rows)
         if view.roles.file_name is not None:
-            names = [
-                None if name in (None, "") else str(name) for name in handle[view.roles.file_name][listed]
-            ]
+            names = [str(name) if name else None for name in handle[view.roles.file_name][listed]]
+        elif view.columns[view.roles.img].is_link:
+            addresses = read_addresses(handle, view.roles.img, listed)
+            names = [re.split(r"[?#]", text)[0].rpartition("/")[2] or None for text in addresses]
         faults: dict[int, str] = {}
         masks: list[list[Any] | None] = [None] * len(rows)
         if view.roles.gt_masks is not None:

@@ -136,6 +136,8 @@ def _lines(image: LabelledImage, polygons: bool, summary: ExportSummary) -> Iter
                 points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
             else:
                 summary.masks += 1
+                if (points < 0).any() or (points > size).any():
+                    summary.change("mask", image.shown, "mask is cut off at the image's edges", detail)
             numbers = list((np.clip(points, 0, size) / size).reshape(-1))
         elif (inside != corners).any():
             summary.change("box", image.shown, "box is cut off at the image's edges", detail)
