@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from deeplake_mmdet import export_coco, export_voc, export_yolo, import_coco
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError, SourceNotFoundError, StorageError
-from deeplake_mmdet.lake import CredentialRef, Source, write_run
+from deeplake_mmdet.lake import CredentialRef, ImageRecord, LakeWriter, Source, write_run
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.transfer.exporting.pictures import Pictures
 
@@ -215,6 +215,29 @@ def test_images_of_one_name_stay_apart(lake, tmp_path):
     assert len({image["file_name"] for image in images}) == 3
     for row, image in enumerate(images):
         assert (tmp_path / "out/images" / image["file_name"]).read_bytes() == stored["images"].get_bytes(row)
+
+
+LOSSLESS = (  # 4 x 3 pixels, of which sample n is 7 n
+    "ffd8ffee000e41646f626500640000000000ffc30011080003000403521100471100421100ffc400170001010101000000000000"
+    "00000000000006050708ffda000c03520047004200070000c3706e7fab56ad5ab56ad5abaa6a9aa356ad5ab56ad5ab5d5354d51a"
+    "b56ad5ab56ad5aff00ffd9"
+)
+
+
+def test_lossless_jpegs_are_png_for_others(tmp_path):
+    pixels = np.arange(36, dtype=np.uint8).reshape(3, 4, 3) * 7
+    with LakeWriter(
+        str(tmp_path / "lake"), class_names=["x"], box_format="ltwh", image_format="jpeg"
+    ) as writer:
+        boxes = np.array([[0.0, 0, 2, 2]])
+        writer.append(ImageRecord(bytes.fromhex(LOSSLESS), 4, 3, "a.bmp", boxes, np.array([0])))
+    for format, export in EXPORTS.items():
+        summary = export(tmp_path / "lake", tmp_path / format, progress=False)
+        assert any("lossless JPEG" in note for note in summary.notes)
+        name = "a.bmp" if format == "coco" else "a.png"  # of COCO's names nothing is changed
+        (file,) = (tmp_path / format).rglob(name)
+        assert file.read_bytes().startswith(b"\x89PNG")
+        assert (cv2.imread(str(file)) == pixels).all()
 
 
 def test_images_in_a_lake_cannot_be_linked(lake, tmp_path):

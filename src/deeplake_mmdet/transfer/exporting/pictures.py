@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake.calls.faults import is_local
@@ -18,6 +21,8 @@ __all__ = ["IMAGE_MODES", "Pictures", "check_images", "usable_name"]
 
 IMAGE_MODES = ("copy", "link", "none")
 _LONGEST = 200  # bytes of one part of a path; file systems take 255, and a mark may be added
+# How the lossless JPEGs begin that an import makes of other kinds; few readers of other data sets take them.
+_LOSSLESS = b"\xff\xd8\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0\xff\xc3"
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
@@ -49,8 +54,8 @@ class Pictures:
 
     ``copy`` writes the very bytes of the lake (of columns of arrays: PNG). Only where boxes belong to the
     stored pixels although the file's EXIF orientation turns it, that tag is set to upright: readers turn
-    images by it. ``link`` makes symbolic links to the local files that the lake's links lead to, and copies
-    where the tag must be changed.
+    images by it. Lossless JPEGs, which imports make of other kinds, become PNG. ``link`` makes symbolic links
+    to the local files that the lake's links lead to, and copies where the tag must be changed.
 
     Args:
         view: The lake.
@@ -66,6 +71,7 @@ class Pictures:
         self._view, self._mode, self._folder = view, mode, folder
         self._column = view.columns[view.roles.img]
         self.upright = 0  # files whose tag was set to upright
+        self.unpacked = 0  # lossless JPEGs that are PNG now
         self._made: set[Path] = set()
 
     @property
@@ -99,6 +105,10 @@ class Pictures:
                 continue
             same = not isinstance(cell, bytes) or cell == image
             self.upright += not same
+            if image.startswith(_LOSSLESS) and link is None:
+                png = _as_png(image)
+                self.unpacked += png is not image
+                image = png
             found.append((image, link if same else None))
         return found
 
@@ -149,6 +159,14 @@ class Pictures:
                 continue
             return other
         raise AssertionError("there is no end of names")
+
+
+def _as_png(data: bytes) -> bytes:
+    """A lossless JPEG as PNG of the same pixels, which every reader takes."""
+    import cv2
+
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return data if pixels is None else cv2.imencode(".png", pixels)[1].tobytes()
 
 
 def _names(name: str, row: int) -> Iterator[str]:

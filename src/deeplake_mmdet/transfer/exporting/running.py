@@ -59,6 +59,8 @@ def run_export(
             f"The EXIF orientation of {pictures.upright} images is set to upright, as their boxes belong to "
             "the stored pixels"
         )
+    if pictures.unpacked:
+        summary.notes.append(f"{pictures.unpacked} images that lie in the lake as lossless JPEG are PNG")
     summary.notes += target.notes
     summary.seconds = time.monotonic() - start
     return summary

@@ -44,11 +44,11 @@ class ExportSummary:
     seconds: float = 0.0
 
     def leave_out(self, kind: str, file: str, reason: str, detail: str = "") -> None:
-        """Count and name what is not exported; see `Finding`."""
+        """Count and name what is not exported. See `Finding`."""
         self.left_out.add(Finding(kind, file, reason, detail))
 
     def change(self, kind: str, file: str, reason: str, detail: str = "") -> None:
-        """Count and name what is exported otherwise than it is in the lake; see `Finding`."""
+        """Count and name what is exported otherwise than it is in the lake. See `Finding`."""
         self.changes.add(Finding(kind, file, reason, detail))
 
     @property
