@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.formats.voc_object import VocObject, read_names, read_objects
+from deeplake_mmdet.formats.voc_rest import rest_of
 from deeplake_mmdet.formats.xml_text import read_xml
 
 __all__ = ["VocImage", "read_class_names", "read_voc_file", "read_voc_xml"]
@@ -26,7 +28,8 @@ class VocImage:
             extension; finding it is up to the caller.
         size: ``(width, height)`` in pixels, or ``None`` where the file states none, zero or nonsense.
         objects: In file order.
-        unread: Names of elements that the file has and this class has not, such as ``object/pose``.
+        unread: Names of elements that nothing reads, such as ``object/pose``.
+        rest: Those of them that are not in objects, see `rest_of`.
         fault: Why the annotation file cannot be used, or ``None``.
         file_name: The file's ``<filename>``, empty if it has none. It is often out of date.
         changes: ``(reason, detail)`` of what is read otherwise than the file says, but for the objects'.
@@ -41,6 +44,7 @@ class VocImage:
     fault: str | None = None
     file_name: str = ""
     changes: tuple[tuple[str, str], ...] = ()
+    rest: dict[str, Any] = field(default_factory=dict)
 
 
 def read_voc_xml(root: Path, image_id: str) -> VocImage:
@@ -116,6 +120,7 @@ def read_voc_file(xml_path: Path, image_id: str, image_path: Path) -> VocImage:
         frozenset(unread),
         file_name=(tree.findtext("filename") or "").strip(),
         changes=tuple(changes),
+        rest=rest_of(tree, _READ),
     )
 
 

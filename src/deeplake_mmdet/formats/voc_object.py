@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from deeplake_mmdet.formats.voc_rest import rest_of
 
 __all__ = ["VocObject", "read_names", "read_objects"]
 
+_READ = {"name", "difficult", "bndbox"}
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _OTHER_SHAPES = ("robndbox", "polygon", "points", "segmentation", "mask", "ellipse", "circle", "line")
 _YES, _NO = {"true", "yes", "t", "y"}, {"false", "no", "f", "n"}
@@ -28,6 +32,7 @@ class VocObject:
         stated_name: Class name as it stands in the file, which is what ``XMLDataset`` compares.
         stated_box: The corners' texts, for messages.
         changes: ``(reason, detail)`` of what is read otherwise than the file says.
+        rest: Elements that nothing reads, see `rest_of`.
     """
 
     name: str
@@ -37,6 +42,7 @@ class VocObject:
     stated_name: str = ""
     stated_box: str = ""
     changes: tuple[tuple[str, str], ...] = ()
+    rest: dict[str, Any] = field(default_factory=dict)
 
 
 def read_objects(tree: ET.Element) -> tuple[VocObject, ...]:
@@ -93,6 +99,7 @@ def _object(node: ET.Element) -> VocObject:
         stated_name=stated_name,
         stated_box=stated_box,
         changes=tuple(changes),
+        rest=rest_of(node, _READ),
     )
 
 

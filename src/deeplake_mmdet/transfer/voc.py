@@ -41,7 +41,8 @@ def import_voc(
 
     Image bytes are stored unchanged, but for images that must be converted (see ``convert``). Boxes are
     float64 ``(left, top, right, bottom)`` in pixels with the corners that MMDetection's ``XMLDataset`` reads:
-    fractions cut off, and 1 subtracted from all four. The ``difficult`` flag is kept.
+    fractions cut off, and 1 subtracted from all four. The ``difficult`` flag is kept. So are
+    the elements that nothing reads (``pose``, ``truncated``, ``source``, ...), for `export_voc`.
 
     The image of ``a.xml`` is ``a.*`` in any usual format and letter case, and only where there is none the
     XML's ``<filename>``, which is often out of date: then the summary says so. An image that another XML's
@@ -102,7 +103,7 @@ def import_voc(
         class_names=voc.class_names,
         box_format="ltrb",
         image_format=encoding.format,
-        optional_columns=("difficults",),
+        optional_columns=("difficults", "image_remainder", "annotation_remainders"),
         overwrite=overwrite,
         source="voc",
         message=f"Import Pascal VOC split {split}" if split else "Import Pascal VOC",
@@ -127,7 +128,7 @@ def import_voc(
         names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
             len(unread) > _SHOWN
         )
-        summary.notes.append(f"Not imported, as a lake has no place for it: {names}")
+        summary.notes.append(f"Kept for 'export voc', and used by nothing else: {names}")
     return summary
 
 
@@ -180,6 +181,8 @@ def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[Planne
             "boxes": np.array([entry.box for entry in good], np.float64).reshape(-1, 4),
             "labels": np.array(labels, np.int64),
             "difficults": np.array([entry.difficult for entry in good], np.uint8),
+            "image_remainder": {"voc": image.rest},
+            "annotation_remainders": [{"voc": entry.rest} if entry.rest else None for entry in good],
         }
         # A refused image is named by its own path, everything else by the annotation file.
         file = shown(found.path if found.fault else image.xml_path)

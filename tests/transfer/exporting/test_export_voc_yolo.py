@@ -1,6 +1,7 @@
 """Exports as Pascal VOC and YOLO, read back by others."""
 
 import json
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -59,16 +60,30 @@ def test_voc_comes_back_as_it_was(tmp_path, make_image):
         (root / folder).mkdir(parents=True)
     for name in ("a b", "[ü]"):
         (root / "JPEGImages" / f"{name}.jpg").write_bytes(make_image())
-        box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>20</ymax></bndbox>"
+        rest = "<pose>Left</pose><part><name>ear</name></part><part><name>a &amp; b</name></part>"
+        box = rest + "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>20</ymax></bndbox>"
         (root / "Annotations" / f"{name}.xml").write_text(
-            f"<annotation><object><name>cat</name><difficult>1</difficult>{box}</object></annotation>"
+            "<annotation><source><database>ü</database></source><owner/>"
+            f"<object><name>cat</name><difficult>1</difficult>{box}</object></annotation>"
         )
     import_voc(root, tmp_path / "one", progress=False)
     export_voc(tmp_path / "one", tmp_path / "out", progress=False)
     import_voc(tmp_path / "out", tmp_path / "two", split="trainval", progress=False)
     assert instances(tmp_path / "one") == instances(tmp_path / "two")
     for name in ("a b", "[ü]"):
+        before, after = (
+            ElementTree.parse(path / f"Annotations/{name}.xml") for path in (root, tmp_path / "out")
+        )
+        assert plain(before.getroot()) == [one for one in plain(after.getroot()) if one[0] not in WRITTEN]
         assert (tmp_path / "out/JPEGImages" / f"{name}.jpg").read_bytes() == make_image()
+
+
+WRITTEN = ("filename", "size")
+
+
+def plain(node):
+    """An element's children, sorted: name, text and children of each."""
+    return sorted((child.tag, (child.text or "").strip(), plain(child)) for child in node)
 
 
 def labels(folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class LabelledImage:
         masks: COCO segmentations or None, one per box.
         flags: ``'crowd'``, ``'ignore'``, ``'difficult'`` of each box; empty for none.
         scores: Of predictions; None for truth.
-        data: The image's bytes; None if images are not written.
+        rest: What the image's VOC file said besides (see `rest_of`); None if the lake keeps nothing.
+        rests: The same of each box; empty where there is nothing.
     """
 
     name: str
@@ -44,7 +45,8 @@ class LabelledImage:
     masks: Sequence[Any]
     flags: Sequence[str]
     scores: Sequence[float] | None
-    data: bytes | None
+    rest: Mapping[str, Any] | None
+    rests: Sequence[Mapping[str, Any]]
 
 
 def labelled_images(
@@ -96,7 +98,7 @@ def labelled_images(
                 if block.names[place] not in (name, None):
                     summary.change("image", shown, "file has another name", repr(name))
                 summary.images += 1
-                yield _image(lake, block, place, name, shown, data, summary)
+                yield _image(lake, block, place, name, shown, summary)
             advance(len(block.rows))
 
 
@@ -123,7 +125,6 @@ def _image(
     place: int,
     name: str,
     shown: str,
-    data: bytes | None,
     summary: ExportSummary,
 ) -> LabelledImage:
     view, row = lake.view, block.rows[place]
@@ -140,6 +141,12 @@ def _image(
         for at in [] if column is None else np.flatnonzero(column[span]).tolist():
             flags[at] = flag
     scores = None if block.scores is None else np.asarray(block.scores[place]).reshape(-1)
+    rests = block.extra.get("annotation_remainders", [None] * len(block.rows))[place]
+    if not isinstance(rests, list) or len(rests) != len(corners):
+        rests = [None] * len(corners)
+    kept_of_image = block.extra.get("image_remainder", [None] * len(block.rows))[place]
+    if isinstance(kept_of_image, dict) and "voc" not in kept_of_image:
+        kept_of_image = None  # of another format
     return LabelledImage(
         name,
         shown,
@@ -150,5 +157,11 @@ def _image(
         [masks[at] for at in kept],
         [flags[at] for at in kept],
         None if scores is None else [float(scores[at]) for at in kept],
-        data,
+        _rest_of(kept_of_image) if kept_of_image is not None else None,
+        [_rest_of(rests[at]) for at in kept],
     )
+
+
+def _rest_of(remainder: Any) -> Mapping[str, Any]:
+    found = remainder.get("voc") if isinstance(remainder, dict) else None
+    return found if isinstance(found, dict) else {}

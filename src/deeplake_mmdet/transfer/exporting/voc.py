@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from deeplake_mmdet.formats.voc_rest import add_rest, sound_text
 from deeplake_mmdet.transfer.exporting.labelled import LabelledImage, labelled_images
 from deeplake_mmdet.transfer.exporting.pictures import Pictures
 from deeplake_mmdet.transfer.exporting.reading import ExportedLake
@@ -17,8 +17,7 @@ from deeplake_mmdet.transfer.exporting.summary import ExportSummary
 __all__ = ["export_voc"]
 
 _LIST = "trainval"
-# What XML cannot hold, in any spelling.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_OWN = {"filename", "size", "object", "name", "difficult", "bndbox", "score"}
 
 
 def export_voc(
@@ -42,7 +41,8 @@ def export_voc(
 
     Corners are whole pixels that begin with 1, so that `import_voc` and MMDetection's ``XMLDataset``, which
     subtract 1 from all four, read the boxes of the lake, rounded. Boxes that rounding leaves without area get
-    a pixel. ``difficult`` is 1 for objects that the lake calls difficult, to be ignored, or a crowd. Masks
+    a pixel. What `import_voc` kept of its files beside (``pose``, ``truncated``, ...) is written again.
+    ``difficult`` is 1 for objects that the lake calls difficult, to be ignored, or a crowd. Masks
     are not exported. With ``predictions`` each object has a ``<score>``, which readers of VOC pass over.
 
     Image files are those of `export_coco`; their ending is that of what they hold. ``XMLDataset`` reads
@@ -88,7 +88,7 @@ def _write(
     annotations, lists = folder / "Annotations", folder / "ImageSets" / "Main"
     annotations.mkdir()
     lists.mkdir(parents=True)
-    names = [_NO_XML.sub("?", name) for name in lake.view.classes]
+    names = [sound_text(name) for name in lake.view.classes]
     for name, written in zip(lake.view.classes, names, strict=True):
         if name != written:
             summary.notes.append(f"Class {name!r} is written as {written!r}: XML has no such characters")
@@ -119,17 +119,17 @@ def _tree(
 ) -> ElementTree.Element:
     root = ElementTree.Element("annotation")
     folder, _, file = image.name.rpartition("/")
-    _add(root, "folder", _NO_XML.sub("?", folder) or "JPEGImages")
-    _add(root, "filename", _NO_XML.sub("?", file))
+    rest = image.rest if image.rest is not None else {"folder": folder or "JPEGImages", "segmented": "0"}
+    _add(root, "filename", file)
     size = ElementTree.SubElement(root, "size")
     for name, value in (("width", image.width), ("height", image.height), ("depth", 3)):
         _add(size, name, value)
-    _add(root, "segmented", 0)
+    add_rest(root, {tag: value for tag, value in rest.items() if tag not in _OWN})
     for at, label in enumerate(image.labels):
         entry = ElementTree.SubElement(root, "object")
         _add(entry, "name", names[label])
-        _add(entry, "pose", "Unspecified")
-        _add(entry, "truncated", 0)
+        own = image.rests[at] if image.rest is not None else {"pose": "Unspecified", "truncated": "0"}
+        add_rest(entry, {tag: value for tag, value in own.items() if tag not in _OWN})
         _add(entry, "difficult", int(bool(image.flags[at])))
         detail = f"{classes[label]!r}, corners {', '.join(f'{x:g}' for x in image.corners[at])}"
         if image.flags[at] in ("crowd", "ignore"):
@@ -157,4 +157,4 @@ def _whole_corners(corners: Sequence[float]) -> tuple[list[int], bool]:
 
 
 def _add(parent: ElementTree.Element, name: str, value: object) -> None:
-    ElementTree.SubElement(parent, name).text = str(value)
+    ElementTree.SubElement(parent, name).text = sound_text(value)
