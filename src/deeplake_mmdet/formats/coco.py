@@ -64,7 +64,7 @@ def load_coco(path: str | Path) -> CocoFile:
     return CocoFile(
         path, categories, images, grouped.annotations, tuple(kept), tuple(lost),
         grouped.repeated_ids, grouped.refused_of, tuple(strays), tuple(notes),
-        others, grouped.remainders.lacking or frozenset(),
+        others,
     )  # fmt: skip
 
 

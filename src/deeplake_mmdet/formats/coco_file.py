@@ -92,7 +92,6 @@ class CocoFile:
             annotations, ``'image'`` for entries of ``images``.
         notes: What else the file has that is odd, in sentences.
         others: What stands beside the three lists: ``info``, ``licenses`` and whatever else.
-        lacking: Keys that not one of the annotations has, of those that an export would write.
     """
 
     path: Path
@@ -106,7 +105,6 @@ class CocoFile:
     strays: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
     others: dict[str, Any] = field(default_factory=dict)
-    lacking: frozenset[str] = frozenset()
 
     @property
     def class_names(self) -> tuple[str, ...]:

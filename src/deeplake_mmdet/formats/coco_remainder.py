@@ -23,13 +23,11 @@ class Remainders:
     Attributes:
         kept: Keys that are kept though nothing else of this package reads them, with ``prefix`` before them.
         lost: Keys whose values are nested too deep to be written again.
-        lacking: What all entries lack so far; None before the first.
     """
 
     def __init__(self, prefix: str) -> None:
         self.kept: set[str] = set()
         self.lost: set[str] = set()
-        self.lacking: frozenset[str] | None = None
         self._prefix = prefix
         self._shared: dict[tuple[str, ...], Remainder] = {}
 
@@ -42,7 +40,6 @@ class Remainders:
         """
         has = {key: value for key, value in entry.items() if not (key in read and same(value, read[key]))}
         lacks = () if read.keys() <= entry.keys() else tuple(key for key in read if key not in entry)
-        self.lacking = frozenset(lacks) if self.lacking is None else self.lacking.intersection(lacks)
         for key in [key for key, value in has.items() if not _can_be_written(value)]:
             del has[key]
             self.lost.add(f"{self._prefix}{key}")

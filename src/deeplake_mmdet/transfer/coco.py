@@ -18,7 +18,7 @@ from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
-from deeplake_mmdet.transfer.coco_remainders import beyond, facts_of, image_remainder, remainder_columns
+from deeplake_mmdet.transfer.coco_remainders import facts_of, image_remainder, remainder_columns
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -205,7 +205,7 @@ def _plan(coco: CocoFile, files: NamedImages, columns: set[str]) -> Iterator[Pla
         objects = ObjectBlock([(image, coco.annotations_of(image.id)) for image in images])
         arrays = _arrays(objects, label_of, columns, first)
         if "annotation_remainders" in columns:
-            arrays["annotation_remainders"] = [beyond(a.remainder, coco.lacking) for a in objects.good]
+            arrays["annotation_remainders"] = [a.remainder for a in objects.good]
         first += len(objects.good)
         for place, image in enumerate(images):
             found = files.find(image.file_name) if image.fault is None else None

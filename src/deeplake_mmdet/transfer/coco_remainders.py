@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from typing import Any
 
 from deeplake_mmdet.formats.coco_file import CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_remainder import Remainder
 from deeplake_mmdet.transfer.masks import are_kept
 
-__all__ = ["COCO_FACTS", "beyond", "facts_of", "image_remainder", "remainder_columns"]
+__all__ = ["COCO_FACTS", "facts_of", "image_remainder", "remainder_columns"]
 
 COCO_FACTS = "coco"  # key among the facts of an import: JSON
 
@@ -18,8 +17,7 @@ COCO_FACTS = "coco"  # key among the facts of an import: JSON
 def facts_of(coco: CocoFile) -> dict[str, str]:
     """What is to be kept of the file as a whole, for `LakeWriter.facts`; empty if there is nothing.
 
-    The JSON holds ``others`` (``info``, ``licenses``, ...), ``categories`` (remainders, by label) and
-    ``lacking``, what all annotations lack.
+    The JSON holds ``others`` (``info``, ``licenses``, ...) and ``categories``, their remainders by label.
 
     Args:
         coco: The file.
@@ -29,8 +27,6 @@ def facts_of(coco: CocoFile) -> dict[str, str]:
         facts["others"] = coco.others
     if any(category.remainder for category in coco.categories):
         facts["categories"] = [category.remainder for category in coco.categories]
-    if coco.lacking:
-        facts["lacking"] = sorted(coco.lacking)
     return {COCO_FACTS: json.dumps(facts)} if facts else {}
 
 
@@ -47,25 +43,9 @@ def remainder_columns(coco: CocoFile, *, as_stated: bool) -> set[str]:
     for image in coco.images:
         group = coco.annotations_of(image.id)
         size = None if image.height is None or image.width is None else (image.height, image.width)
-        if any(beyond(one.remainder, coco.lacking) for one in group) or not are_kept(
-            [one.segmentation for one in group], size
-        ):
+        if any(one.remainder for one in group) or not are_kept([one.segmentation for one in group], size):
             return columns | {"annotation_remainders"}
     return columns
-
-
-def beyond(remainder: Remainder | None, lacking: Collection[str]) -> Remainder | None:
-    """A remainder without what is said of the file as a whole.
-
-    Args:
-        remainder: Of an annotation.
-        lacking: What all annotations lack.
-    """
-    if remainder is None or not lacking or "lacks" not in remainder:
-        return remainder
-    lacks = [key for key in remainder["lacks"] if key not in lacking]
-    left = {key: value for key, value in (("has", remainder.get("has")), ("lacks", lacks)) if value}
-    return left or None
 
 
 def image_remainder(image: CocoImage, name: str) -> Remainder:

@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from deeplake_mmdet import export_coco, export_voc, export_yolo, import_coco
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError, SourceNotFoundError, StorageError
-from deeplake_mmdet.lake import CredentialRef, ImageRecord, LakeWriter, Source, write_run
+from deeplake_mmdet.lake import CredentialRef, ImageRecord, LakeWriter, Source, open_view, write_run
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.transfer.exporting.pictures import Pictures
 
@@ -202,6 +202,30 @@ def test_no_name_leads_out_of_the_folder(lake, tmp_path, name):
         assert summary.changes.counts[("image", "file has another name")] == 1
         assert len(list((tmp_path / format).rglob("*evil.jpg"))) == 1
     assert len(list(tmp_path.rglob("*evil.jpg"))) == 3
+
+
+def test_names_without_an_ending_get_one(lake, tmp_path):
+    made = deeplake.open(str(lake))
+    made["file_name"][0], made["file_name"][1] = "plain", ".hidden"
+    made.commit("Renamed")
+    for images in ("copy", "none"):
+        export_yolo(lake, tmp_path / images, images=images, progress=False)
+        assert names_in(tmp_path / images / "labels") == [".hidden.txt", "2.txt", "plain.txt"]
+    assert names_in(tmp_path / "copy/images") == [".hidden.jpg", "2.jpg", "plain.jpg"]
+
+
+def test_kept_columns_are_taken_for_nothing_else(make_coco, tmp_path):
+    def change(data):
+        data["annotations"][0] |= {"boxes": [1], "segmentations": "x"}
+        data["images"][0]["file_names"] = "y"
+
+    path, images = make_coco(2, change)
+    import_coco(path, tmp_path / "lake", images=images, progress=False)
+    view = open_view(Source(str(tmp_path / "lake")))
+    assert {"image_remainder", "annotation_remainders"} <= view.columns.keys()
+    assert not {"image_remainder", "annotation_remainders"} & set(vars(view.roles).values())
+    assert view.roles.gt_masks is None
+    assert not view.notes
 
 
 def test_images_of_one_name_stay_apart(lake, tmp_path):

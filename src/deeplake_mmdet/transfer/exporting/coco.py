@@ -112,7 +112,6 @@ class _Writer:
     ) -> None:
         self._lake, self._folder, self._pictures, self._summary = opened, folder, pictures, summary
         table = opened.view.table
-        self._lacking = frozenset(opened.facts.get("lacking") or ())
         self._row_ids = _why_row_ids(opened)
         self._has_ids = "annotation_ids" in opened.extra
         self._ids = array("q")  # of annotations: eight bytes for each
@@ -200,7 +199,7 @@ class _Writer:
         stated = has.get("file_name", name)
         wanted = stated if isinstance(stated, str) and stated else name
         data, link = (None, None) if found is None else found
-        written = usable_name(wanted, row, data)
+        written = usable_name(wanted, row, data, self._pictures.ending)
         if data is not None:
             written = self._pictures.write(row, written, data, link, shared=True)
         known = {"id"}
@@ -274,16 +273,11 @@ class _Writer:
 
     def _as_it_was(self, entry: dict[str, Any], remainder: Any, size: tuple[int, int]) -> dict[str, Any]:
         """The entry as the file had it, where that still means what the lake holds."""
-        if not remainder and not self._lacking:
+        if not isinstance(remainder, dict):
             return entry
-        remainder = remainder if isinstance(remainder, dict) else {}
-        lacks = [*self._lacking, *(remainder.get("lacks") or ())]
-        full = {"has": remainder.get("has") or {}, "lacks": lacks}
-        before = with_remainder(entry, full)
-        changed = {key for key in _SETTLED if key in full["has"] or key in lacks}
-        if not changed:
-            return before
-        return with_remainder(entry, full, _differing(changed, before, entry, size))
+        before = with_remainder(entry, remainder)
+        odd = _SETTLED.intersection((*(remainder.get("has") or ()), *(remainder.get("lacks") or ())))
+        return with_remainder(entry, remainder, _differing(odd, before, entry, size)) if odd else before
 
     def _annotation_ids(self, block: Block, place: int, count: int) -> Sequence[Any]:
         stated = self._cell(block, "annotation_source_ids", place)
@@ -315,7 +309,7 @@ class _Writer:
                 notes.append(f"{repeated} annotations repeat the id of another one, as in the lake")
 
 
-_SETTLED = {"image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "segmentation"}
+_SETTLED = frozenset(("image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "segmentation"))
 
 
 def _annotation(entry: Mapping[str, Any]) -> CocoAnnotation:
@@ -323,7 +317,7 @@ def _annotation(entry: Mapping[str, Any]) -> CocoAnnotation:
 
 
 def _differing(
-    keys: set[str], before: Mapping[str, Any], entry: Mapping[str, Any], size: tuple[int, int]
+    keys: frozenset[str], before: Mapping[str, Any], entry: Mapping[str, Any], size: tuple[int, int]
 ) -> set[str]:
     """Those keys by which the entry of the file does not mean what the lake holds.
 

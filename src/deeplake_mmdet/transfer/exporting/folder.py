@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from deeplake_mmdet.errors import ConfigError, ImportRefusedError, StorageError
+from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, ImportRefusedError, StorageError
 from deeplake_mmdet.lake.calls.faults import is_local
 from deeplake_mmdet.lake.writing.targets import host_name, is_alive
 
@@ -142,7 +142,7 @@ def writing(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (StorageError, ImportRefusedError):
+    except DeepLakeMMDetError:
         raise
     except OSError as error:
         name = f" ({error.filename})" if error.filename else ""

@@ -91,7 +91,9 @@ def labelled_images(
                     summary.leave_out("image", shown, fault, f"row {row}, {span.stop - span.start} boxes")
                     continue
                 data, link = (None, None) if found is None else found
-                name = _apart(usable_name(block.names[place], row, data, fitting=True), reserved)
+                name = _apart(
+                    usable_name(block.names[place], row, data, pictures.ending, fitting=True), reserved
+                )
                 name = _free(labels, name, ending, row)
                 if data is not None:
                     name = pictures.write(row, name, data, link, shared=False)

@@ -12,7 +12,7 @@ import numpy as np
 
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake.calls.faults import is_local
-from deeplake_mmdet.lake.images.cells import holds_files, images_of, unencoded_cells
+from deeplake_mmdet.lake.images.cells import holds_files, image_extension, images_of, unencoded_cells
 from deeplake_mmdet.lake.images.links import read_addresses
 from deeplake_mmdet.lake.images.signatures import JPEG_START, PNG
 from deeplake_mmdet.lake.views import LakeView
@@ -70,6 +70,7 @@ class Pictures:
         check_images(view, mode)
         self._view, self._mode, self._folder = view, mode, folder
         self._column = view.columns[view.roles.img]
+        self.ending = f".{image_extension(self._column)}"
         self.upright = 0  # files whose tag was set to upright
         self.unpacked = 0  # lossless JPEGs that are PNG now
         self._made: set[Path] = set()
@@ -179,7 +180,7 @@ def _names(name: str, row: int) -> Iterator[str]:
         yield f"{stem}{mark}{dot and '.'}{ending}"
 
 
-def usable_name(name: str | None, row: int, data: bytes | None, *, fitting: bool = False) -> str:
+def usable_name(name: str | None, row: int, data: bytes | None, ending: str, *, fitting: bool = False) -> str:
     """A name under which a row's image can be written, relative to the folder of images.
 
     A sound name comes back as it is. Folders that lead out of the folder, the root and drive letters are
@@ -189,6 +190,7 @@ def usable_name(name: str | None, row: int, data: bytes | None, *, fitting: bool
         name: The name that it had; None if it had none.
         row: The row, which names it then.
         data: Its bytes, which tell the ending; None if they are not at hand.
+        ending: Of images that have no name, if their bytes do not tell it; with the dot.
         fitting: Whether the ending must be that of the bytes' kind, and control characters replaced.
     """
     if name is not None and not fitting and _is_sound(name):
@@ -202,14 +204,14 @@ def usable_name(name: str | None, row: int, data: bytes | None, *, fitting: bool
             parts.append(_cut(part))
     kind = "" if data is None else _kind(data)
     if not parts:
-        return f"{row:08d}{kind or '.jpg'}"
-    if fitting and kind:
-        stem, dot, ending = parts[-1].rpartition(".")
-        ending = (dot + ending).lower()
+        return f"{row:08d}{kind or ending}"
+    if fitting:
+        stem, dot, old = parts[-1].rpartition(".")
+        old = (dot + old).lower()
         if not stem:
-            parts[-1] += kind
-        elif ending != kind and not (kind == ".jpg" and ending in _JPEG_ENDINGS[:2]):
-            known = ending in (*_JPEG_ENDINGS, ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2")
+            parts[-1] += kind or ending
+        elif kind and old != kind and not (kind == ".jpg" and old in _JPEG_ENDINGS[:2]):
+            known = old in (*_JPEG_ENDINGS, ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2")
             parts[-1] = (stem if known else parts[-1]) + kind
     return "/".join(parts)
 
