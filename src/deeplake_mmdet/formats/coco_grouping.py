@@ -110,7 +110,7 @@ def _read(
 ) -> dict[str, Any]:
     """What an export writes of an annotation; None stands for what is certainly not as in the entry."""
     area, mask = entry.get("area"), entry.get("segmentation")
-    sound = isinstance(area, (int, float)) and 0 < area < 2**53
+    sound = isinstance(area, (int, float)) and not isinstance(area, bool) and 0 < area < 2**53
     read: dict[str, Any] = {
         "image_id": image,
         "category_id": category,

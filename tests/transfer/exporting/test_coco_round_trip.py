@@ -66,7 +66,9 @@ def files(draw):
             draw(st.lists(ids, min_size=len(names), max_size=len(names), unique=True)), names, strict=True
         )
     ]
-    classes = draw(st.lists(TEXTS.filter(lambda x: x and "\0" not in x), min_size=1, max_size=3, unique=True))
+    classes = draw(
+        st.lists(TEXTS.filter(lambda x: x.strip() and "\0" not in x), min_size=1, max_size=3, unique=True)
+    )
     categories = [{"id": 3 * place + 2, "name": name, **draw(EXTRAS)} for place, name in enumerate(classes)]
     absent = draw(st.sets(st.sampled_from(["area", "iscrowd", "segmentation"]), max_size=1))
     annotations = []

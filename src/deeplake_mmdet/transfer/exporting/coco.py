@@ -331,7 +331,8 @@ def _differing(
     whole = _annotation(before)
     for key in keys:
         if key in ("image_id", "category_id"):
-            same = IdIndex([entry[key]]).find(read_id(before.get(key)) or "") is not None
+            number = read_id(before.get(key))
+            same = number is not None and IdIndex([entry[key]]).find(number) is not None
         elif key == "bbox":
             same = settle_box(whole)[0] == entry["bbox"]
         elif key == "area":

@@ -14,15 +14,13 @@ from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake.calls.faults import is_local
 from deeplake_mmdet.lake.images.cells import holds_files, image_extension, images_of, unencoded_cells
 from deeplake_mmdet.lake.images.links import read_addresses
-from deeplake_mmdet.lake.images.signatures import JPEG_START, PNG
+from deeplake_mmdet.lake.images.signatures import JPEG_START, LOSSLESS_JPEG, PNG
 from deeplake_mmdet.lake.views import LakeView
 
 __all__ = ["IMAGE_MODES", "Pictures", "check_images", "usable_name"]
 
 IMAGE_MODES = ("copy", "link", "none")
 _LONGEST = 200  # bytes of one part of a path; file systems take 255, and a mark may be added
-# How the lossless JPEGs begin that an import makes of other kinds; few readers of other data sets take them.
-_LOSSLESS = b"\xff\xd8\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0\xff\xc3"
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
@@ -54,8 +52,9 @@ class Pictures:
 
     ``copy`` writes the very bytes of the lake (of columns of arrays: PNG). Only where boxes belong to the
     stored pixels although the file's EXIF orientation turns it, that tag is set to upright: readers turn
-    images by it. Lossless JPEGs, which imports make of other kinds, become PNG. ``link`` makes symbolic links
-    to the local files that the lake's links lead to, and copies where the tag must be changed.
+    images by it. Lossless JPEGs, which imports make of other kinds and few readers take, become PNG.
+    ``link`` makes symbolic links to the local files that the lake's links lead to, and copies where the tag
+    must be changed.
 
     Args:
         view: The lake.
@@ -106,7 +105,7 @@ class Pictures:
                 continue
             same = not isinstance(cell, bytes) or cell == image
             self.upright += not same
-            if image.startswith(_LOSSLESS) and link is None:
+            if image.startswith(LOSSLESS_JPEG) and link is None:
                 png = _as_png(image)
                 self.unpacked += png is not image
                 image = png

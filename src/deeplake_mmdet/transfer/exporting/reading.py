@@ -158,7 +158,7 @@ def open_lake(
             classes=classes,
             allow_bad_images=True,
         )
-        known = _category_ids(opened.columns[opened.roles.gt_labels], opened.lake_classes)
+        known = _category_ids(opened.columns.get(opened.roles.gt_labels or ""), opened.lake_classes)
         extra = tuple(name for name in _EXTRA if _is_ours(opened.columns.get(name)))
         facts = _json(_facts(opened, ref).get(COCO_FACTS))
         return ExportedLake(
@@ -209,8 +209,10 @@ def _facts(view: LakeView, ref: CredentialRef) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _category_ids(column: ColumnFacts, names: Sequence[str]) -> dict[str, Id]:
+def _category_ids(column: ColumnFacts | None, names: Sequence[str]) -> dict[str, Id]:
     """Ids by class name; empty if none are recorded."""
+    if column is None:
+        return {}
     own = source_category_ids(column, len(names)) or category_ids_of(column, len(names))
     return dict(zip(names, own, strict=True)) if own else {}
 
@@ -219,9 +221,9 @@ def _ids_of_truth(view: LakeView) -> dict[str, Id]:
     """Ids by class name as the lake's truth has them, if it has any; else numbers from 1, in its order."""
     columns = {name: column for name, column in view.columns.items() if not name.startswith("pred/")}
     try:
-        labels = columns[assign_roles(columns).gt_labels]
+        labels = columns[assign_roles(columns).gt_labels or ""]
         names = read_class_names(labels.metadata.get("class_names"), labels.name).names
-    except DeepLakeMMDetError:
+    except (DeepLakeMMDetError, KeyError):
         return {}
     return _category_ids(labels, names) or {name: number for number, name in enumerate(names, 1)}
 
