@@ -16,7 +16,7 @@ from deeplake_mmdet.lake.schema.class_names import read_class_names
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
 from deeplake_mmdet.lake.schema.labels import category_ids_of, source_category_ids
 from deeplake_mmdet.lake.schema.roles import COCO_REMAINDERS, JSON_IDS, assign_roles
-from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
 from deeplake_mmdet.lake.source.pinning import lake_metadata, resolve
 from deeplake_mmdet.lake.source.source import Source
 from deeplake_mmdet.lake.views import LakeView
@@ -141,13 +141,13 @@ def open_lake(
         commit, branch, tag, view, query: See `Source`. Of these only ``query`` goes with ``predictions``.
         predictions: Id of a run.
         tensors, box_format, classes: See `open_view`. Only ``classes`` goes with ``predictions``.
-        creds: See `CredentialRef`.
+        creds: Keys of the storage, by Deep Lake's names; None for those of the environment.
 
     Raises:
         ConfigError: Arguments contradict each other.
         DeepLakeMMDetError: As `open_run` and `open_view`.
     """
-    ref = CredentialRef(creds)
+    ref = CredentialRef(put_away(creds) if creds else None)
     if predictions is None:
         source = Source(lake, commit=commit, branch=branch, tag=tag, query=query, view=view)
         opened = open_view(
