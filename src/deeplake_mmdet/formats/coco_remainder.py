@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["Remainder", "Remainders", "is_plain_box", "with_remainder"]
+__all__ = ["Remainder", "Remainders", "is_plain_box", "parts_of", "with_remainder"]
 
 Remainder = Mapping[str, Any]
 _ENCODER = json.JSONEncoder()
@@ -83,9 +83,19 @@ def is_plain_box(value: Any) -> bool:
         return False
 
 
-def with_remainder(
-    read: Mapping[str, Any], remainder: Remainder | None, known: Collection[str] = ()
-) -> dict[str, Any]:
+def parts_of(remainder: Any) -> tuple[Mapping[str, Any], Collection[str]]:
+    """What an entry has beside what is read of it, and what it lacks.
+
+    Args:
+        remainder: From `Remainders.of`, or whatever else stands in its place.
+    """
+    if not isinstance(remainder, Mapping):
+        return {}, ()
+    has, lacks = remainder.get("has"), remainder.get("lacks")
+    return has if isinstance(has, Mapping) else {}, lacks if isinstance(lacks, list) else ()
+
+
+def with_remainder(read: Mapping[str, Any], remainder: Any, known: Collection[str] = ()) -> dict[str, Any]:
     """An entry as it was.
 
     Args:
@@ -93,9 +103,7 @@ def with_remainder(
         remainder: From `Remainders.of`; what else it holds is passed over.
         known: Keys that are to stay as ``read`` has them, whatever the remainder says.
     """
-    if not isinstance(remainder, Mapping):
-        return dict(read)
-    lacks, has = remainder.get("lacks") or (), remainder.get("has") or {}
+    has, lacks = parts_of(remainder)
     entry = {key: value for key, value in read.items() if key in known or key not in lacks}
     entry.update((key, value) for key, value in has.items() if key not in known)
     return entry

@@ -15,7 +15,15 @@ from pycocotools.coco import COCO
 
 from deeplake_mmdet import export_coco, export_voc, export_yolo, import_coco
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError, SourceNotFoundError, StorageError
-from deeplake_mmdet.lake import CredentialRef, ImageRecord, LakeWriter, Source, open_view, write_run
+from deeplake_mmdet.lake import (
+    CredentialRef,
+    ImageRecord,
+    LakeWriter,
+    Source,
+    open_view,
+    save_view,
+    write_run,
+)
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.transfer.exporting.pictures import Pictures
 
@@ -127,6 +135,19 @@ def test_a_query_chooses_rows_and_classes_boxes(lake, tmp_path):
     export_coco(lake, tmp_path / "a", classes=["a"], images="none", progress=False)
     data = json.loads((tmp_path / "a/annotations.json").read_text())
     assert (len(data["images"]), data["annotations"]) == (3, [])
+
+
+def test_a_saved_view_and_a_branch_are_exported(lake, tmp_path):
+    base = resolve(Source(str(lake)))
+    save_view(base, CredentialRef(), "two", [0, 2])
+    export_coco(lake, tmp_path / "view", view="two", progress=False)
+    data = json.loads((tmp_path / "view/annotations.json").read_text())
+    assert [image["id"] for image in data["images"]] == [0, 2]
+    predict(lake, ["a", "b"])
+    export_coco(lake, tmp_path / "branch", branch="runs/first", images="none", progress=False)
+    export_coco(lake, tmp_path / "main", images="none", progress=False)
+    texts = {(tmp_path / name / "annotations.json").read_text() for name in ("branch", "main")}
+    assert len(texts) == 1  # the truth, and not what was predicted
 
 
 def test_what_was_changed_in_the_lake_counts(make_coco, tmp_path):

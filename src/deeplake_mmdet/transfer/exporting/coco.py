@@ -13,7 +13,7 @@ import numpy as np
 
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.formats.coco_file import CocoAnnotation
-from deeplake_mmdet.formats.coco_remainder import with_remainder
+from deeplake_mmdet.formats.coco_remainder import parts_of, with_remainder
 from deeplake_mmdet.formats.coco_values import Id, IdIndex, read_flag, read_id, read_size
 from deeplake_mmdet.formats.segmentation import read_segmentation
 from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
@@ -130,8 +130,9 @@ class _Writer:
             return
         part = self._folder / "annotations.part"
         with (self._folder / _FILE).open("w", encoding="ascii") as file, part.open("w+b") as objects:
+            others = self._lake.facts.get("others")
             file.write("{")
-            for key, value in (self._lake.facts.get("others") or {}).items():
+            for key, value in others.items() if isinstance(others, dict) else ():
                 file.write(f"\n{_ENCODE(key)}: {_ENCODE(value)},")
             file.write('\n"images": [')
             self._write_rows(file, objects, progress)
@@ -146,12 +147,13 @@ class _Writer:
         self._notes()
 
     def _categories(self) -> list[dict[str, Any]]:
-        view, kept = self._lake.view, self._lake.facts.get("categories") or []
+        view, kept = self._lake.view, self._lake.facts.get("categories")
         entries = []
         for number, name in zip(self._lake.category_ids, view.classes, strict=True):
             place = view.lake_classes.index(name)
-            remainder = kept[place] if len(kept) == len(view.lake_classes) else None
-            stated = (remainder or {}).get("has", {}).get("name")
+            sound = isinstance(kept, list) and len(kept) == len(view.lake_classes)
+            remainder = kept[place] if sound and kept else None
+            stated = parts_of(remainder)[0].get("name")
             renamed = stated is not None and str(stated) != name
             read = {"id": number, "name": name}
             entries.append(with_remainder(read, remainder, {"id", "name"} if renamed else {"id"}))
@@ -195,7 +197,7 @@ class _Writer:
             self._leave_out(row, shown, "image cannot be decoded, so that its size is not known")
             return None
         remainder = self._cell(block, "image_remainder", place)
-        has = (remainder or {}).get("has") or {}
+        has = parts_of(remainder)[0]
         stated = has.get("file_name", name)
         wanted = stated if isinstance(stated, str) and stated else name
         data, link = (None, None) if found is None else found
@@ -273,10 +275,11 @@ class _Writer:
 
     def _as_it_was(self, entry: dict[str, Any], remainder: Any, size: tuple[int, int]) -> dict[str, Any]:
         """The entry as the file had it, where that still means what the lake holds."""
-        if not isinstance(remainder, dict):
+        if not remainder:
             return entry
         before = with_remainder(entry, remainder)
-        odd = _SETTLED.intersection((*(remainder.get("has") or ()), *(remainder.get("lacks") or ())))
+        has, lacks = parts_of(remainder)
+        odd = _SETTLED.intersection((*has, *lacks))
         return with_remainder(entry, remainder, _differing(odd, before, entry, size)) if odd else before
 
     def _annotation_ids(self, block: Block, place: int, count: int) -> Sequence[Any]:
