@@ -4,7 +4,7 @@
 
 Of the objects in the training images, a third of the share gets another class, a third is moved by half of
 its size or more, a third is removed. ``damaged/planted.json`` lists them by image: kind, the box as it was
-(left, top, right, bottom in pixels, as the file has it) and the class as it was.
+(left, top, right, bottom in pixels, as the file has it), the class as it was, and what it became (``now``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def damage(source: Path, target: Path, share: float = 0.05, seed: int = 0) -> di
     for number, place in enumerate(draw.sample(range(len(objects)), round(share * len(objects)))):
         name, found = objects[place]
         kind, was = KINDS[number % 3], str(found.findtext("name"))
-        box = [float(str(found.findtext(f"bndbox/{edge}"))) for edge in ("xmin", "ymin", "xmax", "ymax")]
+        box = box_of(found)
         root = trees[name].getroot()
         if kind == "swapped":
             found.find("name").text = draw.choice([other for other in classes if other != was])
@@ -49,11 +49,17 @@ def damage(source: Path, target: Path, share: float = 0.05, seed: int = 0) -> di
             move(found.find("bndbox"), box, root, draw)
         else:
             root.remove(found)
-        planted.setdefault(name, []).append({"kind": kind, "box": box, "class": was})
+        now = None if kind == "removed" else {"class": found.findtext("name"), "box": box_of(found)}
+        planted.setdefault(name, []).append({"kind": kind, "box": box, "class": was, "now": now})
     for name, tree in trees.items():
         tree.write(target / f"Annotations/{name}.xml")
     (target / "planted.json").write_text(json.dumps(planted, indent=1))
     return planted
+
+
+def box_of(found: ElementTree.Element) -> list[float]:
+    """Left, top, right, bottom of an object."""
+    return [float(str(found.findtext(f"bndbox/{edge}"))) for edge in ("xmin", "ymin", "xmax", "ymax")]
 
 
 def move(
