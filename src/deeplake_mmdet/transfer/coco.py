@@ -135,7 +135,7 @@ def import_coco(
         creds=creds,
         measured=verify != "none",
     )
-    writer.facts |= facts_of(coco)
+    writer.remainder |= facts_of(coco)
     for kind, reason, detail in coco.strays:
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     run_import(

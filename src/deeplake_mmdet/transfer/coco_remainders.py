@@ -1,4 +1,4 @@
-"""How a lake keeps what a COCO file says beyond its columns: in two columns of JSON and in its metadata."""
+"""How a lake keeps what a COCO file says beyond its columns: in two columns of JSON and beside its images."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deeplake_mmdet.transfer.masks import are_kept
 
 __all__ = ["COCO_FACTS", "facts_of", "image_remainder", "remainder_columns"]
 
-COCO_FACTS = "coco"  # key among the facts of an import: JSON
+COCO_FACTS = "coco"  # key in the metadata of the images' column: JSON
 
 
 def facts_of(coco: CocoFile) -> dict[str, str]:
-    """What is to be kept of the file as a whole, for `LakeWriter.facts`; empty if there is nothing.
+    """What is to be kept of the file as a whole, for `LakeWriter.remainder`; empty if there is nothing.
 
     The JSON holds ``others`` (``info``, ``licenses``, ...) and ``categories``, their remainders by label.
 

@@ -4,6 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import deeplake
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -125,3 +126,22 @@ def test_nothing_is_lost(make_image, data):
     contents = [make_image(WIDTH, HEIGHT, seed=seed) for seed in range(3)]
     with tempfile.TemporaryDirectory() as folder:
         round_trip(data, Path(folder), contents)
+
+
+def test_much_about_the_whole_harms_no_branch(make_coco, tmp_path):
+    """From some 32 KiB of a lake's own metadata on, Deep Lake 4.7 loses tags and branches."""
+    path, images = make_coco(2)
+    content = json.loads(path.read_text())
+    content["info"] = {"description": "x" * 200_000}
+    path.write_text(json.dumps(content))
+    import_coco(path, tmp_path / "lake", images=images, progress=False)
+    lake = deeplake.open(str(tmp_path / "lake"))
+    lake.branch("other")
+    lake.tag("first")
+    lake.tag("second")
+    again = deeplake.open_read_only(str(tmp_path / "lake"))
+    assert sorted(again.branches.names()) == ["main", "other"]
+    assert sorted(again.tags.names()) == ["first", "second"]
+    export_coco(tmp_path / "lake", tmp_path / "out", progress=False)
+    (file,) = (tmp_path / "out").rglob("*.json")
+    assert json.loads(file.read_text())["info"] == content["info"]

@@ -13,15 +13,14 @@ from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.lake.images.links import read_addresses
 from deeplake_mmdet.lake.opening import open_view
 from deeplake_mmdet.lake.schema.class_names import read_class_names
-from deeplake_mmdet.lake.schema.columns import ColumnFacts
+from deeplake_mmdet.lake.schema.columns import ColumnFacts, read_metadata
 from deeplake_mmdet.lake.schema.labels import category_ids_of, source_category_ids
 from deeplake_mmdet.lake.schema.roles import COCO_REMAINDERS, JSON_IDS, assign_roles
 from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
-from deeplake_mmdet.lake.source.pinning import lake_metadata, resolve
+from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.lake.source.source import Source
 from deeplake_mmdet.lake.views import LakeView
 from deeplake_mmdet.lake.writing.run_branch import RUNS, open_run
-from deeplake_mmdet.lake.writing.targets import METADATA
 from deeplake_mmdet.transfer.coco_remainders import COCO_FACTS
 
 __all__ = ["Block", "ExportedLake", "open_lake"]
@@ -160,7 +159,7 @@ def open_lake(
         )
         known = _category_ids(opened.columns.get(opened.roles.gt_labels or ""), opened.lake_classes)
         extra = tuple(name for name in _EXTRA if _is_ours(opened.columns.get(name)))
-        facts = _json(_facts(opened, ref).get(COCO_FACTS))
+        facts = _json(_of_the_whole(opened))
         return ExportedLake(
             opened, None, *_of_classes(opened, known), facts if isinstance(facts, dict) else {}, extra
         )
@@ -204,9 +203,10 @@ def _is_ours(column: ColumnFacts | None) -> bool:
     return column.metadata.get("format") in (JSON_IDS, COCO_REMAINDERS)
 
 
-def _facts(view: LakeView, ref: CredentialRef) -> Mapping[str, Any]:
-    found = lake_metadata(view.source, METADATA, ref)
-    return found if isinstance(found, dict) else {}
+def _of_the_whole(view: LakeView) -> Any:
+    """What an import kept of its file as a whole, see `facts_of`; None without."""
+    stored = view.handle[view.roles.img].metadata
+    return read_metadata(stored, (COCO_FACTS,)).get(COCO_FACTS)
 
 
 def _category_ids(column: ColumnFacts | None, names: Sequence[str]) -> dict[str, Id]:
