@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 
 def random(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def deform(features: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
@@ -45,7 +45,56 @@ def pool(mode: str):
     return run
 
 
+ROIS = [[0, 1.5, 2.5, 30.0, 21.0], [1, 20.0, 20.0, 4.0, 6.0], [0, -9.0, 3.0, 60.0, 70.0]]
+
+
+def whole_bins(features: Tensor) -> Tensor:
+    from mmcv.ops import roi_pool
+
+    return roi_pool(features, features.new_tensor(ROIS), (5, 5), 0.5)
+
+
+def deformed_bins(features: Tensor, offset: Tensor) -> Tensor:
+    from mmcv.ops import deform_roi_pool
+
+    return deform_roi_pool(features, features.new_tensor(ROIS), offset, (3, 3), 0.5, 2, 0.1)
+
+
+def borders(features: Tensor) -> Tensor:
+    from mmcv.ops import border_align
+
+    boxes = [[[0.5, 1.0, 6.5, 4.25], [-3.0, -0.5, 2.0, 9.0]], [[3.0, 3.0, 3.0, 3.0], [6.0, 4.0, 1.0, 2.0]]]
+    return border_align(features, features.new_tensor(boxes), 4)
+
+
+def attend(value: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+    from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
+
+    shapes = torch.tensor([[6, 4], [3, 2]], device=value.device)
+    starts = torch.tensor([0, 24], device=value.device)
+    found: Tensor = MultiScaleDeformableAttnFunction.apply(
+        value, shapes, starts, places.sigmoid(), weights, 64
+    )
+    return found
+
+
+def focal(kind: str):
+    def run(logits: Tensor) -> Tensor:
+        import mmcv.ops
+
+        target = torch.arange(len(logits), device=logits.device) % logits.shape[1]
+        return getattr(mmcv.ops, f"{kind}_focal_loss")(logits, target, 2.0, 0.25, None, "sum")
+
+    return run
+
+
 CASES = {
+    "roi_pool": (whole_bins, [(2, 4, 16, 18)]),
+    "deform_roi_pool": (deformed_bins, [(2, 4, 16, 18), (3, 2, 3, 3)]),
+    "border_align": (borders, [(2, 8, 6, 8)]),
+    "ms_deform_attn": (attend, [(2, 30, 2, 4), (2, 5, 2, 2, 3, 2), (2, 5, 2, 2, 3)]),
+    "sigmoid_focal_loss": (focal("sigmoid"), [(20, 4)]),
+    "softmax_focal_loss": (focal("softmax"), [(20, 4)]),
     "deform_conv": (deform, [(2, 4, 12, 14), (2, 36, 12, 14), (6, 2, 3, 3)]),
     "modulated_deform_conv": (
         modulated,
