@@ -38,6 +38,7 @@ _HOMES = {
     "fast_loader": "config",
     "import_coco": "transfer",
     "import_voc": "transfer",
+    "import_yolo": "transfer",
     "inspect": "lake",
     "lineage": "loop.tracing",
     "load_config": "config",
@@ -74,6 +75,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "fast_loader",
     "import_coco",
     "import_voc",
+    "import_yolo",
     "inspect",
     "lineage",
     "load_config",
@@ -118,7 +120,7 @@ if TYPE_CHECKING:
         train,
         train_detector,
     )
-    from deeplake_mmdet.transfer import import_coco, import_voc
+    from deeplake_mmdet.transfer import import_coco, import_voc, import_yolo
 
 try:
     check_environment()

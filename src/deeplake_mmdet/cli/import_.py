@@ -39,7 +39,15 @@ def add_parser(commands: Any) -> None:
     )
     voc.set_defaults(run=run_voc)
 
-    for command, order in ((coco, "in the file's order"), (voc, "sorted")):
+    yolo = formats.add_parser(
+        "yolo", help="YOLO text files", description="Import a YOLO data set: boxes or polygons."
+    )
+    yolo.add_argument("data", metavar="DATA", help="data.yaml, or folder with images and labels")
+    yolo.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
+    yolo.add_argument("--split", help="train, val or test (default: the only one there is)")
+    yolo.set_defaults(run=run_yolo)
+
+    for command, order in ((coco, "in the file's order"), (voc, "sorted"), (yolo, "in the file's order")):
         command.add_argument(
             "--classes",
             nargs="+",
@@ -95,6 +103,20 @@ def run_voc(args: argparse.Namespace) -> int:
     from deeplake_mmdet.transfer import import_voc
 
     return _show(import_voc(args.root, args.lake, split=args.split, **_common(args)))
+
+
+def run_yolo(args: argparse.Namespace) -> int:
+    """Import a YOLO data set and print the summary.
+
+    Args:
+        args: Of ``import yolo``.
+
+    Returns:
+        Exit status of the command.
+    """
+    from deeplake_mmdet.transfer import import_yolo
+
+    return _show(import_yolo(args.data, args.lake, split=args.split, **_common(args)))
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:

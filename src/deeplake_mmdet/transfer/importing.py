@@ -28,13 +28,14 @@ __all__ = ["PlannedImage", "check_options", "run_import"]
 _SWITCHING = 0.0005  # seconds after which a thread hands Python's interpreter over
 
 
-def check_options(exif: str, verify: str, workers: int | None) -> None:
+def check_options(exif: str, verify: str, workers: int | None, limit: int | None = None) -> None:
     """Check options that all imports have.
 
     Args:
         exif: Must be among `EXIF_MODES`.
         verify: Must be among `VERIFY_MODES`.
         workers: Must be a positive integer or None.
+        limit: Must be a positive integer or None.
 
     Raises:
         ConfigError: One of them is not.
@@ -44,9 +45,13 @@ def check_options(exif: str, verify: str, workers: int | None) -> None:
             raise ConfigError(
                 f"{name!r} is {value!r}", where=name, advice=f"Choose from {', '.join(choices)}"
             )
-    if workers is not None and (type(workers) is not int or workers < 1):
-        advice = "Give a positive whole number, or None for one thread per core"
-        raise ConfigError(f"'workers' is {workers!r}", where="workers", advice=advice)
+    for name, number, meant in (
+        ("workers", workers, "one thread per core"),
+        ("limit", limit, "all images"),
+    ):
+        if number is not None and (type(number) is not int or number < 1):
+            advice = f"Give a positive whole number, or None for {meant}"
+            raise ConfigError(f"{name!r} is {number!r}", where=name, advice=advice)
 
 
 def run_import(
