@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
+
+from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["add_parser"]
 
@@ -54,6 +57,14 @@ def add_parser(commands: Any) -> None:
             metavar="NAME",
             help=f"which classes, in which order; boxes of others are left out (default: all, {order})",
         )
+        command.add_argument(
+            "--map",
+            type=_renaming,
+            action="append",
+            metavar="OLD=NEW",
+            help="call class OLD NEW; to be repeated; several OLD of one NEW become one class",
+        )
+        command.add_argument("--limit", type=int, metavar="N", help="import the first N images only")
         command.add_argument(
             "--exif",
             choices=("auto", "turn", "stored"),
@@ -119,10 +130,26 @@ def run_yolo(args: argparse.Namespace) -> int:
     return _show(import_yolo(args.data, args.lake, split=args.split, **_common(args)))
 
 
+def _renaming(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (equals and old.strip() and new.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW")
+    return old, new
+
+
+def _as_map(pairs: Sequence[tuple[str, str]] | None) -> dict[str, str] | None:
+    renamed = dict(pairs or ())
+    if len(renamed) < len(pairs or ()):
+        raise ConfigError("--map gives one class two new names", where="--map", advice="Give each OLD once")
+    return renamed or None
+
+
 def _common(args: argparse.Namespace) -> dict[str, Any]:
     creds = {"endpoint_url": args.endpoint_url} if args.endpoint_url else None
     return {
         "classes": args.classes,
+        "map": _as_map(args.map),
+        "limit": args.limit,
         "exif": args.exif,
         "convert": args.convert,
         "verify": args.verify,

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
+from deeplake_mmdet.formats.class_map import check_map
 from deeplake_mmdet.formats.coco import load_coco, select_classes
 from deeplake_mmdet.formats.coco_file import CocoFile
+from deeplake_mmdet.formats.coco_selection import first_images, rename_classes
 from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
@@ -34,6 +36,8 @@ def import_coco(
     *,
     images: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    map: Mapping[str, str] | None = None,
+    limit: int | None = None,
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
@@ -64,8 +68,10 @@ def import_coco(
         lake: Folder or URL of the new lake.
         images: Folder that the file names are relative to; a zip file or an S3 prefix will do. By default the
             annotation file's own, ``images`` in it or, for one in ``annotations``, beside it.
-        classes: Names of the categories to import, in label order; boxes of others are refused. By default
-            all of the file, in its order.
+        classes: Names of the categories to import, in label order, as they are after renaming (``map``);
+            boxes of others are refused. By default all of the file, in its order.
+        map: New names of classes by old ones; several that get one name become one, with the id of the first.
+        limit: Import the first so many images of the file only, refused ones among them.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
@@ -90,8 +96,8 @@ def import_coco(
         SourceNotFoundError: The file or the folder is missing.
         SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image or no
             box of it can be imported.
-        ConfigError: ``classes`` names one that the file lacks, or ``exif``, ``convert``, ``verify`` or
-            ``workers`` has another value.
+        ConfigError: ``classes`` or ``map`` names one that the file lacks, or another option has a wrong
+            value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
@@ -99,7 +105,8 @@ def import_coco(
     folder = None if images is None else sources.path(images)
     if folder is not None and not is_folder(folder):
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
-    check_options(exif, verify, workers)
+    check_options(exif, verify, workers, limit)
+    renamed = check_map(map)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
@@ -108,6 +115,10 @@ def import_coco(
             raise AnnotationError(
                 f"The COCO file has no {what}", where=str(annotations), advice="Give another file"
             )
+    if renamed:
+        coco = rename_classes(coco, renamed)
+    if limit is not None:
+        coco = first_images(coco, limit)
     if classes is not None:
         coco = select_classes(coco, classes)
     names = [image.file_name for image in coco.images if not image.fault]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from deeplake_mmdet.formats.class_map import check_map, choose_classes
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.archives.sources import Sources
@@ -29,6 +31,8 @@ def import_voc(
     *,
     split: str | None = None,
     classes: Sequence[str] | None = None,
+    map: Mapping[str, str] | None = None,
+    limit: int | None = None,
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
@@ -55,8 +59,10 @@ def import_voc(
         lake: Folder or URL of the new lake.
         split: Name of a file in ``ImageSets/Main`` or ``ImageSets``, without ``.txt``, or of a folder that
             holds it (``train``); may be left out where there is none, and then all XML files are imported.
-        classes: Class names in label order; boxes of other classes are refused. By default all names in
-            ``Annotations``, sorted, whatever the split.
+        classes: Class names in label order, as they are after renaming (``map``); boxes of other classes are
+            refused. By default all names in ``Annotations``, sorted, whatever the split.
+        map: New names of classes by old ones; several classes that get one name become one.
+        limit: Import the first so many images of the split only, refused ones among them.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
@@ -80,26 +86,33 @@ def import_voc(
     Raises:
         SourceNotFoundError, SourceFormatError: The folder or the split is not there or not sound.
         AnnotationError: No image or no box can be imported.
-        ConfigError: ``classes`` is not sound or fits no annotation file, there are several splits and none
-            was named, or ``exif``, ``convert``, ``verify`` or ``workers`` has another value.
+        ConfigError: ``classes`` is not sound or fits no annotation file, ``map`` names a class that is not
+            there, there are several splits and none was named, or another option has a wrong value.
         ImportRefusedError: Something stands at ``lake``.
         StorageError: The storage refused or failed.
     """
-    check_options(exif, verify, workers)
+    check_options(exif, verify, workers, limit)
+    renamed = check_map(map)
     check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     sources = Sources(creds)
-    voc = load_voc(sources.path(root), split, classes)
+    voc = load_voc(sources.path(root), split, None if renamed else classes)
+    class_names, label_of = voc.class_names, {name: label for label, name in enumerate(voc.class_names)}
+    if renamed:
+        class_names, labels = choose_classes(voc.class_names, renamed, classes, str(root))
+        label_of = dict(zip(voc.class_names, labels, strict=True))
+    if limit is not None:
+        voc = replace(voc, ids=voc.ids[:limit], repeated=voc.repeated[: max(0, limit - len(voc.ids))])
     images = VocImages(voc)
     workers = workers or sources.threads
     encoding = choose_encoding(images.paths(), convert, workers)
     source = f"{root} ({split})" if split else str(root)
-    summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(voc.class_names, 0))
+    summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(class_names, 0))
     summary.notes += voc.notes
     if voc.unreadable:
         summary.notes.append(f"{voc.unreadable} files of Annotations could not be read for their class names")
     writer = LakeWriter(
         os.fspath(lake),
-        class_names=voc.class_names,
+        class_names=class_names,
         box_format="ltrb",
         image_format=encoding.format,
         optional_columns=("difficults",),
@@ -111,7 +124,7 @@ def import_voc(
     )
     unread: set[str] = set()
     run_import(
-        _plan(voc, images, unread),
+        _plan(voc, images, label_of, unread),
         len(voc.ids) + len(voc.repeated),
         writer,
         summary,
@@ -121,7 +134,7 @@ def import_voc(
         verify=verify,
         workers=workers,
     )
-    if voc.split is None:
+    if voc.split is None and limit is None:
         summary.notes += _spare_note(images)
     if unread:
         names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
@@ -146,8 +159,9 @@ def _spare_note(images: VocImages) -> list[str]:
     ]
 
 
-def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[PlannedImage]:
-    label_of = {name: label for label, name in enumerate(voc.class_names)}
+def _plan(
+    voc: VocSplit, images: VocImages, label_of: Mapping[str, int], unread: set[str]
+) -> Iterator[PlannedImage]:
     for image in voc.images():
         unread |= image.unread
         if image.fault is not None:
@@ -172,7 +186,7 @@ def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[Planne
                 continue
             good.append(entry)
             labels.append(label)
-            if entry.stated_name != voc.class_names[label]:
+            if entry.stated_name not in label_of:
                 changes.append(("box", "class name has spaces or line breaks around it", detail))
             changes += (("box", reason, f"{detail}: {text}") for reason, text in entry.changes)
         fields = {
