@@ -84,6 +84,9 @@ def add_parser(commands: Any) -> None:
             help="decode every image, read only its header, or believe the sizes that are stated (default: "
             "decode); without decoding, damaged images are met in training",
         )
+        command.add_argument(
+            "--append", action="store_true", help="add to the lake that stands there, in one commit"
+        )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
 
@@ -153,6 +156,7 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
         "exif": args.exif,
         "convert": args.convert,
         "verify": args.verify,
+        "append": args.append,
         "overwrite": args.overwrite,
         "creds": creds,
     }

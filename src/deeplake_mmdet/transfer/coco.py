@@ -18,6 +18,7 @@ from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
 from deeplake_mmdet.transfer.encodings import choose_encoding
@@ -41,6 +42,7 @@ def import_coco(
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
+    append: bool = False,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -82,6 +84,7 @@ def import_coco(
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
+        append: Add the images to the lake that stands there, in one commit; see `Appending`.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for annotations and images at addresses.
         progress: Whether to draw a progress bar on stderr.
@@ -98,7 +101,7 @@ def import_coco(
             box of it can be imported.
         ConfigError: ``classes`` or ``map`` names one that the file lacks, or another option has a wrong
             value.
-        ImportRefusedError: Something stands at ``lake``.
+        ImportRefusedError: Something stands at ``lake``, or what stands there cannot be appended to.
         StorageError: The storage refused or failed.
     """
     sources = Sources(creds)
@@ -107,7 +110,9 @@ def import_coco(
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_options(exif, verify, workers, limit)
     renamed = check_map(map)
-    check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    appending = open_appending(lake, append, overwrite, creds)
+    if appending is None:
+        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):
@@ -125,12 +130,16 @@ def import_coco(
     folder = find_images(annotations, names) if folder is None else innermost(folder, names)
     files = NamedImages(folder, names)
     workers = workers or sources.threads
-    encoding = choose_encoding(files.paths(), convert, workers)
+    encoding = appending.encoding(convert) if appending else choose_encoding(files.paths(), convert, workers)
     columns, notes = _columns(coco)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes
     )
-    writer = LakeWriter(
+    if appending is not None:
+        annotation_ids = (one.id for group in coco.annotations.values() for one in group)
+        appending.keep_free([image.id for image in coco.images], annotation_ids)
+    make_writer = LakeWriter if appending is None else appending.writer
+    writer = make_writer(
         os.fspath(lake),
         class_names=coco.class_names,
         category_ids=coco.category_ids,
@@ -155,6 +164,7 @@ def import_coco(
         exif=exif,
         verify=verify,
         workers=workers,
+        appending=appending,
     )
     return summary
 

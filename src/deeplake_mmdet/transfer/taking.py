@@ -59,12 +59,14 @@ class TakenImage:
         image: What it was.
         frame: How it is to be read.
         mask_changes: As in `PlannedImage`.
+        refused: As in `PlannedImage`: boxes that the lake cannot hold.
     """
 
     record: ImageRecord
     image: ReadImage
     frame: Frame
     mask_changes: list[tuple[str, str, str]]
+    refused: tuple[tuple[str, str], ...] = ()
 
     def changes(self) -> Iterator[tuple[str, str]]:
         """Reason and detail of what is taken otherwise than the file says, but for its boxes and masks."""

@@ -14,6 +14,7 @@ from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -36,6 +37,7 @@ def import_voc(
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
+    append: bool = False,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -73,6 +75,7 @@ def import_voc(
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
+        append: Add the images to the lake that stands there, in one commit; see `Appending`.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for a root that is an address.
         progress: Whether to draw a progress bar on stderr.
@@ -88,12 +91,14 @@ def import_voc(
         AnnotationError: No image or no box can be imported.
         ConfigError: ``classes`` is not sound or fits no annotation file, ``map`` names a class that is not
             there, there are several splits and none was named, or another option has a wrong value.
-        ImportRefusedError: Something stands at ``lake``.
+        ImportRefusedError: Something stands at ``lake``, or what stands there cannot be appended to.
         StorageError: The storage refused or failed.
     """
     check_options(exif, verify, workers, limit)
     renamed = check_map(map)
-    check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    appending = open_appending(lake, append, overwrite, creds)
+    if appending is None:
+        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     sources = Sources(creds)
     voc = load_voc(sources.path(root), split, None if renamed else classes)
     class_names, label_of = voc.class_names, {name: label for label, name in enumerate(voc.class_names)}
@@ -104,13 +109,14 @@ def import_voc(
         voc = replace(voc, ids=voc.ids[:limit], repeated=voc.repeated[: max(0, limit - len(voc.ids))])
     images = VocImages(voc)
     workers = workers or sources.threads
-    encoding = choose_encoding(images.paths(), convert, workers)
+    encoding = appending.encoding(convert) if appending else choose_encoding(images.paths(), convert, workers)
     source = f"{root} ({split})" if split else str(root)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(class_names, 0))
     summary.notes += voc.notes
     if voc.unreadable:
         summary.notes.append(f"{voc.unreadable} files of Annotations could not be read for their class names")
-    writer = LakeWriter(
+    make_writer = LakeWriter if appending is None else appending.writer
+    writer = make_writer(
         os.fspath(lake),
         class_names=class_names,
         box_format="ltrb",
@@ -133,6 +139,7 @@ def import_voc(
         exif=exif,
         verify=verify,
         workers=workers,
+        appending=appending,
     )
     if voc.split is None and limit is None:
         summary.notes += _spare_note(images)

@@ -12,6 +12,7 @@ from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.yolo_labels import has_polygons, read_labels
 from deeplake_mmdet.formats.yolo_set import YoloSplit, load_yolo
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -34,6 +35,7 @@ def import_yolo(
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
+    append: bool = False,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -67,6 +69,7 @@ def import_yolo(
             to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
         verify: ``'decode'``: every image is decoded, as training will; ``'header'`` and ``'none'``: its
             format and its size are read from its header, and whether it can be decoded shows in training.
+        append: Add the images to the lake that stands there, in one commit; see `Appending`.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake.
         progress: Whether to draw a progress bar on stderr.
@@ -83,19 +86,22 @@ def import_yolo(
         AnnotationError: No image or no box can be imported.
         ConfigError: ``classes`` or ``map`` names a class that is not there, there are several splits and
             none was named, or another option has a wrong value.
-        ImportRefusedError: Something stands at ``lake``.
+        ImportRefusedError: Something stands at ``lake``, or what stands there cannot be appended to.
         StorageError: The storage refused or failed.
     """
     check_options(exif, verify, workers, limit)
-    check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    appending = open_appending(lake, append, overwrite, creds)
+    if appending is None:
+        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     found = load_yolo(data, split, classes, map)
     images = YoloImages(found, limit)
     source = f"{data} ({found.split})" if found.split else str(data)
     masks = _look_through(images, found, source)
-    encoding = choose_encoding(images.paths(), convert)
+    encoding = appending.encoding(convert) if appending else choose_encoding(images.paths(), convert)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(found.class_names, 0))
     summary.notes += found.notes
-    writer = LakeWriter(
+    make_writer = LakeWriter if appending is None else appending.writer
+    writer = make_writer(
         os.fspath(lake),
         class_names=found.class_names,
         box_format="ltwh",
@@ -117,6 +123,7 @@ def import_yolo(
         exif=exif,
         verify=verify,
         workers=workers,
+        appending=appending,
     )
     summary.notes += _notes(counts, images)
     return summary
