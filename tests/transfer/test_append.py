@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from deeplake_mmdet import import_coco, import_voc, import_yolo
 from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImportRefusedError
 from deeplake_mmdet.lake import Source, open_view
+from s3 import s3_endpoint
 
 WIDTH, HEIGHT = 32, 24
 BOX = [1.0, 2.0, 3.5, 4.0]
@@ -245,7 +247,7 @@ def test_ids_that_are_texts(coco, tmp_path):
         (root / "1.jpg").read_bytes() + b"\0"
     )  # another file of the same name and id
     with pytest.raises(
-        AnnotationError, match="None of the 1 images .*image id is that of another image in the lake"
+        AnnotationError, match=r"None of the 1 images .*image id is that of another image in the lake"
     ):
         take(root, tmp_path / "lake", append=True)
     assert state(tmp_path / "lake") == before
@@ -351,6 +353,69 @@ print("go", flush=True)
 import_coco(f"{root}/all.json", lake, images=root, append=True, progress=False)
 print("done", flush=True)
 """
+
+
+def test_an_address(coco, tmp_path):
+    pytest.importorskip("moto.server")
+    import boto3
+
+    with s3_endpoint() as endpoint:
+        boto3.client(
+            "s3", endpoint_url=endpoint.url, region_name="us-east-1",
+            aws_access_key_id=endpoint.creds["aws_access_key_id"],
+            aws_secret_access_key=endpoint.creds["aws_secret_access_key"],
+        ).create_bucket(Bucket="appended")  # fmt: skip
+        url, creds = "s3://appended/lake", dict(endpoint.creds)
+        take(coco(range(3)), url, creds=creds)
+        with pytest.raises(AnnotationError, match="lake is as it was"):
+            take(coco(range(3)), url, creds=creds, append=True)
+        assert take(coco(range(3, 300)), url, creds=creds, append=True).rows == 300
+        ds = deeplake.open_read_only(url, creds=creds)
+        assert sorted(ds["image_id"][:].tolist()) == list(range(300))
+        assert list(ds.branches.names()) == ["main"]
+        with pytest.raises(ImportRefusedError, match="no lake to append to"):
+            take(coco([1]), "s3://appended/none", creds=creds, append=True)
+
+
+DISK = """
+import sys
+from deeplake_mmdet.errors import StorageError
+from deeplake_mmdet.transfer import import_coco
+root, lake = sys.argv[1:]
+import_coco(f"{root}/few.json", lake, images=root, progress=False)
+try:
+    import_coco(f"{root}/all.json", lake, images=root, append=True, progress=False)
+    print("written")
+except StorageError as error:
+    print("refused", error)
+import deeplake
+opened = deeplake.open_read_only(lake)
+print(len([opened["images"].get_bytes(row) for row in range(len(opened))]), len(opened.history))
+"""
+
+
+@pytest.mark.parametrize("room", ["200k", "600k"])
+def test_a_disk_that_is_full(coco, tmp_path, room):
+    root = coco(range(10, 500))
+    data = json.loads((root / "all.json").read_text())
+    few = {**data, "images": data["images"][:3], "annotations": data["annotations"][:3]}
+    (root / "few.json").write_text(json.dumps(few))
+    rest = {**data, "images": data["images"][3:], "annotations": data["annotations"][3:]}
+    (root / "all.json").write_text(json.dumps(rest))
+    (tmp_path / "disk").mkdir()
+    command = f'mount -t tmpfs -o size={room} tmpfs "$3" && exec "$0" -c "$1" "$2" "$3/lake"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", command, sys.executable, DISK, str(root), str(tmp_path / "disk")],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "DEEPLAKE_MMDET_DEADLINE": "3"},
+    )  # fmt: skip
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip("this user may not mount a small disk")
+    assert done.returncode == 0, done.stderr[-2000:]
+    told, left = done.stdout.splitlines()
+    assert told.startswith("refused"), told
+    assert "MiB are free on that disk" in told
+    assert left == "3 3"
 
 
 def test_killed_at_random_moments(coco, tmp_path):

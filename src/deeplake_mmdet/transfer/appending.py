@@ -185,8 +185,9 @@ class Appending:
         """Make an image a row of the lake.
 
         An image that the lake has under the same file name, with the same bytes, is refused; so is one whose
-        id is a text that the lake has. Numbers that it has give way to the next ones. A column that the source lacks is filled with what its absence
-        means: no mask, no flag, the area of the mask or of the box, the next ids.
+        id is a text that the lake has. Numbers that it has give way to the next ones. A column that the
+        source lacks is filled with what its absence means: no mask, no flag, the area of the mask or of the
+        box, the next ids.
 
         Args:
             taken: The image, with labels and boxes of the source.

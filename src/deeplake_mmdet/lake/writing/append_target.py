@@ -6,9 +6,11 @@ At every moment readers see the lake as it was or with all new rows. What a kill
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,12 +173,22 @@ class AppendTarget(BranchTarget):
         head = self._lake = self._head
         self._remove_dead(head)
         active.add(self._branch)
-        self._beat()
+        with self._telling_room():
+            self._beat()
         branch = self._run(lambda: head.branch(self._branch, head.version))
         lake = self._run(branch.open)
         lake.auto_commit_enabled = False
         self._lake = lake
         return lake
+
+    def appended(self, size: int) -> None:
+        """To be called after each batch of rows. See `BranchTarget.appended`.
+
+        Args:
+            size: The batch's size in bytes.
+        """
+        with self._telling_room():
+            super().appended(size)
 
     def publish(self, dataset: Any, message: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Commit, verify, and merge the branch into ``main``. See `BranchTarget.publish`.
@@ -186,7 +198,7 @@ class AppendTarget(BranchTarget):
             message: The commit's message.
             rows: How many were added.
         """
-        with storage_errors("The rows cannot be committed", self.name, self.creds):
+        with self._telling_room(), storage_errors("The rows cannot be committed", self.name, self.creds):
             self._commit(message)
             head = self._head = self._open()
             self._verify(head, self._standing + rows)
@@ -197,6 +209,17 @@ class AppendTarget(BranchTarget):
         self.replaces = False
         self.rows = len(head)
         self._end_branch()
+
+    @contextlib.contextmanager
+    def _telling_room(self) -> Iterator[None]:
+        """Tell how full the disk is where a folder cannot be written: Deep Lake does not report it."""
+        try:
+            yield
+        except StorageError as error:
+            if "://" not in self.name:
+                free = shutil.disk_usage(self.name).free
+                error.advice = f"make room and import again: {free / 2**20:,.1f} MiB are free on that disk"
+            raise
 
     def _end_branch(self) -> None:
         """Remove the branch, whose rows are those of ``main`` now; a failure is only noted."""
