@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import deeplake
 import numpy as np
 import pytest
@@ -258,6 +259,18 @@ def test_kinds_of_images(coco, tmp_path):
     summary = take(coco([2], folder="other"), tmp_path / "png", append=True)
     assert summary.changes.counts == {("image", "JPEG converted to PNG without loss"): 1}
     assert {row["images"][:4] for row in content(tmp_path / "png")} == {b"\x89PNG"}
+    take(coco([1], folder="fourth"), tmp_path / "jpeg")
+    take(coco([2], folder="fifth", encoding="png"), tmp_path / "jpeg", append=True)
+    image = content(tmp_path / "jpeg")[1]["images"]
+    png = (tmp_path / "fifth/2.jpg").read_bytes()
+    assert image[:3] == b"\xff\xd8\xff"
+    view = open_view(Source(str(tmp_path / "jpeg")))
+    assert (view.table.widths.tolist(), view.table.heights.tolist()) == ([WIDTH] * 2, [HEIGHT] * 2)
+    shown = [
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        for data in (bytes(view.cell_reader().get_bytes([1])[0]), png)
+    ]
+    assert shown[0] is None or np.array_equal(*shown)
     with pytest.raises(AnnotationError, match="None of the 1 images"):
         take(coco([3], folder="third"), tmp_path / "png", append=True, convert="never")
     with pytest.raises(ConfigError, match="convert"):

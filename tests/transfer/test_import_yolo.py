@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 
 import deeplake
@@ -16,6 +17,7 @@ from deeplake_mmdet import import_coco, import_voc, import_yolo
 from deeplake_mmdet.errors import AnnotationError, ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.formats.coco import load_coco
 from deeplake_mmdet.formats.voc_split import load_voc
+from s3 import s3_endpoint
 
 WIDTH, HEIGHT = 32, 24  # of the images that make_image makes
 
@@ -207,6 +209,26 @@ def test_places_of_images_as_people_write_them(make_set, tmp_path, monkeypatch, 
     assert names(ds) == ["a.jpg", "deep/b b.jpg"]
     assert summary.class_counts == {"cat": 1, "dog": 1}
     assert ("does not lead" in "\n".join(summary.notes)) == ("gone" in yaml)
+
+
+def test_a_zip_file_of_one_folder(make_set, tmp_path):
+    yaml = "train: ../train/images\nval: ../valid/images\nnames: [cat, dog]"
+    make_set({"a.jpg": "1 .5 .5 .5 .5", "b.jpg": None}, yaml, images="train/images", folder="zip/set")
+    shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "zip")
+    shutil.rmtree(tmp_path / "zip")
+    summary, ds = take(tmp_path / "set.zip", tmp_path / "lake", split="train")
+    assert names(ds) == ["a.jpg", "b.jpg"]
+    assert (summary.class_counts, summary.empty_images) == ({"cat": 0, "dog": 1}, 1)
+
+
+def test_an_address(make_set, tmp_path):
+    pytest.importorskip("moto.server")
+    root = make_set({f"{n}.jpg": f"1 .5 .5 .5 .{n}" for n in range(1, 9)})
+    with s3_endpoint() as endpoint:
+        url = endpoint.upload(root, "yolo")
+        _, ds = take(url, tmp_path / "lake", creds=endpoint.creds)
+    assert names(ds) == [f"{n}.jpg" for n in range(1, 9)]
+    assert [xywh(ds, row)[0, 3] for row in range(8)] == pytest.approx([HEIGHT * n / 10 for n in range(1, 9)])
 
 
 def test_lists_of_images(make_set, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from deeplake_mmdet.errors import ConfigError, SourceFormatError, SourceNotFoundError
 from deeplake_mmdet.formats.class_map import check_map, choose_classes
 from deeplake_mmdet.formats.file_names import is_file, is_folder
+from deeplake_mmdet.formats.voc_layout import names_in
 from deeplake_mmdet.formats.yolo_file import SPLITS, YoloFile, read_name_file, read_text, read_yolo_file
 from deeplake_mmdet.lake import class_list
 from deeplake_mmdet.lake.schema.class_names import ClassNames
@@ -65,8 +66,8 @@ def load_yolo(
     """Find the images of a split and the class names.
 
     Args:
-        data: A ``data.yaml``, or a folder: with one such file, with ``images`` and ``labels``, with folders
-            called ``train`` and so on, or with images and labels side by side.
+        data: The absolute path of a ``data.yaml``, or of a folder: with one such file, with ``images`` and
+            ``labels``, with folders called ``train`` and so on, or with images and labels side by side.
         split: The name of the split; may be left out where there is one or none.
         classes: The class names in label order, as they are after renaming; None for all. Where the data set
             names no classes, the names of the class numbers from 0 on.
@@ -77,8 +78,9 @@ def load_yolo(
         SourceFormatError: The file is no ``data.yaml`` or does not say what the classes are.
         ConfigError: There are several splits and none was named, or ``classes`` or ``renamed`` is not sound.
     """
-    path = Path(os.path.abspath(data))  # noqa: PTH100  # not resolved: labels lie beside links, too
+    path = Path(data)
     if is_folder(path):
+        path = _innermost(path)
         file = _yaml_in(path)
         found = _of_file(file, split) if file else _of_folder(path, split)
     elif is_file(path):
@@ -121,7 +123,7 @@ def _yaml_in(folder: Path) -> Path | None:
     for name in _USUAL:
         if is_file(folder / name):
             return folder / name
-    others = [name for name in _listed(folder) if name.lower().endswith(_YAML)]
+    others = [name for name in names_in(folder) if name.lower().endswith(_YAML)]
     if len(others) > 1:
         raise ConfigError(
             "The folder has several YAML files; say which describes the data",
@@ -180,7 +182,7 @@ def _place(entry: str, bases: Sequence[Path], split: str, file: YoloFile) -> tup
 def _of_folder(folder: Path, split: str | None) -> _Found:
     """A folder without YAML; its splits are the folders that are called so."""
     inner = folder / "images" if is_folder(folder / "images") else folder
-    splits = {name: inner / name for name in _listed(inner) if _is_split(name) and is_folder(inner / name)}
+    splits = {name: inner / name for name in names_in(inner) if _is_split(name) and is_folder(inner / name)}
     place, name = inner, None
     if splits:
         name = _chosen(split, splits, str(inner))
@@ -246,8 +248,11 @@ def _common(folders: Sequence[Path]) -> Path:
     return Path(os.path.commonpath(folders))
 
 
-def _listed(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError:
-        return []
+def _innermost(folder: Path) -> Path:
+    """A folder, or the only one that is in it, as in zip files."""
+    inner = names_in(folder)
+    own = ("images", *SPLITS)
+    while len(inner) == 1 and inner[0].lower() not in own and is_folder(folder / inner[0]):
+        folder /= inner[0]
+        inner = names_in(folder)
+    return folder

@@ -102,7 +102,7 @@ class Appending:
         return self._target.rows
 
     def encoding(self, convert: str) -> Encoding:
-        """How the images are stored: as those of the lake; others are converted to PNG or refused.
+        """How the images are stored: as those of the lake; others are converted without loss, or refused.
 
         Args:
             convert: See `choose_encoding`.
@@ -111,8 +111,7 @@ class Appending:
             ConfigError: It has another value.
         """
         choose_encoding((), convert)
-        kind = self._lake.image_format
-        return Encoding(kind, convert=convert == "auto" and kind == "png")
+        return Encoding(self._lake.image_format, convert=convert == "auto")
 
     def keep_free(self, image_ids: Iterable[Any], object_ids: Iterable[Any]) -> None:
         """Keep the source's own ids free: those that are given to others begin after them.

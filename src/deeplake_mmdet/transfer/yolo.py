@@ -11,6 +11,7 @@ from pathlib import Path
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.yolo_labels import has_polygons, read_labels
 from deeplake_mmdet.formats.yolo_set import YoloSplit, load_yolo
+from deeplake_mmdet.lake.archives.sources import Sources, is_address
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.encodings import choose_encoding
@@ -55,7 +56,8 @@ def import_yolo(
     run.
 
     Args:
-        data: The ``data.yaml``, or a folder; see `load_yolo`.
+        data: The ``data.yaml``, or a folder; see `load_yolo`. A zip file or an S3 prefix
+            (``s3://bucket/prefix``) will do for a folder; nothing is unpacked on the disk.
         lake: Folder or URL of the new lake.
         split: ``'train'``, ``'val'`` or ``'test'``; may be left out where there is one alone.
         classes: Class names in label order, as they are after renaming (``map``); boxes of others are
@@ -65,13 +67,14 @@ def import_yolo(
         limit: Import the first so many images of the split only, refused ones among them.
         exif: Which images are turned by their EXIF orientation: ``'auto'`` and ``'turn'`` all, ``'stored'``
             none: for labels by tools that ignore it. The lake records it.
-        convert: ``'auto'``: if the images are not all JPEG, the lake's are PNG, and all others are converted
-            to the pixels that MMDetection decodes of them; ``'never'``: the fewer ones are refused.
+        convert: ``'auto'``: the lake's images are JPEG if there is any (see `choose_encoding`), else PNG, and
+            all others are converted to the very pixels that MMDetection decodes of them, by lossless
+            JPEG or by PNG; ``'never'``: the fewer ones are refused.
         verify: ``'decode'``: every image is decoded, as training will; ``'header'`` and ``'none'``: its
             format and its size are read from its header, and whether it can be decoded shows in training.
         append: Add the images to the lake that stands there, in one commit; see `Appending`.
         overwrite: Replace an existing lake once the new one is complete.
-        creds: Storage options for the lake.
+        creds: Storage options for the lake, and for a data set at an address.
         progress: Whether to draw a progress bar on stderr.
         workers: Threads that read and check images; by default one per core.
 
@@ -93,11 +96,15 @@ def import_yolo(
     appending = open_appending(lake, append, overwrite, creds)
     if appending is None:
         check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
-    found = load_yolo(data, split, classes, map)
-    images = YoloImages(found, limit)
+    sources = Sources(creds)
+    # Not resolved: labels lie beside links, too.
+    path = sources.path(data if is_address(data) else os.path.abspath(data))  # noqa: PTH100
+    found = load_yolo(path, split, classes, map)
+    workers = workers or sources.threads
+    images = YoloImages(found, limit, sources.threads or 1)
     source = f"{data} ({found.split})" if found.split else str(data)
     masks = _look_through(images, found, source)
-    encoding = appending.encoding(convert) if appending else choose_encoding(images.paths(), convert)
+    encoding = appending.encoding(convert) if appending else choose_encoding(images.paths(), convert, workers)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(found.class_names, 0))
     summary.notes += found.notes
     make_writer = LakeWriter if appending is None else appending.writer
@@ -136,14 +143,11 @@ def _look_through(images: YoloImages, found: YoloSplit, source: str) -> bool:
         SourceNotFoundError, AnnotationError: There are no images or not one of them has a label file.
     """
     count = labelled = 0
-    for image in images.images():
+    for _, file in images.with_labels():
         count += 1
-        if image.fault is None and (labels := images.label_file(image.path)).text is not None:
-            labelled += 1
-            if has_polygons(labels.text or "", found.keypoints):
-                return True
-        elif image.fault is None and labels.fault:
-            labelled += 1
+        labelled += file is not None and (file.text is not None or file.fault is not None)
+        if file is not None and has_polygons(file.text or "", found.keypoints):
+            return True
     if not count:
         raise AnnotationError(
             "The YOLO split has no images",
@@ -161,11 +165,10 @@ def _look_through(images: YoloImages, found: YoloSplit, source: str) -> bool:
 
 
 def _plan(found: YoloSplit, images: YoloImages, masks: bool, counts: Counter[str]) -> Iterator[PlannedImage]:
-    for image in images.images():
-        if image.fault is not None:
+    for image, file in images.with_labels():
+        if file is None:
             yield PlannedImage(image.path, None, file=image.shown, fault=image.fault)
             continue
-        file = images.label_file(image.path)
         if file.fault is not None:
             yield PlannedImage(image.path, None, file=shown(file.path), fault=file.fault)
             continue

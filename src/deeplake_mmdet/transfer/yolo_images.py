@@ -16,6 +16,7 @@ from deeplake_mmdet.formats.xml_text import decode_text
 from deeplake_mmdet.formats.yolo_file import NAME_FILES
 from deeplake_mmdet.formats.yolo_set import YoloSplit
 from deeplake_mmdet.lake.images.regular_files import read_regular
+from deeplake_mmdet.transfer.ahead import read_ahead
 from deeplake_mmdet.transfer.image_files import EXTENSIONS, FoundImage, ImageFolder
 
 __all__ = ["LabelFile", "YoloImages"]
@@ -49,12 +50,14 @@ class YoloImages:
     Args:
         split: The split.
         limit: How many images to take at most; None for all.
+        readers: How many label files to read at once.
     """
 
-    def __init__(self, split: YoloSplit, limit: int | None = None) -> None:
+    def __init__(self, split: YoloSplit, limit: int | None = None, readers: int = 1) -> None:
         self._split = split
         self._root = ImageFolder(split.root)
         self._limit = limit
+        self._readers = readers
         self._names = [] if split.lists else self._in_folders()
         self._label_folders: dict[Path, Path] = {}
         self._label_names: dict[Path, FileNames] = {}
@@ -80,6 +83,17 @@ class YoloImages:
     def images(self) -> Iterator[FoundImage]:
         """Each image; its ``fault`` tells if there is no file, or if it was named before."""
         return islice(self._all(), self._limit)
+
+    def with_labels(self) -> Iterator[tuple[FoundImage, LabelFile | None]]:
+        """Each image with its label file; None where it has a ``fault``."""
+
+        def read(found: FoundImage) -> LabelFile | None:
+            return None if found.fault is not None else self.label_file(found.path)
+
+        if self._readers == 1:
+            yield from ((found, read(found)) for found in self.images())
+        else:  # of a storage that is far away, each file takes a while
+            yield from read_ahead(self.images(), read, self._readers)
 
     def paths(self) -> Iterator[Path]:
         """The files alone."""
