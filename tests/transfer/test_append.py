@@ -293,7 +293,7 @@ def test_turned_images_in_a_lake_without_any(coco, yolo, tmp_path):
 
 def test_wrong_targets(coco, tmp_path, capsys):
     root = coco([1])
-    with pytest.raises(ImportRefusedError, match="no lake to append to"):
+    with pytest.raises(ImportRefusedError, match="no lake of format v4 to append to"):
         take(root, tmp_path / "none", append=True)
     take(root, tmp_path / "lake")
     with pytest.raises(ConfigError, match="both set"):
@@ -310,7 +310,7 @@ def test_wrong_targets(coco, tmp_path, capsys):
         take(root, tmp_path / "lake", append=True)
     command = ["import", "coco", str(root / "all.json"), str(tmp_path / "none"), "--images", str(root)]
     assert main([*command, "--append"]) == 1
-    assert "no lake to append to" in capsys.readouterr().err
+    assert "no lake of format v4 to append to" in capsys.readouterr().err
 
 
 def test_a_failure_on_the_way_leaves_the_lake_as_it_was(coco, tmp_path, monkeypatch):
@@ -386,7 +386,7 @@ def test_an_address(coco, tmp_path):
         ds = deeplake.open_read_only(url, creds=creds)
         assert sorted(ds["image_id"][:].tolist()) == list(range(300))
         assert list(ds.branches.names()) == ["main"]
-        with pytest.raises(ImportRefusedError, match="no lake to append to"):
+        with pytest.raises(ImportRefusedError, match="no lake of format v4 to append to"):
             take(coco([1]), "s3://appended/none", creds=creds, append=True)
 
 

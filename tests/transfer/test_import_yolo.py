@@ -208,6 +208,7 @@ def test_places_of_images_as_people_write_them(make_set, tmp_path, monkeypatch, 
     summary, ds = take(root / "data.yaml", tmp_path / "lake", split="train")
     assert names(ds) == ["a.jpg", "deep/b b.jpg"]
     assert summary.class_counts == {"cat": 1, "dog": 1}
+    assert take(root, tmp_path / "again", split="Train")[0].boxes == 2
     assert ("does not lead" in "\n".join(summary.notes)) == ("gone" in yaml)
 
 

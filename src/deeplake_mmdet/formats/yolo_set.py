@@ -216,11 +216,19 @@ def _chosen(split: str | None, splits: Iterable[str], where: str) -> str:
                 advice=f"Splits here (split, --split): {listed}",
             )
         return known[0]
-    if split not in known:
+    meant = [name for name in known if name == split] or [
+        name for name in known if _plain(name) == _plain(split)
+    ]
+    if len(meant) != 1:
         raise SourceNotFoundError(
             f"There is no split '{split}'", where=where, advice=f"Splits here: {listed}"
         )
-    return split
+    return meant[0]
+
+
+def _plain(split: str) -> str:
+    name = split.casefold()
+    return "val" if name in ("valid", "validation") else name
 
 
 def _names(

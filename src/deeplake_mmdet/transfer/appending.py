@@ -323,7 +323,7 @@ class _NameIndex:
         return [row for row in self._rows[first:end].tolist() if self._target.file_name(row) == name]
 
 
-_PER_BOX = ("boxes", "labels", "areas", *_FLAGS, "annotation_ids", "segmentations", "annotation_source_ids")
+_PER_BOX = ("boxes", "labels", *(name for name in OPTIONAL_COLUMNS if not name.startswith("image_")))
 
 
 def _only(record: ImageRecord, sound: NDArray[np.bool_]) -> ImageRecord:

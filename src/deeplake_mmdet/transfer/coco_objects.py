@@ -182,7 +182,12 @@ def _state(given: Any, number: int | float | None) -> str:
 
 
 def mask_area(segmentation: Any, size: tuple[int, int] | None) -> float:
-    """Square pixels of polygons or run lengths, overlaps counted once; 0 where they are not sound."""
+    """Square pixels of polygons or run lengths, overlaps counted once; 0 where they are not sound.
+
+    Args:
+        segmentation: As COCO has it; None for none.
+        size: Width and height of the image in pixels; None if they are not known.
+    """
     from pycocotools import mask
 
     shape = None if size is None else (size[1], size[0])

@@ -65,20 +65,17 @@ class YoloImages:
 
     def __len__(self) -> int:
         """How many there are, those on lists that are not there among them."""
-        count = len(self._names)
+        count = sum(len(names) for _, names in self._names)
         if self._split.lists:
             count = sum(1 for _ in self._split.listed())
             count += sum(len(FileNames(folder, EXTENSIONS)) for folder in self._split.folders)
         return count if self._limit is None else min(count, self._limit)
 
-    def _in_folders(self) -> list[tuple[Path, str]]:
-        """Folder and name of each image; a folder that is part of another counts once."""
-        names = []
-        for folder in self._split.folders:
-            above = [other for other in self._split.folders if other in folder.parents]
-            if not above:
-                names += [(folder, name) for name in sorted(FileNames(folder, EXTENSIONS))]
-        return names
+    def _in_folders(self) -> list[tuple[Path, list[str]]]:
+        """The images of each folder by name; a folder that is part of another counts once."""
+        folders = self._split.folders
+        apart = [folder for folder in folders if not any(other in folder.parents for other in folders)]
+        return [(folder, sorted(FileNames(folder, EXTENSIONS))) for folder in apart]
 
     def images(self) -> Iterator[FoundImage]:
         """Each image; its ``fault`` tells if there is no file, or if it was named before."""
@@ -101,10 +98,10 @@ class YoloImages:
 
     def _all(self) -> Iterator[FoundImage]:
         root = self._split.root
-        for folder, name in self._names:
-            path = folder / name
-            shown = path.relative_to(root).as_posix()
-            yield self._root.checked(FoundImage(path, shown))
+        for folder, names in self._names:
+            inside = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+            for name in names:
+                yield self._root.checked(FoundImage(folder / name, inside + name))
         if not self._split.lists:
             return
         seen: set[int] = set()

@@ -96,7 +96,9 @@ class AppendTarget(BranchTarget):
                 if type(error).__name__ != "LogNotexistsError":
                     raise
                 raise ImportRefusedError(
-                    "There is no lake to append to", where=self._where, advice="Leave out append (--append)"
+                    "There is no lake of format v4 to append to",
+                    where=self._where,
+                    advice="Leave out append (--append)",
                 ) from None
             columns = self._ask(lambda: Background(lambda: describe_columns(head)))
         self._standing = len(head)
@@ -198,7 +200,7 @@ class AppendTarget(BranchTarget):
             message: The commit's message.
             rows: How many were added.
         """
-        with self._telling_room(), storage_errors("The rows cannot be committed", self.name, self.creds):
+        with storage_errors("The rows cannot be committed", self.name, self.creds), self._telling_room():
             self._commit(message)
             head = self._head = self._open()
             self._verify(head, self._standing + rows)
@@ -212,7 +214,7 @@ class AppendTarget(BranchTarget):
 
     @contextlib.contextmanager
     def _telling_room(self) -> Iterator[None]:
-        """Tell how full the disk is where a folder cannot be written: Deep Lake does not report it."""
+        """Tell how full the disk is where a folder takes no more: Deep Lake does not report it."""
         try:
             yield
         except StorageError as error:
