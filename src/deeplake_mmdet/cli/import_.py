@@ -43,7 +43,10 @@ def add_parser(commands: Any) -> None:
     voc.set_defaults(run=run_voc)
 
     yolo = formats.add_parser(
-        "yolo", help="YOLO text files", description="Import a YOLO data set: boxes or polygons."
+        "yolo",
+        help="YOLO text files",
+        description="Import a YOLO data set: boxes or polygons.",
+        epilog="Example: deeplake-mmdet import yolo data.yaml lakes/train --split train",
     )
     yolo.add_argument("data", metavar="DATA", help="data.yaml, or folder with images and labels")
     yolo.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")

@@ -17,7 +17,7 @@ from deeplake_mmdet.formats.yolo_file import NAME_FILES
 from deeplake_mmdet.formats.yolo_set import YoloSplit
 from deeplake_mmdet.lake.images.regular_files import read_regular
 from deeplake_mmdet.transfer.ahead import read_ahead
-from deeplake_mmdet.transfer.image_files import EXTENSIONS, FoundImage, ImageFolder
+from deeplake_mmdet.transfer.image_files import EXTENSIONS, FoundImage, ImageFolder, shown
 
 __all__ = ["LabelFile", "YoloImages"]
 
@@ -181,7 +181,7 @@ class YoloImages:
                 key = hash(str(path))
                 place = int(np.searchsorted(used, key))
                 if (place == len(used) or used[place] != key) and path.name not in NAME_FILES:
-                    yield str(path)
+                    yield shown(path)
 
     def _label_folder(self, folder: Path) -> Path:
         if folder not in self._label_folders:
