@@ -41,6 +41,7 @@ _HOMES = {
     "fast_loader": "config",
     "import_coco": "transfer",
     "import_voc": "transfer",
+    "import_yolo": "transfer",
     "inspect": "lake",
     "lineage": "loop.tracing",
     "load_config": "config",
@@ -80,6 +81,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "fast_loader",
     "import_coco",
     "import_voc",
+    "import_yolo",
     "inspect",
     "lineage",
     "load_config",
@@ -124,7 +126,14 @@ if TYPE_CHECKING:
         train,
         train_detector,
     )
-    from deeplake_mmdet.transfer import export_coco, export_voc, export_yolo, import_coco, import_voc
+    from deeplake_mmdet.transfer import (
+        export_coco,
+        export_voc,
+        export_yolo,
+        import_coco,
+        import_voc,
+        import_yolo,
+    )
 
 try:
     check_environment()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
+
+from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["add_parser"]
 
@@ -39,13 +42,32 @@ def add_parser(commands: Any) -> None:
     )
     voc.set_defaults(run=run_voc)
 
-    for command, order in ((coco, "in the file's order"), (voc, "sorted")):
+    yolo = formats.add_parser(
+        "yolo",
+        help="YOLO text files",
+        description="Import a YOLO data set: boxes or polygons.",
+        epilog="Example: deeplake-mmdet import yolo data.yaml lakes/train --split train",
+    )
+    yolo.add_argument("data", metavar="DATA", help="data.yaml, or folder with images and labels")
+    yolo.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
+    yolo.add_argument("--split", help="train, val or test (default: the only one there is)")
+    yolo.set_defaults(run=run_yolo)
+
+    for command, order in ((coco, "in the file's order"), (voc, "sorted"), (yolo, "in the file's order")):
         command.add_argument(
             "--classes",
             nargs="+",
             metavar="NAME",
             help=f"which classes, in which order; boxes of others are left out (default: all, {order})",
         )
+        command.add_argument(
+            "--map",
+            type=_renaming,
+            action="append",
+            metavar="OLD=NEW",
+            help="call class OLD NEW; to be repeated; several OLD of one NEW become one class",
+        )
+        command.add_argument("--limit", type=int, metavar="N", help="import the first N images only")
         command.add_argument(
             "--exif",
             choices=("auto", "turn", "stored"),
@@ -64,6 +86,9 @@ def add_parser(commands: Any) -> None:
             default="decode",
             help="decode every image, read only its header, or believe the sizes that are stated (default: "
             "decode); without decoding, damaged images are met in training",
+        )
+        command.add_argument(
+            "--append", action="store_true", help="add to the lake that stands there, in one commit"
         )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
@@ -97,13 +122,44 @@ def run_voc(args: argparse.Namespace) -> int:
     return _show(import_voc(args.root, args.lake, split=args.split, **_common(args)))
 
 
+def run_yolo(args: argparse.Namespace) -> int:
+    """Import a YOLO data set and print the summary.
+
+    Args:
+        args: Of ``import yolo``.
+
+    Returns:
+        Exit status of the command.
+    """
+    from deeplake_mmdet.transfer import import_yolo
+
+    return _show(import_yolo(args.data, args.lake, split=args.split, **_common(args)))
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (equals and old.strip() and new.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW")
+    return old, new
+
+
+def _as_map(pairs: Sequence[tuple[str, str]] | None) -> dict[str, str] | None:
+    renamed = dict(pairs or ())
+    if len(renamed) < len(pairs or ()):
+        raise ConfigError("--map gives one class two new names", where="--map", advice="Give each OLD once")
+    return renamed or None
+
+
 def _common(args: argparse.Namespace) -> dict[str, Any]:
     creds = {"endpoint_url": args.endpoint_url} if args.endpoint_url else None
     return {
         "classes": args.classes,
+        "map": _as_map(args.map),
+        "limit": args.limit,
         "exif": args.exif,
         "convert": args.convert,
         "verify": args.verify,
+        "append": args.append,
         "overwrite": args.overwrite,
         "creds": creds,
     }

@@ -6,6 +6,7 @@ from deeplake_mmdet.transfer.coco import import_coco
 from deeplake_mmdet.transfer.exporting import ExportSummary, export_coco, export_voc, export_yolo
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 from deeplake_mmdet.transfer.voc import import_voc
+from deeplake_mmdet.transfer.yolo import import_yolo
 
 __all__ = [
     "ExportSummary",
@@ -16,4 +17,5 @@ __all__ = [
     "export_yolo",
     "import_coco",
     "import_voc",
+    "import_yolo",
 ]

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
+from deeplake_mmdet.formats.class_map import check_map
 from deeplake_mmdet.formats.coco import load_coco, select_classes
 from deeplake_mmdet.formats.coco_file import CocoFile
+from deeplake_mmdet.formats.coco_selection import first_images, rename_classes
 from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
 from deeplake_mmdet.transfer.coco_remainders import facts_of, image_remainder, remainder_columns
@@ -35,9 +38,12 @@ def import_coco(
     *,
     images: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    map: Mapping[str, str] | None = None,
+    limit: int | None = None,
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
+    append: bool = False,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -67,8 +73,10 @@ def import_coco(
         lake: Folder or URL of the new lake.
         images: Folder that the file names are relative to; a zip file or an S3 prefix will do. By default the
             annotation file's own, ``images`` in it or, for one in ``annotations``, beside it.
-        classes: Names of the categories to import, in label order; boxes of others are refused. By default
-            all of the file, in its order.
+        classes: Names of the categories to import, in label order, as they are after renaming (``map``);
+            boxes of others are refused. By default all of the file, in its order.
+        map: New names of classes by old ones; several that get one name become one, with the id of the first.
+        limit: Import the first so many images of the file only, refused ones among them.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
@@ -79,6 +87,7 @@ def import_coco(
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
+        append: Add the images to the lake that stands there, in one commit; see `Appending`.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for annotations and images at addresses.
         progress: Whether to draw a progress bar on stderr.
@@ -93,17 +102,20 @@ def import_coco(
         SourceNotFoundError: The file or the folder is missing.
         SourceFormatError, AnnotationError: The file is not sound COCO (see `load_coco`), or no image or no
             box of it can be imported.
-        ConfigError: ``classes`` names one that the file lacks, or ``exif``, ``convert``, ``verify`` or
-            ``workers`` has another value.
-        ImportRefusedError: Something stands at ``lake``.
+        ConfigError: ``classes`` or ``map`` names one that the file lacks, or another option has a wrong
+            value.
+        ImportRefusedError: Something stands at ``lake``, or what stands there cannot be appended to.
         StorageError: The storage refused or failed.
     """
     sources = Sources(creds)
     folder = None if images is None else sources.path(images)
     if folder is not None and not is_folder(folder):
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
-    check_options(exif, verify, workers)
-    check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    check_options(exif, verify, workers, limit)
+    renamed = check_map(map)
+    appending = open_appending(lake, append, overwrite, creds)
+    if appending is None:
+        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):
@@ -111,18 +123,26 @@ def import_coco(
             raise AnnotationError(
                 f"The COCO file has no {what}", where=str(annotations), advice="Give another file"
             )
+    if renamed:
+        coco = rename_classes(coco, renamed)
+    if limit is not None:
+        coco = first_images(coco, limit)
     if classes is not None:
         coco = select_classes(coco, classes)
     names = [image.file_name for image in coco.images if not image.fault]
     folder = find_images(annotations, names) if folder is None else innermost(folder, names)
     files = NamedImages(folder, names)
     workers = workers or sources.threads
-    encoding = choose_encoding(files.paths(), convert, workers)
+    encoding = appending.encoding(convert) if appending else choose_encoding(files.paths(), convert, workers)
     columns, notes = _columns(coco, files)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes
     )
-    writer = LakeWriter(
+    if appending is not None:
+        annotation_ids = (one.id for group in coco.annotations.values() for one in group)
+        appending.keep_free([image.id for image in coco.images], annotation_ids)
+    make_writer = LakeWriter if appending is None else appending.writer
+    writer = make_writer(
         os.fspath(lake),
         class_names=coco.class_names,
         category_ids=coco.category_ids,
@@ -135,7 +155,10 @@ def import_coco(
         creds=creds,
         measured=verify != "none",
     )
-    writer.remainder |= facts_of(coco)
+    if appending is None:
+        writer.remainder |= facts_of(coco)
+    elif facts_of(coco):
+        summary.notes.append("Left out, as the lake keeps its own: info, licenses and the like of the file")
     for kind, reason, detail in coco.strays:
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     run_import(
@@ -148,6 +171,7 @@ def import_coco(
         exif=exif,
         verify=verify,
         workers=workers,
+        appending=appending,
     )
     return summary
 

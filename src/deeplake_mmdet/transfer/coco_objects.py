@@ -13,7 +13,7 @@ from deeplake_mmdet.formats.coco_file import CocoAnnotation, CocoImage
 from deeplake_mmdet.formats.coco_values import is_number, read_box, shown, stated
 from deeplake_mmdet.formats.segmentation import read_segmentation
 
-__all__ = ["ObjectBlock", "settle_area", "settle_box", "size_of"]
+__all__ = ["ObjectBlock", "mask_area", "settle_area", "settle_box", "size_of"]
 
 _FARTHEST = 2**16  # pixels; beyond it no image reaches
 
@@ -167,7 +167,7 @@ def settle_area(
         odd = "area is a text and taken as what it says" if isinstance(given, str) else None
         return float(number), odd
     state = _state(given, number)
-    area = _mask_area(annotation.segmentation, size)
+    area = mask_area(annotation.segmentation, size)
     if area > 0:
         return area, f"area is {state}; that of the mask is taken"
     return float(box[2]) * float(box[3]), f"area is {state}; that of the box is taken"
@@ -181,8 +181,13 @@ def _state(given: Any, number: int | float | None) -> str:
     return "zero" if number == 0 else "negative"
 
 
-def _mask_area(segmentation: Any, size: tuple[int, int] | None) -> float:
-    """Square pixels of polygons or run lengths, overlaps counted once; 0 where they are not sound."""
+def mask_area(segmentation: Any, size: tuple[int, int] | None) -> float:
+    """Square pixels of polygons or run lengths, overlaps counted once; 0 where they are not sound.
+
+    Args:
+        segmentation: As COCO has it; None for none.
+        size: Width and height of the image in pixels; None if they are not known.
+    """
     from pycocotools import mask
 
     shape = None if size is None else (size[1], size[0])

@@ -15,6 +15,7 @@ from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.writing.writer import LakeWriter
 from deeplake_mmdet.terminal import console
 from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
+from deeplake_mmdet.transfer.appending import Appending
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import EXIF_MODES
 from deeplake_mmdet.transfer.image_files import shown
@@ -28,13 +29,14 @@ __all__ = ["PlannedImage", "check_options", "run_import"]
 _SWITCHING = 0.0005  # seconds after which a thread hands Python's interpreter over
 
 
-def check_options(exif: str, verify: str, workers: int | None) -> None:
+def check_options(exif: str, verify: str, workers: int | None, limit: int | None = None) -> None:
     """Check options that all imports have.
 
     Args:
         exif: Must be among `EXIF_MODES`.
         verify: Must be among `VERIFY_MODES`.
         workers: Must be a positive integer or None.
+        limit: Must be a positive integer or None.
 
     Raises:
         ConfigError: One of them is not.
@@ -44,9 +46,13 @@ def check_options(exif: str, verify: str, workers: int | None) -> None:
             raise ConfigError(
                 f"{name!r} is {value!r}", where=name, advice=f"Choose from {', '.join(choices)}"
             )
-    if workers is not None and (type(workers) is not int or workers < 1):
-        advice = "Give a positive whole number, or None for one thread per core"
-        raise ConfigError(f"'workers' is {workers!r}", where="workers", advice=advice)
+    for name, number, meant in (
+        ("workers", workers, "one thread per core"),
+        ("limit", limit, "all images"),
+    ):
+        if number is not None and (type(number) is not int or number < 1):
+            advice = f"Give a positive whole number, or None for {meant}"
+            raise ConfigError(f"{name!r} is {number!r}", where=name, advice=advice)
 
 
 def run_import(
@@ -60,6 +66,7 @@ def run_import(
     exif: str = "auto",
     verify: str = "decode",
     workers: int | None = None,
+    appending: Appending | None = None,
 ) -> None:
     """Read, check and append every planned image, then commit; fills ``summary``.
 
@@ -73,16 +80,22 @@ def run_import(
         exif: See `choose_frame`.
         verify: See `read_image`.
         workers: Threads that read and check images; by default one per core.
+        appending: The lake that stands and gets the rows; None for a new one.
 
     Raises:
         AnnotationError: Every image was refused, or every box; nothing is left behind.
         ImportRefusedError, StorageError: As `LakeWriter` raises them.
     """
     start = time.monotonic()
+    if appending is not None:
+        summary.class_counts = dict.fromkeys(appending.class_names, 0)
     # By label, not by name: one bincount per block, whatever the number of classes.
     counts = np.zeros(len(summary.class_counts), np.int64)
+    if appending is not None and verify == "none":
+        verify = "header"  # the lake's readers trust its sizes
     notes = ImageNotes(encoding, exif, verify)
-    taker = Taker(encoding, exif, verify, BoxFormat.parse(writer.box_format))
+    box_format = BoxFormat.parse(writer.box_format) if appending is None else appending.box_format
+    taker = Taker(encoding, exif, verify, box_format)
 
     def take(block: list[PlannedImage]) -> list[TakenImage | tuple[str, str]]:
         return [taker.take(planned) for planned in block]
@@ -102,6 +115,8 @@ def run_import(
         for block, results in taken:
             labels = []
             for planned, result in zip(block, results, strict=True):
+                if appending is not None and isinstance(result, TakenImage):
+                    result = appending.fit(result)
                 if isinstance(result, TakenImage):
                     writer.append(result.record)
                     labels.append(result.record.labels)
@@ -115,15 +130,18 @@ def run_import(
                 counts += np.bincount(np.concatenate(labels), minlength=len(counts))
             bar.advance(task, len(block))
         if not writer.rows:
-            raise _nothing_left(summary, f"None of the {total} images")
+            raise _nothing_left(summary, f"None of the {total} images", appending is not None)
         lost = summary.refused_boxes + summary.lost_with_images
         if lost and not summary.boxes:
-            raise _nothing_left(summary, f"None of the {lost} boxes")
+            raise _nothing_left(summary, f"None of the {lost} boxes", appending is not None)
         writer.facts |= {"verify": verify, "images_not_decoded": notes.not_decoded}
     summary.lake = writer.path
     summary.not_decoded = notes.not_decoded
     summary.class_counts = dict(zip(summary.class_counts, counts.tolist(), strict=True))
     summary.notes += [*notes.sentences(), *writer.notes]
+    if appending is not None:
+        summary.rows = appending.rows
+        summary.notes += appending.notes
     summary.seconds = time.monotonic() - start
 
 
@@ -147,21 +165,23 @@ def _count(planned: PlannedImage, taken: TakenImage, summary: ImportSummary) -> 
     summary.images += 1
     summary.boxes += boxes
     summary.empty_images += boxes == 0
-    summary.emptied_images += boxes == 0 and bool(planned.refused)
+    refused = (*planned.refused, *taken.refused)
+    summary.emptied_images += boxes == 0 and bool(refused)
     for reason, detail in taken.changes():
         summary.changes.add(Finding("image", shown(planned.path), reason, detail))
     file = planned.file or shown(planned.path)
-    for reason, detail in planned.refused:
+    for reason, detail in refused:
         summary.refusals.add(Finding("box", file, reason, detail))
     for kind, reason, detail in (*planned.changes, *taken.mask_changes):
         summary.changes.add(Finding(kind, file, reason, detail))
 
 
-def _nothing_left(summary: ImportSummary, what: str) -> AnnotationError:
+def _nothing_left(summary: ImportSummary, what: str, appends: bool) -> AnnotationError:
+    written = "the lake is as it was" if appends else "no lake was written"
     reasons = "; ".join(f"{reason}: {count}" for (_, reason), count in summary.refusals.counts.most_common(5))
     first = summary.refused[0] if summary.refused else None
     return AnnotationError(
         f"{what} can be imported ({reasons})",
         where=f"first: {first.file} {first.detail}".rstrip() if first else summary.source,
-        advice="Check the image folder and the annotation file; no lake was written",
+        advice=f"Check the image folder and the annotation file; {written}",
     )

@@ -102,6 +102,7 @@ class ImportSummary:
         changes: What was imported otherwise than its file says.
         notes: Everything else that differs from the source, in sentences.
         seconds: Duration.
+        rows: How many images the lake has now, if these were added to one that stood; else None.
     """
 
     lake: str
@@ -117,6 +118,7 @@ class ImportSummary:
     changes: Findings = field(default_factory=lambda: Findings("changed"))
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    rows: int | None = None
 
     @property
     def refused(self) -> list[Finding]:
@@ -148,6 +150,8 @@ class ImportSummary:
         head = (
             f"Imported {self.images} images with {self.boxes} boxes into {self.lake} ({self.seconds:.1f} s)"
         )
+        if self.rows is not None:
+            head = head.replace("Imported", "Appended", 1) + f"; it has {self.rows} images now"
         parts: list[RenderableType] = [plain(head)]
         if self.is_mostly_refused:
             total = self.images + self.refused_images

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deeplake_mmdet.errors import ImageError, without_secrets
 from deeplake_mmdet.lake.images.signatures import PNG
-from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xyxy
+from deeplake_mmdet.lake.schema.boxes import BoxFormat, to_xywh, to_xyxy
 from deeplake_mmdet.lake.writing.writer import ImageRecord
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import Frame, choose_frame
@@ -17,6 +19,9 @@ from deeplake_mmdet.transfer.images import ReadImage, converted, read_image
 from deeplake_mmdet.transfer.masks import settle_masks
 
 __all__ = ["PlannedImage", "TakenImage", "Taker"]
+
+_NONE = np.zeros((0, 4))
+_FRACTIONS = BoxFormat("ccwh", "fractional")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +36,8 @@ class PlannedImage:
         changes: ``(kind, reason, detail)`` of what is imported otherwise than the files say; see `Finding`.
         file: The annotation file of this image, if it has one of its own; refused boxes are named by it.
         fault: Reason and detail why the whole image is refused before it is read, or ``None``.
+        fractional: Whether boxes are centre x, centre y, width, height, and they and polygons are in
+            fractions of the width and height of the image as it is read; made pixels once those are known.
     """
 
     path: Path
@@ -40,6 +47,7 @@ class PlannedImage:
     changes: tuple[tuple[str, str, str], ...] = ()
     file: str = ""
     fault: tuple[str, str] | None = None
+    fractional: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +59,14 @@ class TakenImage:
         image: What it was.
         frame: How it is to be read.
         mask_changes: As in `PlannedImage`.
+        refused: As in `PlannedImage`: boxes that the lake cannot hold.
     """
 
     record: ImageRecord
     image: ReadImage
     frame: Frame
     mask_changes: list[tuple[str, str, str]]
+    refused: tuple[tuple[str, str], ...] = ()
 
     def changes(self) -> Iterator[tuple[str, str]]:
         """Reason and detail of what is taken otherwise than the file says, but for its boxes and masks."""
@@ -104,7 +114,8 @@ class Taker:
                 stated=planned.size,
             )
             stored = image.width, image.height
-            boxes = to_xyxy(fields["boxes"], self.box_format, *stored)
+            # Fractions fit an image however it is turned.
+            boxes = _NONE if planned.fractional else to_xyxy(fields["boxes"], self.box_format, *stored)
             masks = _mask_sizes(fields)
             frame = choose_frame(stored, image.orientation, planned.size, boxes, self.exif, mask_sizes=masks)
             data = image.data
@@ -113,6 +124,8 @@ class Taker:
         except ImageError as error:
             return error.what, (error.where or "").removeprefix(without_secrets(str(planned.path))).strip()
         width, height = frame.size
+        if planned.fractional:
+            fields = _in_pixels(fields, frame.size, self.box_format)
         fields, changes = settle_masks(fields, (height, width))
         # Pixels that were converted are turned already, and their file has no EXIF orientation.
         turned_by = image.orientation if frame.turned and data is image.data else 0
@@ -125,3 +138,17 @@ def _mask_sizes(fields: Mapping[str, Any]) -> set[tuple[int, int]]:
     sizes = [mask.get("size") for mask in fields.get("segmentations") or () if isinstance(mask, dict)]
     pairs = [size for size in sizes if isinstance(size, list) and len(size) == 2]
     return {(width, height) for height, width in pairs if isinstance(height, int) and isinstance(width, int)}
+
+
+def _in_pixels(fields: Mapping[str, Any], size: tuple[int, int], box_format: BoxFormat) -> dict[str, Any]:
+    convert = to_xywh if box_format.mode == "ltwh" else to_xyxy
+    made = {**fields, "boxes": convert(fields["boxes"], _FRACTIONS, *size)}
+    if (masks := fields.get("segmentations")) is not None:
+        made["segmentations"] = [_scaled(polygons, size) for polygons in masks]
+    return made
+
+
+def _scaled(polygons: list[list[float]] | None, size: tuple[int, int]) -> list[list[float]] | None:
+    if polygons is None:
+        return None
+    return [[value * size[place % 2] for place, value in enumerate(points)] for points in polygons]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from deeplake_mmdet.formats.class_map import check_map, choose_classes
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.archives.sources import Sources
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
+from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
 from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
@@ -29,9 +32,12 @@ def import_voc(
     *,
     split: str | None = None,
     classes: Sequence[str] | None = None,
+    map: Mapping[str, str] | None = None,
+    limit: int | None = None,
     exif: str = "auto",
     convert: str = "auto",
     verify: str = "decode",
+    append: bool = False,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -56,8 +62,10 @@ def import_voc(
         lake: Folder or URL of the new lake.
         split: Name of a file in ``ImageSets/Main`` or ``ImageSets``, without ``.txt``, or of a folder that
             holds it (``train``); may be left out where there is none, and then all XML files are imported.
-        classes: Class names in label order; boxes of other classes are refused. By default all names in
-            ``Annotations``, sorted, whatever the split.
+        classes: Class names in label order, as they are after renaming (``map``); boxes of other classes are
+            refused. By default all names in ``Annotations``, sorted, whatever the split.
+        map: New names of classes by old ones; several classes that get one name become one.
+        limit: Import the first so many images of the split only, refused ones among them.
         exif: Which images are turned by their EXIF orientation, as MMDetection turns files: ``'auto'``
             decides for each by its stated size and boxes (see `choose_frame`), ``'turn'`` and ``'stored'``
             for all. The lake records it.
@@ -68,6 +76,7 @@ def import_voc(
             are read from its header, and whether it can be decoded shows in training; ``'none'``: as
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
+        append: Add the images to the lake that stands there, in one commit; see `Appending`.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for a root that is an address.
         progress: Whether to draw a progress bar on stderr.
@@ -81,26 +90,36 @@ def import_voc(
     Raises:
         SourceNotFoundError, SourceFormatError: The folder or the split is not there or not sound.
         AnnotationError: No image or no box can be imported.
-        ConfigError: ``classes`` is not sound or fits no annotation file, there are several splits and none
-            was named, or ``exif``, ``convert``, ``verify`` or ``workers`` has another value.
-        ImportRefusedError: Something stands at ``lake``.
+        ConfigError: ``classes`` is not sound or fits no annotation file, ``map`` names a class that is not
+            there, there are several splits and none was named, or another option has a wrong value.
+        ImportRefusedError: Something stands at ``lake``, or what stands there cannot be appended to.
         StorageError: The storage refused or failed.
     """
-    check_options(exif, verify, workers)
-    check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    check_options(exif, verify, workers, limit)
+    renamed = check_map(map)
+    appending = open_appending(lake, append, overwrite, creds)
+    if appending is None:
+        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     sources = Sources(creds)
-    voc = load_voc(sources.path(root), split, classes)
+    voc = load_voc(sources.path(root), split, None if renamed else classes)
+    class_names, label_of = voc.class_names, {name: label for label, name in enumerate(voc.class_names)}
+    if renamed:
+        class_names, labels = choose_classes(voc.class_names, renamed, classes, str(root))
+        label_of = dict(zip(voc.class_names, labels, strict=True))
+    if limit is not None:
+        voc = replace(voc, ids=voc.ids[:limit], repeated=voc.repeated[: max(0, limit - len(voc.ids))])
     images = VocImages(voc)
     workers = workers or sources.threads
-    encoding = choose_encoding(images.paths(), convert, workers)
+    encoding = appending.encoding(convert) if appending else choose_encoding(images.paths(), convert, workers)
     source = f"{root} ({split})" if split else str(root)
-    summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(voc.class_names, 0))
+    summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(class_names, 0))
     summary.notes += voc.notes
     if voc.unreadable:
         summary.notes.append(f"{voc.unreadable} files of Annotations could not be read for their class names")
-    writer = LakeWriter(
+    make_writer = LakeWriter if appending is None else appending.writer
+    writer = make_writer(
         os.fspath(lake),
-        class_names=voc.class_names,
+        class_names=class_names,
         box_format="ltrb",
         image_format=encoding.format,
         optional_columns=("difficults", "image_remainder", "annotation_remainders"),
@@ -112,7 +131,7 @@ def import_voc(
     )
     unread: set[str] = set()
     run_import(
-        _plan(voc, images, unread),
+        _plan(voc, images, label_of, unread),
         len(voc.ids) + len(voc.repeated),
         writer,
         summary,
@@ -121,8 +140,9 @@ def import_voc(
         exif=exif,
         verify=verify,
         workers=workers,
+        appending=appending,
     )
-    if voc.split is None:
+    if voc.split is None and limit is None:
         summary.notes += _spare_note(images)
     if unread:
         names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
@@ -147,8 +167,9 @@ def _spare_note(images: VocImages) -> list[str]:
     ]
 
 
-def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[PlannedImage]:
-    label_of = {name: label for label, name in enumerate(voc.class_names)}
+def _plan(
+    voc: VocSplit, images: VocImages, label_of: Mapping[str, int], unread: set[str]
+) -> Iterator[PlannedImage]:
     for image in voc.images():
         unread |= image.unread
         if image.fault is not None:
@@ -173,7 +194,7 @@ def _plan(voc: VocSplit, images: VocImages, unread: set[str]) -> Iterator[Planne
                 continue
             good.append(entry)
             labels.append(label)
-            if entry.stated_name != voc.class_names[label]:
+            if entry.stated_name not in label_of:
                 changes.append(("box", "class name has spaces or line breaks around it", detail))
             changes += (("box", reason, f"{detail}: {text}") for reason, text in entry.changes)
         fields = {

@@ -50,9 +50,9 @@ from deeplake_mmdet.lake.writing.targets import (
     upload,
 )
 
-__all__ = ["BranchTarget", "open_target"]
+__all__ = ["SIGNS", "BranchTarget", "open_target"]
 
-_SIGNS = "_importing"  # folder of the signs of life
+SIGNS = "_importing"  # folder of the signs of life
 _BRANCH = re.compile(r"importing-(.+)-(\d+)-[0-9a-f]{8}")
 _REPLACED = re.compile(r"replaced-\d{8}T\d{12}")
 _BEAT = 2**25  # bytes of rows between signs of life
@@ -119,7 +119,7 @@ class BranchTarget:
             except Exception as error:
                 if type(error).__name__ != "LogNotexistsError":
                     raise
-                if all(name.startswith((f"{LOG}/", f"{_SIGNS}/")) for name in found):
+                if all(name.startswith((f"{LOG}/", f"{SIGNS}/")) for name in found):
                     return found, None  # what is left of a lake that was being removed
                 raise refuse_other(self.name) from None
             if not self._overwrite and not _is_unfinished(head):
@@ -250,7 +250,7 @@ class BranchTarget:
         active.discard(self._branch)
         self._lake = None
         try:
-            self._delete(f"{_SIGNS}/{self._branch}")
+            self._delete(f"{SIGNS}/{self._branch}")
             if not old:
                 return
             head = self._open()
@@ -299,9 +299,9 @@ class BranchTarget:
 
     def _remove_leftovers(self, head: Any, found: Mapping[str, Any]) -> None:
         names = list(head.branches.names())
-        signs = {name.split("/")[1] for name in found if name.startswith(f"{_SIGNS}/")}
+        signs = {name.split("/")[1] for name in found if name.startswith(f"{SIGNS}/")}
         for name in signs.difference(names):  # killed when its lake was in place
-            self._delete(f"{_SIGNS}/{name}")
+            self._delete(f"{SIGNS}/{name}")
         for name in names:
             match = _BRANCH.fullmatch(name)
             if not match or name in active:
@@ -309,7 +309,7 @@ class BranchTarget:
             if match[1] == host_name():
                 alive = is_alive(int(match[2]))
             else:
-                sign = found.get(f"{_SIGNS}/{name}/alive")
+                sign = found.get(f"{SIGNS}/{name}/alive")
                 alive = sign is not None and _age(sign.last_modified) < _SILENT
             if alive:
                 self.notes.append(f"Another import to this path seems to be under way: branch {name}")
@@ -329,7 +329,7 @@ class BranchTarget:
                     self._delete(folder)
         self._run(branch.delete)
         self._delete(log)
-        self._delete(f"{_SIGNS}/{name}")
+        self._delete(f"{SIGNS}/{name}")
 
     @property
     def _where(self) -> str:
@@ -363,7 +363,7 @@ class BranchTarget:
 
     def _beat(self) -> None:
         """Write a sign of life; it waits behind what is under way, and so keeps memory bounded as well."""
-        name = f"{_SIGNS}/{self._branch}/alive"
+        name = f"{SIGNS}/{self._branch}/alive"
         upload(lambda: self._lake._writer.set_async(name, b""), self._where, self._unanswered)
         self._silent, self._unanswered = 0, min(self._unanswered, _UNDER_WAY)
 

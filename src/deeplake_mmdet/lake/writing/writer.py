@@ -27,6 +27,7 @@ from deeplake_mmdet.lake.images.exif_choice import EXIF_COLUMN, EXIF_KEY
 from deeplake_mmdet.lake.schema.class_names import read_class_names
 from deeplake_mmdet.lake.schema.columns import CATEGORY_SOURCE_IDS
 from deeplake_mmdet.lake.schema.roles import EXIF_TURNED, STORED_PIXELS, TURNED_PIXELS
+from deeplake_mmdet.lake.writing.append_target import AppendTarget
 from deeplake_mmdet.lake.writing.branches import open_target
 from deeplake_mmdet.lake.writing.rows import (
     ARRAYS,
@@ -82,6 +83,7 @@ class LakeWriter:
         creds: Storage options as Deep Lake takes them.
         measured: Whether all widths and heights are those of the images themselves; else readers measure the
             images anew.
+        append_to: The lake that gets the rows, of which all the rest tells; None for a new one.
 
     Attributes:
         box_format: How boxes are stored.
@@ -113,6 +115,7 @@ class LakeWriter:
         message: str | None = None,
         creds: Mapping[str, str] | None = None,
         measured: bool = True,
+        append_to: AppendTarget | None = None,
     ) -> None:
         _check_choice("box_format", box_format, ("ltwh", "ltrb"))
         _check_choice("image_format", image_format, tuple(SIGNATURES))
@@ -130,7 +133,8 @@ class LakeWriter:
                 f"There are {len(category_ids)} category ids for {len(self.class_names)} class names",
                 where="category_ids",
             )
-        self._target = open_target(path, overwrite, creds)
+        self._target = append_to or open_target(path, overwrite, creds)
+        self._appends = append_to is not None
         self.path = self._target.name
         self.rows = 0
         self.notes = self._target.notes
@@ -211,6 +215,11 @@ class LakeWriter:
                 schema[name] = "int64" if name == "image_id" else "text"
         self._dataset = self._target.begin(schema)
         self._dataset.auto_commit_enabled = False  # a timed commit would show half a lake
+        if not self._appends:
+            self._describe()
+
+    def _describe(self) -> None:
+        """Write down beside the columns what they mean."""
         labels = self._dataset["labels"].metadata
         labels["class_names"] = self.class_names
         if self._category_ids is not None:
