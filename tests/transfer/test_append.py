@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deeplake_mmdet import import_coco, import_voc, import_yolo
+from deeplake_mmdet import export_coco, export_yolo, import_coco, import_voc, import_yolo
 from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import AnnotationError, ConfigError, ImportRefusedError
 from deeplake_mmdet.lake import Source, open_view
@@ -356,6 +356,47 @@ def test_two_at_once_are_both_in_the_lake(coco, tmp_path):
         image = (other / "3.jpg").read_bytes()
         writer.append(ImageRecord(image, WIDTH, HEIGHT, "3.jpg", image_id=3, **arrays))
     assert sorted(one["file_name"] for one in content(tmp_path / "lake")) == ["1.jpg", "2.jpg", "3.jpg"]
+
+
+def with_more(data):
+    data["info"] = {"of": data["images"][0]["file_name"]}
+    for image, one in zip(data["images"], data["annotations"], strict=True):
+        image["camera"], one["occluded"] = {"id": image["id"]}, bool(image["id"] % 2)
+
+
+def test_what_nothing_reads_is_kept_where_the_lake_keeps_such(coco, yolo, tmp_path):
+    first = coco([1, 2], with_more)
+    take(first, tmp_path / "lake")
+    summary = take(coco([3, 4], with_more, "second"), tmp_path / "lake", append=True)
+    notes = "\n".join(summary.notes)
+    assert "Kept for 'export coco', and used by nothing else: annotations.occluded, images.camera" in notes
+    assert "Left out, as the lake keeps no more of it: info" in notes
+    take(coco([5], None, "third"), tmp_path / "lake", append=True)
+    add(yolo({"x": "0 .5 .5 .5 .5"}), tmp_path / "lake")
+    export_coco(tmp_path / "lake", tmp_path / "out", progress=False)
+    (found,) = tmp_path.glob("out/**/*.json")
+    data = json.loads(found.read_text())
+    assert data["info"] == {"of": "1.jpg"}
+    cameras = {image["id"]: image.get("camera") for image in data["images"]}
+    assert cameras == {**{n: {"id": n} for n in range(1, 5)}, 5: None, 6: None}
+    assert [one.get("occluded") for one in data["annotations"]] == [True, False, True, False, None, None]
+    take(coco([1], None, "plain"), tmp_path / "bare")
+    summary = take(coco([2], with_more, "fourth"), tmp_path / "bare", append=True)
+    lost = "Left out, as the lake keeps no more of it: annotations.occluded, images.camera, info"
+    assert lost in "\n".join(summary.notes)
+
+
+def test_yolo_comes_back(yolo, tmp_path):
+    root = yolo({"x": "0 0.1 0.1 0.9 0.1 0.5 0.9\n1 0.5 0.5 0.2 0.4\n", "y": ""})
+    import_yolo(root, tmp_path / "lake", progress=False)
+    export_yolo(tmp_path / "lake", tmp_path / "out", progress=False)
+    (written,) = tmp_path.glob("out/*.yaml")
+    import_yolo(written, tmp_path / "again", progress=False)
+    ours, theirs = content(tmp_path / "lake"), content(tmp_path / "again")
+    assert [row["labels"] for row in ours] == [row["labels"] for row in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one["images"] == other["images"]
+        np.testing.assert_allclose(one["boxes"], other["boxes"], atol=1e-3)
 
 
 SCRIPT = """

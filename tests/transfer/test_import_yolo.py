@@ -331,7 +331,7 @@ def test_classes_limit_and_map(make_set, tmp_path):
         ("train: imagse\nnames: [cat, dog]\ndownload: x", SourceNotFoundError, "never run"),
         ("train: a.bin\nnames: [cat, dog]", SourceFormatError, "not UTF-8"),
         ("train: empty\nnames: [cat, dog]", AnnotationError, "has no images"),
-        ("train: images\nval: images\nnames: [cat, dog]", ConfigError, "several splits"),
+        ("train: images\nval: bare\nnames: [cat, dog]", ConfigError, "several splits"),
         ("val: images\nnames: [cat, dog]", SourceNotFoundError, "no split 'train'"),
         ("train: bare\nnames: [cat, dog]", SourceNotFoundError, "Not one of the 1 images has a label"),
     ],

@@ -68,7 +68,7 @@ def load_yolo(
     Args:
         data: The absolute path of a ``data.yaml``, or of a folder: with one such file, with ``images`` and
             ``labels``, with folders called ``train`` and so on, or with images and labels side by side.
-        split: The name of the split; may be left out where there is one or none.
+        split: The name of the split; may be left out where there is one or none, or all are the same images.
         classes: The class names in label order, as they are after renaming; None for all. Where the data set
             names no classes, the names of the class numbers from 0 on.
         renamed: New names of classes by old ones.
@@ -137,6 +137,8 @@ def _of_file(path: Path, split: str | None) -> _Found:
     file = read_yolo_file(path)
     if not file.splits:
         raise SourceFormatError("The YOLO data file names no images", where=str(path), advice="Add 'train'")
+    if split is None and len(set(file.splits.values())) == 1:  # export writes one folder as both
+        split = next(iter(file.splits))
     name = _chosen(split, file.splits, str(path))
     bases = _bases(file)
     places = [_place(entry, bases, name or "", file) for entry in file.splits[name or ""]]

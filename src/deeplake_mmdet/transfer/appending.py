@@ -101,6 +101,11 @@ class Appending:
         """How many rows the lake has, once the import has ended."""
         return self._target.rows
 
+    @property
+    def keeps_remainders(self) -> bool:
+        """Whether it has columns for what nothing reads."""
+        return {"image_remainder", "annotation_remainders"} <= self._lake.columns
+
     def encoding(self, convert: str) -> Encoding:
         """How the images are stored: as those of the lake; others are converted without loss, or refused.
 
@@ -123,6 +128,18 @@ class Appending:
             if ids is not None:
                 whole = (one for one in stated if isinstance(one, int) and one <= _LARGEST)
                 ids.next = max(ids.next, max(whole, default=0) + 1)
+
+    def remainders(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Which keys of a COCO file that nothing reads the lake has columns for; the others are noted.
+
+        Args:
+            keys: See `CocoFile.kept`.
+        """
+        places = {"images": "image_remainder", "annotations": "annotation_remainders"}
+        kept = [key for key in keys if places.get(key.partition(".")[0]) in self._lake.columns]
+        if lost := [key for key in keys if key not in kept]:
+            self.notes.append(f"Left out, as the lake keeps no more of it: {', '.join(lost)}")
+        return tuple(kept)
 
     def writer(
         self,
@@ -149,7 +166,8 @@ class Appending:
         """
         self._check_classes(class_names)
         self.box_format = BoxFormat.parse(box_format)
-        told = {"segmentations", *_FLAGS}  # by `fit`, for each object
+        # Told by `fit` for each object, and by `remainders`.
+        told = {"segmentations", *_FLAGS, "image_remainder", "annotation_remainders"}
         dropped = sorted(set(optional_columns) - self._lake.columns - told)
         if dropped:
             self.notes.append(f"Left out, as the lake has no column for it: {', '.join(dropped)}")
@@ -272,15 +290,15 @@ class Appending:
         count = len(record.boxes)
         if column in _FLAGS:
             return np.zeros(count, np.uint8)
+        if column == "image_remainder":
+            return {}
         if column == "areas":
             boxes = to_xywh(record.boxes, self.box_format, record.width, record.height)
             areas = boxes[:, 2] * boxes[:, 3]
             for place, mask in enumerate(record.segmentations or ()):
                 areas[place] = mask_area(mask, (record.width, record.height)) or areas[place]
             return areas
-        if column == "image_remainder":
-            return {}
-        return [None] * count  # segmentations, annotation_source_ids, annotation_remainders
+        return [None] * count  # masks, ids and remainders
 
     def _boxes(self, record: ImageRecord) -> NDArray[np.float64]:
         if str(self.box_format) == str(BoxFormat.parse(self._lake.box_format)):

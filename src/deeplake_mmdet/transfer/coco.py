@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ def import_coco(
     files = NamedImages(folder, names)
     workers = workers or sources.threads
     encoding = appending.encoding(convert) if appending else choose_encoding(files.paths(), convert, workers)
+    if appending is not None:
+        coco = replace(coco, kept=appending.remainders(coco.kept))
     columns, notes = _columns(coco, files)
     summary = ImportSummary(
         os.fspath(lake), str(annotations), dict.fromkeys(coco.class_names, 0), notes=notes
@@ -157,8 +160,6 @@ def import_coco(
     )
     if appending is None:
         writer.remainder |= facts_of(coco)
-    elif facts_of(coco):
-        summary.notes.append("Left out, as the lake keeps its own: info, licenses and the like of the file")
     for kind, reason, detail in coco.strays:
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     run_import(

@@ -148,7 +148,13 @@ def import_voc(
         names = ", ".join(sorted(unread)[:_SHOWN]) + f" and {len(unread) - _SHOWN} more" * (
             len(unread) > _SHOWN
         )
-        summary.notes.append(f"Kept for 'export voc', and used by nothing else: {names}")
+        kept = appending is None or appending.keeps_remainders
+        done = (
+            "Kept for 'export voc', and used by nothing else"
+            if kept
+            else "Left out, as the lake keeps it not"
+        )
+        summary.notes.append(f"{done}: {names}")
     return summary
 
 
