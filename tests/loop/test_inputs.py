@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
-from deeplake_mmdet.loop.inputs import find_inputs
-from deeplake_mmdet.loop.listing import LeftOut, Listing
+from deeplake_mmdet.loop.predicting.inputs import find_inputs
+from deeplake_mmdet.loop.predicting.listing import LeftOut, Listing
 
 
 def picture(file: Path) -> Path:

@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco
 
 from deeplake_mmdet.errors import AnnotationError
-from deeplake_mmdet.loop.samples import prediction_of
+from deeplake_mmdet.loop.predicting.samples import prediction_of
 
 SIZE = (7, 9)
 

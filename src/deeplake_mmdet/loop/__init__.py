@@ -15,7 +15,7 @@ _HOMES = {
     "Predicted": "predict",
     "Prediction": "predictions",
     "Sink": "predictions",
-    "config_beside": "run_folder",
+    "config_beside": "predicting.run_folder",
     "mine": "mining",
 }
 
@@ -24,8 +24,8 @@ __all__ = ["WAYS", "Mined", "Predicted", "Prediction", "Sink", "config_beside", 
 if TYPE_CHECKING:
     from deeplake_mmdet.loop.mining import WAYS, Mined, mine
     from deeplake_mmdet.loop.predict import Predicted
+    from deeplake_mmdet.loop.predicting.run_folder import config_beside
     from deeplake_mmdet.loop.predictions import Prediction, Sink
-    from deeplake_mmdet.loop.run_folder import config_beside
 
 
 def __getattr__(name: str) -> Any:

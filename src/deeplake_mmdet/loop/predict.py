@@ -18,13 +18,13 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import check_target
 from deeplake_mmdet.lake import SOURCE_KEYS, CredentialRef, ResolvedSource, Source
 from deeplake_mmdet.lake.source.pinning import resolve
-from deeplake_mmdet.loop.inputs import find_inputs
-from deeplake_mmdet.loop.listing import LeftOut
-from deeplake_mmdet.loop.predict_config import DATA, predict_config
+from deeplake_mmdet.loop.predicting.inputs import find_inputs
+from deeplake_mmdet.loop.predicting.listing import LeftOut
+from deeplake_mmdet.loop.predicting.predict_config import DATA, predict_config
+from deeplake_mmdet.loop.predicting.run_folder import config_beside
+from deeplake_mmdet.loop.predicting.running import Job, run_predict
 from deeplake_mmdet.loop.predictions import Prediction
 from deeplake_mmdet.loop.run_facts import check_run_id, facts_of_run, lakes_trained_on
-from deeplake_mmdet.loop.run_folder import config_beside
-from deeplake_mmdet.loop.running import Job, run_predict
 from deeplake_mmdet.loop.write_back import check_write_back
 from deeplake_mmdet.training.parts_check import check_parts
 from deeplake_mmdet.training.predictions import check_show_dir

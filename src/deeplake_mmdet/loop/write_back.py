@@ -33,8 +33,8 @@ from deeplake_mmdet.lake import (
 )
 from deeplake_mmdet.lake.table.store import CACHE_VARIABLE
 from deeplake_mmdet.loop.diagnostics import NUMBERS, diagnose
-from deeplake_mmdet.loop.files import write_parquet
-from deeplake_mmdet.loop.images import LakeImages
+from deeplake_mmdet.loop.predicting.files import write_parquet
+from deeplake_mmdet.loop.predicting.images import LakeImages
 from deeplake_mmdet.loop.predictions import Prediction
 from deeplake_mmdet.loop.run_facts import RunFacts
 from deeplake_mmdet.loop.run_spool import RunSpool, SpooledRow

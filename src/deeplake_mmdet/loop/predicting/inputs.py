@@ -15,8 +15,8 @@ from pathlib import Path
 from deeplake_mmdet.config import leads_to_lake
 from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
 from deeplake_mmdet.lake import image_format
-from deeplake_mmdet.loop.listing import LeftOut, Listing
-from deeplake_mmdet.loop.videos import count_frames
+from deeplake_mmdet.loop.predicting.listing import LeftOut, Listing
+from deeplake_mmdet.loop.predicting.videos import count_frames
 
 __all__ = ["Inputs", "find_inputs"]
 

@@ -12,8 +12,8 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch.utils.data import Dataset
 
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.loop.listing import Listing
-from deeplake_mmdet.loop.videos import Frames
+from deeplake_mmdet.loop.predicting.listing import Listing
+from deeplake_mmdet.loop.predicting.videos import Frames
 from deeplake_mmdet.registry import DATASETS, FUNCTIONS
 
 __all__ = ["INDEX", "UNREADABLE", "ImageFiles", "Unreadable", "collate_files"]

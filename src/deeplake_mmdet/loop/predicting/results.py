@@ -8,12 +8,12 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
 
-from deeplake_mmdet.loop.counts import Counts
-from deeplake_mmdet.loop.drawing import Drawing, Pictures, write_videos
-from deeplake_mmdet.loop.files import entries_of, write_json, write_parquet
+from deeplake_mmdet.loop.predicting.counts import Counts
+from deeplake_mmdet.loop.predicting.drawing import Drawing, Pictures, write_videos
+from deeplake_mmdet.loop.predicting.files import entries_of, write_json, write_parquet
+from deeplake_mmdet.loop.predicting.run_source import RunSource
+from deeplake_mmdet.loop.predicting.spool import Spool, Spooled
 from deeplake_mmdet.loop.predictions import Prediction
-from deeplake_mmdet.loop.run_source import RunSource
-from deeplake_mmdet.loop.spool import Spool, Spooled
 
 __all__ = ["Results"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deeplake_mmdet.loop.listing import LeftOut
+from deeplake_mmdet.loop.predicting.listing import LeftOut
 from deeplake_mmdet.loop.predictions import Prediction
 
 __all__ = ["Counts"]

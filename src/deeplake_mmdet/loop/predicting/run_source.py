@@ -8,8 +8,8 @@ import numpy as np
 
 from deeplake_mmdet.lake import LakeView, parse_uri
 from deeplake_mmdet.loading import lakes_under
-from deeplake_mmdet.loop.image_files import INDEX, ImageFiles
-from deeplake_mmdet.loop.images import FileImages, Images, LakeImages
+from deeplake_mmdet.loop.predicting.image_files import INDEX, ImageFiles
+from deeplake_mmdet.loop.predicting.images import FileImages, Images, LakeImages
 
 __all__ = ["UNDECODABLE", "RunSource"]
 

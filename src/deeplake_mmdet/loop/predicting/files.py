@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.evaluation.export import replaced, write_list
-from deeplake_mmdet.loop.images import Images
+from deeplake_mmdet.loop.predicting.images import Images
 from deeplake_mmdet.loop.predictions import Prediction
 
 __all__ = ["entries_of", "write_json", "write_parquet"]

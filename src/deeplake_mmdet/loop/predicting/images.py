@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.evaluation.truth import category_ids
 from deeplake_mmdet.lake import LakeView
-from deeplake_mmdet.loop.listing import Listing
-from deeplake_mmdet.loop.videos import Frames
+from deeplake_mmdet.loop.predicting.listing import Listing
+from deeplake_mmdet.loop.predicting.videos import Frames
 from deeplake_mmdet.training.hooks.visualization import plain_name
 
 __all__ = ["FileImages", "Images", "LakeImages"]

@@ -23,17 +23,17 @@ from mmengine.runner import Runner, autocast
 from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import settings_restored
-from deeplake_mmdet.loop.counts import Counts
-from deeplake_mmdet.loop.drawing import Drawing
 from deeplake_mmdet.loop.extras import Extras
-from deeplake_mmdet.loop.image_files import UNREADABLE
-from deeplake_mmdet.loop.predict_config import DATA
+from deeplake_mmdet.loop.predicting.counts import Counts
+from deeplake_mmdet.loop.predicting.drawing import Drawing
+from deeplake_mmdet.loop.predicting.image_files import UNREADABLE
+from deeplake_mmdet.loop.predicting.predict_config import DATA
+from deeplake_mmdet.loop.predicting.progress import Progress
+from deeplake_mmdet.loop.predicting.results import Results
+from deeplake_mmdet.loop.predicting.run_source import UNDECODABLE, RunSource
+from deeplake_mmdet.loop.predicting.samples import prediction_of
 from deeplake_mmdet.loop.predictions import Prediction, Sink
-from deeplake_mmdet.loop.progress import Progress
-from deeplake_mmdet.loop.results import Results
 from deeplake_mmdet.loop.run_facts import RunFacts
-from deeplake_mmdet.loop.run_source import UNDECODABLE, RunSource
-from deeplake_mmdet.loop.samples import prediction_of
 from deeplake_mmdet.loop.write_back import WriteBack
 from deeplake_mmdet.training.failures import failures_named
 from deeplake_mmdet.training.processes.workers_lost import lost_workers_named

@@ -1,0 +1,1 @@
+"""How `predict` works: inputs, the run, and what it writes."""
