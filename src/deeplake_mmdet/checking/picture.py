@@ -10,7 +10,6 @@ import numpy as np
 
 from deeplake_mmdet.checking.annotations import COCO_LARGE, COCO_SMALL, faults_of
 from deeplake_mmdet.checking.kinds import SEVERITIES
-from deeplake_mmdet.checking.result import CheckResult, Finding, LakeFacts
 from deeplake_mmdet.errors import ConfigError, ImageError, readable
 from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.lake.table.table import BoxBlock
@@ -18,6 +17,8 @@ from deeplake_mmdet.transfer.decoder import decode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from deeplake_mmdet.checking.result import CheckResult, Finding, LakeFacts
 
 __all__ = ["check_place", "draw"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "WAYS": "mining",
-    "Mined": "mining",
+    "Mined": "mined",
     "Predicted": "predict",
     "Prediction": "predictions",
     "Sink": "predictions",
@@ -22,7 +22,8 @@ _HOMES = {
 __all__ = ["WAYS", "Mined", "Predicted", "Prediction", "Sink", "config_beside", "mine"]  # as in _HOMES
 
 if TYPE_CHECKING:
-    from deeplake_mmdet.loop.mining import WAYS, Mined, mine
+    from deeplake_mmdet.loop.mined import Mined
+    from deeplake_mmdet.loop.mining import WAYS, mine
     from deeplake_mmdet.loop.predict import Predicted
     from deeplake_mmdet.loop.predicting.run_folder import config_beside
     from deeplake_mmdet.loop.predictions import Prediction, Sink

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import cells_of, class_names_of
-from deeplake_mmdet.loop.mining import Mined, open_rows, score_threshold
+from deeplake_mmdet.loop.mined import Mined, open_rows, score_threshold
 from deeplake_mmdet.report import MosaicItem, prediction_mosaic
 
 __all__ = ["draw_rows"]

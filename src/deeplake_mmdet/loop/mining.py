@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import (
-    AnnotationError,
-    BoxFormatError,
-    ColumnError,
     ConfigError,
     ImageError,
     SourceFormatError,
@@ -30,17 +25,15 @@ from deeplake_mmdet.lake import (
     base_of,
     cells_of,
     check_view_name,
-    class_names_of,
     names_of_files,
     open_run,
-    open_view,
     resolve,
     row_count,
     rows_of_view,
     run_table,
     save_view,
-    source_of_rows,
 )
+from deeplake_mmdet.loop.mined import Mined, open_rows, score_threshold
 from deeplake_mmdet.loop.rankings import RANKINGS, SIMILARITY, Ranking, ranking_query, refuse_missing
 from deeplake_mmdet.loop.similarity import mean_direction, same_bytes, same_embeddings
 
@@ -48,66 +41,8 @@ __all__ = ["WAYS", "Mined", "mine", "rank_rows", "save_rows"]
 
 WAYS = (*RANKINGS, "near", "duplicates")
 VIEW_KIND = "view"
-_SCORE_THR = 0.3  # where a run does not say which predictions it counted
 _BLOCK = 256  # images at once
 _KEPT = ("model", "checkpoint_hash", "config_name", "config_hash", "created", "trained_on")
-
-
-@dataclass(frozen=True)
-class Mined:
-    """Rows of a lake, the most telling first.
-
-    Attributes:
-        run: The run whose predictions were looked at.
-        base: The version of the lake that they were made for; row numbers are its.
-        by: Name of the ranking.
-        top: How many rows were asked for.
-        rows: Row numbers, shape (n,), int64; n is less than ``top`` where no more have anything to show.
-        values: What they are ranked by, shape (n,), float64; of duplicates the row that each repeats.
-        heading: What the values are.
-        numbers: Further numbers by column, each of shape (n,).
-        file_names: The names that the images' files had; None if the lake has none.
-        notes: What else is to be known.
-        saved: Name of the view that holds the rows, if they were saved.
-        picture: The picture that was drawn.
-    """
-
-    run: RunBranch
-    base: ResolvedSource
-    by: str
-    top: int
-    rows: NDArray[np.int64]
-    values: NDArray[np.float64]
-    heading: str
-    numbers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    file_names: Sequence[str] | None = None
-    notes: tuple[str, ...] = ()
-    saved: str | None = None
-    picture: Path | None = None
-
-    def facts(self) -> dict[str, Any]:
-        """Everything as plain JSON values; a row is a mapping."""
-        numbers = {name.removeprefix("pred/"): values for name, values in self.numbers.items()}
-        rows = [
-            {
-                "row": int(row),
-                **({"file_name": self.file_names[place]} if self.file_names is not None else {}),
-                "value": float(self.values[place]),
-                **{name: values[place].item() for name, values in numbers.items()},
-            }
-            for place, row in enumerate(self.rows)
-        ]
-        return {
-            "lake": self.base.url,
-            "run": self.run.run_id,
-            "base": {"branch": self.base.branch, "version": self.base.version},
-            "by": self.by,
-            "value": self.heading,
-            "rows": rows,
-            "notes": list(self.notes),
-            "view": self.saved,
-            "picture": None if self.picture is None else str(self.picture),
-        }
 
 
 def mine(
@@ -236,34 +171,6 @@ def save_rows(found: Mined, name: str, *, overwrite: bool = False) -> Mined:
     message = json.dumps(lineage)
     save_view(base, found.run.credentials, name, found.rows, message=message, overwrite=overwrite)
     return replace(found, saved=name)
-
-
-def score_threshold(run: RunBranch) -> float:
-    """From which score on a run's predictions were counted.
-
-    Args:
-        run: The run.
-    """
-    thresholds = run.metadata.get("thresholds")
-    told = thresholds.get("score_thr") if isinstance(thresholds, Mapping) else None
-    return float(told) if isinstance(told, (int, float)) else _SCORE_THR
-
-
-def open_rows(run: RunBranch, base: ResolvedSource, rows: Sequence[int] | None = None) -> LakeView:
-    """Open some rows of the version that a run is of, or all; without truth where that cannot be read.
-
-    Args:
-        run: The run.
-        base: The version.
-        rows: Row numbers; the view has them in the lake's order.
-    """
-    ref = run.credentials
-    source = base if rows is None else source_of_rows(base, ref, rows)
-    try:
-        return open_view(source, credentials=ref)
-    except (AnnotationError, BoxFormatError, ColumnError):
-        alone = {"gt_bboxes": False, "gt_labels": False}
-        return open_view(source, credentials=ref, tensors=alone, classes=class_names_of(run))
 
 
 def _check_arguments(by: str, top: int, near: Sequence[int] | str | None) -> None:

@@ -11,7 +11,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.lake import cells_of, class_names_of
 from deeplake_mmdet.loop.diagnostics import suspects_of
-from deeplake_mmdet.loop.mining import Mined, open_rows, score_threshold
+from deeplake_mmdet.loop.mined import Mined, open_rows, score_threshold
 from deeplake_mmdet.loop.write_back import truth_of
 
 __all__ = ["suspected_labels"]
