@@ -448,7 +448,7 @@ print(len([opened["images"].get_bytes(row) for row in range(len(opened))]), len(
 """
 
 
-@pytest.mark.parametrize("room", ["200k", "600k"])
+@pytest.mark.parametrize("room", ["600k"])
 def test_a_disk_that_is_full(coco, tmp_path, room):
     root = coco(range(10, 500))
     data = json.loads((root / "all.json").read_text())
@@ -461,7 +461,7 @@ def test_a_disk_that_is_full(coco, tmp_path, room):
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", command, sys.executable, DISK, str(root), str(tmp_path / "disk")],
         capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "DEEPLAKE_MMDET_DEADLINE": "3"},
+        env={**os.environ, "DEEPLAKE_MMDET_DEADLINE": "2"},
     )  # fmt: skip
     if "mount:" in done.stderr or "unshare:" in done.stderr:
         pytest.skip("this user may not mount a small disk")
@@ -478,7 +478,7 @@ def test_killed_at_random_moments(coco, tmp_path):
     base, old = state(tmp_path / "first"), content(tmp_path / "first")
     took, outcomes = 0.3, []
     draw = random.Random(0)
-    for kill in range(7):
+    for kill in range(5):
         lake = tmp_path / f"lake{kill}"
         shutil.copytree(tmp_path / "first", lake)
         command = [sys.executable, "-c", SCRIPT, str(root), str(lake)]

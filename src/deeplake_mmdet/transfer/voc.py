@@ -152,7 +152,7 @@ def import_voc(
         done = (
             "Kept for 'export voc', and used by nothing else"
             if kept
-            else "Left out, as the lake keeps it not"
+            else "Left out, as the lake has no column for it"
         )
         summary.notes.append(f"{done}: {names}")
     return summary
