@@ -69,7 +69,7 @@ def test_whole_files_give_what_rows_give(
     handle = opened(path)
     for column, width in (("boxes", 4), ("values", 0), ("one", 0)):
         counts, values = whole(blocks.read_blocks(handle, column, width=width))
-        expected_counts, expected = whole(blocks._read_rows(handle, column, 0, len(handle), width, False))
+        expected_counts, expected = whole(blocks.read_rows(handle, column, 0, len(handle), width, False))
         assert np.array_equal(counts, expected_counts)
         assert values.shape == expected.shape
         assert values.dtype == expected.dtype
