@@ -64,9 +64,7 @@ def test_only_one_module_makes_what_could_take_names_for_markup() -> None:
                 name in ("Text", "TextColumn", "Column") and not literal and not safe
             ):
                 made.append(f"{file.relative_to(ROOT)}:{node.lineno} {name}")
-    # These are handed texts that `plain` has made.
-    known = {"checking/tables.py", "report/lineage_tree.py"}
-    assert [one for one in made if one.partition(":")[0] not in known] == []
+    assert made == []
 
 
 def test_a_name_is_printed_as_it_is_and_long_ones_are_not_cut() -> None:

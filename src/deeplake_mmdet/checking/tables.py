@@ -132,7 +132,7 @@ def _findings(result: CheckResult) -> Table:
         if finding.count == 1:
             unit = _SINGULAR.get(unit, unit.removesuffix("s"))
         cells: list[str | Text] = [
-            Text(finding.severity, _COLOURS[finding.severity]),
+            plain(finding.severity, _COLOURS[finding.severity]),
             plain(f"{finding.what} [{finding.kind}]"),
             f"{finding.count:,} {unit}",
             _rows(finding),

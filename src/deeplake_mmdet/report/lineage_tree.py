@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deeplake_mmdet.terminal import plain
+from deeplake_mmdet.terminal import plain, tree_from
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -25,11 +25,9 @@ def tree_of(facts: Mapping[str, Any]) -> Tree:
     Returns:
         What a rich console prints; names stand in it as they are.
     """
-    from rich.tree import Tree
-
     if facts["kind"] == "lake":
         return _lake(facts)
-    tree = Tree(plain(f"{facts['kind']} {facts['path']}", "bold"))
+    tree = tree_from(f"{facts['kind']} {facts['path']}")
     if facts.get("checkpoint"):
         tree.add(plain(f"checkpoint {facts['checkpoint']}"))
     if facts.get("hash"):
@@ -88,9 +86,7 @@ def _model(node: Tree, run: Mapping[str, Any]) -> None:
 
 
 def _lake(facts: Mapping[str, Any]) -> Tree:
-    from rich.tree import Tree
-
-    tree = Tree(plain(f"lake {facts['url']}", "bold"))
+    tree = tree_from(f"lake {facts['url']}")
     if "version" in facts:
         tree.add(plain(f"id {facts['dataset_id']}, newest version of main {facts['version']}"))
     for run in facts["runs"]:

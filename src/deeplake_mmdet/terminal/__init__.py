@@ -10,6 +10,16 @@ from deeplake_mmdet.terminal.text import (
     readable,
     readable_lines,
     table,
+    tree_from,
 )
 
-__all__ = ["console", "keep_readable", "plain", "print_readable", "readable", "readable_lines", "table"]
+__all__ = [
+    "console",
+    "keep_readable",
+    "plain",
+    "print_readable",
+    "readable",
+    "readable_lines",
+    "table",
+    "tree_from",
+]

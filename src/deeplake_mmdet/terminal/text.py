@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+    from rich.tree import Tree
 
-__all__ = ["console", "keep_readable", "plain", "print_readable", "readable", "readable_lines", "table"]
+__all__ = [
+    "console",
+    "keep_readable",
+    "plain",
+    "print_readable",
+    "readable",
+    "readable_lines",
+    "table",
+    "tree_from",
+]
 
 
 class _ReadableRecord(logging.LogRecord):
@@ -97,3 +107,14 @@ def table(*headings: str, title: object = None, **options: Any) -> Table:
     columns = [Column(heading, overflow="fold") for heading in headings]
     shown = None if title is None else plain(title)
     return Table(*columns, title=shown, title_justify="left", **options)
+
+
+def tree_from(label: object) -> Tree:
+    """A rich tree whose root is printed as it is, in bold.
+
+    Args:
+        label: Of the root; its ``str`` counts.
+    """
+    from rich.tree import Tree
+
+    return Tree(plain(label, "bold"))
