@@ -72,9 +72,6 @@ def test_json_is_json_and_all_of_it(faulty, run):
     assert facts["left_out"] is None
 
 
-@pytest.mark.skip(
-    reason="passes alone; fails behind other tests of its process, where stdout comes out empty"
-)
 @pytest.mark.parametrize("second", [False, True])
 def test_the_picture_is_drawn(faulty, make_lake, run, tmp_path, second):
     other = [make_lake([*sound(4, 4), (photo(60), [], ())], tmp_path / "other")] if second else []
