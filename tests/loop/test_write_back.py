@@ -16,6 +16,7 @@ from PIL import Image
 
 from deeplake_mmdet import DeepLakeDataset
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError, StorageError
+from deeplake_mmdet.evaluation.truth import truth_of
 from deeplake_mmdet.lake import (
     CredentialRef,
     ImageRecord,
@@ -31,7 +32,7 @@ from deeplake_mmdet.loop import write_back
 from deeplake_mmdet.loop.diagnostics import NUMBERS, diagnose
 from deeplake_mmdet.loop.predictions import Prediction
 from deeplake_mmdet.loop.run_facts import RunFacts
-from deeplake_mmdet.loop.write_back import WriteBack, check_write_back, truth_of
+from deeplake_mmdet.loop.write_back import WriteBack, check_write_back
 
 CLASSES = ("a", "b", "c")
 ROWS = 40
@@ -130,7 +131,7 @@ def test_numbers_are_those_of_each_row(lake):
         (one,) = predicted([row])
         corners = one.boxes.astype(float)
         boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-        truth = truth_of(view, [row])
+        truth = truth_of(view, np.array([row]))
         predictions = type(truth)(
             np.zeros(len(boxes), int), one.labels, boxes, np.ones(len(boxes)), one.scores
         )

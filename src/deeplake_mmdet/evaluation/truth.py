@@ -29,6 +29,7 @@ __all__ = [
     "scope_of",
     "stored_category_ids",
     "tell_endless",
+    "truth_of",
 ]
 
 _log = logging.getLogger("deeplake_mmdet")
@@ -98,7 +99,10 @@ class Scope:
         for number, (key, view) in enumerate(self.views.items()):
             rows = np.array([found.row for found in self.found if found.key == key], np.int64)
             first = sum(found.key in list(self.views)[:number] for found in self.found)
-            parts.append(_truth_of(view, rows, first, with_masks, use_ignore, all_classes))
+            part = truth_of(
+                view, rows, first, with_masks=with_masks, use_ignore=use_ignore, all_classes=all_classes
+            )
+            parts.append(part)
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def predictions(self, *, with_masks: bool = False) -> Instances:
@@ -271,14 +275,28 @@ def _stored_labels(view: LakeView) -> NDArray[np.int64]:
     return np.array([view.lake_classes.index(name) for name in view.classes], np.int64)
 
 
-def _truth_of(
+def truth_of(
     view: LakeView,
     rows: NDArray[np.int64],
-    first: int,
-    with_masks: bool,
-    use_ignore: bool,
-    all_classes: bool,
+    first: int = 0,
+    *,
+    with_masks: bool = False,
+    use_ignore: bool = False,
+    all_classes: bool = False,
+    with_areas: bool = True,
 ) -> Instances:
+    """The objects of some rows of a lake.
+
+    Args:
+        view: The lake.
+        rows: Row numbers, shape (n,), int64.
+        first: Number of the first row's image.
+        with_masks, use_ignore, all_classes: See `Scope.truth`.
+        with_areas: Whether areas count; those of masks have to be read from the lake. Without, all are 1.
+
+    Raises:
+        ColumnError, AnnotationError: See `Scope.truth`.
+    """
     table = view.table
     offsets = np.asarray(table.offsets)
     counts = offsets[rows + 1] - offsets[rows]
@@ -295,13 +313,17 @@ def _truth_of(
     if use_ignore:
         ignore |= flags(table.ignore)
     masks, sizes = None, None
-    areas = xywh[:, 2] * xywh[:, 3] if table.areas is None else np.asarray(table.areas[places], np.float64)
+    areas: NDArray[np.float64] = np.ones(len(xywh))
+    if with_areas:
+        stated = None if table.areas is None else table.areas[places]
+        areas = xywh[:, 2] * xywh[:, 3] if stated is None else np.asarray(stated, np.float64)
     areas = areas[keep]
-    if with_masks or (table.areas is None and view.roles.gt_masks is not None):
+    of_masks = with_areas and table.areas is None
+    if with_masks or (of_masks and view.roles.gt_masks is not None):
         masks = _truth_masks(view, rows, keep, needed=with_masks)
         owners = np.repeat(rows, counts)[keep]
         sizes = np.stack([table.heights[owners], table.widths[owners]], axis=1).astype(np.int64)
-        if table.areas is None:
+        if of_masks:
             filled = np.array([mask is not None for mask in masks], bool)
             areas[filled] = rle_areas([mask for mask in masks if mask is not None], sizes[filled])
     return Instances(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,13 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from deeplake_mmdet.lake.source.row_order import freeze, run_query
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
-from deeplake_mmdet.lake.writing.run_branch import RunBranch
+from deeplake_mmdet.lake.writing.run_branch import RunBranch, without_queries
 
 __all__ = [
     "base_of",
     "cells_of",
     "class_names_of",
     "names_of_files",
-    "row_count",
     "rows_of_view",
     "run_table",
     "source_of_rows",
@@ -72,15 +70,6 @@ def run_table(run: RunBranch, tql: str) -> dict[str, NDArray[Any]]:
     found = run_query(handle, tql, f"lake {run.source}")
     names = [column.name for column in found.schema.columns]
     return {name: np.asarray(found[name][:] if len(found) else []).reshape(-1) for name in names}
-
-
-def row_count(run: RunBranch) -> int:
-    """How many rows a run's branch has: those of the version that was predicted on.
-
-    Args:
-        run: The run.
-    """
-    return len(handle_of(run.source, run.credentials))
 
 
 def cells_of(run: RunBranch, column: str, rows: Sequence[int] | slice) -> Any:
@@ -178,13 +167,13 @@ def rows_of_view(base: ResolvedSource, credentials: CredentialRef, view: str) ->
         )
     if found.rows is not None and not found.rerun:
         return found.rows
-    whole: Any = handle_of(replace(found, queries=(), rows=None, rows_digest=""), credentials)
+    whole: Any = handle_of(without_queries(found), credentials)
     return freeze(whole, found.queries, f"lake {found}") if found.queries else np.arange(len(whole))
 
 
 def _origin(source: ResolvedSource, credentials: CredentialRef) -> tuple[str, str, str]:
     """Id and version of the branch that a source's branch began with, and its name, if it is still there."""
-    handle: Any = handle_of(replace(source, queries=(), rows=None, rows_digest=""), credentials)
+    handle: Any = handle_of(without_queries(source), credentials)
     lake = handle.raw
 
     def read() -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ run's score threshold or more take part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ from deeplake_mmdet.evaluation.engine import AREA_RANGES, Settings, evaluator
 from deeplake_mmdet.evaluation.instances import Instances, pair_up
 from deeplake_mmdet.ops.nms import nms
 
-__all__ = ["IOU", "NUMBERS", "Suspect", "Suspects", "diagnose", "suspects_of"]
+__all__ = ["IOU", "NUMBERS", "Suspect", "Suspects", "diagnose", "predictions_of", "suspects_of"]
 
 IOU, _NEAR, _APART = 0.5, 0.1, 0.3
 NUMBERS = {
@@ -90,6 +91,28 @@ class Suspects:
         """
         arrays = (self.images, self.kinds, self.suspicions, self.truths, self.predictions)
         return Suspect(*(array[place].item() for array in arrays))
+
+
+def predictions_of(boxes: Sequence[Any], labels: Sequence[Any], scores: Sequence[Any]) -> Instances:
+    """Predictions on some images as they are kept, as flat arrays.
+
+    Args:
+        boxes: Of each image, shape (n, 4): left, top, right, bottom in pixels.
+        labels: Of each image, shape (n,).
+        scores: Of each image, shape (n,).
+    """
+    counts = [np.size(one) for one in scores]
+    xywh = np.concatenate([np.reshape(one, (-1, 4)) for one in (np.zeros((0, 4)), *boxes)]).astype(np.float64)
+    xywh[:, 2:] -= xywh[:, :2]
+    flat = (np.concatenate([np.reshape(one, -1) for one in ((), *some)]) for some in (labels, scores))
+    label, score = flat
+    return Instances(
+        np.repeat(np.arange(len(counts)), counts),
+        label.astype(np.int64),
+        xywh,
+        np.ones(len(xywh)),
+        score.astype(np.float64),
+    )
 
 
 def diagnose(

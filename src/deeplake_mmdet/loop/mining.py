@@ -25,10 +25,10 @@ from deeplake_mmdet.lake import (
     base_of,
     cells_of,
     check_view_name,
+    count_rows,
     names_of_files,
     open_run,
     resolve,
-    row_count,
     rows_of_view,
     run_table,
     save_view,
@@ -221,7 +221,7 @@ def _mined(
 
 def _near(run: RunBranch, base: ResolvedSource, top: int, near: Sequence[int] | str) -> Mined:
     refuse_missing("near", SIMILARITY.needs, run.columns, _where(run))
-    count = row_count(run)
+    count = count_rows(run.source, run.credentials)
     if isinstance(near, str):
         chosen = rows_of_view(base, run.credentials, near)
     else:
@@ -244,7 +244,9 @@ def _near(run: RunBranch, base: ResolvedSource, top: int, near: Sequence[int] | 
 
 def _duplicates(run: RunBranch, base: ResolvedSource, top: int) -> Mined:
     if "pred/embedding" in run.columns:
-        lowest = same_embeddings(lambda rows: cells_of(run, "pred/embedding", rows), row_count(run))
+        lowest = same_embeddings(
+            lambda rows: cells_of(run, "pred/embedding", rows), count_rows(run.source, run.credentials)
+        )
         note = "compared by the run's embeddings"
     else:
         lowest = same_bytes(_images(open_rows(run, base)))

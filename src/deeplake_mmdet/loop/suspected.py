@@ -9,10 +9,10 @@ import numpy as np
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.evaluation.truth import truth_of
 from deeplake_mmdet.lake import cells_of, class_names_of
-from deeplake_mmdet.loop.diagnostics import suspects_of
+from deeplake_mmdet.loop.diagnostics import predictions_of, suspects_of
 from deeplake_mmdet.loop.mined import Mined, open_rows, score_threshold
-from deeplake_mmdet.loop.write_back import truth_of
 
 __all__ = ["suspected_labels"]
 
@@ -56,9 +56,10 @@ def _blocks(found: Mined) -> Iterator[list[dict[str, Any]]]:
     for start in range(0, len(order), _BLOCK):
         some = order[start : start + _BLOCK]
         rows = found.rows[some].tolist()
-        truth = truth_of(view, rows)
+        truth = truth_of(view, found.rows[some], with_areas=False)
         truth = truth.relabelled(own[truth.labels]) if len(truth) else truth
-        predictions = _predictions(found, rows)
+        columns = ("pred/boxes", "pred/labels", "pred/scores")
+        predictions = predictions_of(*(cells_of(found.run, column, rows) for column in columns))
         suspects = suspects_of(truth, predictions, threshold)
         firsts = np.searchsorted(truth.images, np.arange(len(rows)))
         block = []
@@ -75,21 +76,6 @@ def _blocks(found: Mined) -> Iterator[list[dict[str, Any]]]:
                 told["number"] = one.truth - int(firsts[one.image])
             block.append(told)
         yield block
-
-
-def _predictions(found: Mined, rows: Sequence[int]) -> Instances:
-    boxes, labels, scores = (
-        cells_of(found.run, f"pred/{name}", list(rows)) for name in ("boxes", "labels", "scores")
-    )
-    counts = [len(np.reshape(cell, -1)) for cell in scores]
-    corners = np.concatenate([np.reshape(cell, (-1, 4)) for cell in boxes]).astype(np.float64)
-    return Instances(
-        np.repeat(np.arange(len(rows)), counts),
-        np.concatenate([np.reshape(cell, -1) for cell in labels]).astype(np.int64),
-        np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1),
-        np.ones(len(corners)),
-        np.concatenate([np.reshape(cell, -1) for cell in scores]).astype(np.float64),
-    )
 
 
 def _object(side: Instances, place: int, classes: Sequence[str], name: str, box: str) -> Mapping[str, Any]:

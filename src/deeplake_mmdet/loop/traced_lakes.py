@@ -12,10 +12,10 @@ from deeplake_mmdet.lake import (
     SavedView,
     Source,
     base_of,
+    count_rows,
     lineage_in,
     open_run,
     resolve,
-    row_count,
     run_ids,
     saved_views,
 )
@@ -116,7 +116,7 @@ class Lakes:
         try:
             found = open_run(url, run, self._credentials)
             base = base_of(found)
-            count = row_count(found)
+            count = count_rows(found.source, found.credentials)
         except (CredentialError, StorageError) as error:
             return "UNREACHABLE", str(error)
         except DeepLakeMMDetError as error:

@@ -17,7 +17,7 @@ from mmengine.dist import barrier, is_main_process
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, CredentialError, ImportRefusedError, StorageError
-from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.evaluation.truth import truth_of
 from deeplake_mmdet.lake import (
     RUNS,
     CredentialRef,
@@ -32,7 +32,7 @@ from deeplake_mmdet.lake import (
     write_run,
 )
 from deeplake_mmdet.lake.table.store import CACHE_VARIABLE
-from deeplake_mmdet.loop.diagnostics import NUMBERS, diagnose
+from deeplake_mmdet.loop.diagnostics import NUMBERS, diagnose, predictions_of
 from deeplake_mmdet.loop.predicting.files import write_parquet
 from deeplake_mmdet.loop.predicting.images import LakeImages
 from deeplake_mmdet.loop.predictions import Prediction
@@ -243,16 +243,11 @@ class WriteBack:
         return {column: values[column] for column in columns}
 
     def _numbers(self, found: Sequence[SpooledRow]) -> dict[str, NDArray[Any]]:
-        counts = [len(one.labels) for one in found]
-        boxes = _joined([one.boxes for one in found], (0, 4)).astype(np.float64)
-        predictions = Instances(
-            np.repeat(np.arange(len(found)), counts),
-            _joined([one.labels for one in found], (0,)).astype(np.int64),
-            np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1),
-            np.ones(len(boxes)),
-            _joined([one.scores for one in found], (0,)).astype(np.float64),
+        predictions = predictions_of(
+            [one.boxes for one in found], [one.labels for one in found], [one.scores for one in found]
         )
-        truth = truth_of(self._view, [one.index for one in found])
+        rows = np.array([one.index for one in found], np.int64)
+        truth = truth_of(self._view, rows, with_areas=False)
         counted = float(self._facts.metadata["thresholds"]["score_thr"])
         return diagnose(truth, predictions, len(self._classes), len(found), counted)
 
@@ -275,35 +270,6 @@ class _Rows(Container[int]):
 
     def __contains__(self, row: object) -> bool:
         return isinstance(row, int) and row < len(self._there) and bool(self._there[row])
-
-
-def truth_of(view: LakeView, rows: Sequence[int]) -> Instances:
-    """The objects of some rows, labels by the view's classes; those of other classes are left out.
-
-    Args:
-        view: The lake.
-        rows: Row numbers.
-    """
-    table = view.table
-    spans = [table.span(row) for row in rows]
-    chosen = np.concatenate([np.arange(span.start, span.stop) for span in spans] or [np.zeros(0, np.int64)])
-    images = np.repeat(np.arange(len(rows)), [span.stop - span.start for span in spans])
-    xywh = np.concatenate([table.xywh(row) for row in rows] or [np.zeros((0, 4))])
-    labels = np.asarray(view.labels[chosen], np.int64)
-    known = labels >= 0
-    kept = chosen[known]
-    return Instances(
-        images[known],
-        labels[known],
-        xywh[known],
-        np.ones(len(kept)),
-        iscrowd=None if table.iscrowd is None else table.iscrowd[kept],
-        ignore=None if table.difficult is None else table.difficult[kept],
-    )
-
-
-def _joined(arrays: Sequence[NDArray[Any]], empty: tuple[int, ...]) -> NDArray[Any]:
-    return np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
 
 
 @contextlib.contextmanager
