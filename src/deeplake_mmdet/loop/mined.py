@@ -19,10 +19,9 @@ from deeplake_mmdet.lake import (
     open_view,
     source_of_rows,
 )
+from deeplake_mmdet.loop.predictions import COUNTED_FROM
 
 __all__ = ["Mined", "open_rows", "score_threshold"]
-
-_SCORE_THR = 0.3  # where a run does not say which predictions it counted
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def score_threshold(run: RunBranch) -> float:
     """
     thresholds = run.metadata.get("thresholds")
     told = thresholds.get("score_thr") if isinstance(thresholds, Mapping) else None
-    return float(told) if isinstance(told, (int, float)) else _SCORE_THR
+    return float(told) if isinstance(told, (int, float)) else COUNTED_FROM
 
 
 def open_rows(run: RunBranch, base: ResolvedSource, rows: Sequence[int] | None = None) -> LakeView:

@@ -23,7 +23,7 @@ from deeplake_mmdet.loop.predicting.listing import LeftOut
 from deeplake_mmdet.loop.predicting.predict_config import DATA, predict_config
 from deeplake_mmdet.loop.predicting.run_folder import config_beside
 from deeplake_mmdet.loop.predicting.running import Job, run_predict
-from deeplake_mmdet.loop.predictions import Prediction
+from deeplake_mmdet.loop.predictions import COUNTED_FROM, Prediction
 from deeplake_mmdet.loop.run_facts import check_run_id, facts_of_run, lakes_trained_on
 from deeplake_mmdet.loop.write_back import check_write_back
 from deeplake_mmdet.training.parts_check import check_parts
@@ -35,7 +35,6 @@ from deeplake_mmdet.training.resume.checkpoint_files import classes_in, read_che
 __all__ = ["Predicted", "predict"]
 
 _log = logging.getLogger("deeplake_mmdet")
-_SHOWN = 0.3  # MMDetection's own for pictures
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Predicted:
     videos: Sequence[Path] = ()
     predictions: Sequence[Prediction] = field(default=(), repr=False)
     entries: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
-    shown_thr: float = _SHOWN
+    shown_thr: float = COUNTED_FROM
     branch: str | None = None
     run_file: Path | None = None
 
@@ -216,7 +215,7 @@ def predict(
         job = Job(
             folder,
             score_thr=score_thr or 0.0,
-            shown_thr=_SHOWN if score_thr is None else score_thr,
+            shown_thr=COUNTED_FROM if score_thr is None else score_thr,
             out=target,
             show_dir=pictures,
             keep=(target is None and pictures is None and not write_back) if keep is None else keep,

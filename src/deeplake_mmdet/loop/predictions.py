@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Prediction", "Sink"]
+__all__ = ["COUNTED_FROM", "Prediction", "Sink"]
+
+COUNTED_FROM = 0.3  # score from which predictions are counted and drawn; MMDetection's own for pictures
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,12 @@ from mmengine.config import Config
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import ResolvedSource, short_hash
+from deeplake_mmdet.loop.predictions import COUNTED_FROM
 from deeplake_mmdet.loop.tracing import file_hash
 from deeplake_mmdet.training.resume.run_state import STATE_KEY
 
-__all__ = ["COUNTED_THR", "RunFacts", "check_run_id", "facts_of_run", "lakes_trained_on"]
+__all__ = ["RunFacts", "check_run_id", "facts_of_run", "lakes_trained_on"]
 
-COUNTED_THR = 0.3  # MMDetection's own for pictures
 _PACKAGES = ("deeplake-mmdet", "deeplake", "onedl-mmdetection", "mmdet", "torch")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST = 100
@@ -99,7 +99,7 @@ def facts_of_run(
         base["query"] = source.query
     if source.view:
         base["view"] = source.view
-    counted = COUNTED_THR if score_thr is None else score_thr
+    counted = COUNTED_FROM if score_thr is None else score_thr
     kept: dict[str, Any] = {
         "model": checkpoint.name,
         "checkpoint_hash": file_hash(checkpoint),

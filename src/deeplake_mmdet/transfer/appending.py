@@ -92,11 +92,6 @@ class Appending:
         return self._lake.class_names
 
     @property
-    def rows_before(self) -> int:
-        """How many rows the lake had."""
-        return self._lake.rows
-
-    @property
     def rows(self) -> int:
         """How many rows the lake has, once the import has ended."""
         return self._target.rows

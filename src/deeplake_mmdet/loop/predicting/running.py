@@ -32,7 +32,7 @@ from deeplake_mmdet.loop.predicting.progress import Progress
 from deeplake_mmdet.loop.predicting.results import Results
 from deeplake_mmdet.loop.predicting.run_source import UNDECODABLE, RunSource
 from deeplake_mmdet.loop.predicting.samples import prediction_of
-from deeplake_mmdet.loop.predictions import Prediction, Sink
+from deeplake_mmdet.loop.predictions import COUNTED_FROM, Prediction, Sink
 from deeplake_mmdet.loop.run_facts import RunFacts
 from deeplake_mmdet.loop.write_back import WriteBack
 from deeplake_mmdet.training.failures import failures_named
@@ -61,7 +61,7 @@ class Job:
 
     folder: Path
     score_thr: float = 0.0
-    shown_thr: float = 0.3
+    shown_thr: float = COUNTED_FROM
     out: Path | None = None
     show_dir: Path | None = None
     keep: bool = True
