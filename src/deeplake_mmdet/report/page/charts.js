@@ -32,10 +32,13 @@ function told(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+addEventListener("resize", () => requestAnimationFrame(() => document.querySelectorAll(".chart").forEach((place) => place.again && place.drawnAt !== place.clientWidth && place.again())));
+
 // series: [{name, x, y, colour: "0".."5" | "plain" | "#rrggbb", dash, wide, dots}]
 function lineChart(place, options) {
   const hidden = place.hiddenSeries || (place.hiddenSeries = new Set());
-  const width = 560, height = 300, left = 48, right = 12, top = 10, bottom = 36;
+  const width = Math.min(Math.max(place.clientWidth || 560, 280), 680), height = Math.max(Math.round(width * 0.53), 200);
+  const left = 48, right = 12, top = 10, bottom = 36;
   const shown = options.series.filter((one) => !hidden.has(one.name));
   const points = (key) => shown.flatMap((one) => one[key]).filter((value) => value !== null);
   const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
@@ -118,4 +121,6 @@ function lineChart(place, options) {
     }
   }
   place.replaceChildren(drawing, tip, legend);
+  place.again = () => lineChart(place, options);
+  place.drawnAt = place.clientWidth;
 }

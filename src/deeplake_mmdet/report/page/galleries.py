@@ -35,7 +35,7 @@ class Gallery:
 
 
 def choose_images(scores: RunScores, most: int) -> list[Gallery]:
-    """Choose images for each gallery; of each of the 40 most frequent classes a few, so that filters find some.
+    """Choose images for each gallery; of each of the 40 most frequent classes a few, for the filter.
 
     Args:
         scores: From `score_run`.

@@ -28,6 +28,7 @@ _log = logging.getLogger("deeplake_mmdet")
 
 _LARGEST = 15_000_000  # bytes of the page
 _SPARE = 500_000
+_CURVES = ("loss", "lr", "times", "scores")
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ def report(
     Args:
         run: Work folder of a training or of a test.
         other: That of a second run, to compare with.
-        out: The page; else ``report.html`` in the folder of the first run. The plots go into ``report/`` beside.
+        out: The page; else ``report.html`` in the folder of the first run. Plots go into ``report/`` beside.
         split: Whose predictions: ``'val'`` or ``'test'``; None for those of the validation, else of the test.
         score: From which predictions count when the page is opened, 0 to 1; None for that of the highest F1.
         images: Images in each gallery, before those that single classes add; 0 for a page without pictures.
         browse: Address that a running ``deeplake-mmdet browse`` has printed, to have links to rows. It holds
             that server's token: do not pass such a page on while it runs.
         plots: Whether to draw the plots as files, too.
-        resamples: Of two runs, draws for the intervals; None for 1000, or 200 of more than 50,000 predictions.
+        resamples: Of two runs, draws for the intervals; None for 1000, of many predictions 200.
         seed: Of these draws.
         credentials: Of the lakes: None for those of the environment, public options, or a handle; see
             `DeepLakeDataset`.
@@ -207,8 +208,8 @@ def _context(
         "comparison": {"sentence": sentence} if data["comparison"] else None,
         "between": between if len(parts) == 2 and all(part.folder.config for part in parts) else None,
         "picture_notes": [
-            "Solid: a prediction that found an object; dotted: one that found nothing; dashed: an object that was not "
-            "found. Colours are those of the classes. Predictions below 0.05 are not in this page.",
+            "Solid: a prediction that found an object; dotted: one that found nothing; dashed: an object that "
+            "was not found. Colours are those of the classes. Predictions below 0.05 are not in this page.",
             *pictures,
         ],
         "version": __version__,

@@ -34,6 +34,6 @@ def outline(counts: bytes, height: int, width: int, scale: float) -> str:
     for contour in contours:
         points = cv2.approxPolyDP(contour, _CLOSE / scale, True).reshape(-1, 2)
         if len(points) >= 3:
-            shown = np.rint((points + (left + 0.5, top + 0.5)) * scale).astype(int)
+            shown = np.rint((points + np.array([left + 0.5, top + 0.5])) * scale).astype(int)
             drawn.append("M" + "L".join(f"{x},{y}" for x, y in shown.tolist()) + "Z")
     return "".join(drawn)

@@ -22,7 +22,7 @@ def draw_plots(runs: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Draw what the page shows.
 
     Args:
-        runs: One or two runs, as the page has them: ``name``, ``series`` and, where it was validated, ``scores``.
+        runs: One or two runs, as the page has them: ``name``, ``series`` and ``scores``, which may be None.
         folder: Where the files go; made if it is missing.
 
     Returns:
@@ -94,8 +94,13 @@ def _precision_recall(axes: Axes, runs: Sequence[Any]) -> None:
                           label=_plain(scores["classes"][place]))  # fmt: skip
         if scores["mean_precision"]:
             label = f"{_plain(run['name'])}, " if len(runs) > 1 else ""
-            axes.plot(recalls, np.array(scores["mean_precision"], float), color=_COLOURS[number] if number else "0.1",
-                      linewidth=2.4, label=f"{label}mean of classes")  # fmt: skip
+            axes.plot(
+                recalls,
+                np.array(scores["mean_precision"], float),
+                color=_COLOURS[number] if number else "0.1",
+                linewidth=2.4,
+                label=f"{label}mean of classes",
+            )
     axes.set(xlabel="recall", ylabel="precision at IoU 0.5", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(frameon=False, fontsize="small")
 

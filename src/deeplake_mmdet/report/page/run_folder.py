@@ -127,7 +127,7 @@ def _read_predictions(run: RunFolder, split: str | None) -> None:
         raise SourceNotFoundError(
             f"This run has no predictions of its {split} split",
             where=str(run.path / "evaluation" / f"{split}.npz"),
-            advice="deeplake-mmdet test writes those of the test split, a training with validation the others",
+            advice="deeplake-mmdet test writes those of the test split, training those of the other",
         )
 
 

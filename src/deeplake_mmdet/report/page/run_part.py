@@ -125,9 +125,8 @@ def read_part(run: RunFolder, score: float | None, most: int, credentials: Crede
     except DeepLakeMMDetError as error:
         part.views = []
         run.notes.append(
-            f"There are no curves, errors and pictures below, as the lake that was predicted on cannot be read: {error}"
-            if part.scores is None
-            else str(error)
+            "There are no curves, errors and pictures below, as the predictions cannot be compared with the "
+            f"lake: {error}"
         )
         return part
     part.galleries = choose_images(part.scores, most) if most else []

@@ -49,7 +49,7 @@ def score_part(scores: RunScores) -> dict[str, Any]:
     mean = scores.precision[:, with_objects].mean(axis=1) if with_objects.any() else np.zeros(0)
     return {
         "classes": list(scores.class_names),
-        "colours": ["#%02x%02x%02x" % class_colour(label) for label in range(len(scores.class_names))],
+        "colours": [_hex(label) for label in range(len(scores.class_names))],
         "score": scores.score,
         "iou": analysis.iou,
         "map": short(scores.map),
@@ -101,6 +101,11 @@ def worst_confused(confusion: NDArray[np.int64], most: int) -> list[int]:
     off = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
     chosen = np.sort(np.argsort(-off[:count], kind="stable")[:most])
     return [*chosen.tolist(), count]
+
+
+def _hex(label: int) -> str:
+    red, green, blue = class_colour(label)
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:

@@ -54,7 +54,7 @@ def compare_parts(first: RunPart, second: RunPart, resamples: int | None, seed: 
         return SideBySide(notes=["The two runs are not compared: not both have scores."])
     if why := _differ(own, other):
         return SideBySide(
-            notes=[f"The two runs are not compared by image: {why}. They stand side by side all the same."]
+            notes=[f"The runs are not compared by image: {why}. They stand side by side all the same."]
         )
     count = resamples or (1000 if max(len(one.predictions), len(two.predictions)) <= _MANY else 200)
     names, images = one.class_names, len(own)
@@ -102,8 +102,8 @@ def _sentence(overall: Difference, count: int, images: int) -> str:
         return told + "."
     outcome = "more than" if overall.beyond_chance else "no more than"
     return (
-        f"{told}, {outcome} the choice of images explains. In 95 % of {count} draws of {images:,} images from these, "
-        f"it lies between {overall.low:+.3f} and {overall.high:+.3f} (p = {overall.p:.3f})."
+        f"{told}, {outcome} the choice of images explains. In 95 % of {count} draws of {images:,} images "
+        f"from these, it lies between {overall.low:+.3f} and {overall.high:+.3f} (p = {overall.p:.3f})."
     )
 
 

@@ -205,7 +205,11 @@ def _suspicions(scores: RunScores) -> dict[int, list[dict[str, Any]]]:
             continue
         label = int(truth.labels[one.truth]) if one.truth >= 0 else None
         some.append(
-            {"kind": one.kind, "by": round(one.suspicion, 2), "label": label,
-             "found": int(found.labels[one.prediction]), "score": round(float(found.confidence()[one.prediction]), 2)}
-        )  # fmt: skip
+            {
+                "kind": one.kind,
+                "label": label,
+                "found": int(found.labels[one.prediction]),
+                "score": round(float(found.confidence()[one.prediction]), 2),
+            }
+        )
     return told
