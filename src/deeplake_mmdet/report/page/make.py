@@ -201,15 +201,13 @@ def _context(
         "notes": notes,
         "any_scores": bool(scored),
         "any_images": any(run["images"] for run in data["runs"]),
-        "any_series": any(
-            any(run["series"][key] for key in ("loss", "lr", "times", "scores")) for run in data["runs"]
-        ),
+        "any_series": any(run["series"][key] for run in data["runs"] for key in _CURVES),
         "threshold": round(first.score * 100) if first is not None else 0,
         "comparison": {"sentence": sentence} if data["comparison"] else None,
         "between": between if len(parts) == 2 and all(part.folder.config for part in parts) else None,
         "picture_notes": [
-            "Solid: a prediction that found an object; dotted: one that found nothing; dashed: an object that "
-            "was not found. Colours are those of the classes. Predictions below 0.05 are not in this page.",
+            "Solid: a prediction that found an object; dotted: one that found nothing; dashed: an object "
+            "that was not found. Colours are those of the classes. Predictions below 0.05 are not in this page.",
             *pictures,
         ],
         "version": __version__,
