@@ -1,11 +1,15 @@
 """Pictures and tables of a run: training curves, prediction mosaics, per-class results."""
 
+from deeplake_mmdet.report.annotate import Annotated, Objects, annotate
 from deeplake_mmdet.report.curves import training_curve
 from deeplake_mmdet.report.mosaic import MosaicItem, prediction_mosaic
 from deeplake_mmdet.report.tables import class_table, difference_table, interval_table
 
 __all__ = [
+    "Annotated",
     "MosaicItem",
+    "Objects",
+    "annotate",
     "class_table",
     "difference_table",
     "interval_table",
