@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deeplake_mmdet.report.label_places import place_labels
 from deeplake_mmdet.report.palette import RGB, class_colour, ink_on
-from deeplake_mmdet.report.strokes import PAPER, SEAM, drawable, font, frame, line, shortened
+from deeplake_mmdet.report.strokes import PAPER, drawable, font, frame, line, shortened
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -289,7 +289,7 @@ def _write_labels(
 
 def _lead(pen: ImageDraw, start: NDArray[np.float64], box: NDArray[np.float64], colour: RGB) -> None:
     end = np.clip(start, box[:2], np.maximum(box[:2], box[2:]))
-    for width, shade in ((3, SEAM), (1, colour)):
+    for width, shade in ((3, PAPER), (1, colour)):
         line(pen, (float(start[0]), float(start[1])), (float(end[0]), float(end[1])), shade, width)
 
 

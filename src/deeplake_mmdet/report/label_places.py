@@ -13,7 +13,7 @@ HIDES_AT_MOST = 0.1  # of the boxes that a label lies on, in parts of each one's
 _MOST = 400  # labels; more cannot be read on any picture
 _CELLS = 1000  # along the longer side of the map of what would be hidden
 _GAP = 1.0  # pixels between two labels
-_FAR = (0.8, 1.6, 2.6)  # heights of a label, between it and its box, where a line leads to it
+_FAR = (0.7, 1.5)  # heights of a label, between it and its box, where a line leads to it
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 
 
