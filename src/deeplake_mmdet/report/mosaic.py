@@ -80,7 +80,9 @@ def prediction_mosaic(
     min_score: float = 0.3,
     truth_only: bool = False,
     title: str = "",
+    heading: str = "ground truth",
     numbers: bool = False,
+    most: int | None = None,
 ) -> Path:
     """Draw images in pairs, the ground truth left and the prediction right, both at one scale.
 
@@ -96,8 +98,10 @@ def prediction_mosaic(
         min_score: Predictions below this score are left out.
         truth_only: Whether to leave out the predictions' side.
         title: Stands above all.
+        heading: Stands above the side of the truth.
         numbers: Whether labels for which there is no room become numbers, with a list below the image; they
             are left out otherwise.
+        most: How many predictions of an image are drawn, the surest; None for all.
 
     Returns:
         The path of the picture.
@@ -106,19 +110,16 @@ def prediction_mosaic(
         ConfigError: There is nothing to show, or ``columns`` is less than 1.
         OSError: The file cannot be written.
     """
-    if not items or columns < 1:
+    if not items or columns < 1 or (most is not None and most < 1):
         raise ConfigError(
             "a mosaic needs at least one image and one column",
             where=f"{len(items)} items, columns={columns}",
             advice="pass the images to show",
         )
-    halves = [
-        _halves(MosaicItem(*raw), class_names, tile, min_score, truth_only=truth_only, numbers=numbers)
-        for raw in items
-    ]
-    sheet = _sheet(
-        halves, class_names, min(columns, len(items)), tile, min_score, title, truth_only=truth_only
-    )
+    options = {"truth_only": truth_only, "numbers": numbers, "most": most}
+    halves = [_halves(MosaicItem(*raw), class_names, tile, min_score, **options) for raw in items]
+    headings = [heading] if truth_only else [heading, f"prediction, score ≥ {min_score:.2g}"]
+    sheet = _sheet(halves, class_names, min(columns, len(items)), tile, title, headings)
     out = Path(out_png)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() in (".jpg", ".jpeg"):
@@ -143,30 +144,37 @@ def _halves(
     tile: tuple[int, int],
     min_score: float,
     *,
-    truth_only: bool,
-    numbers: bool,
+    truth_only: bool | None,
+    numbers: bool | None,
+    most: int | None,
 ) -> _Halves:
     image = as_bgr(item.image)
     scale = min(tile[0] / image.shape[1], tile[1] / image.shape[0])
-    options: dict[str, Any] = {"scale": scale, "numbers": numbers}
+    options: dict[str, Any] = {"scale": scale, "numbers": bool(numbers)}
     truth = Objects(item.truth_boxes, item.truth_labels, None, item.truth_masks)
     shown = set(np.asarray(item.truth_labels, np.int64).reshape(-1).tolist())
     if truth_only:
-        return _Halves([annotate(image, truth, names, **options)], item.caption, shown, False)
+        aside = np.zeros(0, bool) if item.ignored is None else np.asarray(item.ignored, bool).reshape(-1)
+        if aside.any():
+            truth = truth._replace(kinds=["ignored" if one else "" for one in aside.tolist()])
+        return _Halves([annotate(image, truth, names, **options)], item.caption, shown, bool(aside.any()))
     kinds, judged = judge(
         item.truth_boxes, item.truth_labels, item.boxes, item.labels, item.scores,
         ignored=item.ignored, crowd=item.crowd, min_score=min_score,
     )  # fmt: skip
-    found = Objects(item.boxes, item.labels, item.scores, item.masks, judged)
-    sure = np.asarray(item.scores, np.float64).reshape(-1) >= min_score
-    shown |= set(np.asarray(item.labels, np.int64).reshape(-1)[sure].tolist())
+    scores = np.asarray(item.scores, np.float64).reshape(-1)
+    sure = np.sort(scores[scores >= min_score])[::-1]
+    cut = min_score if most is None or len(sure) <= most else float(sure[most - 1])
+    found = Objects(item.boxes, item.labels, scores, item.masks, judged)
+    shown |= set(np.asarray(item.labels, np.int64).reshape(-1)[scores >= cut].tolist())
     sides = [
         annotate(image, truth._replace(kinds=kinds), names, **options),
-        annotate(image, found, names, min_score=min_score, **options),
+        annotate(image, found, names, min_score=cut, **options),
     ]
     missed, false = kinds.count("missed"), judged.count("false")
     told = ", ".join(f"{count} {name}" for count, name in ((missed, "missed"), (false, "false")) if count)
-    caption = "  ·  ".join(part for part in (item.caption, told or "all found") if part)
+    drawn = f"the surest {most} of {len(sure)} drawn" if cut > min_score else ""
+    caption = "  ·  ".join(part for part in (item.caption, told or "all found", drawn) if part)
     return _Halves(sides, caption, shown, "ignored" in kinds)
 
 
@@ -175,21 +183,19 @@ def _sheet(
     names: Sequence[str],
     columns: int,
     tile: tuple[int, int],
-    min_score: float,
     title: str,
-    *,
-    truth_only: bool,
+    headings: Sequence[str],
 ) -> Image:
     from PIL import Image as Images
     from PIL import ImageDraw
 
-    headings = ("ground truth",) if truth_only else ("ground truth", f"prediction, score ≥ {min_score:g}")
     pair = len(headings) * (tile[0] + _GAP) - _GAP
     width = 2 * _MARGIN + columns * pair + (columns - 1) * _PAIR_GAP
     room = width - 2 * _MARGIN
     entries = class_entries(names, {label for half in halves for label in half.shown})
-    marks = [] if truth_only else kind_entries(ignored=any(half.ignored for half in halves))
-    if not truth_only:
+    marks = []
+    if len(headings) > 1:
+        marks = kind_entries(ignored=any(half.ignored for half in halves))
         marks.append(Entry(f"found at IoU ≥ {IOU:g}", style=""))
     if hidden := sum(side.unlabelled for half in halves for side in half.sides):
         marks.append(Entry(f"{hidden} labels had no room", style=""))
@@ -202,7 +208,7 @@ def _sheet(
         for start in range(0, len(halves), columns)
     ]
     above = _MARGIN // 2 + (_TITLE if title else 0)
-    grid = above + _HEADER
+    grid = above + (_HEADER if any(headings) else _MARGIN // 2)
     tops = [grid + sum(lists[:row]) + row * (tile[1] + _CAPTION + _GAP) for row in range(len(lists))]
     foot = grid + sum(lists) + len(lists) * (tile[1] + _CAPTION + _GAP) + _GAP
     legend = entries_height(entries, room) + entries_height(marks, room)
