@@ -86,6 +86,6 @@ def test_the_picture(tmp_path):
     write_log(tmp_path, "20260101_000000", 1, 6)
     out = training_curve(tmp_path, tmp_path / "new" / "curve.png")
     picture = cv2.imread(str(out))
-    assert picture.shape == (750, 1350, 3)
+    assert picture.shape == (550, 990, 3)
     for blue_green_red in ((0xB2, 0x72, 0x00), (0x00, 0x5E, 0xD5), (0x73, 0x9E, 0x00)):
         assert np.all(picture == blue_green_red, axis=2).sum() > 100
