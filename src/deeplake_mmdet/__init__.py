@@ -50,6 +50,7 @@ _HOMES = {
     "predict": "loop.predict",
     "prepare": "training",
     "mkdir_or_exist": "config",
+    "report": "report",
     "run_script": "cli.run",
     "test": "training",
     "test_detector": "training",
@@ -90,6 +91,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "packed_collate",
     "predict",
     "prepare",
+    "report",
     "run_script",
     "test",
     "test_detector",
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.loop.predict import predict
     from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
+    from deeplake_mmdet.report.page import report
     from deeplake_mmdet.training import (
         Run,
         bench,
@@ -151,6 +154,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == home:  # the room itself can be called
+        return importlib.import_module(f"{__name__}.{home}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
 

@@ -85,7 +85,7 @@ function lineChart(place, options) {
     drawing.append(svg("line", { x1: px(options.cursor), x2: px(options.cursor), y1: top, y2: height - bottom, class: "cursor" }));
   }
   for (const dot of options.points || []) {
-    if (dot.x !== null && dot.y !== null) drawing.append(svg("circle", { cx: px(dot.x), cy: py(dot.y), r: 5, class: `f${dot.colour}` }, svg("title", {}, dot.name)));
+    if (dot.x !== null && dot.y !== null) drawing.append(svg("circle", { cx: px(dot.x), cy: py(dot.y), r: 5, fill: dot.colour, class: "dot" }, svg("title", {}, dot.name)));
   }
   if (options.diagonal) drawing.append(svg("line", { x1: px(0), y1: py(0), x2: px(1), y2: py(1), class: "cursor" }));
   const tip = html("div", { class: "tip", hidden: "" });

@@ -31,7 +31,7 @@ class Gallery {
 
   makeTabs() {
     const place = document.getElementById("gallery-tabs");
-    const tabs = [...(this.report.pairs || []).map((pair, i) => [`pairs:${i}`, pair.title, pair.title]), ...this.report.gallery_names.map(([name, title]) => [name, title.split(":")[0], title])];
+    const tabs = [...(this.report.pairs || []).map((pair, i) => [`pairs:${i}`, pair.title.split(":")[0], pair.title]), ...this.report.gallery_names.map(([name, title]) => [name, title.split(":")[0], title])];
     const there = (name) => name.startsWith("pairs") || this.report.runs.some((run) => run.galleries.some((one) => one.name === name && one.images.length));
     if (!there(this.tab)) this.tab = (tabs.find(([name]) => there(name)) || tabs[0])[0];
     this.titles = Object.fromEntries(tabs.map(([name, , title]) => [name, title]));
@@ -195,7 +195,7 @@ class Gallery {
     const place = document.getElementById("viewer-command");
     place.replaceChildren();
     if (image.link) place.append(html("a", { href: image.link, target: "_blank", rel: "noopener noreferrer" }, "Open this row in the browser of lakes"), html("br"));
-    if (image.command) place.append("To see this row in the lake: ", html("code", {}, image.command));
+    if (image.command) place.append("In the lake: ", html("code", {}, image.command), " and ", html("code", {}, `#start=${image.row}`), " behind the address it prints.");
     if (!this.viewer.open) this.viewer.showModal();
   }
 

@@ -113,11 +113,16 @@ def report(
             wanted = [list(dict.fromkeys([*pair["images"], *some])) for some in wanted]
     file = Path(out).expanduser() if out is not None else folders[0].path / "report.html"
     picture_notes = _add_images(data, parts, wanted, browse)
+    if browse is not None:
+        notes.append(
+            "Rows are linked to a running browse, whose address holds a token: do not pass this page on before "
+            "that server has ended."
+        )
     drawn: list[Path] = []
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if plots:
-            drawn = draw_plots(data["runs"], file.parent / "report")
+            drawn = draw_plots(data["runs"], [part.scores for part in parts], file.parent / "report")
         context = _context(parts, data, notes, sentence, picture_notes)
         context["plots"] = str(file.parent / "report") if drawn else ""
         _write(file, render(context, data))
@@ -170,7 +175,7 @@ def _add_images(
             if source is not None and key not in data["pictures"]:
                 data["pictures"][key] = source
                 budget -= len(source)
-            one["command"] = readable(browse_command(lake, one["row"]))
+            one["command"] = readable(browse_command(lake))
             if browse is not None:
                 one["link"] = browse_link(browse, one["row"])
             if "file" in one:
@@ -207,7 +212,7 @@ def _context(
         "between": between if len(parts) == 2 and all(part.folder.config for part in parts) else None,
         "picture_notes": [
             "Solid: a prediction that found an object; dotted: one that found nothing; dashed: an object "
-            "that was not found. Colours are those of the classes. Predictions below 0.05 are not in this page.",
+            "that was not found. Colours are those of the classes. Predictions below 0.05 are left out.",
             *pictures,
         ],
         "version": __version__,

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeplake_mmdet.report.evaluation_charts import confusion_picture
+from deeplake_mmdet.report.figures import chart_text, new_figure, save_figure
+from deeplake_mmdet.report.run_scores import RunScores
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -18,49 +22,34 @@ _STYLES = ("-", "--")
 _MOST_NAMED = 12  # classes whose curves are drawn one by one
 
 
-def draw_plots(runs: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+def draw_plots(
+    runs: Sequence[Mapping[str, Any]], scored: Sequence[RunScores | None], folder: Path
+) -> list[Path]:
     """Draw what the page shows.
 
     Args:
         runs: One or two runs, as the page has them: ``name``, ``series`` and ``scores``, which may be None.
+        scored: Their scores.
         folder: Where the files go; made if it is missing.
 
     Returns:
         The files: of each plot a PNG and an SVG.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name, (draw, there) in _PLOTS.items():
-        shown = [run for run in runs if there(run)]
-        for number, group in enumerate([shown] if name in _TOGETHER else [[run] for run in shown]):
-            if group:
-                end = f"_{number + 1}" if name not in _TOGETHER and len(shown) > 1 else ""
-                files += _save(draw, group, folder / f"{name}{end}")
+        if shown := [run for run in runs if there(run)]:
+            for ending in (".png", ".svg"):
+                figure = new_figure(7, 4.4)
+                axes = figure.add_subplot()
+                axes.grid(alpha=0.25)
+                axes.spines[["top", "right"]].set_visible(False)
+                draw(axes, shown)
+                files.append(save_figure(figure, folder / f"{name}{ending}"))
+    for number, scores in enumerate(scored):
+        if scores is not None:
+            name = "confusion" if len(scored) == 1 else f"confusion_{'AB'[number]}"
+            files += [confusion_picture(scores, folder / f"{name}{ending}") for ending in (".png", ".svg")]
     return files
-
-
-def _save(draw: Callable[[Axes, Sequence[Any]], None], runs: Sequence[Any], path: Path) -> list[Path]:
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.grid(alpha=0.25)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    draw(axes, runs)
-    files = [path.with_suffix(".png"), path.with_suffix(".svg")]
-    with matplotlib.rc_context({"svg.hashsalt": "deeplake-mmdet", "text.parse_math": False}):
-        figure.savefig(files[0], dpi=130)
-        figure.savefig(files[1], metadata={"Date": None})
-    return files
-
-
-def _plain(text: str) -> str:
-    """A name that matplotlib takes as it is: an underscore first would hide it from a legend."""
-    return f" {text}" if text.startswith("_") else text
 
 
 def _lines(key: str, ylabel: str, only: Callable[[str], bool] = lambda name: True) -> Any:
@@ -68,7 +57,7 @@ def _lines(key: str, ylabel: str, only: Callable[[str], bool] = lambda name: Tru
         for number, run in enumerate(runs):
             series = {name: line for name, line in run["series"][key].items() if only(name)}
             for place, (name, (steps, values)) in enumerate(list(series.items())[: len(_COLOURS)]):
-                label = _plain(f"{run['name']}: {name}" if len(runs) > 1 else name)
+                label = chart_text(f"{run['name']}: {name}" if len(runs) > 1 else name)
                 mark = "o" if key == "scores" else None
                 axes.plot(
                     steps, values, color=_COLOURS[place], linestyle=_STYLES[number], label=label, marker=mark,
@@ -91,9 +80,9 @@ def _precision_recall(axes: Axes, runs: Sequence[Any]) -> None:
             for place in classes:
                 values = np.array(scores["precision"][place], float)
                 axes.plot(recalls, values, color=scores["colours"][place], linewidth=1.2,
-                          label=_plain(scores["classes"][place]))  # fmt: skip
+                          label=chart_text(scores["classes"][place]))  # fmt: skip
         if scores["mean_precision"]:
-            label = f"{_plain(run['name'])}, " if len(runs) > 1 else ""
+            label = f"{chart_text(run['name'])}, " if len(runs) > 1 else ""
             axes.plot(
                 recalls,
                 np.array(scores["mean_precision"], float),
@@ -105,31 +94,13 @@ def _precision_recall(axes: Axes, runs: Sequence[Any]) -> None:
     axes.legend(frameon=False, fontsize="small")
 
 
-def _confusion(axes: Axes, runs: Sequence[Any]) -> None:
-    confusion = runs[0]["scores"]["confusion"]
-    counts = np.array(confusion["counts"], float)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.grid(visible=False)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    names = [_plain(name)[:24] for name in confusion["names"]]
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.set(
-        xlabel="predicted", ylabel="truth", title=f"from score {runs[0]['scores']['score']:.2f} on, IoU 0.5"
-    )
-    if len(names) <= 15:
-        for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=7, color=colour)
-
-
 def _errors(axes: Axes, runs: Sequence[Any]) -> None:
     kinds = [one["kind"] for one in runs[0]["scores"]["errors"]]
     high = 0.8 / len(runs)
     for number, run in enumerate(runs):
         costs = [one["cost"] or 0 for one in run["scores"]["errors"]]
         axes.barh(np.arange(len(kinds)) + number * high, costs, high * 0.92, color=_COLOURS[number],
-                  label=_plain(run["name"]))  # fmt: skip
+                  label=chart_text(run["name"]))  # fmt: skip
     axes.set_yticks(np.arange(len(kinds)) + (len(runs) - 1) * high / 2, kinds)
     axes.invert_yaxis()
     axes.set_xlabel("AP at IoU 0.5 that these errors cost")
@@ -142,7 +113,7 @@ def _calibration(axes: Axes, runs: Sequence[Any]) -> None:
     for number, run in enumerate(runs):
         bins = [one for one in run["scores"]["calibration"]["bins"] if one[2]]
         axes.plot([one[0] for one in bins], [one[1] for one in bins], color=_COLOURS[number], marker="o",
-                  label=_plain(run["name"]))  # fmt: skip
+                  label=chart_text(run["name"]))  # fmt: skip
     axes.set(xlabel="mean score", ylabel="share that found an object", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(frameon=False, fontsize="small")
 
@@ -161,7 +132,7 @@ def _thresholds(axes: Axes, runs: Sequence[Any]) -> None:
                 "F1": 2 * right / (right + wrong + objects),
             }
         for place, (name, values) in enumerate(lines.items()):
-            label = _plain(f"{run['name']}: {name}" if len(runs) > 1 else name)
+            label = chart_text(f"{run['name']}: {name}" if len(runs) > 1 else name)
             axes.plot(steps, values, color=_COLOURS[place], linestyle=_STYLES[number], label=label)
     axes.set(xlabel="score from which predictions count", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(frameon=False, fontsize="small")
@@ -175,16 +146,6 @@ def _scored(run: Mapping[str, Any]) -> bool:
     return run.get("scores") is not None and bool(sum(run["scores"]["objects"]))
 
 
-_TOGETHER = (
-    "loss",
-    "learning_rate",
-    "scores",
-    "times",
-    "precision_recall",
-    "errors",
-    "calibration",
-    "thresholds",
-)
 _PLOTS: dict[str, tuple[Callable[[Any, Any], None], Callable[[Mapping[str, Any]], bool]]] = {
     "loss": (_lines("loss", "training loss"), _has("loss")),
     "learning_rate": (_lines("lr", "learning rate"), _has("lr")),
@@ -194,7 +155,6 @@ _PLOTS: dict[str, tuple[Callable[[Any, Any], None], Callable[[Mapping[str, Any]]
     ),
     "times": (_lines("times", "seconds of a step"), _has("times")),
     "precision_recall": (_precision_recall, _scored),
-    "confusion": (_confusion, _scored),
     "errors": (_errors, _scored),
     "calibration": (_calibration, _scored),
     "thresholds": (_thresholds, _scored),

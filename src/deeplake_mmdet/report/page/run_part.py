@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from deeplake_mmdet.errors import DeepLakeMMDetError, without_secrets
 from deeplake_mmdet.evaluation import RunPredictions, open_recorded
@@ -19,7 +18,7 @@ from deeplake_mmdet.report.page.training_part import class_counts, lakes_of, lef
 from deeplake_mmdet.report.run_scores import RunScores, score_run
 from deeplake_mmdet.terminal import readable
 
-__all__ = ["RunPart", "browse_command", "read_part"]
+__all__ = ["RunPart", "browse_command", "browse_link", "read_part"]
 
 
 @dataclass
@@ -151,22 +150,26 @@ def _waiting(run: RunFolder) -> str:
     )
 
 
-def browse_command(lake: Mapping[str, Any], row: int) -> str:
-    """What to type to see a row of a lake as it was when it was predicted on.
+def browse_command(lake: Mapping[str, Any]) -> str:
+    """What to type to see a lake as it was when it was predicted on.
 
     Args:
         lake: From ``RunPredictions.lakes``.
-        row: Row number.
     """
-    words: Sequence[str] = ("deeplake-mmdet", "browse", without_secrets(str(lake.get("url", ""))))
-    return shlex.join([*words, "--row", str(row)])
+    words = ["deeplake-mmdet", "browse", without_secrets(str(lake.get("url", "")))]
+    queries = lake.get("queries")
+    if lake.get("version"):
+        words += ["--commit", str(lake["version"])]
+    if isinstance(queries, list) and len(queries) == 1:
+        words += ["--query", str(queries[0])]
+    return shlex.join(words)
 
 
 def browse_link(address: str, row: int) -> str:
-    """The same as a link to a running ``browse``.
+    """The page of a running ``browse`` that begins with a row.
 
     Args:
         address: What ``deeplake-mmdet browse`` has printed.
         row: Row number.
     """
-    return f"{address.split('#')[0]}#row={quote(str(row))}"
+    return f"{address.split('#')[0]}#start={row}"

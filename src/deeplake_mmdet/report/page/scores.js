@@ -37,17 +37,17 @@ class Scores {
   labelIn(run, label) { return run === this.runs[0] ? label : run.scores.classes.indexOf(this.first.classes[label]); }
 
   makeColumns() {
-    const columns = [{ name: "class", text: true, of: (i) => this.first.classes[i] }, { name: "objects", of: (i) => this.first.objects[i], whole: true }];
+    const columns = [{ name: "class", key: "class", run: this.runs[0], text: true, of: (i) => this.first.classes[i] }, { name: "objects", key: "objects", run: this.runs[0], of: (i) => this.first.objects[i], whole: true }];
     const add = (name, value) => {
       for (const run of this.runs) {
-        columns.push({ name: `${this.letter(run)}${name}`, of: (i) => { const own = this.labelIn(run, i); return own < 0 ? null : value(run.scores, own); } });
+        columns.push({ name: `${this.letter(run)}${name}`, key: name, run, of: (i) => { const own = this.labelIn(run, i); return own < 0 ? null : value(run.scores, own); } });
       }
     };
     add("AP", (s, i) => s.ap.ap[i]);
     if (this.report.comparison) {
       const by = this.report.comparison.classes;
-      columns.push({ name: "B − A", of: (i) => by[i].difference, signed: true }, { name: "95 %", text: true, of: (i) => by[i].low === null ? "–" : `${by[i].low.toFixed(3)} to ${by[i].high.toFixed(3)}` },
-        { name: "beyond chance", text: true, of: (i) => (by[i].beyond_chance ? "yes" : "") });
+      columns.push({ name: "B − A", key: "difference", run: this.runs[0], of: (i) => by[i].difference, signed: true }, { name: "95 %", key: "interval", run: this.runs[0], text: true, of: (i) => by[i].low === null ? "–" : `${by[i].low.toFixed(3)} to ${by[i].high.toFixed(3)}` },
+        { name: "beyond chance", key: "chance", run: this.runs[0], text: true, of: (i) => (by[i].beyond_chance ? "yes" : "") });
     }
     add("AP50", (s, i) => s.ap.ap50[i]);
     if (!this.several) {
@@ -96,7 +96,8 @@ class Scores {
     if (value === null || value === undefined) return "–";
     if (column.text) return value;
     if (column.whole) return value.toLocaleString("en");
-    return column.signed ? `${value > 0 ? "+" : ""}${value.toFixed(3)}` : value.toFixed(3);
+    const text = value.toFixed(3);
+    return column.signed ? (Number(text) ? `${value > 0 ? "+" : ""}${text}` : "0.000") : text;
   }
 
   row(i) {
@@ -111,7 +112,7 @@ class Scores {
         cell.title = value;
       }
       cell.append(this.shown(column, value));
-      if (column.signed && value) cell.className = value > 0 ? "good" : "bad";
+      if (column.signed && Math.abs(value) >= 0.0005) cell.className = value > 0 ? "good" : "bad";
       row.append(cell);
     });
     row.addEventListener("click", () => this.state.choose(this.state.label === i ? null : i));
@@ -121,16 +122,14 @@ class Scores {
   lastRow() {
     const row = html("tr", { class: "all" });
     for (const column of this.columns) {
-      const name = column.name.replace(/^[AB] /, "");
-      const run = this.several && /^[AB] /.test(column.name) ? this.report.runs["AB".indexOf(column.name[0])] : this.runs[0];
-      const s = run.scores, c = this.report.comparison;
+      const s = column.run.scores, c = this.report.comparison;
       const mean = (values) => { const there = values.filter((v) => v !== null); return there.length ? there.reduce((a, b) => a + b, 0) / there.length : null; };
       const whole = {
         class: "all", objects: s.objects.reduce((a, b) => a + b, 0), AP: s.map, AP50: s.ap50,
         AP75: mean(s.ap.ap75), small: mean(s.ap.ap_small), medium: mean(s.ap.ap_medium), large: mean(s.ap.ap_large), "best score": s.score,
-        "B − A": c && c.overall.difference, "95 %": c && c.overall.low !== null ? `${c.overall.low.toFixed(3)} to ${c.overall.high.toFixed(3)}` : "–", "beyond chance": c && c.overall.beyond_chance ? "yes" : "",
+        difference: c && c.overall.difference, interval: c && c.overall.low !== null ? `${c.overall.low.toFixed(3)} to ${c.overall.high.toFixed(3)}` : "–", chance: c && c.overall.beyond_chance ? "yes" : "",
         ...Object.fromEntries(Object.entries(atThreshold(s, this.state.step, null)).map(([key, v]) => [key === "f1" ? "F1" : key, v])),
-      }[name];
+      }[column.key];
       row.append(html("td", {}, this.shown(column, whole)));
     }
     return row;
@@ -173,14 +172,18 @@ class Scores {
       const dash = number ? "5 4" : "";
       if (label === null && !this.several) {
         s.classes.map((_, i) => i).filter((i) => s.objects[i]).sort((a, b) => s.objects[b] - s.objects[a]).slice(0, 12)
-          .forEach((i) => series.push({ name: s.classes[i], x, y: s.precision[i], colour: s.colours[i] }));
+          .forEach((i) => {
+            series.push({ name: s.classes[i], x, y: s.precision[i], colour: s.colours[i] });
+            const at = atThreshold(s, this.state.step, i);
+            points.push({ x: at.recall, y: at.precision, colour: s.colours[i], name: s.classes[i] });
+          });
       }
       if (s.mean_precision.length) series.push({ name: `${this.letter(run)}mean of classes`, x, y: s.mean_precision, colour: this.several ? String(number) : "plain", wide: true, dash });
       const own = label === null ? null : this.labelIn(run, label);
       if (own !== null && own >= 0) series.push({ name: `${this.letter(run)}${s.classes[own]}`, x, y: s.precision[own], colour: s.colours[own], wide: true, dash });
-      if (own === null || own >= 0) {
+      if (own !== null && own >= 0) {
         const at = atThreshold(s, this.state.step, own);
-        points.push({ x: at.recall, y: at.precision, colour: number, name: `${this.letter(run)}at score ${(this.state.step / 100).toFixed(2)}` });
+        points.push({ x: at.recall, y: at.precision, colour: s.colours[own], name: `${this.letter(run)}at score ${(this.state.step / 100).toFixed(2)}` });
       }
     });
     lineChart(document.getElementById("chart-pr"), { label: "Precision against recall", series, x: [0, 1], y: [0, 1], xlabel: "recall", points });
@@ -226,7 +229,7 @@ class Scores {
           return cell;
         })));
       });
-      const told = `${this.letter(run)}Rows: truth; columns: predicted. Predictions from score ${run.scores.score.toFixed(2)} on, IoU 0.5.` + (left_out ? ` Only the ${names.length - 1} classes with most mistakes are shown.` : "");
+      const told = `${this.several ? `${this.letter(run).trim()}: ` : ""}Rows: truth; columns: predicted. Predictions from score ${run.scores.score.toFixed(2)} on, IoU 0.5.` + (left_out ? ` Only the ${names.length - 1} classes with most mistakes are shown.` : "");
       place.append(html("div", {}, html("p", { class: "faint" }, told), html("div", { class: "scroll" }, table)));
     }
   }

@@ -100,10 +100,11 @@ def _sentence(overall: Difference, count: int, images: int) -> str:
     )
     if math.isnan(overall.low):
         return told + "."
+    chance = "p < 0.001" if overall.p < 0.001 else f"p = {overall.p:.3f}"
     outcome = "more than" if overall.beyond_chance else "no more than"
     return (
         f"{told}, {outcome} the choice of images explains. In 95 % of {count} draws of {images:,} images "
-        f"from these, it lies between {overall.low:+.3f} and {overall.high:+.3f} (p = {overall.p:.3f})."
+        f"from these, it lies between {overall.low:+.3f} and {overall.high:+.3f} ({chance})."
     )
 
 
