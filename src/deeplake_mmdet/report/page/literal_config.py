@@ -70,6 +70,8 @@ def _called(node: ast.Call) -> Any:
             for word in node.keywords
             if word.arg is not None and word.arg != "_scope_"
         }
+    if name == "dict" and len(node.args) == 1 and isinstance(node.args[0], ast.Dict) and not node.keywords:
+        return _value(node.args[0])
     if name == "float" and len(node.args) == 1 and isinstance(node.args[0], ast.Constant):
         text = str(node.args[0].value).lstrip("+-")
         if text in _NUMBERS:

@@ -115,8 +115,8 @@ def report(
     picture_notes = _add_images(data, parts, wanted, browse)
     if browse is not None:
         notes.append(
-            "Rows are linked to a running browse, whose address holds a token: do not pass this page on before "
-            "that server has ended."
+            "Rows are linked to a running browse, whose address holds a token: do not pass this page on "
+            "while that server runs."
         )
     drawn: list[Path] = []
     try:

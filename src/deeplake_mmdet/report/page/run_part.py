@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deeplake_mmdet.errors import DeepLakeMMDetError, without_secrets
+from deeplake_mmdet.errors import DeepLakeMMDetError
 from deeplake_mmdet.evaluation import RunPredictions, open_recorded
 from deeplake_mmdet.lake import CredentialRef, LakeView
 from deeplake_mmdet.report.page.galleries import Gallery, choose_images
 from deeplake_mmdet.report.page.run_folder import RunFolder
 from deeplake_mmdet.report.page.score_part import score_part
 from deeplake_mmdet.report.page.settings_part import settings_of, stock_of
-from deeplake_mmdet.report.page.training_part import class_counts, lakes_of, left_out, series_of, starts_of
+from deeplake_mmdet.report.page.training_part import (
+    address_of,
+    class_counts,
+    lakes_of,
+    left_out,
+    series_of,
+    starts_of,
+)
 from deeplake_mmdet.report.run_scores import RunScores, score_run
 from deeplake_mmdet.terminal import readable
 
@@ -156,7 +163,7 @@ def browse_command(lake: Mapping[str, Any]) -> str:
     Args:
         lake: From ``RunPredictions.lakes``.
     """
-    words = ["deeplake-mmdet", "browse", without_secrets(str(lake.get("url", "")))]
+    words = ["deeplake-mmdet", "browse", address_of(lake)]
     queries = lake.get("queries")
     if lake.get("version"):
         words += ["--commit", str(lake["version"])]

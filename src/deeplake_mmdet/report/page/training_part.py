@@ -10,7 +10,7 @@ from deeplake_mmdet.errors import listed, without_secrets
 from deeplake_mmdet.report.page.run_folder import RunFolder
 from deeplake_mmdet.report.page.scalars import thinned
 
-__all__ = ["class_counts", "lakes_of", "left_out", "series_of", "starts_of"]
+__all__ = ["address_of", "class_counts", "lakes_of", "left_out", "series_of", "starts_of"]
 
 _MOST_ROWS = 20
 _SKIPPED = {
@@ -42,7 +42,7 @@ def _lake(split: str, lake: Mapping[str, Any], used: Any) -> dict[str, Any]:
     queries = lake.get("queries")
     return {
         "split": split,
-        "url": without_secrets(str(lake.get("url", "unknown"))),
+        "url": address_of(lake),
         "branch": str(lake.get("branch") or ""),
         "version": str(lake.get("version") or ""),
         "view": str(lake.get("view") or ""),
@@ -50,6 +50,16 @@ def _lake(split: str, lake: Mapping[str, Any], used: Any) -> dict[str, Any]:
         "rows": lake.get("rows"),
         "used": used,
     }
+
+
+def address_of(lake: Mapping[str, Any]) -> str:
+    """A recorded lake's address without login and query, whatever stands in the record.
+
+    Args:
+        lake: As ``run.json`` or kept predictions name it.
+    """
+    text = str(lake.get("url") or "unknown")
+    return without_secrets(text.partition("?")[0] if "://" in text else text)
 
 
 def class_counts(run: RunFolder) -> list[tuple[str, int]]:
