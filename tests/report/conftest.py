@@ -6,13 +6,10 @@ import json
 import shutil
 
 import pytest
-from run_parts import guesses, open_lake, photographs, predicted, write_run
+from run_parts import NAMES, guesses, open_lake, photographs, predicted, write_run
 
 from deeplake_mmdet.evaluation import write_run_predictions
 from deeplake_mmdet.transfer import import_coco
-
-#: Names that a page or a chart could take for something else.
-NAMES = ("<script>alert(1)</script>", 'it\'s "quoted" & <b>bold</b>', "$\\frac{1}$ ${x} {{ 7*7 }}", "_cow")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from deeplake_mmdet.evaluation.samples import Found
 from deeplake_mmdet.lake import Source, open_view
 
 SIZE = 120
+#: Names that a page or a chart could take for something else.
+NAMES = ("<script>alert(1)</script>", 'it\'s "quoted" & <b>bold</b>', "$\\frac{1}$ ${x} {{ 7*7 }}", "_cow")
 
 
 def photographs(folder, count, names, seed=0):

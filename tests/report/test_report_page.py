@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_parts import guesses, open_lake, predicted, write_run
+from run_parts import NAMES, guesses, open_lake, predicted, write_run
 
 import deeplake_mmdet
-from conftest import NAMES
 from deeplake_mmdet.cli import main
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError, StorageError
 from deeplake_mmdet.evaluation import compare_predictions, read_run_predictions, write_run_predictions
@@ -22,8 +21,7 @@ from deeplake_mmdet.report.page import report
 from deeplake_mmdet.report.page.literal_config import read_dumped_config
 from deeplake_mmdet.report.page.outlines import outline
 
-
-_SMALL = 570_000
+_SMALL = 560_000
 
 
 def data_of(page):

@@ -57,6 +57,10 @@ def _value(node: ast.expr) -> Any:
         return tuple(_value(part) for part in node.elts)
     if isinstance(node, ast.Set):
         return {_value(part) for part in node.elts}
+    sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
+    inner = node.operand if isinstance(node, ast.UnaryOp) and sign < 0 else node
+    if isinstance(inner, ast.Name) and inner.id in _NUMBERS:
+        return sign * _NUMBERS[inner.id]
     return ast.literal_eval(node)
 
 
