@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplake_mmdet.dataset.lake_dataset import DeepLakeDataset
 from deeplake_mmdet.lake import clean_boxes, filter_images
@@ -31,7 +32,8 @@ def training_facts(dataset: DeepLakeDataset) -> dict[str, Any]:
     labels, table = view.labels, view.table
     used = infos.keep & (labels >= 0)
     readable = np.flatnonzero(table.widths)
-    small = empty = np.zeros(0, bool)
+    small: NDArray[np.bool_] = np.zeros(0, bool)
+    empty: NDArray[np.bool_] = small
     if not dataset.test_mode and dataset.filter_cfg is not None:
         small, empty = filter_images(view, readable, dataset.filter_cfg)
     images = {
@@ -45,7 +47,7 @@ def training_facts(dataset: DeepLakeDataset) -> dict[str, Any]:
         "of other classes": cleaning.others,
     }
     counts = np.bincount(labels[used], minlength=len(view.classes))
-    order = np.arange(len(counts))
+    order: NDArray[np.int64] = np.arange(len(counts))
     if len(counts) > _MOST_CLASSES:
         order = np.argsort(-counts, kind="stable")[:_MOST_CLASSES]
     return {

@@ -14,7 +14,7 @@ __all__ = ["GALLERIES", "Gallery", "choose_images"]
 GALLERIES = {
     "worst": "Worst: the images that cost most AP",
     "missed": "Missed: the images with most objects that were not found",
-    "suspicious": "Suspicious labels: where sure predictions speak against the label",
+    "suspicious": "Suspicious labels: where predictions speak against the label",
     "best": "Best: everything found, nothing false",
 }
 _OF_EACH_CLASS = 4

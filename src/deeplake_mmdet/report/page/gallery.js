@@ -141,9 +141,9 @@ class Gallery {
     if (this.tab !== "suspicious") return lines;
     const names = this.current.scores.classes;
     return (this.current.images[id].suspicion || []).map((one) => html("span", {}, {
-      class: () => `labelled ${names[one.label]}, predicted ${names[one.found]} ${one.score}`,
-      place: () => `${names[one.label]}: predicted beside its box, ${one.score}`,
-      missing: () => `no label, predicted ${names[one.found]} ${one.score}`,
+      class: () => `labelled ${names[one.label]}, predicted ${names[one.found]} ${one.score.toFixed(2)}`,
+      place: () => `${names[one.label]}: predicted beside its box, ${one.score.toFixed(2)}`,
+      missing: () => `no label, predicted ${names[one.found]} ${one.score.toFixed(2)}`,
     }[one.kind](), html("br")));
   }
 
@@ -166,6 +166,10 @@ class Gallery {
       drawing.append(svg("rect", { ...at, class: `under ${one.state}-under` }), svg("rect", { ...at, class: `box ${one.state}`, stroke: colours[one.l] }));
       one.node = drawing.lastChild;
     });
+    for (const one of this.tab === "suspicious" ? image.suspicion || [] : []) {
+      const [x, y, width, height] = one.b;
+      drawing.append(svg("rect", { x, y, width, height, class: "suspect-under" }), svg("rect", { x, y, width, height, class: "suspect", stroke: colours[one.found] }));
+    }
     pic.append(drawing);
     pic.drawn = objects;
     return pic;

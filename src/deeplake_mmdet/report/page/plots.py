@@ -38,13 +38,12 @@ def draw_plots(
     files = []
     for name, (draw, there) in _PLOTS.items():
         if shown := [run for run in runs if there(run)]:
-            for ending in (".png", ".svg"):
-                figure = new_figure(7, 4.4)
-                axes = figure.add_subplot()
-                axes.grid(alpha=0.25)
-                axes.spines[["top", "right"]].set_visible(False)
-                draw(axes, shown)
-                files.append(save_figure(figure, folder / f"{name}{ending}"))
+            figure = new_figure(7, 4.4)
+            axes = figure.add_subplot()
+            axes.grid(alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+            draw(axes, shown)
+            files += [save_figure(figure, folder / f"{name}{ending}") for ending in (".png", ".svg")]
     for number, scores in enumerate(scored):
         if scores is not None:
             name = "confusion" if len(scored) == 1 else f"confusion_{'AB'[number]}"

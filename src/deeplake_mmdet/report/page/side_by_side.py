@@ -76,9 +76,12 @@ def _differ(own: RunPredictions, other: RunPredictions) -> str:
 
 
 def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    orders = one.get("row_order"), other.get("row_order")
-    same = (orders[0] is None) == (orders[1] is None) and (orders[0] is None or np.array_equal(*orders))
-    return same and all(one.get(name) == other.get(name) for name in _SAME)
+    own, others = one.get("row_order"), other.get("row_order")
+    if (own is None) != (others is None) or (
+        own is not None and others is not None and not np.array_equal(own, others)
+    ):
+        return False
+    return all(one.get(name) == other.get(name) for name in _SAME)
 
 
 def _pairs(one: RunScores, two: RunScores, most: int) -> list[dict[str, Any]] | None:

@@ -207,6 +207,7 @@ def _suspicions(scores: RunScores) -> dict[int, list[dict[str, Any]]]:
         some.append(
             {
                 "kind": one.kind,
+                "b": _box(found.xywh[one.prediction]),
                 "label": label,
                 "found": int(found.labels[one.prediction]),
                 "score": round(float(found.confidence()[one.prediction]), 2),
