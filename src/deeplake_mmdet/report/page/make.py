@@ -212,8 +212,8 @@ def _context(
         "between": between if len(parts) == 2 and all(part.folder.config for part in parts) else None,
         "picture_notes": [
             "Solid: a prediction that found an object; dotted: one that found nothing; dashed: an object "
-            "that was not found; thick with a white seam: a prediction that speaks against a label. Colours are "
-            "those of the classes. Predictions below 0.05 are left out.",
+            "that was not found; thick with a white seam: a prediction that speaks against a label. Colours "
+            "are those of the classes. Predictions below 0.05 are left out.",
             *pictures,
         ],
         "version": __version__,
