@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeplake_mmdet.report import MosaicItem
+from deeplake_mmdet.report import MosaicItem, Predicted, lake_items
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -58,16 +58,7 @@ def _filled(dataset: Any) -> list[int]:
 
 
 def _item(dataset: Any, index: int, boxes: Any, labels: Any, scores: Any) -> MosaicItem:
-    import mmcv
-    from mmengine.fileio import get
-
-    info = dataset.get_data_info(index)
-    truth = info["instances"]
-    return MosaicItem(
-        mmcv.imfrombytes(get(info["img_path"])),
-        np.array([instance["bbox"] for instance in truth]),
-        np.array([instance["bbox_label"] for instance in truth]),
-        boxes,
-        labels,
-        scores,
+    [item] = lake_items(
+        dataset.view, [dataset.data_list.rows.item(index)], [Predicted(boxes, labels, scores)]
     )
+    return item

@@ -190,7 +190,7 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _dense(mask: Any, height: int, width: int) -> NDArray[np.bool_]:
-    if isinstance(mask, bytes):
+    if isinstance(mask, (bytes, str)):
         from pycocotools import mask as rle
 
         mask = rle.decode({"size": [height, width], "counts": mask})
