@@ -137,7 +137,8 @@ def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
     elif found.dtype == np.bool_:
         found = found.astype(np.uint8) * 255
     elif found.dtype.kind == "f":
-        found = np.nan_to_num(found) * (255 if found.size and np.nanmax(found) <= 1 else 1)
+        found = np.nan_to_num(found)
+        found = found * 255 if found.max(initial=0) <= 1 else found
     if found.dtype != np.uint8:
         found = np.clip(found, 0, 255).astype(np.uint8)
     if found.shape[2] in (1, 2):

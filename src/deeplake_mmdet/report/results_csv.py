@@ -95,9 +95,10 @@ class ResultsTable:
             self.rows[-1] |= values
         else:
             self.rows.append(dict(values))
-        others = dict.fromkeys(name for row in self.rows for name in row if name not in _FIRST)
+        found = dict.fromkeys(name for row in self.rows for name in row)
+        names = [*(name for name in _FIRST if name in found), *(name for name in found if name not in _FIRST)]
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [*_FIRST, *others], restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()
         for row in self.rows:
             writer.writerow({name: _shown(value) for name, value in row.items()})
