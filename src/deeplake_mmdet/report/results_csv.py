@@ -35,10 +35,10 @@ def read_results(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     file = Path(path)
     try:
         with file.open(newline="", encoding="utf-8") as opened:
-            rows = [
-                {name: float(value) for name, value in row.items() if value != ""}
-                for row in csv.DictReader(opened, strict=True)
-            ]
+            reader = csv.DictReader(opened, strict=True)
+            if _KEY not in (reader.fieldnames or [_KEY]):
+                raise ValueError(f"it has no column {_KEY!r}")
+            rows = [{name: float(value) for name, value in row.items() if value != ""} for row in reader]
         _ = [row[_KEY] for row in rows]
     except FileNotFoundError:
         raise SourceNotFoundError("There are no results of a run here", where=str(file)) from None
