@@ -45,6 +45,19 @@ def test_runs_counted_in_steps(tmp_path):
     assert training_curve(tmp_path, tmp_path / "curve.png").is_file()
 
 
+@pytest.mark.parametrize(
+    ("logged", "name"),
+    [("coco/segm_mAP", "mask mAP"), ("pascal_voc/mAP", "VOC mAP"), ("coco/bbox_mAP", "mAP")],
+)
+def test_masks_and_voc_have_curves_too(tmp_path, logged, name):
+    path = tmp_path / "20260101_000000" / "vis_data" / "scalars.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(json.dumps({logged: 0.1 * step, "step": step}) for step in (1, 2)))
+    scores = read_history(tmp_path).scores
+    assert {key: value for key, value in scores.items() if value} == {name: {1: 0.1, 2: 0.2}}
+    assert training_curve(tmp_path, tmp_path / "curve.png").is_file()
+
+
 def test_a_resumed_run_takes_over_where_it_starts(tmp_path):
     write_log(tmp_path, "20260101_000000", 1, 4, loss=4.0)
     write_log(tmp_path, "20260102_000000", 3, 5, loss=8.0)

@@ -13,6 +13,7 @@ from deeplake_mmdet.report.annotate import Annotated, Objects, annotate
 from deeplake_mmdet.report.curves import training_curve
 from deeplake_mmdet.report.label_statistics import LabelStatistics, label_picture, label_statistics
 from deeplake_mmdet.report.lake_items import Predicted, lake_item, lake_items
+from deeplake_mmdet.report.legend import class_entries, with_footer
 from deeplake_mmdet.report.mosaic import MosaicItem, fitting_tile, prediction_mosaic
 from deeplake_mmdet.report.packed_samples import packed_item, packed_items
 from deeplake_mmdet.report.results_csv import RESULTS_NAME, ResultsTable, read_results
@@ -29,6 +30,7 @@ __all__ = [
     "Predicted",
     "ResultsTable",
     "annotate",
+    "class_entries",
     "class_table",
     "difference_table",
     "draw_evaluation",
@@ -44,6 +46,7 @@ __all__ = [
     "prediction_mosaic",
     "read_results",
     "training_curve",
+    "with_footer",
 ]
 
 

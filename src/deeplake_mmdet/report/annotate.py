@@ -137,7 +137,8 @@ def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
     elif found.dtype == np.bool_:
         found = found.astype(np.uint8) * 255
     elif found.dtype.kind == "f":
-        found = np.nan_to_num(found) * (255 if found.size and np.nanmax(found) <= 1 else 1)
+        found = np.nan_to_num(found)
+        found = found * 255 if found.max(initial=0) <= 1 else found
     if found.dtype != np.uint8:
         found = np.clip(found, 0, 255).astype(np.uint8)
     if found.shape[2] in (1, 2):
@@ -190,7 +191,7 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _dense(mask: Any, height: int, width: int) -> NDArray[np.bool_]:
-    if isinstance(mask, bytes):
+    if isinstance(mask, (bytes, str)):
         from pycocotools import mask as rle
 
         mask = rle.decode({"size": [height, width], "counts": mask})

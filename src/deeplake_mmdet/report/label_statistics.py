@@ -25,6 +25,7 @@ __all__ = ["LabelStatistics", "label_picture", "label_statistics"]
 _MOST = 500_000  # boxes whose sizes and positions are looked at
 _FIELDS = 50  # of a map, each way, at most
 _CLASSES = 30  # bars
+_FEW = 2000  # boxes, up to which each is a point
 _SPREAD = 20  # times as many boxes in one field as in another: a logarithmic scale shows both
 _SMALL, _LARGE = 32, 96  # COCO's bounds, pixels
 
@@ -169,14 +170,21 @@ def _draw_map(
     if not len(points):
         say_nothing(axes, "no boxes")
         return
-    each_way = int(np.clip(len(points) ** 0.5 / 2, 12, _FIELDS))
-    fields = np.histogram2d(points[:, 1], points[:, 0], each_way, ((0, 1), (0, 1)))[0]
-    image = axes.imshow(
-        np.where(fields > 0, fields, np.nan), cmap="viridis", extent=(0, 1, 1, 0), interpolation="nearest",
-        norm="log" if fields.max() > _SPREAD * fields[fields > 0].min() else None,
-    )  # fmt: skip
+    if len(points) <= _FEW:
+        axes.scatter(points[:, 0], points[:, 1], s=10, alpha=0.4, color="#0072b2", linewidths=0)
+        axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
+    else:
+        each_way = int(np.clip(len(points) ** 0.5 / 2, 12, _FIELDS))
+        fields = np.histogram2d(points[:, 1], points[:, 0], each_way, ((0, 1), (0, 1)))[0]
+        image = axes.imshow(
+            np.where(fields > 0, fields, np.nan),
+            cmap="viridis",
+            extent=(0, 1, 1, 0),
+            interpolation="nearest",
+            norm="log" if fields.max() > _SPREAD * fields[fields > 0].min() else None,
+        )
+        figure.colorbar(image, ax=axes, shrink=0.8, format="%g").set_label("boxes", fontsize=8)
     axes.set_xlabel(names[0], fontsize=8)
     axes.set_ylabel(names[1], fontsize=8)
     if names[1] == "height":
         axes.invert_yaxis()
-    figure.colorbar(image, ax=axes, shrink=0.8, format="%g").set_label("boxes", fontsize=8)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deeplake_mmdet.report.palette import RGB, class_colour
-from deeplake_mmdet.report.strokes import INK, drawable, font, line, shortened
+from deeplake_mmdet.report.strokes import INK, PAPER, drawable, font, line, shortened
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-__all__ = ["Entry", "class_entries", "draw_entries", "entries_height", "kind_entries"]
+__all__ = ["Entry", "class_entries", "draw_entries", "entries_height", "kind_entries", "with_footer"]
 
 _MOST = 40  # classes
 _SWATCH, _SAMPLE, _SPACE, _AFTER = 18, 42, 7, 20
-_WIDEST = 260
+_WIDEST, _EDGE = 260, 6
 _LINES = (90, 90, 90)
 
 
@@ -123,6 +126,31 @@ def draw_entries(
                 line(pen, (left, middle), (left + _SAMPLE, middle), entry.colour, 3, entry.style)
             left += _sign_width(entry)
             pen.text((left, middle), text, font=face, fill=INK, anchor="lm")
+
+
+def with_footer(image: NDArray[np.uint8], entries: Sequence[Entry], text: str) -> NDArray[np.uint8]:
+    """An image with one line below it: a text, and as many entries as there is room for.
+
+    Args:
+        image: Shape (height, width, 3), BGR.
+        entries: The entries.
+        text: The text.
+
+    Returns:
+        An image of the same width. How much higher it is depends on that width alone, and is an even number.
+    """
+    from PIL import Image, ImageDraw
+
+    width = image.shape[1]
+    size = int(np.clip(width / 55, 10, 20))
+    high = (_line_height(size) + 5) // 2 * 2
+    strip = Image.new("RGB", (width, high), PAPER)
+    rows = _rows([Entry(text, style=""), *entries], width - 2 * _EDGE, size)
+    shown = [entry for entry, _, _ in rows[0]]
+    draw_entries(
+        ImageDraw.Draw(strip), (_EDGE, (high - _line_height(size)) / 2), shown, width - 2 * _EDGE, size
+    )
+    return np.concatenate([image, np.asarray(strip)[..., ::-1]])
 
 
 def _sign_width(entry: Entry) -> int:

@@ -35,10 +35,10 @@ def read_results(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     file = Path(path)
     try:
         with file.open(newline="", encoding="utf-8") as opened:
-            rows = [
-                {name: float(value) for name, value in row.items() if value != ""}
-                for row in csv.DictReader(opened, strict=True)
-            ]
+            reader = csv.DictReader(opened, strict=True)
+            if _KEY not in (reader.fieldnames or [_KEY]):
+                raise ValueError(f"it has no column {_KEY!r}")
+            rows = [{name: float(value) for name, value in row.items() if value != ""} for row in reader]
         _ = [row[_KEY] for row in rows]
     except FileNotFoundError:
         raise SourceNotFoundError("There are no results of a run here", where=str(file)) from None
@@ -95,9 +95,10 @@ class ResultsTable:
             self.rows[-1] |= values
         else:
             self.rows.append(dict(values))
-        others = dict.fromkeys(name for row in self.rows for name in row if name not in _FIRST)
+        found = dict.fromkeys(name for row in self.rows for name in row)
+        names = [*(name for name in _FIRST if name in found), *(name for name in found if name not in _FIRST)]
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [*_FIRST, *others], restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()
         for row in self.rows:
             writer.writerow({name: _shown(value) for name, value in row.items()})

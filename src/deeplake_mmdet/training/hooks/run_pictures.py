@@ -39,12 +39,16 @@ _SWITCH = "DEEPLAKE_MMDET_PICTURES"
 
 
 def wants_pictures(cfg: Mapping[str, Any]) -> bool:
-    """Whether a run is to draw pictures: not with ``pictures=False``, nor DEEPLAKE_MMDET_PICTURES=0.
+    """Whether a run is to draw pictures: by the config key ``pictures``, else by DEEPLAKE_MMDET_PICTURES.
 
     Args:
         cfg: The run's config.
+
+    Returns:
+        True where neither says no (``pictures=False``, or the variable is 0).
     """
-    return bool(cfg.get("pictures", True)) and os.environ.get(_SWITCH, "1") != "0"
+    chosen = cfg.get("pictures")
+    return bool(chosen) if chosen is not None else os.environ.get(_SWITCH, "1") != "0"
 
 
 class RunPicturesHook(Hook):
