@@ -90,6 +90,12 @@ def add_parser(commands: Any) -> None:
         command.add_argument(
             "--append", action="store_true", help="add to the lake that stands there, in one commit"
         )
+        command.add_argument(
+            "--shard",
+            metavar="I/N",
+            help="import only part I of N, from 0/N on; 'merge LAKE' puts them together. auto: as Slurm, "
+            "Kubernetes or torchrun say",
+        )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
 
@@ -160,6 +166,7 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
         "convert": args.convert,
         "verify": args.verify,
         "append": args.append,
+        "shard": args.shard,
         "overwrite": args.overwrite,
         "creds": creds,
     }

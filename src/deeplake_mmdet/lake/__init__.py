@@ -32,6 +32,7 @@ from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_
 from deeplake_mmdet.lake.schema.labels import source_category_ids
 from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes, why_no_truth
 from deeplake_mmdet.lake.schema.roles import explain_roles
+from deeplake_mmdet.lake.shard import Shard
 from deeplake_mmdet.lake.source.addresses import parse_uri
 from deeplake_mmdet.lake.source.as_settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source.carried import SCHEME, CarriedSource
@@ -65,6 +66,7 @@ from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_c
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.verification import recorded_source, verify_recorded
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
+from deeplake_mmdet.lake.writing.merging import MergeSummary, merge
 from deeplake_mmdet.lake.writing.run_branch import (
     RUN_COLUMNS,
     RUNS,
@@ -109,10 +111,12 @@ __all__ = [
     "Inspection",
     "LakeView",
     "LakeWriter",
+    "MergeSummary",
     "OldLake",
     "ResolvedSource",
     "RunBranch",
     "SavedView",
+    "Shard",
     "Source",
     "base_of",
     "box_faults",
@@ -148,6 +152,7 @@ __all__ = [
     "load_old",
     "make_cache_folder",
     "masked",
+    "merge",
     "name_difference",
     "names_of_files",
     "new_counters",

@@ -88,6 +88,8 @@ def open_target(path: str, overwrite: bool, creds: Mapping[str, str] | None) -> 
 class BranchTarget:
     """An address: written into a branch, which takes the place of ``main`` when it is complete."""
 
+    may_be_empty = False  # whether there may be no rows
+
     def __init__(self, url: str, overwrite: bool, creds: Mapping[str, str] | None) -> None:
         self.name = url
         self.creds = dict(creds) if creds else None
@@ -104,12 +106,12 @@ class BranchTarget:
         self._silent = 0  # bytes since the last sign of life
         self._end: float | None = None  # of cleaning up
 
-    def check(self) -> None:
-        """Refuse what may not be written over; changes nothing."""
-        self._look()
+    def check(self) -> tuple[dict[str, Any], Any]:
+        """Refuse what may not be written over; changes nothing.
 
-    def _look(self) -> tuple[dict[str, Any], Any]:
-        """All objects by name, and the lake, or None if there is none."""
+        Returns:
+            All objects by name, and the lake, or None if there is none.
+        """
         with storage_errors("The path cannot be examined", self.name, self.creds):
             found = self._list()
             if not found:
@@ -127,11 +129,12 @@ class BranchTarget:
             refuse_foreign((name for name in found if not name.startswith(f"{LOG}/")), self.name)
         return found, head
 
-    def begin(self, schema: Mapping[str, Any]) -> Any:
+    def begin(self, schema: Mapping[str, Any], describe: Callable[[Any], None]) -> Any:
         """Make the branch that takes the rows; the lake itself, too, if there is none.
 
         Args:
             schema: Deep Lake's types by column name.
+            describe: Writes beside a dataset's columns what they mean.
 
         Returns:
             Deep Lake's dataset to append to, with columns and no rows.
@@ -142,7 +145,7 @@ class BranchTarget:
         """
         import deeplake
 
-        found, head = self._look()
+        found, head = self.check()
         active.add(self._branch)
         if head is None:
             if found:
@@ -163,6 +166,7 @@ class BranchTarget:
             lake.add_column(name, kind)
         self._lake = lake
         self._commit("Created columns")
+        describe(lake)
         return lake
 
     def appended(self, size: int) -> None:

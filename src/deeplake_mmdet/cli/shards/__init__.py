@@ -1,0 +1,1 @@
+"""Commands for work that several machines share."""
