@@ -106,12 +106,12 @@ class BranchTarget:
         self._silent = 0  # bytes since the last sign of life
         self._end: float | None = None  # of cleaning up
 
-    def check(self) -> tuple[dict[str, Any], Any]:
-        """Refuse what may not be written over; changes nothing.
+    def check(self) -> None:
+        """Refuse what may not be written over; changes nothing."""
+        self._look()
 
-        Returns:
-            All objects by name, and the lake, or None if there is none.
-        """
+    def _look(self) -> tuple[dict[str, Any], Any]:
+        """All objects by name, and the lake, or None if there is none."""
         with storage_errors("The path cannot be examined", self.name, self.creds):
             found = self._list()
             if not found:
@@ -145,7 +145,7 @@ class BranchTarget:
         """
         import deeplake
 
-        found, head = self.check()
+        found, head = self._look()
         active.add(self._branch)
         if head is None:
             if found:
@@ -212,8 +212,8 @@ class BranchTarget:
         self._after(old)
 
     def _commit(self, message: str) -> None:
-        lake = self._lake
-        upload(lambda: Background(lambda: lake.commit(message)), self._where, self._unanswered)
+        commit = self._lake.commit
+        upload(lambda: Background(lambda: commit(message)), self._where, self._unanswered)
         self._pending = self._unanswered = 0
 
     def _verify(self, head: Any, rows: int) -> None:
@@ -225,13 +225,8 @@ class BranchTarget:
     def _switch(self, head: Any, old_name: str, metadata: Mapping[str, Any]) -> None:
         """Exchange the branches by one object, in the way that Deep Lake writes its log."""
         old, new = head.branches["main"].id, head.branches[self._branch].id
-        record = renaming(
-            old,
-            old_name or f"{self._branch}-empty",
-            new,
-            delete_old=not old_name,
-            metadata={METADATA: dict(metadata)},
-        )
+        name, told = old_name or f"{self._branch}-empty", {METADATA: dict(metadata)}
+        record = renaming(old, name, new, delete_old=not old_name, metadata=told)
         number = self._next_number()
         self._set(NEXT, (number + 1).to_bytes(8, "little"))
         self._switching = True

@@ -48,7 +48,8 @@ def merge(lake: str | Path, *, creds: Mapping[str, str] | None = None) -> MergeS
 
     Raises:
         SourceNotFoundError: There is no lake.
-        ImportRefusedError: Shards are missing (the error names them), or there are none, or the lake has rows.
+        ImportRefusedError: Shards are missing (the error names them), or there are none; or the lake
+            has rows.
         StorageError, CredentialError: The storage failed or refused access; the lake is as it was.
     """
     return _Merging(str(lake), creds).run()

@@ -18,6 +18,7 @@ from typing import Any
 
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError, StorageError
 from deeplake_mmdet.lake.calls.faults import deadline_seconds
+from deeplake_mmdet.lake.direct.branch_log import LOG
 from deeplake_mmdet.lake.shard import Shard
 from deeplake_mmdet.lake.writing.append_target import AppendTarget
 from deeplake_mmdet.lake.writing.branches import SIGNS
@@ -161,24 +162,29 @@ class ShardTarget(AppendTarget):
 
     def _find(self) -> Any:
         """The lake as it stands; None if there is none."""
-        path = None if "://" in self.name else Path(self.name)
-        if path is not None and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
-            return None
-        with storage_errors("The path cannot be examined", self.name, self.creds):
-            if path is None and not self._list():
+        if "://" not in self.name:
+            path = Path(self.name)
+            if not path.exists() or (path.is_dir() and not any(path.iterdir())):
                 return None
-            try:
-                head = self._open()
-            except Exception as error:
-                if type(error).__name__ != "LogNotexistsError":
-                    raise
-                raise refuse_other(self.name) from None
-            end = time.monotonic() + deadline_seconds()
-            # Another shard is making it.
-            while not list(head.schema.columns) and not len(head) and time.monotonic() < end:
-                time.sleep(_PAUSE)
-                head = self._open()
-        return head
+            if not path.is_dir():
+                raise refuse_other(self.name)
+        end = time.monotonic() + deadline_seconds()
+        with storage_errors("The path cannot be examined", self.name, self.creds):
+            while True:
+                found = self._list()
+                if not found:
+                    return None
+                try:
+                    head = self._open()
+                except Exception as error:
+                    if type(error).__name__ != "LogNotexistsError":
+                        raise
+                    if not all(name.startswith(f"{LOG}/") for name in found) or time.monotonic() > end:
+                        raise refuse_other(self.name) from None
+                else:
+                    if list(head.schema.columns) or len(head) or time.monotonic() > end:
+                        return head
+                time.sleep(_PAUSE)  # another shard is making it
 
     def _check(self, head: Any) -> None:
         columns = [column.name for column in head.schema.columns]
