@@ -51,6 +51,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--score-thr", type=float, metavar="X", help="leave out objects of lower scores")
     parser.add_argument("--batch-size", type=int, metavar="N", help="images a step (default: the config's)")
     parser.add_argument("--limit", type=int, metavar="N", help="predict on the first N images only")
+    parser.add_argument(
+        "--shard", metavar="I/N", help="predict on part I of N only; 'merge LAKE' joins what is written back"
+    )
     parser.add_argument("--tta", action="store_true", help="predict on several versions of each image")
     parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: a GPU if there is one)")
     parser.add_argument("--allow-partial", action="store_true", help="use weights that fit in part only")
@@ -83,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
             batch_size=args.batch_size,
             score_thr=args.score_thr,
             limit=args.limit,
+            shard=args.shard,
             tta=args.tta,
             out=args.out,
             show_dir=args.show_dir,
@@ -173,6 +177,8 @@ def _print(result: Predicted, *, nothing_kept: bool) -> None:
     screen.print(plain(f"{result.objects} objects in {result.images} images{rate}"))
     if result.branch is not None:
         screen.print(plain(f"Written back: branch {result.branch} of the lake"))
+        if result.branch.startswith("run-shards/"):
+            screen.print(plain("Next: deeplake-mmdet merge LAKE, once all shards are there"))
     for what, place in (
         ("Predictions", result.out),
         ("Predictions", result.run_file),

@@ -70,14 +70,13 @@ from deeplake_mmdet.lake.writing.merging import MergeSummary, merge
 from deeplake_mmdet.lake.writing.run_branch import (
     RUN_COLUMNS,
     RUNS,
-    RunBranch,
     count_rows,
-    open_run,
     rows_in_base,
-    run_ids,
     without_queries,
     write_run,
 )
+from deeplake_mmdet.lake.writing.run_opening import RunBranch, open_run, run_ids
+from deeplake_mmdet.lake.writing.run_shards import run_shards
 from deeplake_mmdet.lake.writing.saved_views import (
     SavedView,
     check_view_name,
@@ -178,6 +177,7 @@ __all__ = [
     "rows_in_base",
     "rows_of_view",
     "run_ids",
+    "run_shards",
     "run_table",
     "save_view",
     "saved_views",

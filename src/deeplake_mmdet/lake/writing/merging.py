@@ -12,7 +12,12 @@ from typing import Any
 from deeplake_mmdet.errors import ImportRefusedError, SourceNotFoundError
 from deeplake_mmdet.lake.images.exif_choice import EXIF_KEY
 from deeplake_mmdet.lake.schema.columns import read_metadata
+from deeplake_mmdet.lake.source.credentials import CredentialRef
+from deeplake_mmdet.lake.source.pinning import resolve
+from deeplake_mmdet.lake.source.source import Source
 from deeplake_mmdet.lake.writing.append_target import AppendTarget
+from deeplake_mmdet.lake.writing.run_branch import RUNS
+from deeplake_mmdet.lake.writing.run_shards import merge_run, run_shards
 from deeplake_mmdet.lake.writing.shard_target import FACTS, SHARD, SHARDS
 from deeplake_mmdet.lake.writing.targets import METADATA, storage_errors
 
@@ -27,45 +32,75 @@ class MergeSummary:
         lake: Folder or address.
         shards: Rows by shard.
         rows: All of them.
+        branch: Where they are.
         notes: What else the user should know, in sentences.
     """
 
     lake: str
     shards: list[int]
     rows: int
+    branch: str = "main"
     notes: list[str] = field(default_factory=list)
 
 
-def merge(lake: str | Path, *, creds: Mapping[str, str] | None = None) -> MergeSummary:
-    """Put the shards of a lake together, in one commit. Images are not copied.
+def merge(
+    lake: str | Path, *, run: str | None = None, creds: Mapping[str, str] | None = None
+) -> MergeSummary:
+    """Put the shards of a lake together, in one commit: of its import, or of a run of ``predict``.
+
+    Images are not copied. The shards' branches are removed then.
 
     Args:
-        lake: Folder or address of the lake that ``import --shard`` wrote shards into.
+        lake: Folder or address of the lake that ``import --shard`` or ``predict --write-back --shard`` wrote
+            shards into.
+        run: Id of the run; may be left out of a lake with shards of one run only, or of its import.
         creds: Keys of the storage, by Deep Lake's names; None for the environment's.
 
     Returns:
-        How many rows there are. Row for row the lake is as one import would have made it.
+        How many rows there are. Row for row they are as without shards.
 
     Raises:
         SourceNotFoundError: There is no lake.
-        ImportRefusedError: Shards are missing (the error names them), or there are none; or the lake
-            has rows.
+        ImportRefusedError: Shards are missing (the error names them), or there are none, or are of different
+            arguments.
         StorageError, CredentialError: The storage failed or refused access; the lake is as it was.
     """
-    return _Merging(str(lake), creds).run()
+    merging = _Merging(str(lake), creds)
+    head = merging.open()
+    if run is None and not len(head):
+        return merging.run()
+    credentials = CredentialRef(dict(creds)) if creds else CredentialRef()
+    there = run_shards(resolve(Source(merging.name), credentials), credentials)
+    if run is None and len(there) == 1:
+        [run] = there
+    if run is None or run.removeprefix(RUNS) not in there:
+        known = f"It has shards of the runs {', '.join(there)}" if there else "It has no shards"
+        raise ImportRefusedError(
+            f"There is nothing to merge in this lake{f' for run {run}' if run else ''}. {known}",
+            where=f"lake {merging.name}",
+            advice="name one: --run ID"
+            if there and run is None
+            else "they are made by: deeplake-mmdet import, or predict --write-back, with --shard 0/2",
+        )
+    branch, rows = merge_run(merging.name, run.removeprefix(RUNS), credentials)
+    return MergeSummary(merging.name, rows, sum(rows), branch)
 
 
 class _Merging(AppendTarget):
     _state = "merging"
 
-    def run(self) -> MergeSummary:
+    def open(self) -> Any:
         with storage_errors("The lake cannot be examined", self.name, self.creds):
             try:
-                head = self._head = self._open()
+                self._head = self._open()
             except Exception as error:
                 if type(error).__name__ != "LogNotexistsError":
                     raise
                 raise SourceNotFoundError("There is no lake", where=self._where) from None
+        return self._head
+
+    def run(self) -> MergeSummary:
+        head = self._head
         names = self._shards(head)
         try:
             lake = super().begin({}, lambda _: None)
@@ -81,17 +116,16 @@ class _Merging(AppendTarget):
                 self._run(self._head.branches[name].delete)
             except Exception as error:
                 self.notes.append(f"The lake is whole; branch {name} remains ({type(error).__name__})")
-        return MergeSummary(self.name, sizes, self.rows, self.notes)
+        return MergeSummary(self.name, sizes, self.rows, notes=self.notes)
 
     def _shards(self, head: Any) -> list[str]:
         """The names of all shards' branches, in order."""
         images = head["images"] if "images" in [column.name for column in head.schema.columns] else None
         stated = read_metadata(images.metadata, (SHARDS,)).get(SHARDS) if images is not None else None
         found = [name for name in head.branches.names() if SHARD.fullmatch(name)]
-        if stated is None or len(head):
-            what = f"It has {len(head)} rows already" if len(head) else "It has no shards"
+        if stated is None:
             raise ImportRefusedError(
-                f"There is nothing to merge in this lake. {what}",
+                "There is nothing to merge in this lake. It has neither rows nor shards",
                 where=self._where,
                 advice="Shards are imported by: deeplake-mmdet import FORMAT ... --shard 0/2",
             )
