@@ -155,6 +155,21 @@ def _shard(job):
     take(coco, lake, shard=shard, creds=creds)
 
 
+def test_several_processes_import_what_one_does(coco, tmp_path, capsys):
+    path, images = coco
+    command = ["import", "coco", str(path), "--images", str(images)]
+    told = []
+    for lake, more in (("lake1", []), ("lake2", ["--workers", "2"])):
+        assert main([*command, str(tmp_path / lake), *more]) == 0
+        told.append(capsys.readouterr().out.replace(lake, "lake").partition(" (")[::2])
+    assert rows(tmp_path / "lake1") == rows(tmp_path / "lake2")
+    assert told[0][0] == told[1][0]
+    assert told[0][1].partition("\n")[2] == told[1][1].partition("\n")[2]
+    for wrong in (["--workers", "0"], ["--workers", "2", "--overwrite"]):
+        assert main([*command, str(tmp_path / "three"), *wrong]) == 1
+        assert "processes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("where", ["local", "s3"])
 def test_shards_at_once(coco, tmp_path, where):
     take(coco, tmp_path / "one")

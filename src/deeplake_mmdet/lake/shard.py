@@ -30,11 +30,11 @@ class Shard(NamedTuple):
 
     Attributes:
         number: From 0.
-        count: How many parts there are.
+        parts: How many there are.
     """
 
     number: int
-    count: int
+    parts: int
 
     @classmethod
     def read(cls, stated: object, environment: Mapping[str, str] | None = None) -> Shard:
@@ -80,10 +80,10 @@ class Shard(NamedTuple):
         )
 
     def _checked(self, stated: object) -> Shard:
-        if 0 <= self.number < self.count:
+        if 0 <= self.number < self.parts:
             return self
         raise ConfigError(
-            f"There is no shard {self.number}/{self.count}",
+            f"There is no shard {self.number}/{self.parts}",
             where=f"argument shard, --shard ({stated})",
             advice=_ADVICE,
         )
@@ -94,7 +94,7 @@ class Shard(NamedTuple):
         Args:
             total: How many things there are.
         """
-        return range(self.number * total // self.count, (self.number + 1) * total // self.count)
+        return range(self.number * total // self.parts, (self.number + 1) * total // self.parts)
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
+        return f"{self.number}/{self.parts}"

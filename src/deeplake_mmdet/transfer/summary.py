@@ -64,6 +64,17 @@ class Findings:
             self.kept.append(finding)
         LOGGER.info("%s %s: %s: %s %s", self.verb, finding.kind, finding.file, finding.reason, finding.detail)
 
+    def join(self, other: Findings) -> None:
+        """Count and keep those of another process, which has logged them.
+
+        Args:
+            other: Its findings.
+        """
+        for finding in other.kept:
+            if self.counts[finding.kind, finding.reason] < _KEPT_PER_REASON:
+                self.kept.append(finding)
+        self.counts += other.counts
+
     def total(self, kind: str) -> int:
         """How many findings there are of one kind.
 

@@ -121,7 +121,7 @@ def write_run(
         ImportRefusedError: The lake has such a run.
         StorageError, CredentialError: The lake cannot be written; it is as it was.
     """
-    name = f"{RUNS}{run_id}" if shard is None else f"{RUN_SHARDS}{run_id}/{shard.number}-of-{shard.count}"
+    name = f"{RUNS}{run_id}" if shard is None else f"{RUN_SHARDS}{run_id}/{shard.number}-of-{shard.parts}"
     where = f"lake {base.url}"
     token, creds = credentials.resolve()
     with storage_errors("The predictions cannot be written", base.url, creds), _refusals(where):

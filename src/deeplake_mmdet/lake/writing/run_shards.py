@@ -64,11 +64,11 @@ def merge_run(path: str, run_id: str, credentials: CredentialRef) -> tuple[str, 
     """
     source = resolve(Source(path), credentials)
     there = run_shards(source, credentials).get(run_id, [])
-    count = max((part.count for part in there), default=0)
+    count = max((part.parts for part in there), default=0)
     missing = [f"{number}/{count}" for number in range(count) if Shard(number, count) not in there]
     where = f"lake {path}, run {run_id}"
-    if missing or len({part.count for part in there}) != 1:
-        counts = sorted({part.count for part in there})
+    if missing or len({part.parts for part in there}) != 1:
+        counts = sorted({part.parts for part in there})
         what = f"{len(missing)} of {count} shards are missing: {', '.join(missing[:20])}"
         raise ImportRefusedError(
             what if len(counts) == 1 else f"Its shards are of {counts} parts",

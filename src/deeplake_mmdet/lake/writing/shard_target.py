@@ -90,8 +90,8 @@ class ShardTarget(AppendTarget):
         super().__init__(path, creds)
         self.shard = shard
         self.replaces = False
-        self.arguments: dict[str, Any] = {"shards": shard.count, **arguments}
-        self._name = f"shard-{shard.number}-of-{shard.count}"
+        self.arguments: dict[str, Any] = {"shards": shard.parts, **arguments}
+        self._name = f"shard-{shard.number}-of-{shard.parts}"
 
     def check(self) -> None:
         """Refuse what stands there, if it is not a lake that waits for this shard; changes nothing."""
