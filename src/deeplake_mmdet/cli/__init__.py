@@ -27,7 +27,7 @@ from deeplake_mmdet.cli import (
     test,
     train,
 )
-from deeplake_mmdet.cli.shards import merge
+from deeplake_mmdet.cli.machines import doctor, merge
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         *(demo, train, test, predict, eval),
         *(mine, lineage, import_, merge, export, inspect, check),
-        *(convert, run, prepare, bench, cache),
+        *(convert, run, prepare, bench, cache, doctor),
     ):
         command.add_parser(commands)
     return parser

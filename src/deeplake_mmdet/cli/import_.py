@@ -102,6 +102,12 @@ def add_parser(commands: Any) -> None:
             metavar="N",
             help="import by N processes (for many small images; default: one)",
         )
+        command.add_argument(
+            "--engine",
+            choices=("local", "ray"),
+            default="local",
+            help="where the N processes run (default: here)",
+        )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
 
@@ -183,7 +189,11 @@ def _show(args: argparse.Namespace, function: Callable[..., Any], source: str, *
     from deeplake_mmdet.transfer import import_in_processes
 
     options |= _common(args)
-    if args.workers is None:
+    if args.engine == "ray":
+        from deeplake_mmdet.scale import import_on_ray
+
+        summary = import_on_ray(function, source, args.lake, processes=args.workers, **options)
+    elif args.workers is None:
         summary = function(source, args.lake, **options)
     else:
         summary = import_in_processes(function, source, args.lake, processes=args.workers, **options)

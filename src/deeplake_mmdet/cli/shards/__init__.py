@@ -1,1 +1,0 @@
-"""Commands for work that several machines share."""
