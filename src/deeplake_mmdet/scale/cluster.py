@@ -133,7 +133,7 @@ def run_tasks(
             )
     remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=_RETRIES)(function)
     tasks = [remote.remote(**one) for one in arguments]
-    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("shards")
+    columns = TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("shards")
     try:
         with Progress(*columns, console=console(stderr=True), disable=not progress) as bar:
             shown, left = bar.add_task("", total=len(tasks)), tasks
