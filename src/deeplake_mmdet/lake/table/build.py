@@ -145,7 +145,8 @@ def fill_table(
         raise AnnotationError(
             "There are no rows",
             where=getattr(handle, "where", "the pinned version"),
-            advice="import data first, or choose another version, view or query",
+            advice="import data first (and merge its shards: deeplake-mmdet merge LAKE), or choose another "
+            "version, view or query",
         )
     if roles.gt_bboxes is None or roles.gt_labels is None:
         box_counts: NDArray[np.int64] = np.zeros(count, np.int64)
