@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from deeplake_mmdet.lake.images.cells import check_image_column, holds_files
@@ -13,7 +12,7 @@ from deeplake_mmdet.lake.schema.boxes import NO_BOXES, BoxFormat
 from deeplake_mmdet.lake.schema.classes import classes_of, stored_format
 from deeplake_mmdet.lake.schema.columns import describe_columns
 from deeplake_mmdet.lake.schema.labels import LabelCoding, label_coding
-from deeplake_mmdet.lake.schema.roles import Roles, inferred_roles
+from deeplake_mmdet.lake.schema.roles import inferred_roles
 from deeplake_mmdet.lake.schema.undeclared import table_of_undeclared
 from deeplake_mmdet.lake.schema.unused import notes_on, short_tensors
 from deeplake_mmdet.lake.source.base_rows import find_base_rows
@@ -21,7 +20,6 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.opened import source_of
 from deeplake_mmdet.lake.source.pinning import handle_of, renew, resolve
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
-from deeplake_mmdet.lake.table.build import BaseRows
 from deeplake_mmdet.lake.table.store import table_of
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import LakeView, registered
@@ -79,8 +77,8 @@ def open_view(
     inferred = inferred_roles(roles, tensors)
     options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
 
-    if holds_files(columns[roles.img]):
-        options["base_rows"] = _rows_of_base(resolved, ref, roles)
+    if holds_files(columns[roles.img]) and resolved.is_selection:
+        options["base_rows"] = lambda: find_base_rows(resolved, ref, roles.img, roles.columns)
 
     def table_in(boxes: BoxFormat) -> AnnotationTable:
         return table_of(resolved, handle, roles, boxes, coding, inferred=inferred, **options)
@@ -117,14 +115,6 @@ def open_view(
         numbers=chosen.lake.numbers,
     )
     return registered(view)
-
-
-def _rows_of_base(source: ResolvedSource, credentials: CredentialRef, roles: Roles) -> BaseRows | None:
-    def find() -> Any:
-        rows = find_base_rows(source, credentials, roles.img, list(filter(None, asdict(roles).values())))
-        return None if rows is None else (handle_of(source.base, credentials), rows)
-
-    return find if source.is_selection else None
 
 
 def open_view_of(opened: Any, *, credentials: CredentialRef | None = None, **options: Any) -> LakeView:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import SourceFormatError
 from deeplake_mmdet.lake.calls.handle import LakeHandle
+from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.images.cell_reader import StoredCells
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, newest_credentials
@@ -28,7 +29,7 @@ _COMPARED = 8  # rows, spread over the view
 
 def find_base_rows(
     source: ResolvedSource, credentials: CredentialRef, column: str, others: Collection[str] = ()
-) -> NDArray[np.int64] | None:
+) -> tuple[OpenLake, NDArray[np.int64]] | None:
     """Tell the rows of a selection (`ResolvedSource.is_selection`) by their numbers in its whole version.
 
     They are believed only if the view has as many rows, and some of its cells hold the bytes of those rows.
@@ -40,8 +41,8 @@ def find_base_rows(
         others: Names of further columns that have to be the lake's own, and not the query's.
 
     Returns:
-        Row numbers of ``source.base``, shape (n,), int64, in the source's order. None if they cannot be told
-        or do not agree.
+        ``source.base``, open, and its row numbers in the source's order, shape (n,), int64. None if they
+        cannot be told or do not agree.
 
     Raises:
         StorageError, CredentialError, SourceNotFoundError: The lake cannot be read.
@@ -61,5 +62,5 @@ def find_base_rows(
         probes = np.unique(np.linspace(0, max(len(view) - 1, 0), min(_COMPARED, len(view))).astype(int))
         of_view = StoredCells(lambda: view, column).get_bytes(probes.tolist())
         if of_view == StoredCells(lambda: whole, column).get_bytes(rows[probes].tolist()):
-            return rows
+            return whole, rows
     return None
