@@ -18,6 +18,7 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.lenient import ExaminedLake, open_leniently
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
+from deeplake_mmdet.lake.row_blocks import RowBlocks
 from deeplake_mmdet.lake.run_reading import (
     base_of,
     cells_of,
@@ -113,6 +114,7 @@ __all__ = [
     "MergeSummary",
     "OldLake",
     "ResolvedSource",
+    "RowBlocks",
     "RunBranch",
     "SavedView",
     "Shard",
