@@ -28,6 +28,7 @@ from deeplake_mmdet.lake import (
     count_rows,
     rows_in_base,
     run_ids,
+    run_shards,
     without_queries,
     write_run,
 )
@@ -67,6 +68,12 @@ def check_write_back(source: ResolvedSource, credentials: CredentialRef, facts: 
             where=f"lake {source.url}, branch {source.branch}",
             advice="predict on the branch that the run was made on",
         )
+    if facts.shard is not None and facts.shard in run_shards(source, credentials).get(facts.run_id, ()):
+        raise ImportRefusedError(
+            f"The lake has shard {facts.shard} of this run already",
+            where=f"lake {source.url}, run {facts.run_id}",
+            advice=f"predict the others, then: deeplake-mmdet merge {source.url} --run {facts.run_id}",
+        )
     if facts.run_id in run_ids(source, credentials):
         raise ImportRefusedError(
             "The lake has this run already: the same model on the same rows",
@@ -98,7 +105,8 @@ class WriteBack:
         self.branch: str | None = None
         self.file: Path | None = None
         self._stack = contextlib.ExitStack()
-        folder = cache_folder() / "runs" / f"{view.source.key}-{facts.run_id}"
+        part = "" if facts.shard is None else "-{}-of-{}".format(*facts.shard)
+        folder = cache_folder() / "runs" / f"{view.source.key}-{facts.run_id}{part}"
         with _told(folder):
             self._spool = RunSpool(folder)
             if is_main_process():
@@ -167,6 +175,9 @@ class WriteBack:
             "classes": list(self._classes),
             "rows": len(index),
         }
+        if self._facts.shard is not None:
+            span = [int(placed[:, 0].min()), int(placed[:, 0].max()) + 1] if len(placed) else [0, 0]
+            metadata["shard"] = {"span": span, "embedding": size}
         return write_run(
             base,
             credentials,
@@ -175,6 +186,7 @@ class WriteBack:
             columns=columns,
             class_names=self._classes,
             metadata=metadata,
+            shard=self._facts.shard,
             embedding=size,
             size=int(index[:, 3].sum()),
         )
@@ -252,7 +264,8 @@ class WriteBack:
         return diagnose(truth, predictions, len(self._classes), len(found), counted)
 
     def _write_file(self, index: NDArray[np.int64]) -> Path:
-        file = Path(f"{self._facts.run_id}.parquet").absolute()
+        part = "" if self._facts.shard is None else "-{}-of-{}".format(*self._facts.shard)
+        file = Path(f"{self._facts.run_id}{part}.parquet").absolute()
         rows = (
             Prediction(row.index, "", (0, 0), row.boxes, row.labels.astype(np.int64), row.scores)
             for row in self._spool.read(index)

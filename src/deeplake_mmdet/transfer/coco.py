@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deeplake_mmdet.formats.coco_selection import first_images, rename_classes
 from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
+from deeplake_mmdet.lake.writing.shard_target import open_shard
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
@@ -45,6 +47,7 @@ def import_coco(
     convert: str = "auto",
     verify: str = "decode",
     append: bool = False,
+    shard: Any = None,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -89,6 +92,9 @@ def import_coco(
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
         append: Add the images to the lake that stands there, in one commit; see `Appending`.
+        shard: ``'i/n'`` or ``(i, n)``: import only the i-th of n parts, as a branch of the new lake that
+            `merge` puts together with the others; ``'auto'`` takes both from Slurm, Kubernetes or torchrun.
+            All parts need the same arguments.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for annotations and images at addresses.
         progress: Whether to draw a progress bar on stderr.
@@ -114,8 +120,17 @@ def import_coco(
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_options(exif, verify, workers, limit)
     renamed = check_map(map)
+    decisive = {
+        "format": "coco",
+        "map": renamed,
+        "limit": limit,
+        "exif": exif,
+        "convert": convert,
+        "verify": verify,
+    }
+    into = open_shard(lake, shard, append, overwrite, creds, decisive)
     appending = open_appending(lake, append, overwrite, creds)
-    if appending is None:
+    if appending is None and into is None:
         check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
@@ -144,7 +159,7 @@ def import_coco(
     if appending is not None:
         annotation_ids = (one.id for group in coco.annotations.values() for one in group)
         appending.keep_free([image.id for image in coco.images], annotation_ids)
-    make_writer = LakeWriter if appending is None else appending.writer
+    make_writer = partial(LakeWriter, into=into) if appending is None else appending.writer
     writer = make_writer(
         os.fspath(lake),
         class_names=coco.class_names,
@@ -160,7 +175,7 @@ def import_coco(
     )
     if appending is None:
         writer.remainder |= facts_of(coco)
-    for kind, reason, detail in coco.strays:
+    for kind, reason, detail in coco.strays if into is None or into.shard.number == 0 else ():
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     run_import(
         _plan(coco, files, columns),
@@ -173,6 +188,7 @@ def import_coco(
         verify=verify,
         workers=workers,
         appending=appending,
+        shard=into,
     )
     return summary
 

@@ -20,7 +20,8 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.lake.source.source import Source
 from deeplake_mmdet.lake.views import LakeView
-from deeplake_mmdet.lake.writing.run_branch import RUNS, open_run
+from deeplake_mmdet.lake.writing.run_branch import RUNS
+from deeplake_mmdet.lake.writing.run_opening import open_run
 from deeplake_mmdet.transfer.coco_remainders import COCO_FACTS
 
 __all__ = ["Block", "ExportedLake", "open_lake"]
