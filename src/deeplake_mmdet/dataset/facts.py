@@ -24,13 +24,17 @@ def training_facts(dataset: DeepLakeDataset) -> dict[str, Any]:
     Returns:
         ``images`` of the lake and ``samples`` of them that are used; ``images_left_out`` by reason; ``boxes``
         of the lake, ``boxes_used``, of these ``boxes_ignored`` (crowds, difficult ones), and
-        ``boxes_left_out`` by reason; ``classes``: boxes used by class, the first 2000 if there are more,
+        ``boxes_left_out`` by reason (of images that are used or not); ``classes``: boxes used by class, the first 2000 if there are more,
         the most frequent first then. All plain values.
     """
     view, infos = dataset.view, dataset.data_list
     cleaning = clean_boxes(view)
     labels, table = view.labels, view.table
     used = infos.keep & (labels >= 0)
+    if len(infos) < len(table):
+        inside = np.zeros(len(table), bool)
+        inside[infos.rows] = True
+        used &= np.repeat(inside, np.diff(table.offsets))
     readable = np.flatnonzero(table.widths)
     small: NDArray[np.bool_] = np.zeros(0, bool)
     empty: NDArray[np.bool_] = small
