@@ -23,9 +23,9 @@ def training_facts(dataset: DeepLakeDataset) -> dict[str, Any]:
 
     Returns:
         ``images`` of the lake and ``samples`` of them that are used; ``images_left_out`` by reason; ``boxes``
-        of the lake, ``boxes_used``, of these ``boxes_ignored`` (crowds, difficult ones), and
-        ``boxes_left_out`` by reason (of images that are used or not); ``classes``: boxes used by class, the first 2000 if there are more,
-        the most frequent first then. All plain values.
+        of the lake; ``boxes_used`` of images that are used, of these ``boxes_ignored`` (crowds, difficult
+        ones); ``boxes_left_out`` by reason, of all images; ``classes``: boxes used by class, of more than
+        2000 classes the most frequent. All plain values.
     """
     view, infos = dataset.view, dataset.data_list
     cleaning = clean_boxes(view)
