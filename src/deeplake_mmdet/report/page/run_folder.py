@@ -68,7 +68,7 @@ def read_run_folder(path: Path, split: str | None = None) -> RunFolder:
     run.checkpoints = sorted(file.name for file in path.glob("*.pth"))
     if not (run.starts or run.scalars.train or run.scalars.scores or run.predictions or run.config):
         raise SourceNotFoundError(
-            "This folder holds no run: no run.json, no log of MMEngine and no predictions",
+            " ".join(["This folder holds no run that can be shown.", *run.notes]).rstrip("."),
             where=str(path),
             advice="name the work dir of a training (deeplake-mmdet train prints it)",
         )
@@ -122,7 +122,7 @@ def _read_predictions(run: RunFolder, split: str | None) -> None:
             run.predictions = read_run_predictions(file)
             return
         except DeepLakeMMDetError as error:
-            run.notes.append(f"{error.what} ({file.name})")
+            run.notes.append(f"{file.name}: {error.what.rstrip('.')}.")
     if split is not None:
         raise SourceNotFoundError(
             f"This run has no predictions of its {split} split",
