@@ -54,7 +54,9 @@ def test_the_page_tells_what_was_trained_on(made):
     ):
         assert part in words
     assert "_scope_" not in words
-    assert made.notes == ()
+    assert made.notes == (
+        "Scores and matches are those of the boxes; --metric segm makes a page of the masks'.",
+    )
 
 
 def test_a_resumed_runs_curves_are_joined(data):
@@ -166,8 +168,11 @@ def test_damaged_records_are_no_trouble(run_copy, content):
 
 def test_a_run_that_was_never_validated_has_a_page(hostile_lake, tmp_path):
     write_run(tmp_path / "run", open_lake(hostile_lake), validated=False)
+    (tmp_path / "run" / "report").mkdir()
+    (tmp_path / "run" / "report" / "confusion.png").touch()  # of an earlier report
     done = report(tmp_path / "run")
     assert "has not been validated" in words_of(done.path)
+    assert not (tmp_path / "run" / "report" / "confusion.png").exists()
     assert {path.stem for path in done.plots} == {"loss", "learning_rate", "times"}
 
 
@@ -249,6 +254,11 @@ def test_two_runs_are_compared_as_their_predictions_are(two, hostile_lake, tmp_p
     assert set(found["runs"][0]["images"]) >= set(map(str, found["pairs"][0]["images"]))
     assert "in 95 % of 50 draws" in words_of(done.path).lower()
     assert "Their settings are the same" in words_of(done.path)
+
+
+def test_masks_can_be_scored_in_place_of_boxes(run_copy, data):
+    found = data_of(report(run_copy, metric="segm", plots=False).path)
+    assert 0 < found["runs"][0]["scores"]["map"] < data["runs"][0]["scores"]["map"]
 
 
 def test_runs_on_other_rows_stand_side_by_side_all_the_same(two, run_copy, hostile_lake):

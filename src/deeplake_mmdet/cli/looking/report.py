@@ -25,6 +25,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", metavar="FILE", help="the page (RUN/report.html)")
     parser.add_argument("--split", choices=["val", "test"], help="whose predictions (val, else test)")
     parser.add_argument(
+        "--metric", choices=["bbox", "segm"], default="bbox", help="what overlaps (%(default)s)"
+    )
+    parser.add_argument(
         "--score", type=float, metavar="S", help="from which predictions count at first (highest F1)"
     )
     parser.add_argument(
@@ -52,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
         args.other,
         out=args.out,
         split=args.split,
+        metric=args.metric,
         score=args.score,
         images=args.images,
         browse=args.browse,

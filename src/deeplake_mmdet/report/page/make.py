@@ -52,6 +52,7 @@ def report(
     *,
     out: str | os.PathLike[str] | None = None,
     split: str | None = None,
+    metric: str = "bbox",
     score: float | None = None,
     images: int = 24,
     browse: str | None = None,
@@ -70,6 +71,7 @@ def report(
         other: That of a second run, to compare with.
         out: The page; else ``report.html`` in the folder of the first run. Plots go into ``report/`` beside.
         split: Whose predictions: ``'val'`` or ``'test'``; None for those of the validation, else of the test.
+        metric: Whose overlap counts: ``'bbox'`` or ``'segm'``, of runs that predict masks.
         score: From which predictions count when the page is opened, 0 to 1; None for that of the highest F1.
         images: Images in each gallery, before those that single classes add; 0 for a page without pictures.
         browse: Address that a running ``deeplake-mmdet browse`` has printed, to have links to rows. It holds
@@ -88,10 +90,10 @@ def report(
         ConfigError: An argument is out of its range.
         StorageError: The page cannot be written.
     """
-    _check(split, score, images, browse, resamples)
+    _check(split, metric, score, images, browse, resamples)
     ref = None if credentials is None else CredentialRef(credentials)
     folders = [read_run_folder(Path(one).expanduser(), split) for one in (run, other) if one is not None]
-    parts = [read_part(folder, score, images, ref) for folder in folders]
+    parts = [read_part(folder, metric, score, images, ref) for folder in folders]
     if len(parts) == 2 and parts[0].name == parts[1].name:
         for part in parts:
             part.name = str(part.folder.path)
@@ -106,7 +108,7 @@ def report(
     sentence = ""
     wanted = [part.wanted() for part in parts]
     if len(parts) == 2:
-        found = compare_parts(parts[0], parts[1], resamples, seed, images)
+        found = compare_parts(parts[0], parts[1], metric, resamples, seed, images)
         notes += found.notes
         data["comparison"], data["pairs"], sentence = found.data, found.pairs, found.sentence
         for pair in reversed(found.pairs or []):
@@ -137,10 +139,17 @@ def report(
 
 
 def _check(
-    split: str | None, score: float | None, images: int, browse: str | None, resamples: int | None
+    split: str | None,
+    metric: str,
+    score: float | None,
+    images: int,
+    browse: str | None,
+    resamples: int | None,
 ) -> None:
     if split not in (None, "val", "test"):
         raise ConfigError(f"split is {split!r}", where="argument split", advice="'val' or 'test'")
+    if metric not in ("bbox", "segm"):
+        raise ConfigError(f"metric is {metric!r}", where="argument metric", advice="'bbox' or 'segm'")
     if score is not None and not 0 <= score <= 1:
         raise ConfigError(f"score is {score}", where="argument score", advice="a number from 0 to 1")
     if not 0 <= images <= 500:

@@ -48,6 +48,10 @@ def draw_plots(
         if scores is not None:
             name = "confusion" if len(scored) == 1 else f"confusion_{'AB'[number]}"
             files += [confusion_picture(scores, folder / f"{name}{ending}") for ending in (".png", ".svg")]
+    for name in (*_PLOTS, "confusion", "confusion_A", "confusion_B"):
+        for ending in (".png", ".svg"):
+            if (old := folder / f"{name}{ending}") not in files:
+                old.unlink(missing_ok=True)  # of an earlier report, of which this one has nothing to show
     return files
 
 

@@ -113,11 +113,14 @@ class RunPart:
         return [{"label": label, "value": value} for label, value in cards]
 
 
-def read_part(run: RunFolder, score: float | None, most: int, credentials: CredentialRef | None) -> RunPart:
+def read_part(
+    run: RunFolder, metric: str, score: float | None, most: int, credentials: CredentialRef | None
+) -> RunPart:
     """Score a run's predictions and choose its images, as far as that goes.
 
     Args:
         run: The run.
+        metric: ``'bbox'`` or ``'segm'``: what overlaps.
         score: From which predictions count at first; None for that of the highest F1.
         most: Images of each gallery.
         credentials: Of its lakes; None for those of the environment.
@@ -127,7 +130,7 @@ def read_part(run: RunFolder, score: float | None, most: int, credentials: Crede
         return part
     try:
         part.views = _views(run.predictions, credentials)
-        part.scores = score_run(run.predictions, part.views, score=score)
+        part.scores = score_run(run.predictions, part.views, score=score, by_mask=metric == "segm")
     except DeepLakeMMDetError as error:
         part.views = []
         run.notes.append(
@@ -135,6 +138,10 @@ def read_part(run: RunFolder, score: float | None, most: int, credentials: Crede
             f"lake: {error}"
         )
         return part
+    if run.predictions.masks is not None and metric == "bbox":
+        run.notes.append(
+            "Scores and matches are those of the boxes; --metric segm makes a page of the masks'."
+        )
     part.galleries = choose_images(part.scores, most) if most else []
     return part
 

@@ -38,12 +38,15 @@ class SideBySide:
     notes: list[str] = field(default_factory=list)
 
 
-def compare_parts(first: RunPart, second: RunPart, resamples: int | None, seed: int, most: int) -> SideBySide:
+def compare_parts(
+    first: RunPart, second: RunPart, metric: str, resamples: int | None, seed: int, most: int
+) -> SideBySide:
     """Compare two runs, if both were scored on the same images.
 
     Args:
         first: Run A.
         second: Run B.
+        metric: ``'bbox'`` or ``'segm'``.
         resamples: Draws of the bootstrap; None for 1000, of many predictions 200.
         seed: Of the draws.
         most: Images of each gallery.
@@ -58,8 +61,11 @@ def compare_parts(first: RunPart, second: RunPart, resamples: int | None, seed: 
         )
     count = resamples or (1000 if max(len(one.predictions), len(two.predictions)) <= _MANY else 200)
     names, images = one.class_names, len(own)
-    sides = [Matched(one.truth, side.predictions, len(names), images, by_mask=False) for side in (one, two)]
-    found = compare_matched(one.truth, sides, names, images, "bbox", count, seed)
+    sides = [
+        Matched(one.truth, side.predictions, len(names), images, by_mask=metric == "segm")
+        for side in (one, two)
+    ]
+    found = compare_matched(one.truth, sides, names, images, metric, count, seed)
     data = {"overall": _plain(found.overall), "classes": [_plain(difference) for difference in found.classes]}
     return SideBySide(data, _pairs(one, two, most), _sentence(found.overall, count, images))
 
