@@ -214,6 +214,9 @@ def test_a_lake_that_was_not_searched_is_refused(tmp_path):
     truth, results = random_data_set(4)
     with pytest.raises(ColumnError, match=r"neg_category_ids[\s\S]*import LVIS's own file again"):
         evaluate_predictions(results, make_view(tmp_path / "coco", truth).source.url, metric="lvis")
+    samples = samples_of_results(make_view(tmp_path / "unsearched", truth), results)
+    with pytest.raises(ColumnError, match="neg_category_ids"):
+        LVISMetric().process(None, samples[:1])  # at once, not after an epoch
     federated(truth, 0)
     place = len(truth["images"]) - 1
     truth["images"][place]["neg_category_ids"] = ["no", 1.5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,7 @@ class LVISMetric(CocoMetric):
             outfile_prefix=outfile_prefix, collect_device=collect_device, prefix=prefix,
             collect_dir=collect_dir, use_ignore_flags=True,
         )  # fmt: skip
+        self._checked: set[str] = set()
 
     def check_view(self, view: LakeView) -> None:
         """Refuse a lake that does not say which classes its images were searched for, or without masks.
@@ -103,6 +105,21 @@ class LVISMetric(CocoMetric):
         super().check_view(view)
         if not self.format_only:
             check_searched(view)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep the predictions of one batch; masks as run lengths.
+
+        Args:
+            data_batch: Not used.
+            data_samples: See `deeplake_mmdet.evaluation.samples.read_sample`.
+
+        Raises:
+            DeepLakeMMDetError: See `CocoMetric.process` and `check_view`.
+        """
+        super().process(data_batch, data_samples)
+        for key in {found.key for found in self.results[-len(data_samples) :]} - self._checked:
+            self.check_view(find_view(key))
+            self._checked.add(key)
 
     def _settings(self, metric: str) -> Settings:
         return Settings(self.iou_thrs, (LIMIT,), metric == "segm", federated=True)
