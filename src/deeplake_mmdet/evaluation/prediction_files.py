@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.errors import AnnotationError, InstallError, SourceNotFoundError
 
-__all__ = ["Entries", "read_entries"]
+__all__ = ["Entries", "need_pyarrow", "read_entries"]
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -43,14 +45,9 @@ def read_entries(file: Path) -> Entries:
 
 
 def _read_parquet(file: Path) -> Entries:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InstallError(
-            "Parquet files need pyarrow, which is not installed",
-            where=str(file),
-            advice="pip install 'deeplake-mmdet[parquet]'",
-        ) from error
+    need_pyarrow(file)
+    import pyarrow.parquet
+
     table = pyarrow.parquet.read_table(file)
     needed = ("image_id", "category_id", "x", "y", "width", "height", "score")
     if missing := [name for name in needed if name not in table.column_names]:
@@ -65,3 +62,20 @@ def _read_parquet(file: Path) -> Entries:
         | ({} if mask is None else {"segmentation": {"counts": mask}})
         for image, category, *box, score, mask, name in zip(*lists, counts, names, strict=True)
     ]
+
+
+def need_pyarrow(file: str | Path) -> None:
+    """Refuse a Parquet file without pyarrow.
+
+    Args:
+        file: The file.
+
+    Raises:
+        InstallError: It is not installed.
+    """
+    if sys.modules.get("pyarrow", "") is None or find_spec("pyarrow") is None:
+        raise InstallError(
+            "Parquet files need pyarrow, which is not installed",
+            where=str(file),
+            advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
+        )
