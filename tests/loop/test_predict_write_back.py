@@ -17,7 +17,7 @@ from deeplake_mmdet.errors import ConfigError, ImportRefusedError
 from deeplake_mmdet.lake import Source, open_run, open_view
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from deeplake_mmdet.loop import extras
-from deeplake_mmdet.loop.run_spool import RunSpool
+from deeplake_mmdet.loop.spool import Spool
 
 ROWS = 6
 
@@ -60,7 +60,7 @@ def test_what_is_predicted_is_in_the_lake(ready):
 def test_an_interrupted_command_goes_on(ready, monkeypatch):
     cfg, checkpoint, lake, _ = ready
     calls = []
-    add = RunSpool.add
+    add = Spool.add
 
     def interrupted(self, predictions):
         if len(calls) == 2:
@@ -70,7 +70,7 @@ def test_an_interrupted_command_goes_on(ready, monkeypatch):
 
     options = {"write_back": True, "batch_size": 2, "keep": False}
     with monkeypatch.context() as patch:
-        patch.setattr(RunSpool, "add", interrupted)
+        patch.setattr(Spool, "add", interrupted)
         with pytest.raises(KeyboardInterrupt):
             predict(cfg, checkpoint, lake, run_id="torn", **options)
     assert calls == [2, 2]
