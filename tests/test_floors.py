@@ -16,6 +16,8 @@ FLOORS = (
     *(
         "cli",
         "demo",
+        "scale",
+        "doctor",
         "loop",
         "checking",
         "training",

@@ -27,6 +27,7 @@ from deeplake_mmdet.cli import (
     test,
     train,
 )
+from deeplake_mmdet.cli.machines import doctor, merge
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
@@ -45,8 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         *(demo, train, test, predict, eval),
-        *(mine, lineage, import_, export, inspect, check),
-        *(convert, run, prepare, bench, cache),
+        *(mine, lineage, import_, merge, export, inspect, check),
+        *(convert, run, prepare, bench, cache, doctor),
     ):
         command.add_parser(commands)
     return parser
