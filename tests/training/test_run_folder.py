@@ -165,3 +165,13 @@ def test_several_processes_keep_the_same_predictions(ready, lake, tmp_path):
     assert np.isclose(one.boxes, two.boxes, atol=1e-2).mean() > 0.99  # equal scores may change places
     assert pictures(tmp_path / "test") == EVALUATION | {"labels.png"}
     assert len(read_results(tmp_path / "test" / "results.csv")) == 1
+
+
+def test_the_switch_of_a_2x_config_stays():
+    from mmengine.config import Config
+
+    data = {"train": {"type": "CocoDataset", "ann_file": "a.json", "pipeline": []}}
+    model = {"type": "YOLOV3", "backbone": {"type": "Darknet", "depth": 53}}
+    old = {"model": model, "data": data, "optimizer": {"type": "SGD", "lr": 0.1}, "total_epochs": 1}
+    converted, _ = deeplake_mmdet.convert_config(Config({**old, "pictures": False}))
+    assert converted.pictures is False

@@ -56,6 +56,7 @@ from deeplake_mmdet.lake.source.secret_texts import (
     masked,
 )
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents, short_hash
+from deeplake_mmdet.lake.source_facts import IMAGE_REMAINDER, facts_of_source, image_remainders
 from deeplake_mmdet.lake.table.cleaning import (
     Cleaning,
     box_faults,
@@ -90,6 +91,7 @@ from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
 __all__ = [
     "ENVIRONMENT",
+    "IMAGE_REMAINDER",
     "MASK",
     "PUBLIC",
     "RUNS",
@@ -134,12 +136,14 @@ __all__ = [
     "count_rows",
     "deadline_seconds",
     "explain_roles",
+    "facts_of_source",
     "filter_images",
     "find_view",
     "holds_secret",
     "human_bytes",
     "image_anew",
     "image_format",
+    "image_remainders",
     "inspect",
     "is_handle",
     "is_literal",

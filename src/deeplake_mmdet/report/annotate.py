@@ -166,7 +166,7 @@ def _chosen(objects: Objects, min_score: float) -> _Chosen:
     labels = np.asarray(objects.labels, np.int64).reshape(-1)
     scores = None if objects.scores is None else np.asarray(objects.scores, np.float64).reshape(-1)
     kinds = [""] * len(labels) if objects.kinds is None else list(objects.kinds)
-    places = np.arange(len(labels))
+    places: NDArray[np.signedinteger[Any]] = np.arange(len(labels))
     if scores is not None:
         places = np.argsort(-scores, kind="stable")
         places = places[scores[places] >= min_score]
@@ -177,7 +177,7 @@ def _chosen(objects: Objects, min_score: float) -> _Chosen:
         areas = np.nan_to_num((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     return _Chosen(
         boxes, labels, None if scores is None else scores[places], [kinds[place] for place in places],
-        places, np.argsort(-areas, kind="stable").tolist(),
+        places.astype(np.int64), np.argsort(-areas, kind="stable").tolist(),
     )  # fmt: skip
 
 

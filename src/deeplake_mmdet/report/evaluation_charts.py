@@ -50,9 +50,8 @@ def confusion_picture(scores: RunScores, out: str | os.PathLike[str]) -> Path:
     axes.set_yticks(range(count + 1), [*shown, "background"], fontsize=letters)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    for edge in (count - 0.5,):
-        axes.axhline(edge, color="white", linewidth=3)
-        axes.axvline(edge, color="white", linewidth=3)
+    axes.axhline(count - 0.5, color="white", linewidth=3)
+    axes.axvline(count - 0.5, color="white", linewidth=3)
     if count <= _NUMBERED:
         for row, column in np.argwhere(matrix > 0).tolist():
             ink = "white" if shares[row, column] > 0.55 else "#222222"
@@ -104,10 +103,11 @@ def _draw_curves(axes: Axes, scores: RunScores) -> None:
     named = order if len(order) <= _NAMED else np.concatenate([order[:_ENDS], order[-_ENDS:]])
     for label in np.setdiff1d(order, named).tolist():
         axes.plot(recalls, scores.precision[:, label], color="#bbbbbb", linewidth=0.7)
-    for label in named.tolist():
+    for place, label in enumerate(named.tolist()):
         curve = scores.precision[:, label]
+        style = "--" if len(named) < len(order) and place >= _ENDS else "-"  # colours may be equal
         name = f"{chart_text(scores.class_names[label], 24)}  {curve.mean():.3f}"
-        axes.plot(recalls, curve, color=rgb(class_colour(label)), linewidth=1.8, label=name)
+        axes.plot(recalls, curve, color=rgb(class_colour(label)), linewidth=1.8, linestyle=style, label=name)
     mean = scores.precision[:, measured].mean(axis=1)
     axes.plot(recalls, mean, color="black", linewidth=2.6, label=f"mean  {mean.mean():.3f}")
     axes.set_title("precision and recall at IoU 0.5", fontsize=10)

@@ -56,7 +56,7 @@ def place_labels(
     wanted = np.asarray(sizes, np.float64).reshape(-1, 2)
     places = np.full((len(corners), 2), np.nan)
     led = np.zeros(len(corners), bool)
-    full = np.asarray(taken, np.float64).reshape(-1, 4)
+    full: NDArray[np.float64] = np.asarray(taken, np.float64).reshape(-1, 4)
     hidden = _Hidden(corners, canvas)
     for number in range(min(len(corners), _MOST)):
         width, height = wanted[number]

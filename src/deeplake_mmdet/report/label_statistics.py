@@ -63,7 +63,8 @@ def label_statistics(parts: Iterable[tuple[LakeView, NDArray[np.int64]]]) -> Lab
     used = [(view, np.asarray(rows, np.int64)) for view, rows in given if view.classes == names]
     counts = np.zeros(len(names), np.int64)
     images = empty = 0
-    sides, shares = [np.zeros((0, 2))], [np.zeros((0, 4))]
+    sides: list[NDArray[np.float64]] = [np.zeros((0, 2))]
+    shares: list[NDArray[np.float64]] = [np.zeros((0, 4))]
     for view, rows in used:
         offsets = np.asarray(view.table.offsets)
         everywhere = np.asarray(view.labels)
@@ -88,7 +89,9 @@ def label_statistics(parts: Iterable[tuple[LakeView, NDArray[np.int64]]]) -> Lab
 def _places(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     counts = offsets[rows + 1] - offsets[rows]
     ends = np.cumsum(counts)
-    return np.repeat(offsets[rows] - ends + counts, counts) + np.arange(int(ends[-1]) if len(ends) else 0)
+    total = int(ends[-1]) if len(ends) else 0
+    places: NDArray[np.int64] = np.repeat(offsets[rows] - ends + counts, counts) + np.arange(total)
+    return places
 
 
 def _xywh(view: LakeView, places: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.float64]:

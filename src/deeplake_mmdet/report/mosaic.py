@@ -116,7 +116,7 @@ def prediction_mosaic(
             where=f"{len(items)} items, columns={columns}",
             advice="pass the images to show",
         )
-    options = {"truth_only": truth_only, "numbers": numbers, "most": most}
+    options: dict[str, Any] = {"truth_only": truth_only, "numbers": numbers, "most": most}
     halves = [_halves(MosaicItem(*raw), class_names, tile, min_score, **options) for raw in items]
     headings = [heading] if truth_only else [heading, f"prediction, score ≥ {min_score:.2g}"]
     sheet = _sheet(halves, class_names, min(columns, len(items)), tile, title, headings)
@@ -144,13 +144,13 @@ def _halves(
     tile: tuple[int, int],
     min_score: float,
     *,
-    truth_only: bool | None,
-    numbers: bool | None,
+    truth_only: bool,
+    numbers: bool,
     most: int | None,
 ) -> _Halves:
     image = as_bgr(item.image)
     scale = min(tile[0] / image.shape[1], tile[1] / image.shape[0])
-    options: dict[str, Any] = {"scale": scale, "numbers": bool(numbers)}
+    options: dict[str, Any] = {"scale": scale, "numbers": numbers}
     truth = Objects(item.truth_boxes, item.truth_labels, None, item.truth_masks)
     shown = set(np.asarray(item.truth_labels, np.int64).reshape(-1).tolist())
     if truth_only:

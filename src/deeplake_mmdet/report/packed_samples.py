@@ -44,7 +44,8 @@ def packed_item(inputs: Any, sample: Any, *, rgb: bool = False) -> MosaicItem:
         sample: A ``DetDataSample``.
         rgb: Whether the channels are red, green, blue.
     """
-    pixels = np.moveaxis(np.asarray(inputs.numpy(force=True)), 0, -1)
+    # A copy: batches may lie in memory that the loader uses again.
+    pixels = np.moveaxis(np.array(inputs.numpy(force=True)), 0, -1)
     if pixels.dtype != np.uint8:
         low, high = float(pixels.min(initial=np.inf)), float(pixels.max(initial=-np.inf))
         pixels = ((pixels - low) / max(high - low, 1e-9) * 255).astype(np.uint8)

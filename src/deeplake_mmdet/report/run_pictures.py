@@ -21,7 +21,7 @@ EVALUATION_PICTURES = ("predictions.png", "confusion.png", "precision_recall.png
 _SHOWN, _COLUMNS = 8, 2
 _MOST = 30  # predictions of an image: those of a model that is hardly trained would hide it
 _SCORE = 0.3  # where none is known to be better
-_LEAST = 0.01  # a threshold of 0 would show everything that a model can think of
+_LEAST = 0.01  # where nothing is right, the best threshold is 0, and would show all that a model makes up
 
 
 def draw_evaluation(
@@ -29,7 +29,7 @@ def draw_evaluation(
 ) -> dict[str, str]:
     """Draw predictions beside truth, the confusion matrix, and precision and recall.
 
-    Predictions count from the score on that gives the highest F1.
+    Predictions count from the score on that gives the highest F1, or 0.3 where all are wrong.
 
     Args:
         folder: Where to; it is made where missing.
@@ -45,9 +45,8 @@ def draw_evaluation(
     if why := drawn(lambda: scores.append(score_run(predictions, views))):
         missing = dict.fromkeys(EVALUATION_PICTURES[1:], why)
     threshold = _SCORE
-    if scores:
-        best = scores[0].score
-        threshold = max(best, _LEAST) if np.isfinite(best) and best <= 1 else _SCORE
+    if scores and _LEAST <= scores[0].score <= 1:
+        threshold = scores[0].score
 
     def mosaic() -> None:
         items = _items(predictions, views)

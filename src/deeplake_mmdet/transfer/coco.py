@@ -32,6 +32,10 @@ from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["import_coco"]
 
+_OF_LVIS = (
+    *("images.neg_category_ids", "images.not_exhaustive_category_ids"),
+    *("categories.frequency", "categories.image_count"),
+)
 _BLOCK = 256  # images whose objects are looked at together
 
 
@@ -226,8 +230,11 @@ def _columns(coco: CocoFile, files: NamedImages) -> tuple[set[str], list[str]]:
         notes.append("No annotation has an id, so the lake has no annotation ids")
     if coco.repeated_annotation_ids:
         notes.append(f"{coco.repeated_annotation_ids} annotations repeat the id of another one")
-    if coco.kept:
-        notes.append(f"Kept for 'export coco', and used by nothing else: {', '.join(coco.kept)}")
+    scored = [key for key in coco.kept if key in _OF_LVIS]
+    if scored:
+        notes.append(f"Kept for LVISMetric and 'export coco': {', '.join(scored)}")
+    if others := [key for key in coco.kept if key not in _OF_LVIS]:
+        notes.append(f"Kept for 'export coco', and used by nothing else: {', '.join(others)}")
     if coco.unread:
         notes.append(f"Not imported, as it is nested too deep: {', '.join(coco.unread)}")
     return columns, notes

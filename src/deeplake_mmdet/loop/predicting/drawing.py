@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.loop.predicting.images import Images
-from deeplake_mmdet.loop.predicting.spool import Spooled
 from deeplake_mmdet.loop.predicting.videos import frame_rate
 from deeplake_mmdet.loop.predictions import Prediction
+from deeplake_mmdet.loop.spool import Spooled
 from deeplake_mmdet.report import Objects, annotate, class_entries, with_footer
 
 __all__ = ["Drawing", "Pictures", "write_videos"]
