@@ -54,9 +54,7 @@ def test_the_page_tells_what_was_trained_on(made):
     ):
         assert part in words
     assert "_scope_" not in words
-    assert made.notes == (
-        "Scores and matches are those of the boxes; --metric segm makes a page of the masks'.",
-    )
+    assert made.notes == ("Scores and matches are those of the boxes; --metric segm scores the masks.",)
 
 
 def test_a_resumed_runs_curves_are_joined(data):

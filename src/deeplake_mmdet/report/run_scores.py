@@ -213,7 +213,7 @@ def _masks(predictions: RunPredictions, views: Sequence[LakeView]) -> dict[str, 
         raise ConfigError(
             "The run has predicted no masks", where="argument metric", advice="score its boxes: metric='bbox'"
         )
-    sizes = np.zeros((len(predictions), 2), np.int64)
+    sizes: NDArray[np.int64] = np.zeros((len(predictions), 2), np.int64)
     for number, view in enumerate(views):
         places = np.flatnonzero(predictions.lake == number)
         rows = predictions.rows[places]

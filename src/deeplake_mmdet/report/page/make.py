@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +205,6 @@ def _add_images(
 def _context(
     parts: Sequence[RunPart], data: Mapping[str, Any], notes: list[str], sentence: str, pictures: list[str]
 ) -> dict[str, Any]:
-    from deeplake_mmdet import __version__
-
     scored = [part for part in parts if part.scores is not None]
     first = scored[0].scores if scored else None
     between = settings_between(parts[0].folder, parts[1].folder) if len(parts) == 2 else None
@@ -225,9 +224,16 @@ def _context(
             "are those of the classes. Predictions below 0.05 are left out.",
             *pictures,
         ],
-        "version": __version__,
+        "version": _version(),
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
+
+
+def _version() -> str:
+    try:
+        return version("deeplake-mmdet")
+    except PackageNotFoundError:  # run from a checkout
+        return "(not installed)"
 
 
 def _write(file: Path, text: str) -> None:

@@ -139,9 +139,7 @@ def read_part(
         )
         return part
     if run.predictions.masks is not None and metric == "bbox":
-        run.notes.append(
-            "Scores and matches are those of the boxes; --metric segm makes a page of the masks'."
-        )
+        run.notes.append("Scores and matches are those of the boxes; --metric segm scores the masks.")
     part.galleries = choose_images(part.scores, most) if most else []
     return part
 
