@@ -128,7 +128,6 @@ if TYPE_CHECKING:
     from deeplake_mmdet.loop.predict import predict
     from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
-    from deeplake_mmdet.report.page import report
     from deeplake_mmdet.training import (
         Run,
         bench,
