@@ -75,6 +75,7 @@ def _score(args: argparse.Namespace) -> None:
     from deeplake_mmdet.terminal import console, plain
 
     options = {"analysis": args.analysis} if args.analysis else {}
+    intervals = _intervals(args) if args.intervals else ()  # which not all metrics have
     result = evaluate_predictions(
         args.predictions[0],
         args.lake,
@@ -84,7 +85,6 @@ def _score(args: argparse.Namespace) -> None:
         **source_options(args),
         **options,
     )
-    intervals = _intervals(args) if args.intervals else ()
     if args.json:
         facts = {"metrics": result.metrics, "classes": [asdict(one) for one in result.class_scores]}
         _print_json(facts | ({"intervals": [asdict(one) for one in intervals]} if intervals else {}))
