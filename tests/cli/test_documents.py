@@ -66,4 +66,4 @@ def test_the_readmes_config_is_read_as_it_stands(tmp_path):
     cfg = load_config(tmp_path / "config.py")
     assert cfg.train_dataloader.dataset.type == "deeplake_mmdet.DeepLakeDataset"
     assert cfg.train_dataloader.dataset.pipeline
-    assert cfg.model.bbox_head.num_classes == 3
+    assert cfg.model.roi_head.bbox_head.num_classes == 3
