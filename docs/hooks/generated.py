@@ -1,0 +1,66 @@
+"""What MkDocs calls: adds the pages that are made of the code, and looks that a page loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from commands_page import commands_page
+from config_page import config_page
+from messages_page import messages_page
+from python_page import python_page
+
+#: Pages by their path below docs/, and what writes them.
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/commands.md": commands_page,
+    "reference/config-keys.md": config_page,
+    "reference/api.md": python_page,
+    "reference/messages.md": messages_page,
+}
+
+_OUTSIDE = re.compile(r"\[(?P<text>[^\]]+)\]\(\.\./(?P<path>[^.#)][^#)]*\.\w+)\)")
+_log = logging.getLogger("mkdocs.hooks.generated")
+_ELSEWHERE = re.compile(
+    r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\"'> ]+"
+    r"|<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|preconnect|preload|icon))[^>]*\bhref=[\"']?(?:https?:)?//[^\"'> ]+"
+)
+_ELSEWHERE_IN_STYLES = re.compile(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^\"') ]+")
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages."""
+    from mkdocs.structure.files import File
+
+    for path, write in PAGES.items():
+        files.append(File.generated(config, path, content=write()))
+    return files
+
+
+def on_page_markdown(markdown: str, **kwargs: Any) -> str:
+    """Name files outside of docs/, which the site does not have, where a page links to them."""
+    return _OUTSIDE.sub(r"\g<text> (`\g<path>` in the repository)", markdown)
+
+
+def on_post_build(config: Any) -> None:
+    """Warn, and so fail, if a page would load anything from another host."""
+    for found in things_from_elsewhere(Path(config["site_dir"])):
+        _log.warning("loaded from elsewhere: %s", found)
+
+
+def things_from_elsewhere(site: Path) -> list[str]:
+    """Scripts, styles, fonts and pictures that the pages of a site take from other hosts.
+
+    Args:
+        site: Folder of the built site.
+
+    Returns:
+        For each the file and the tag, as text.
+    """
+    found = []
+    for pattern, kind in ((_ELSEWHERE, "*.html"), (_ELSEWHERE_IN_STYLES, "*.css")):
+        for file in sorted(site.rglob(kind)):
+            found += [f"{file.relative_to(site)}: {match}" for match in pattern.findall(file.read_text())]
+    return found

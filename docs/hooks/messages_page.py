@@ -1,0 +1,88 @@
+"""All error messages of the package by kind, as they stand in its sources."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from html import escape
+from typing import NamedTuple
+
+from sources import modules
+
+_BASE = "DeepLakeMMDetError"
+
+
+class Message(NamedTuple):
+    """An error as the sources raise it; what is filled in when it is raised stands as an ellipsis."""
+
+    what: str
+    advice: str
+
+
+def messages_page() -> str:
+    """The page: a section for each class of errors, with its messages."""
+    kinds = error_classes()
+    found = messages()
+    lines = [
+        "# All error messages",
+        "",
+        "Every message that this package raises, by the class of the error, with what to do. Names, numbers "
+        "and paths that are filled in stand as …. The messages that people meet most have their own page: "
+        "[troubleshooting](../troubleshooting.md). A message that is not here comes from another package.",
+        "",
+        "| class | messages | when |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| [`{kind}`](#{kind}) | {len(found[kind])} | {text} |" for kind, (_, text) in kinds.items()
+    ]
+    for kind, (builtin, text) in kinds.items():
+        lines += ["", f"## {kind} {{#{kind}}}", "", text]
+        if builtin:
+            lines += ["", f"`except {builtin}` catches it, too."]
+        rows = sorted(set(found[kind]), key=lambda message: message.what.lstrip("…'\" ").lower())
+        if rows:
+            lines += ["", '<table class="messages"><thead><tr><th>message</th><th>what to do</th></tr></thead><tbody>']
+            lines += [
+                f"<tr><td>{escape(message.what)}</td><td>{escape(message.advice)}</td></tr>" for message in rows
+            ]
+            lines += ["</tbody></table>"]
+    return "\n".join(lines) + "\n"
+
+
+def error_classes() -> dict[str, tuple[str, str]]:
+    """Classes of errors by name: the builtin that each is as well, and what it means."""
+    tree = dict(modules())["deeplake_mmdet.errors"]
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.bases:
+            bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            if _BASE in bases or node.name == _BASE:
+                text = (ast.get_docstring(node) or "").splitlines()[0]
+                found[node.name] = (next((base for base in bases if base not in (_BASE, "Exception")), ""), text)
+    return found
+
+
+def messages() -> dict[str, list[Message]]:
+    """Messages by class of error."""
+    kinds = error_classes()
+    found: dict[str, list[Message]] = defaultdict(list)
+    for _, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds and node.args:
+                what = _text(node.args[0])
+                advice = next((_text(word.value) for word in node.keywords if word.arg == "advice"), "")
+                if any(letter.isalpha() for letter in what):
+                    found[node.func.id].append(Message(what, advice.strip("… ") and advice))
+    return found
+
+
+def _text(node: ast.expr) -> str:
+    """The text of an expression, as far as it stands in the source."""
+    if isinstance(node, ast.Constant):
+        return str(node.value) if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _text(node.left) + _text(node.right)
+    return "…"
