@@ -26,9 +26,9 @@ def messages_page() -> str:
     lines = [
         "# All error messages",
         "",
-        "Every message that this package raises, by the class of the error, with what to do. Names, numbers "
-        "and paths that are filled in stand as …. The messages that people meet most have their own page: "
-        "[troubleshooting](../troubleshooting.md). A message that is not here comes from another package.",
+        "The messages that stand in the sources of this package, by the class of the error, with what to do. "
+        "Names, numbers and paths that are filled in stand as …. The messages that people meet most have their "
+        "own page: [troubleshooting](../troubleshooting.md).",
         "",
         "| class | messages | when |",
         "| --- | --- | --- |",
