@@ -9,7 +9,10 @@ _GROUPS = {
     "DATASETS": ("Datasets", "Under `dataset` of a dataloader."),
     "METRICS": ("Metrics", "As `val_evaluator` and `test_evaluator`. `train` and `test` put them in."),
     "EVALUATORS": ("Evaluators", "Put in by `train` and `test` where validation data stand in a list."),
-    "HOOKS": ("Hooks", "In `custom_hooks` and `default_hooks`. `train` and `test` put in those that a run needs."),
+    "HOOKS": (
+        "Hooks",
+        "In `custom_hooks`. `train` and `test` put in those that a run needs.",
+    ),
     "LOOPS": ("Loops", "As `train_cfg.type`. `train` puts them in."),
     "DATA_SAMPLERS": ("Samplers", "Put into a dataloader by `fast_loader`."),
     "FUNCTIONS": ("Functions of loaders", "Put into a dataloader by `fast_loader`."),
@@ -28,14 +31,14 @@ def config_page() -> str:
     lines = [
         "# Config keys",
         "",
-        "What a config can name of this package as `type='deeplake_mmdet.NAME'`. The arguments of each are its "
-        "keys, and the page is made of the code. What is set most is explained in [config](../config.md); all "
-        "other keys of a config are MMDetection's and MMEngine's own.",
+        "What a config can name of this package as `type='deeplake_mmdet.NAME'`. The arguments of each are "
+        "its keys, and the page is made of the code. What is set most is explained in [config](../config.md); "
+        "all other keys of a config are MMDetection's and MMEngine's own.",
         "",
         "## The key `fast_loader` {#fast_loader}",
         "",
-        "A config's own key `fast_loader` is one of `'auto'`, `'threads'`, `'processes'`, `'off'`, or a dict with "
-        "the arguments of this function; [loading](../loading.md) explains them.",
+        "The key `fast_loader` of a config is `'auto'`, `'threads'`, `'processes'`, `'off'`, or a dict "
+        "with the arguments of this function; [speed](../loading.md) explains them.",
         "",
         f"::: deeplake_mmdet.config.fast_loader.fast_loader\n{_NOTHING_BELOW}",
     ]

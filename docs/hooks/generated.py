@@ -1,4 +1,4 @@
-"""What MkDocs calls: adds the pages that are made of the code, and looks that a page loads nothing from elsewhere."""
+"""What MkDocs calls: adds pages that are made of the code, and looks that nothing comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from commands_page import commands_page
 from config_page import config_page
+from deeplake_mmdet.environment import PRIVATE_NAMES
 from messages_page import messages_page
 from python_page import python_page
 
@@ -25,7 +26,8 @@ _OUTSIDE = re.compile(r"\[(?P<text>[^\]]+)\]\(\.\./(?P<path>[^.#)][^#)]*\.\w+)\)
 _log = logging.getLogger("mkdocs.hooks.generated")
 _ELSEWHERE = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\"'> ]+"
-    r"|<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|preconnect|preload|icon))[^>]*\bhref=[\"']?(?:https?:)?//[^\"'> ]+"
+    r"|<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|preconnect|preload|icon))"
+    r"[^>]*\bhref=[\"']?(?:https?:)?//[^\"'> ]+"
 )
 _ELSEWHERE_IN_STYLES = re.compile(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^\"') ]+")
 
@@ -41,6 +43,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, **kwargs: Any) -> str:
     """Name files outside of docs/, which the site does not have, where a page links to them."""
+    markdown = markdown.replace("<!-- PRIVATE_NAMES -->", _private_names())
     return _OUTSIDE.sub(r"\g<text> (`\g<path>` in the repository)", markdown)
 
 
@@ -48,6 +51,15 @@ def on_post_build(config: Any) -> None:
     """Warn, and so fail, if a page would load anything from another host."""
     for found in things_from_elsewhere(Path(config["site_dir"])):
         _log.warning("loaded from elsewhere: %s", found)
+
+
+def _private_names() -> str:
+    """The table of names of other packages that are used without their promise."""
+    rows = [
+        f"| `{place.partition(':')[2] or place.rstrip(':')}` | {', '.join(f'`{name}`' for name in names)} |"
+        for place, names in PRIVATE_NAMES.items()
+    ]
+    return "\n".join(["| class or module | names |", "| --- | --- |", *rows])
 
 
 def things_from_elsewhere(site: Path) -> list[str]:

@@ -27,24 +27,28 @@ def messages_page() -> str:
         "# All error messages",
         "",
         "The messages that stand in the sources of this package, by the class of the error, with what to do. "
-        "Names, numbers and paths that are filled in stand as …. The messages that people meet most have their "
-        "own page: [troubleshooting](../troubleshooting.md).",
+        "Names, numbers and paths that are filled in stand as …. The messages that people meet most have a "
+        "page of their own: [troubleshooting](../troubleshooting.md).",
         "",
         "| class | messages | when |",
         "| --- | --- | --- |",
     ]
     lines += [
-        f"| [`{kind}`](#{kind}) | {len(found[kind])} | {text} |" for kind, (_, text) in kinds.items()
+        f"| [`{kind}`](#{kind.lower()}) | {len(found[kind])} | {text} |" for kind, (_, text) in kinds.items()
     ]
     for kind, (builtin, text) in kinds.items():
-        lines += ["", f"## {kind} {{#{kind}}}", "", text]
+        lines += ["", f"## {kind}", "", text]
         if builtin:
             lines += ["", f"`except {builtin}` catches it, too."]
         rows = sorted(set(found[kind]), key=lambda message: message.what.lstrip("…'\" ").lower())
         if rows:
-            lines += ["", '<table class="messages"><thead><tr><th>message</th><th>what to do</th></tr></thead><tbody>']
             lines += [
-                f"<tr><td>{escape(message.what)}</td><td>{escape(message.advice)}</td></tr>" for message in rows
+                "",
+                '<table class="messages"><thead><tr><th>message</th><th>what to do</th></tr></thead><tbody>',
+            ]
+            lines += [
+                f"<tr><td>{escape(message.what)}</td><td>{escape(message.advice)}</td></tr>"
+                for message in rows
             ]
             lines += ["</tbody></table>"]
     return "\n".join(lines) + "\n"
@@ -59,7 +63,10 @@ def error_classes() -> dict[str, tuple[str, str]]:
             bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
             if _BASE in bases or node.name == _BASE:
                 text = (ast.get_docstring(node) or "").splitlines()[0]
-                found[node.name] = (next((base for base in bases if base not in (_BASE, "Exception")), ""), text)
+                found[node.name] = (
+                    next((base for base in bases if base not in (_BASE, "Exception")), ""),
+                    text,
+                )
     return found
 
 
@@ -69,12 +76,23 @@ def messages() -> dict[str, list[Message]]:
     found: dict[str, list[Message]] = defaultdict(list)
     for _, tree in modules():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds and node.args:
-                what = _text(node.args[0])
-                advice = next((_text(word.value) for word in node.keywords if word.arg == "advice"), "")
-                if any(letter.isalpha() for letter in what):
-                    found[node.func.id].append(Message(what, advice.strip("… ") and advice))
+            parts = _parts(node)
+            if parts is None or parts[0] not in kinds:
+                continue
+            kind, what, advice = parts
+            if any(letter.isalpha() for letter in what):
+                found[kind].append(Message(what, advice.strip("… ") and advice))
     return found
+
+
+def _parts(node: ast.AST) -> tuple[str, str, str] | None:
+    """Class, text and advice of a call that makes an error, or of an entry in a table of errors."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+        advice = next((_text(word.value) for word in node.keywords if word.arg == "advice"), "")
+        return node.func.id, _text(node.args[0]), advice
+    if isinstance(node, ast.Tuple) and len(node.elts) == 3 and isinstance(node.elts[0], ast.Name):
+        return node.elts[0].id, _text(node.elts[1]), _text(node.elts[2])
+    return None
 
 
 def _text(node: ast.expr) -> str:

@@ -16,7 +16,14 @@ _GROUPS = {
     ),
     "Results": ("evaluate_predictions", "compare_predictions", "mine", "lineage"),
     "Configs": ("load_config", "fast_loader", "convert", "convert_config"),
-    "Old scripts": ("build_detector", "train_detector", "test_detector", "Config", "mkdir_or_exist", "run_script"),
+    "Old scripts": (
+        "build_detector",
+        "train_detector",
+        "test_detector",
+        "Config",
+        "mkdir_or_exist",
+        "run_script",
+    ),
     "Parts of the loader": ("Feed", "LakeSampler", "LakeBatchSampler", "packed_collate"),
 }
 _OTHERS = "More"
@@ -36,8 +43,8 @@ def python_page() -> str:
     lines = [
         "# Python",
         "",
-        "The public names of `deeplake_mmdet`, from their docstrings. A command and its Python function have one "
-        "name and the same options. Boxes are corners in pixels unless something else is said.",
+        "The public names of `deeplake_mmdet`, from their docstrings. A command and its Python function have "
+        "one name and the same options. Boxes are corners in pixels unless something else is said.",
         "",
         "The errors that these raise have one family, `deeplake_mmdet.errors.DeepLakeMMDetError`; "
         "[all messages](messages.md) by class.",
