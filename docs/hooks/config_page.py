@@ -31,14 +31,14 @@ def config_page() -> str:
     lines = [
         "# Config keys",
         "",
-        "What a config can name of this package as `type='deeplake_mmdet.NAME'`. The arguments of each are "
-        "its keys, and the page is made of the code. What is set most is explained in [config](../config.md); "
-        "all other keys of a config are MMDetection's and MMEngine's own.",
+        "What a config can name of this package as `type='deeplake_mmdet.NAME'`. The arguments of each "
+        "are its keys, and the page is made of the code. What is set most is explained in "
+        "[config](../config.md); all other keys of a config are MMDetection's and MMEngine's own.",
         "",
         "## The key `fast_loader` {#fast_loader}",
         "",
-        "The key `fast_loader` of a config is `'auto'`, `'threads'`, `'processes'`, `'off'`, or a dict "
-        "with the arguments of this function; [speed](../loading.md) explains them.",
+        "The key `fast_loader` of a config is `'auto'`, `'threads'`, `'processes'`, `'off'`, or a "
+        "dict with the arguments of this function; [speed](../loading.md) explains them.",
         "",
         f"::: deeplake_mmdet.config.fast_loader.fast_loader\n{_NOTHING_BELOW}",
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from commands_page import commands_page
 from config_page import config_page
 from deeplake_mmdet.environment import PRIVATE_NAMES
+from docstrings import taken_apart  # noqa: F401  (for joint_arguments, which Griffe loads from elsewhere)
 from messages_page import messages_page
 from python_page import python_page
 

@@ -34,12 +34,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, command_in_copy: Callable[..
         done = command_in_copy(*args, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    for name, file, images in (
-        ("train", "annotations.json", "images"),
-        ("val", "val.json", "images"),
-        ("new", "more.json", "more_images"),
-    ):
-        command("import", "coco", file, f"lakes/{name}", "--images", images)
+    for name, file in (("train", "annotations.json"), ("val", "val.json"), ("new", "val.json")):
+        command("import", "coco", file, f"lakes/{name}", "--images", "images")
     command("train", "config.py", "--work-dir", "runs/first")
     (folder / "runs/first/epoch_1.pth").rename(folder / "runs/first/epoch_12.pth")
     (folder / "runs/first/last_checkpoint").write_text("runs/first/epoch_12.pth")
