@@ -8,8 +8,6 @@ from html import escape
 
 from deeplake_mmdet.cli import build_parser
 
-_WIDTH = 96
-
 
 def commands_page() -> str:
     """The page: every command with usage, arguments and example."""
@@ -26,7 +24,10 @@ def commands_page() -> str:
         "| --- | --- |",
     ]
     leaves = list(commands(build_parser()))
-    lines += [f"| [`{name}`](#{name.replace(' ', '-')}) | {_cell(_line(text))} |" for name, text, _ in leaves]
+    lines += [
+        f"| [`{name}`](#{name.replace(' ', '-')}) | {_cell(_line(text, parser))} |"
+        for name, text, parser in leaves
+    ]
     for name, _, parser in leaves:
         lines += ["", *_section(name, parser)]
     return "\n".join(lines) + "\n"
@@ -60,9 +61,7 @@ def _section(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield escape(parser.description or "", quote=False)
     yield ""
     yield "```text"
-    formatter = argparse.HelpFormatter(parser.prog, width=_WIDTH)
-    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
-    yield formatter.format_help().rstrip()
+    yield parser.format_usage().rstrip()
     yield "```"
     shown = [
         action
@@ -76,8 +75,6 @@ def _section(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in shown:
         default = "" if action.default in (None, False, argparse.SUPPRESS) else f"`{action.default}`"
         meaning = (action.help or "") % {**vars(action), "prog": parser.prog}
-        if action.choices is not None:
-            meaning += f" ({', '.join(map(str, action.choices))})"
         yield f"| {_cell(_written(action))} | {_cell(meaning)} | {default} |"
     if parser.epilog:
         yield ""
@@ -94,7 +91,10 @@ def _written(action: argparse.Action) -> str:
     return ", ".join(f"`{f'{option} {value}'.strip()}`" for option in action.option_strings)
 
 
-def _line(text: str) -> str:
+def _line(text: str, parser: argparse.ArgumentParser) -> str:
+    """What a command does; below ``import`` and ``export`` the text is but the name of a format."""
+    if " " in parser.prog.removeprefix("deeplake-mmdet "):
+        text = (parser.description or text).partition(". ")[0].removesuffix(".")
     return text[:1].upper() + text[1:]
 
 

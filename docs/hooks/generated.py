@@ -23,7 +23,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/messages.md": messages_page,
 }
 
-_OUTSIDE = re.compile(r"\[(?P<text>[^\]]+)\]\(\.\./(?P<path>[^.#)][^#)]*\.\w+)\)")
+_OUTSIDE = re.compile(
+    r"\[(?P<text>[^\]]+)\]\(\.\./(?P<path>[^.#)][^#)]*\.\w+)\)"
+)  # from a page of docs/ itself
 _log = logging.getLogger("mkdocs.hooks.generated")
 _ELSEWHERE = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\"'> ]+"
@@ -42,9 +44,11 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def on_page_markdown(markdown: str, **kwargs: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, **kwargs: Any) -> str:
     """Name files outside of docs/, which the site does not have, where a page links to them."""
     markdown = markdown.replace("<!-- PRIVATE_NAMES -->", _private_names())
+    if page.file.src_uri in PAGES:
+        return markdown
     return _OUTSIDE.sub(r"\g<text> (`\g<path>` in the repository)", markdown)
 
 

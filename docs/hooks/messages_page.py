@@ -44,13 +44,14 @@ def messages_page() -> str:
         if rows:
             lines += [
                 "",
-                '<table class="messages"><thead><tr><th>message</th><th>what to do</th></tr></thead><tbody>',
+                "<div class='messages'><table><thead><tr><th>message</th>"
+                " <th>what to do</th></tr></thead><tbody>",
             ]
             lines += [
-                f"<tr><td>{escape(message.what)}</td><td>{escape(message.advice)}</td></tr>"
+                f"<tr><td>{escape(message.what)}</td> <td>{escape(message.advice)}</td></tr>"
                 for message in rows
             ]
-            lines += ["</tbody></table>"]
+            lines += ["</tbody></table></div>"]
     return "\n".join(lines) + "\n"
 
 

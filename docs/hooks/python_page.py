@@ -32,6 +32,8 @@ _FOREIGN = {
     "mkdir_or_exist": "MMEngine's function of this name.",
 }
 _OPTIONS = "    options:\n      heading_level: 3"
+# Of these a config names the class; what MMDetection calls on it is nobody else's business.
+_NAMED_BY_CONFIGS = ("Datasets and metrics", "Parts of the loader")
 
 
 def python_page() -> str:
@@ -56,7 +58,8 @@ def python_page() -> str:
             if name in _FOREIGN:
                 lines += ["", f"### {name} {{#{name}}}", "", _FOREIGN[name]]
             else:
-                lines += ["", f"::: {_home(name)}\n{_OPTIONS}"]
+                inner = "\n      members: false" if title in _NAMED_BY_CONFIGS else ""
+                lines += ["", f"::: {_home(name)}\n{_OPTIONS}{inner}"]
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from blocks import ROOT
@@ -142,5 +142,7 @@ def test_arguments_that_are_explained_together_are_taken_apart(hooks: ModuleType
 
 
 def test_links_out_of_the_docs_become_names(hooks: ModuleType) -> None:
-    told = hooks.on_page_markdown("[An example](../examples/loop/README.md), [here](loop.md)")
+    text = "[An example](../examples/loop/README.md), [here](loop.md)"
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="loop.md"))
+    told = hooks.on_page_markdown(text, page=page)
     assert told == "An example (`examples/loop/README.md` in the repository), [here](loop.md)"
