@@ -34,6 +34,11 @@ class Block(NamedTuple):
     reason: str
 
     @property
+    def is_config(self) -> bool:
+        """Whether it is MMDetection's kind of config: it has a title, or a base."""
+        return bool(self.title) or re.search(r"^_base_ *=", self.text, re.MULTILINE) is not None
+
+    @property
     def place(self) -> str:
         return f"{self.page.name}:{self.line}"
 

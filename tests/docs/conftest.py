@@ -60,6 +60,7 @@ def _write_data(folder: Path) -> None:
     _write_coco(folder / "val.json", ["g.jpg", "h.jpg"], _CLASSES)
     _write_coco(folder / "more.json", ["m.jpg", "n.jpg"], ("round", *_CLASSES[1:]))
     _write_voc(folder / "VOCdevkit" / "VOC2007", folder / "images")
+    shutil.copytree(folder / "VOCdevkit" / "VOC2007", folder / "BCCD_Dataset" / "BCCD")
     _write_yolo(folder)
     with zipfile.ZipFile(folder / "set.zip", "w") as archive:
         archive.write(folder / "annotations.json", "train/_annotations.coco.json")
@@ -98,7 +99,7 @@ def _write_voc(folder: Path, images: Path) -> None:
     for number, image in enumerate(sorted(images.iterdir())):
         shutil.copy(image, folder / "JPEGImages")
         objects = "".join(
-            f"<object><name>{_CLASSES[place]}</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin>"
+            f"<object><name>{_CLASSES[(number + place) % 3]}</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin>"
             f"<xmax>{x + w}</xmax><ymax>{y + h}</ymax></bndbox></object>"
             for place, (x, y, w, h) in enumerate(_boxes(number))
         )
@@ -116,7 +117,8 @@ def _write_yolo(folder: Path) -> None:
         for number, stem in enumerate(stems):
             shutil.copy(folder / "images" / f"{stem}.jpg", folder / "yolo/images" / split)
             lines = [
-                f"{place} {(x + w / 2) / _SIZE[0]} {(y + h / 2) / _SIZE[1]} {w / _SIZE[0]} {h / _SIZE[1]}\n"
+                f"{(number + place) % 3} {(x + w / 2) / _SIZE[0]} {(y + h / 2) / _SIZE[1]} "
+                f"{w / _SIZE[0]} {h / _SIZE[1]}\n"
                 for place, (x, y, w, h) in enumerate(_boxes(number))
             ]
             (folder / "yolo/labels" / split / f"{stem}.txt").write_text("".join(lines))

@@ -17,7 +17,8 @@ from blocks import PAGES, Block, blocks_of, commands_in, words_of
 
 _COMMAND = "deeplake-mmdet"
 _LANGUAGES = ("bash", "python", "")  # GitHub shows a block without a language as a terminal
-_SLOW = ("gpus.md",)  # starts processes that import torch and MMDetection
+# Starts processes that import torch and MMDetection; trains three times what other tests train, too.
+_SLOW = ("gpus.md", "from-2x.md")
 _RUN = [
     pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in _SLOW))
     for page in PAGES
@@ -54,6 +55,21 @@ def test_python_blocks_that_are_not_run_are_python() -> None:
             compile(block.text, block.place, "exec")
 
 
+def test_blocks_are_found_with_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A\n```bash\nfoo --a \\\n  b  # why\n\n# nothing\n```\n\n<!-- not run: no bucket -->\n"
+        '```python title="config.py"\nx = 1\n```\n\n```yaml\na: 1\n```\n'
+    )
+    first, second, third = blocks_of(page)
+    assert (first.line, first.language, first.reason, first.is_config) == (2, "bash", "", False)
+    assert commands_in(first) == ["foo --a    b"]
+    assert (second.language, second.reason, second.is_config) == ("python", "no bucket", True)
+    assert (third.language, third.reason) == ("yaml", "")
+    (tmp_path / "a b.txt").touch()
+    assert words_of("run '*.txt' *.txt", tmp_path) == ["run", "*.txt", "a b.txt"]
+
+
 @pytest.mark.parametrize("page", _RUN)
 def test_the_blocks_of_a_page_run(
     page: Path, world: Path, tmp_path: Path, command_in_copy: Callable[..., Any], in_copy: Callable[..., Any]
@@ -74,7 +90,7 @@ def test_the_blocks_of_a_page_run(
                 _make_room(words[1:], folder)
                 _check(block, line, command_in_copy(*words[1:], cwd=folder, **environment))
         else:
-            call, args = (build, (block.text, number)) if block.title else (run, (block.text,))
+            call, args = (build, (block.text, number)) if block.is_config else (run, (block.text,))
             _check(block, block.text, in_copy(call, *args, cwd=folder, **environment))
 
 

@@ -37,6 +37,18 @@ def test_links_lead_to_files(page):
         assert generated or (page.parent / target).is_file(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_headings(page):
+    # As GitHub and MkDocs make anchors: in lower case, without punctuation, and with hyphens for spaces.
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text()):
+        if target.startswith("reference/"):
+            continue  # made by the build, which checks them
+        text = (page.parent / target if target else page).read_text()
+        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+        assert anchor in anchors, f"{target}#{anchor}"
+
+
 def test_the_readme_takes_two_minutes():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
