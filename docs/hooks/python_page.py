@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from sources import modules
 
@@ -31,6 +32,7 @@ _OTHERS = "More"
 _FOREIGN = {
     "mkdir_or_exist": "MMEngine's function of this name.",
 }
+_NONE = ast.Module([], [])
 _OPTIONS = "    options:\n      heading_level: 3"
 # Of these a config names the class; what MMDetection calls on it is nobody else's business.
 _NAMED_BY_CONFIGS = ("Datasets and metrics", "Parts of the loader")
@@ -60,7 +62,41 @@ def python_page() -> str:
             else:
                 inner = "\n      members: false" if title in _NAMED_BY_CONFIGS else ""
                 lines += ["", f"::: {_home(name)}\n{_OPTIONS}{inner}"]
+    lines += ["", "## What they return"]
+    for path in result_classes():
+        lines += ["", f"::: {path}\n{_OPTIONS}"]
     return "\n".join(lines) + "\n"
+
+
+def result_classes() -> list[str]:
+    """Dotted paths of this package's classes that public functions return and that have no public name."""
+    trees, names = dict(modules()), public_names()
+    found: dict[str, None] = {}
+    for name in names:
+        if name in _FOREIGN:
+            continue
+        module = _home(name).rpartition(".")[0]
+        for node in trees[module].body:
+            if isinstance(node, ast.FunctionDef) and node.name == name and node.returns is not None:
+                told = set(re.findall(r"\w+", ast.unparse(node.returns))) - set(names)
+                found |= dict.fromkeys(path for word in sorted(told) if (path := _class_seen(module, word)))
+    return list(found)
+
+
+def _class_seen(module: str, name: str) -> str | None:
+    """Dotted path of the class that a name stands for in a module; None if it is none of this package's."""
+    trees = dict(modules())
+    rooms = [module]
+    for node in ast.walk(trees[module]):
+        if isinstance(node, ast.ImportFrom) and any(one.name == name for one in node.names):
+            rooms.insert(0, str(node.module))
+    for room in rooms:
+        for path in (room, *(path for path in trees if path.startswith(f"{room}."))):
+            if any(
+                isinstance(node, ast.ClassDef) and node.name == name for node in trees.get(path, _NONE).body
+            ):
+                return f"{path}.{name}"
+    return None
 
 
 def public_names() -> list[str]:
