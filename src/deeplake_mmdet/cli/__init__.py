@@ -28,6 +28,7 @@ from deeplake_mmdet.cli import (
     train,
 )
 from deeplake_mmdet.cli.arguments import CommandParser
+from deeplake_mmdet.cli.machines import doctor, merge
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
