@@ -27,6 +27,7 @@ from deeplake_mmdet.cli import (
     test,
     train,
 )
+from deeplake_mmdet.cli.arguments import CommandParser
 from deeplake_mmdet.cli.machines import doctor, merge
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
@@ -40,10 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deeplake-mmdet",
         description="Train, evaluate and run MMDetection detectors on Deep Lake datasets.",
-        epilog="Start with: deeplake-mmdet demo",
+        epilog="Example: deeplake-mmdet demo",
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
     for command in (
         *(demo, train, test, predict, eval),
         *(mine, lineage, import_, merge, export, inspect, check),

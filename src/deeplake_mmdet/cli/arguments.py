@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 __all__ = [
+    "CommandParser",
     "add_prepared_argument",
     "add_run_arguments",
     "add_source_arguments",
@@ -27,6 +28,44 @@ _SOURCE = {
     "query": "TQL, e.g. 'SELECT * WHERE width > 500'",
     "box_format": "how boxes are stored, if the lake does not say: ltwh, ltrb, ccwh, ..._fractional",
 }
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A command's parser, whose help fits a screen: the usage names what is needed, and not each option.
+
+    Args:
+        options: Those of ``argparse.ArgumentParser``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", _WideFormatter)
+        super().__init__(**options)
+
+    def format_usage(self) -> str:
+        """The usage line, as errors show it."""
+        self._shorten_usage()
+        return super().format_usage()
+
+    def format_help(self) -> str:
+        """What ``--help`` prints."""
+        self._shorten_usage()
+        return super().format_help()
+
+    def _shorten_usage(self) -> None:
+        if self.usage is not None:
+            return
+        optional = [action for action in self._actions if action.option_strings and not action.required]
+        formatter = self._get_formatter()
+        formatter.add_usage(None, [action for action in self._actions if action not in optional], [])
+        needed = formatter.format_help().partition("usage: ")[2].strip()
+        self.usage = " ".join(needed.split()).replace("%", "%%") + " [options]" * bool(optional)
+
+
+class _WideFormatter(argparse.HelpFormatter):
+    """Leaves room for an option and its value beside what it means."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{"max_help_position": 30, **options})
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, *, whole: bool = True) -> None:

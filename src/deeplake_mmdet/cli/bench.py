@@ -16,15 +16,29 @@ def add_parser(commands: Any) -> None:
         "bench",
         help="measure a config's loader",
         description="Run the loader of a config without a model: times by stage, and what the limit is.",
+        epilog="Example: deeplake-mmdet bench config.py --step-ms 120",
     )
     parser.add_argument("config", metavar="CONFIG", help="MMDetection config file, for 3.x or 2.x")
-    parser.add_argument("--batches", type=int, default=100, metavar="N", help="default: %(default)s")
-    parser.add_argument("--mode", choices=["auto", "threads", "processes"], help="default: the config's")
+    parser.add_argument(
+        "--batches", type=int, default=100, metavar="N", help="how many are loaded (%(default)s)"
+    )
+    parser.add_argument(
+        "--mode", choices=["auto", "threads", "processes"], help="the loader's (default: the config's)"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="threads or worker processes")
     parser.add_argument(
-        "--split", choices=["train", "val", "test"], default="train", help="default: %(default)s"
+        "--split",
+        choices=["train", "val", "test"],
+        default="train",
+        help="whose data are loaded (%(default)s)",
     )
-    parser.add_argument("--step-ms", type=float, default=0.0, metavar="MS", help="pause after each batch")
+    parser.add_argument(
+        "--step-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="pause after each batch, as if a training step took so long",
+    )
     add_prepared_argument(parser)
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
     parser.set_defaults(run=run)

@@ -16,8 +16,11 @@ def add_parser(commands: Any) -> None:
         help="show or clear the caches",
         description="Show or clear what is kept on this machine: annotation tables, chunks of images and "
         "prepared images.",
+        epilog="Example: deeplake-mmdet cache show",
     )
-    parser.add_argument("action", choices=["show", "clear"])
+    parser.add_argument(
+        "action", choices=["show", "clear"], help="show what there is, or remove what no run uses"
+    )
     parser.add_argument("--folder", metavar="DIR", help="folder of a cache= or prepared= of your own")
     parser.set_defaults(run=run)
 

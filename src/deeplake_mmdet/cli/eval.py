@@ -26,6 +26,7 @@ def add_parser(commands: Any) -> None:
         help="score a file of predictions",
         description="Score a file of COCO results against a lake; no model and no config needed. Of two "
         "files, tell which classes differ by more than the choice of images would explain.",
+        epilog="Example: deeplake-mmdet eval predictions.json lakes/val --metric bbox",
     )
     parser.add_argument(
         "predictions",
@@ -53,12 +54,13 @@ def add_parser(commands: Any) -> None:
         "--resamples",
         type=int,
         default=1000,
+        metavar="N",
         help="draws of images, for two files or --intervals (%(default)s)",
     )
     parser.add_argument(
         "--intervals", action="store_true", help="how far AP would move had other images been drawn"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(run=run)
 

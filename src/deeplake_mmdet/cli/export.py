@@ -20,7 +20,10 @@ _FORMATS = {
 def add_parser(commands: Any) -> None:
     """Add the command and its formats."""
     parser = commands.add_parser(
-        "export", help="write a lake as files", description="Write a lake as images and annotation files."
+        "export",
+        help="write a lake as files",
+        description="Write a lake as images and annotation files.",
+        epilog="Example: deeplake-mmdet export coco lakes/train out",
     )
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
     for name, (help_text, text) in _FORMATS.items():
@@ -28,7 +31,7 @@ def add_parser(commands: Any) -> None:
             name,
             help=help_text,
             description=f"Write a lake {text}.",
-            epilog=f"Example: deeplake-mmdet export {name} my-lake out",
+            epilog=f"Example: deeplake-mmdet export {name} lakes/train out",
         )
         add_source_arguments(command)
         command.add_argument("folder", metavar="FOLDER", help="folder to write, absent or empty")

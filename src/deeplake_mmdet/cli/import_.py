@@ -14,11 +14,19 @@ __all__ = ["add_parser"]
 def add_parser(commands: Any) -> None:
     """Add the command and its formats."""
     parser = commands.add_parser(
-        "import", help="make a lake from files", description="Make a lake from images and annotation files."
+        "import",
+        help="make a lake from files",
+        description="Make a lake from images and annotation files.",
+        epilog="Example: deeplake-mmdet import coco annotations.json lakes/train --images images",
     )
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
 
-    coco = formats.add_parser("coco", help="COCO JSON", description="Import a COCO detection data set.")
+    coco = formats.add_parser(
+        "coco",
+        help="COCO JSON",
+        description="Import a COCO detection data set.",
+        epilog="Example: deeplake-mmdet import coco annotations.json lakes/train --images images",
+    )
     coco.add_argument(
         "annotations", metavar="JSON", help="annotation file, or folder, zip file or S3 prefix with one"
     )
@@ -30,7 +38,12 @@ def add_parser(commands: Any) -> None:
     )
     coco.set_defaults(run=run_coco)
 
-    voc = formats.add_parser("voc", help="Pascal VOC XML", description="Import a Pascal VOC data set.")
+    voc = formats.add_parser(
+        "voc",
+        help="Pascal VOC XML",
+        description="Import a Pascal VOC data set.",
+        epilog="Example: deeplake-mmdet import voc VOCdevkit/VOC2007 lakes/train --split train",
+    )
     voc.add_argument(
         "root",
         metavar="ROOT",
@@ -38,7 +51,9 @@ def add_parser(commands: Any) -> None:
     )
     voc.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
     voc.add_argument(
-        "--split", help="list in ImageSets/Main, or folder, e.g. train (default, without any: all XMLs)"
+        "--split",
+        metavar="NAME",
+        help="list in ImageSets/Main, or folder, e.g. train (default, without any: all XMLs)",
     )
     voc.set_defaults(run=run_voc)
 
@@ -50,7 +65,7 @@ def add_parser(commands: Any) -> None:
     )
     yolo.add_argument("data", metavar="DATA", help="data.yaml, or folder with images and labels")
     yolo.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
-    yolo.add_argument("--split", help="train, val or test (default: the only one there is)")
+    yolo.add_argument("--split", metavar="NAME", help="train, val or test (default: the only one there is)")
     yolo.set_defaults(run=run_yolo)
 
     for command, order in ((coco, "in the file's order"), (voc, "sorted"), (yolo, "in the file's order")):

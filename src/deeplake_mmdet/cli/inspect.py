@@ -16,6 +16,7 @@ def add_parser(commands: Any) -> None:
         "inspect",
         help="show what a lake holds",
         description="Show a lake's columns, their roles, its classes with counts, image sizes and versions.",
+        epilog="Example: deeplake-mmdet inspect lakes/train",
     )
     add_source_arguments(parser)
     parser.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         help="tell which data made a model, and which predictions and views came of it",
         description="Tell where a checkpoint, a training, or what lies in a lake comes from, and what came "
         "of it: lakes with their versions, runs of predictions, saved views.",
-        epilog="Example: deeplake-mmdet lineage work_dirs/second/epoch_12.pth --verify",
+        epilog="Example: deeplake-mmdet lineage runs/first/epoch_12.pth --verify",
     )
     parser.add_argument("what", metavar="CHECKPOINT|FOLDER|LAKE", help="file, folder of a training, or lake")
     parser.add_argument("--run", dest="run_id", metavar="ID", help="of a lake: this run of predictions alone")

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
         help="find the rows of a lake that a run's predictions say most about",
         description="Rank a lake's rows by the predictions that a run wrote back, show the first ones, and "
         "save them as a view to train on.",
-        epilog="Example: deeplake-mmdet mine lakes/train --run ID --by hard --top 100 --save hard100",
+        epilog="Example: deeplake-mmdet mine lakes/train --run first --by hard --top 100 --save hard100",
     )
     parser.add_argument("lake", metavar="LAKE", help="folder or address")
     parser.add_argument("--run", required=True, dest="run_id", metavar="ID", help="of predict --write-back")

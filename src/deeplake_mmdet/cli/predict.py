@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
         description="Predict with a checkpoint. CONFIG may be left out where the run folder beside the "
         "checkpoint holds it. INPUT: a lake (without labels, too), image files, a folder, a pattern, a text "
         "file of paths, or a video.",
-        epilog="Example: deeplake-mmdet predict config.py run/epoch_12.pth photos --show-dir drawn",
+        epilog="Example: deeplake-mmdet predict config.py runs/first/epoch_12.pth photos --show-dir drawn",
     )
     parser.add_argument("things", nargs="+", metavar="[CONFIG] CHECKPOINT INPUT", help=argparse.SUPPRESS)
     parser.add_argument("--out", metavar="FILE", help="FILE.json (COCO results) or FILE.parquet")

@@ -16,6 +16,7 @@ def add_parser(commands: Any) -> None:
         "test",
         help="evaluate a checkpoint",
         description="Evaluate a checkpoint on a config's test_dataloader.",
+        epilog="Example: deeplake-mmdet test config.py runs/first/epoch_12.pth --show-dir drawn",
     )
     add_run_arguments(parser)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file written by train")

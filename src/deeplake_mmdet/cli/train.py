@@ -19,7 +19,10 @@ __all__ = ["add_parser"]
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "train", help="train a detector", description="Train the detector of a config."
+        "train",
+        help="train a detector",
+        description="Train the detector of a config.",
+        epilog="Example: deeplake-mmdet train config.py --work-dir runs/first",
     )
     add_run_arguments(parser)
     parser.add_argument(
