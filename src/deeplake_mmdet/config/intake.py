@@ -23,6 +23,7 @@ from deeplake_mmdet.config.secrets import extract_secrets, joined
 from deeplake_mmdet.config.teacher import put_teacher
 from deeplake_mmdet.config.unopened_data import check_unopened_data
 from deeplake_mmdet.legacy import (
+from deeplake_mmdet.terminal import DETAIL
     Note,
     check_new_shapes,
     check_toolbox,
@@ -228,7 +229,7 @@ def log_notes(notes: list[Note]) -> None:
         notes: Of a conversion.
     """
     for note in notes:
-        _log.log(note_level(note), f"2.x config: {note}")
+        _log.log(note_level(note), f"2.x config: {note}", extra=DETAIL)
 
 
 def note_level(note: Note) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, listed, readable
 from deeplake_mmdet.lake import (
+from deeplake_mmdet.terminal import DETAIL
     UNREAD,
     CacheSettings,
     ChunkCache,
@@ -232,7 +233,7 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
         stored_sizes: Whether image sizes are wanted as stored.
     """
     explained = explain_roles(view.columns, tensors, stored_sizes=stored_sizes, left_out=view.left_out)
-    _log.info(readable(explained, lines=True))
+    _log.info(readable(explained, lines=True), extra=DETAIL)
     for role, note in view.notes.items():
         if role != "gt_masks":  # matters where masks are asked for, and is told there
             _log.warning(readable(f"{view.source.url}: {note}"))

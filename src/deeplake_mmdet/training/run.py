@@ -13,8 +13,9 @@ from mmengine.config import Config
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import settings_restored
+from deeplake_mmdet.terminal.run_log import run_log
 from deeplake_mmdet.training.failures import failures_named
-from deeplake_mmdet.training.hooks.progress import TimeLeftHook
+from deeplake_mmdet.training.hooks.progress import ProgressHook
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.prepare_images import use_prepared
@@ -37,6 +38,7 @@ __all__ = ["run_test", "run_training", "test", "train"]
 _log = logging.getLogger("deeplake_mmdet")
 
 
+@run_log()
 def train(
     config: str | Path | Config,
     *,
@@ -103,6 +105,7 @@ def train(
     return with_restarts(lambda now: _start(run_training, now, processes), cfg, max_restarts)  # type: ignore[no-any-return]
 
 
+@run_log()
 def test(
     config: str | Path | Config,
     checkpoint: str | Path,
@@ -162,6 +165,7 @@ def test(
     return _start(run_test, cfg, processes)
 
 
+@run_log()
 def run_training(
     cfg: Config, model: Any = None, *, timestamp: str | None = None, meta: Mapping[str, Any] | None = None
 ) -> Run:
@@ -189,6 +193,7 @@ def run_training(
             try:
                 runner.train()
             finally:
+                _close_screen(runner)
                 write_skipped_rows(runner)
     finally:
         lock.release()
@@ -198,6 +203,7 @@ def run_training(
     return replace(run, notes=(note,) if note else ())
 
 
+@run_log()
 def run_test(cfg: Config, model: Any = None) -> Run:
     """Test by a prepared config, in this process.
 
@@ -211,10 +217,18 @@ def run_test(cfg: Config, model: Any = None) -> Run:
     with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
         runner = make_runner(cfg, model, only_test=True)
         check_merges(runner.model)
-        runner.register_hook(TimeLeftHook())
-        metrics = runner.test()
+        try:
+            metrics = runner.test()
+        finally:
+            _close_screen(runner)
     write_skipped_rows(runner)
     return finished(runner, runner.test_loop, metrics)
+
+
+def _close_screen(runner: Any) -> None:
+    for hook in runner.hooks:
+        if isinstance(hook, ProgressHook):
+            hook.close()
 
 
 def _launcher(launcher: str | None, processes: bool | int | None) -> str | None:

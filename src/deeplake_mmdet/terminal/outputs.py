@@ -1,0 +1,86 @@
+"""What a command prints: results on standard output and nothing else there, as JSON one document."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, is_dataclass
+from pathlib import PurePath
+from typing import Any, TextIO
+
+from deeplake_mmdet.terminal.noise import is_noise_text
+
+__all__ = ["print_json", "results_apart"]
+
+_results: TextIO | None = None  # where results go, while a command runs that prints JSON
+
+
+class _WithoutNoise:
+    """A stream that leaves out lines which other packages print and nobody can act on.
+
+    Args:
+        stream: Gets everything else.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._ends = stream, False
+
+    def write(self, text: str) -> int:
+        """Write a text; `print` writes a line and its end one after the other."""
+        ends, self._ends = self._ends, False
+        if ends and text == "\n":
+            return 1
+        if text.strip() and is_noise_text(text):
+            self._ends = not text.endswith("\n")
+            return len(text)
+        written: int = self._stream.write(text)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def results_apart(*, as_json: bool) -> Iterator[None]:
+    """Keep what other packages print out of a command's results.
+
+    Args:
+        as_json: Standard output gets what `print_json` is given and nothing else: everything that is printed
+            goes to standard error.
+    """
+    global _results
+    before, _results = _results, sys.stdout if as_json else None
+    stream: Any = _WithoutNoise(sys.stderr if as_json else sys.stdout)
+    try:
+        with redirect_stdout(stream):
+            yield
+    finally:
+        _results = before
+
+
+def print_json(facts: Any) -> None:
+    """Print the one JSON document of a command on standard output; NaN and infinity become null.
+
+    Args:
+        facts: Plain data; NumPy's numbers and arrays, paths and data classes become such.
+    """
+    print(json.dumps(_plain(facts), indent=1, allow_nan=False), file=_results or sys.stdout)
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple, set, frozenset)):
+        return [_plain(value) for value in node]
+    if is_dataclass(node) and not isinstance(node, type):
+        return _plain(asdict(node))
+    if isinstance(node, PurePath):
+        return str(node)
+    if isinstance(node, float):
+        return node if math.isfinite(node) else None
+    if hasattr(node, "tolist") and not isinstance(node, str):
+        return _plain(node.tolist())
+    return node
