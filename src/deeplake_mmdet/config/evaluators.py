@@ -60,7 +60,9 @@ def use_lake_metrics(cfg: Config) -> None:
             names = ", ".join(
                 _ours(name) for name in _KEPT if any(_is(metric, "mmdet", name) for metric in found)
             )
-            _log.info(f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth", extra=DETAIL)
+            _log.info(
+                f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth", extra=DETAIL
+            )
             cfg[f"{split}_evaluator"] = new[0] if isinstance(evaluator, Mapping) else new
 
 

@@ -23,7 +23,6 @@ from deeplake_mmdet.config.secrets import extract_secrets, joined
 from deeplake_mmdet.config.teacher import put_teacher
 from deeplake_mmdet.config.unopened_data import check_unopened_data
 from deeplake_mmdet.legacy import (
-from deeplake_mmdet.terminal import DETAIL
     Note,
     check_new_shapes,
     check_toolbox,
@@ -31,6 +30,7 @@ from deeplake_mmdet.terminal import DETAIL
     is_legacy,
     old_keys,
 )
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = [
     "Modern",
@@ -230,6 +230,11 @@ def log_notes(notes: list[Note]) -> None:
     """
     for note in notes:
         _log.log(note_level(note), f"2.x config: {note}", extra=DETAIL)
+    if count := sum(note_level(note) == logging.INFO for note in notes):
+        _log.info(
+            f"The config is for MMDetection 2.x: {count} things in it are written as 3.x has them; "
+            "'deeplake-mmdet convert' lists them"
+        )
 
 
 def note_level(note: Note) -> int:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, listed, readable
 from deeplake_mmdet.lake import (
-from deeplake_mmdet.terminal import DETAIL
     UNREAD,
     CacheSettings,
     ChunkCache,
@@ -30,6 +29,7 @@ from deeplake_mmdet.terminal import DETAIL
     is_local,
     new_counters,
 )
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = [
     "DataInfos",

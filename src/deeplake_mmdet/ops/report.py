@@ -9,8 +9,8 @@ import sys
 from typing import Literal
 
 from deeplake_mmdet.ops.advice import PROVIDED
-from deeplake_mmdet.terminal.run_log import join_run_log
 from deeplake_mmdet.terminal import DETAIL
+from deeplake_mmdet.terminal.run_log import join_run_log
 
 __all__ = ["in_use", "log_ops_in_use"]
 

@@ -43,7 +43,9 @@ _ANYWHERE = (
     "will be deprecated",
 )
 # As `warnings.formatwarning` writes them: file, line, category, message and the line of code.
-_FORMATTED = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<category>\w+): (?P<text>.*?)(?:\n  .*)?\n?", re.DOTALL)
+_FORMATTED = re.compile(
+    r"(?P<file>.*?):(?P<line>\d+): (?P<category>\w+): (?P<text>.*?)(?:\n  .*)?\n?", re.DOTALL
+)
 
 
 def is_noise_text(text: str) -> bool:

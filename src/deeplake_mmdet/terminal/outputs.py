@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -9,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, is_dataclass
 from pathlib import PurePath
-from typing import Any, TextIO
+from typing import Any
 
 from deeplake_mmdet.terminal.noise import is_noise_text
 
 __all__ = ["print_json", "results_apart"]
 
-_results: TextIO | None = None  # where results go, while a command runs that prints JSON
+_results: list[str] | None = None  # documents of a command that prints JSON, while it runs
 
 
 class _WithoutNoise:
@@ -49,16 +50,25 @@ def results_apart(*, as_json: bool) -> Iterator[None]:
 
     Args:
         as_json: Standard output gets what `print_json` is given and nothing else: everything that is printed
-            goes to standard error.
+            goes to standard error in the end.
     """
     global _results
-    before, _results = _results, sys.stdout if as_json else None
-    stream: Any = _WithoutNoise(sys.stderr if as_json else sys.stdout)
-    try:
+    if not as_json:
+        stream: Any = _WithoutNoise(sys.stdout)
         with redirect_stdout(stream):
             yield
+        return
+    before, _results = _results, []
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            yield
     finally:
-        _results = before
+        documents, _results = _results, before
+        text = "".join(line for line in printed.getvalue().splitlines(True) if not is_noise_text(line))
+        # Without a document, what was printed is what the command has to say.
+        (sys.stderr if documents else sys.stdout).write(text)
+        sys.stdout.write("".join(documents))
 
 
 def print_json(facts: Any) -> None:
@@ -67,7 +77,11 @@ def print_json(facts: Any) -> None:
     Args:
         facts: Plain data; NumPy's numbers and arrays, paths and data classes become such.
     """
-    print(json.dumps(_plain(facts), indent=1, allow_nan=False), file=_results or sys.stdout)
+    text = json.dumps(_plain(facts), indent=1, allow_nan=False)
+    if _results is None:
+        print(text)
+    else:
+        _results.append(f"{text}\n")
 
 
 def _plain(node: Any) -> Any:

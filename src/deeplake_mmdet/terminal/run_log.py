@@ -93,7 +93,7 @@ def join_run_log() -> None:
 
 @contextmanager
 def command_log() -> Iterator[None]:
-    """For a command's process: all logs and Python's warnings to the screen and the file of the run, if any."""
+    """For a command's process: logs and Python's warnings go to the screen and to the file of the run."""
     root = logging.getLogger()
     root.addHandler(_others)
     logging.captureWarnings(True)

@@ -116,7 +116,7 @@ class TrainingView:
         from rich.live import Live
 
         self._screen = console(stderr=True, soft_wrap=False)
-        # No thread draws it: processes are forked meanwhile, and a lock that such a thread holds stays locked.
+        # No thread draws it: processes are forked meanwhile, and a lock that it holds would stay.
         self._live = Live(
             console=self._screen,
             auto_refresh=False,

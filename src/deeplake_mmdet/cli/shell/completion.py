@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
         "completion",
         help="have the shell complete commands and options",
         description="Print what the shell has to run once to complete commands and options.",
-        epilog="bash: add to ~/.bashrc: eval \"$(deeplake-mmdet completion bash)\"; zsh: the same in ~/.zshrc; "
+        epilog='bash and zsh: put eval "$(deeplake-mmdet completion bash)" into ~/.bashrc or ~/.zshrc; '
         "fish: deeplake-mmdet completion fish > ~/.config/fish/completions/deeplake-mmdet.fish",
     )
     parser.add_argument("shell", choices=_SHELLS, help="which shell")

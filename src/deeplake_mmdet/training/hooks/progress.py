@@ -147,13 +147,16 @@ def _head(runner: Any) -> list[str]:
     device = next((weight.device for weight in model.parameters()), "cpu")
     processes = get_world_size()
     of = f"{len(runner.train_dataloader):,} iterations"
-    length = f"{runner.max_iters:,} iterations" if _by_iterations(runner) else f"{runner.max_epochs} epochs of {of}"
+    length = f"{runner.max_iters:,} iterations"
+    if not _by_iterations(runner):
+        length = f"{runner.max_epochs} epochs of {of}"
     where = f"{processes} processes, " * (processes > 1) + str(device)
+    files = [handler for handler in runner.logger.handlers if isinstance(handler, logging.FileHandler)]
     lines = [f"Training {type(model).__name__} ({parameters / 1e6:.1f} M parameters, {where}) for {length}"]
     if runner.iter:
-        lines.append(f"Going on from {_when(runner).lower()} of {runner.cfg.get('load_from') or 'a checkpoint'}")
-    lines += [f"Log: {handler.baseFilename}" for handler in runner.logger.handlers if isinstance(handler, logging.FileHandler)]
-    return lines
+        checkpoint = runner.cfg.get("load_from") or "a checkpoint"
+        lines.append(f"Going on behind {_when(runner).lower()} of {checkpoint}")
+    return [*lines, *(f"Log: {file.baseFilename}" for file in files)]
 
 
 def _by_iterations(runner: Any) -> bool:
@@ -168,7 +171,9 @@ def _place(runner: Any, batch: int) -> tuple[int | None, int, int]:
 
 
 def _when(runner: Any) -> str:
-    return f"Iteration {runner.iter:,}" if _by_iterations(runner) else f"Epoch {runner.epoch}/{runner.max_epochs}"
+    if _by_iterations(runner):
+        return f"Iteration {runner.iter:,}"
+    return f"Epoch {runner.epoch}/{runner.max_epochs}"
 
 
 def _images_in(batch: Any) -> int:
