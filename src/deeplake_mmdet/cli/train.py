@@ -49,6 +49,12 @@ def add_parser(commands: Any) -> None:
         help="with --processes: go on from the last checkpoint, up to K times, where one is killed",
     )
     add_prepared_argument(parser)
+    parser.add_argument(
+        "--tracker",
+        action="append",
+        choices=["tensorboard", "mlflow"],
+        help="also write what is measured for this tracker, into the run's folder; to be repeated",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -72,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
             amp=args.amp,
             auto_scale_lr=args.auto_scale_lr,
             prepared=args.prepared,
+            tracker=args.tracker,
             launcher=args.launcher,
             processes=args.processes,
             max_restarts=args.max_restarts,

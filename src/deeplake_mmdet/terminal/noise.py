@@ -34,6 +34,7 @@ _BEGINNINGS = (
     "The HOOKS registry in",
     "Using a non-full backward hook",
     "pkg_resources is deprecated",
+    "Please make sure that the mlflow server is running",  # none is, of a database in a folder
 )
 _ANYWHERE = (
     "is duplicate. It is skipped since bypass_duplicate=True",

@@ -149,7 +149,8 @@ def own_screen(logger: Any) -> None:
         logger: MMEngine's; changed in place. By ``--verbose`` its stream stays, on standard error.
     """
     for handler in list(logger.handlers) if _handler.depth else ():
-        if not isinstance(handler, logging.StreamHandler) or isinstance(handler, logging.FileHandler):
+        others = isinstance(handler, (logging.FileHandler, ScreenHandler))
+        if others or not isinstance(handler, logging.StreamHandler):
             continue
         if verbosity() == "verbose":
             handler.setStream(sys.stderr)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from deeplake_mmdet.errors import readable
 from deeplake_mmdet.terminal.noise import is_noise, shown_text
@@ -77,8 +77,16 @@ def _styled(text: str, style: str) -> Any:
     return shown
 
 
-class ScreenHandler(logging.Handler):
+class ScreenHandler(logging.StreamHandler[TextIO]):
     """Shows this package's own lines, warnings that somebody can act on, and errors of any process."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard error as it is now; MMEngine looks at the streams of a run's handlers."""
+        return sys.stderr
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a line is for the screen.

@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deeplake_mmdet.terminal.progress import duration
 from deeplake_mmdet.terminal.screen import drawing, is_first_process, say, screen_can_be_drawn_on
 from deeplake_mmdet.terminal.text import console, plain
 from deeplake_mmdet.terminal.verbosity import verbosity
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["Standing", "TrainingView"]
 
@@ -190,20 +193,23 @@ class TrainingView:
 
     def _draw(self, head: str, share: float | None, facts: list[str]) -> None:
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
 
         self._drawn = time.monotonic()
         width = self._screen.width - 1
-        bar = ProgressBar(
-            total=1.0 if share is not None else None,
-            completed=share or 0.0,
-            width=min(width, _WIDEST_BAR),
-            pulse=False,
-        )
         lines = [plain(line) for line in _flowed([*head.split("  "), *facts], width)]
+        if share is not None:
+            lines.insert(0, _bar(share, min(width, _WIDEST_BAR), self._screen.encoding))
         for line in lines:
             line.no_wrap, line.overflow = True, "ellipsis"
-        self._live.update(Group(*([bar] if share is not None else []), *lines), refresh=True)
+        self._live.update(Group(*lines), refresh=True)
+
+
+def _bar(share: float, width: int, encoding: str) -> Text:
+    done, left = "━━" if encoding.startswith("utf") else "#-"
+    count = round(min(max(share, 0.0), 1.0) * width)
+    bar = plain(done * count, "cyan")
+    bar.append(left * (width - count), "dim")
+    return bar
 
 
 def _flowed(pieces: list[str], width: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from deeplake_mmdet.training.resume.in_config import choose_checkpoint, nothing_
 from deeplake_mmdet.training.resume.latest import LatestHook
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
+from deeplake_mmdet.training.tracking import use_trackers
 from deeplake_mmdet.training.tta import augmented, check_merges
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock
 
@@ -47,6 +48,7 @@ def train(
     amp: bool = False,
     auto_scale_lr: bool = False,
     prepared: Any = None,
+    tracker: str | Sequence[str] | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     processes: bool | int | None = None,
@@ -62,6 +64,8 @@ def train(
         auto_scale_lr: Scale the learning rate by the config's ``auto_scale_lr.base_batch_size``.
         prepared: The key ``prepared`` for the lakes to train and validate on that have none: decoded images
             are kept for all epochs; see `DeepLakeDataset`.
+        tracker: ``'tensorboard'``, ``'mlflow'`` or both: also write what is measured for them, into the run's
+            folder.
         cfg_options: Changes by dotted key.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in mmengine; torchrun and slurm steps are
             recognised by themselves.
@@ -79,6 +83,7 @@ def train(
     _check_restarts(max_restarts, processes)
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=started)
     use_prepared(cfg, prepared, ("train", "val"))
+    use_trackers(cfg, tracker)
     without_amp_on_cpu(cfg)
     if amp:
         check_amp()

@@ -18,7 +18,7 @@ from deeplake_mmdet.terminal.training_view import Standing, TrainingView
 __all__ = ["ProgressHook"]
 
 _WINDOW = 20  # iterations of which means are taken
-_SCORES_SHOWN = 6
+_SCORES_SHOWN = 3
 _TIMES = ("time", "data_time")
 
 
