@@ -53,6 +53,7 @@ _HOMES = {
     "prepare": "training",
     "mkdir_or_exist": "config",
     "run_script": "cli.run",
+    "set_verbosity": "terminal",
     "test": "training",
     "test_detector": "training",
     "train": "training",
@@ -95,6 +96,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "predict",
     "prepare",
     "run_script",
+    "set_verbosity",
     "test",
     "test_detector",
     "train",
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.loop.predict import predict
     from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
+    from deeplake_mmdet.terminal import set_verbosity
     from deeplake_mmdet.training import (
         Run,
         bench,

@@ -1,4 +1,4 @@
-"""What commands show: progress on a terminal and elsewhere, quiet and verbose, JSON, exit codes, completion."""
+"""What commands show: progress, quiet and verbose, JSON, exit codes, completion."""
 
 from __future__ import annotations
 

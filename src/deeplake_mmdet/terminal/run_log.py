@@ -54,7 +54,11 @@ class _RunLog(logging.Handler):
         self.streams: list[tuple[logging.Logger, logging.Handler]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a line, and write it into the run's file."""
+        """Show a line, and write it into the run's file.
+
+        Args:
+            record: The line.
+        """
         if self.run is not None:
             self.run.handle(record)
         elif self.depth:
@@ -71,11 +75,19 @@ class _OfOthers(logging.Handler):
     """The root's, in commands: hands on what other packages warn of."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line has not come by this package's own logger."""
+        """Whether a line has not come by this package's own logger.
+
+        Args:
+            record: The line.
+        """
         return record.name.partition(".")[0] != "deeplake_mmdet"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a line, and write it into the run's file."""
+        """Show a line, and write it into the run's file.
+
+        Args:
+            record: The line.
+        """
         _handler.emit(record)
 
 

@@ -107,7 +107,11 @@ class ScreenHandler(logging.StreamHandler[TextIO]):
         return own and record.levelno >= logging.INFO and level == "normal"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a line."""
+        """Show a line.
+
+        Args:
+            record: The line.
+        """
         try:
             text = shown_text(record)
             if record.exc_info:
