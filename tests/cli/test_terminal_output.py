@@ -38,13 +38,12 @@ def _normal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """Standard error as a terminal of 60 columns; gives what has been written to it."""
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Callable[[], str]]]:
+    """Makes standard error a terminal of 60 columns; gives what reads what has been written to it."""
     outer, inner = pty.openpty()
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("TERM", "xterm-256color")
     with open(inner, "w", buffering=1, encoding="utf-8", closefd=False) as stream:
-        monkeypatch.setattr(sys, "stderr", stream)
         os.set_blocking(outer, False)
 
         def read() -> str:
@@ -56,7 +55,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
                 except BlockingIOError:
                     return b"".join(parts).decode()
 
-        yield read
+        def attach() -> Callable[[], str]:  # in the test itself: pytest sets standard error before it
+            monkeypatch.setattr(sys, "stderr", stream)
+            return read
+
+        yield attach
+        monkeypatch.undo()
     os.close(inner)
     os.close(outer)
 
@@ -75,12 +79,13 @@ def standing(**changes: Any) -> Standing:
     return Standing(**{**facts, **more, **changes})
 
 
-def test_a_training_is_one_block_on_a_terminal(terminal: Callable[[], str]) -> None:
+def test_a_training_is_one_block_on_a_terminal(terminal: Callable[[], Callable[[], str]]) -> None:
+    read = terminal()
     view = TrainingView()
     view.begin(["Training X"])
     view.show(standing())
     view.tell("Epoch 1/3 validated")
-    text = terminal()
+    text = read()
     view.close()
     for told in (
         *("Training X", "Epoch 2/3  iteration 5/10", "loss 1.5 (cls 1, bbox 0.5)", "lr 0.004"),
@@ -92,18 +97,19 @@ def test_a_training_is_one_block_on_a_terminal(terminal: Callable[[], str]) -> N
     assert max(map(len, shown)) < 60
     assert "\x1b[1A" in text or "\x1b[2K" in text  # the block is drawn anew
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is there, however it ends
-    assert "\x1b[2K" in terminal()  # closing takes the block off
+    assert "\x1b[2K" in read()  # closing takes the block off
 
 
 def test_colours_are_left_out_where_they_are_not_wanted(
-    terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    terminal: Callable[[], Callable[[], str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
+    read = terminal()
     view = TrainingView()
     view.begin([])
     view.show(standing())
     view.close()
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", terminal())
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", read())
 
 
 def test_a_training_is_few_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,11 +195,12 @@ def test_prints_that_are_noise_are_left_out(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == "a result\n"
 
 
-def test_progress_on_a_terminal_is_a_bar(terminal: Callable[[], str]) -> None:
+def test_progress_on_a_terminal_is_a_bar(terminal: Callable[[], Callable[[], str]]) -> None:
+    read = terminal()
     with Progress("Importing", 3) as bar:
         for _ in range(3):
             bar.advance()
-    text = terminal()
+    text = read()
     assert "Importing" in text
     assert "3/3" in text
 
@@ -346,7 +353,7 @@ def test_a_training_tells_little_and_its_file_everything(trained: Any) -> None:
     for word in (
         *("System environment", "Config:\n", "Hooks will be executed", "Epoch(train) [1][2/2]"),
         *("Epoch(val) [2][2/2]", "Evaluating bbox...", "train_dataloader: deeplake_mmdet.Feed", "roles: "),
-        *("FileClient", "mmcv ops"),
+        "FileClient",
     ):
         assert word in text, word
 
