@@ -8,6 +8,7 @@ for ``mmcv._ext`` if mmcv has none.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,10 @@ except InstallError as error:
     sys.exit(f"deeplake-mmdet: error: {error}")
 set_openmp_waiting()
 quieten_imports()
+if os.environ.get("DEEPLAKE_MMDET_CHILD"):
+    from deeplake_mmdet.terminal.run_log import begin_child
+
+    begin_child()
 _install_ops()
 
 

@@ -34,6 +34,8 @@ _BEGINNINGS = (
     "The HOOKS registry in",
     "Using a non-full backward hook",
     "pkg_resources is deprecated",
+    "Setting OMP_NUM_THREADS environment variable",
+    "Setting MKL_NUM_THREADS environment variable",
     "Please make sure that the mlflow server is running",  # none is, of a database in a folder
 )
 _ANYWHERE = (

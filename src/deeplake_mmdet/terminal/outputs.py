@@ -14,7 +14,7 @@ from typing import Any
 
 from deeplake_mmdet.terminal.noise import is_noise_text
 
-__all__ = ["print_json", "results_apart"]
+__all__ = ["leave_out_noise", "print_json", "results_apart"]
 
 _results: list[str] | None = None  # documents of a command that prints JSON, while it runs
 
@@ -42,6 +42,11 @@ class _WithoutNoise:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def leave_out_noise() -> None:
+    """Keep what other packages print and nobody can act on off this process's standard output, for good."""
+    sys.stdout = _WithoutNoise(sys.stdout)  # type: ignore[assignment]
 
 
 @contextmanager

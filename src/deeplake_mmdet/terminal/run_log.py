@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from deeplake_mmdet.terminal.noise import ignore_noise
+from deeplake_mmdet.terminal.outputs import leave_out_noise
 from deeplake_mmdet.terminal.screen import ScreenHandler
 from deeplake_mmdet.terminal.verbosity import verbosity
 
 __all__ = [
+    "begin_child",
     "begin_run_log",
     "command_log",
     "join_run_log",
@@ -116,6 +118,15 @@ def command_log() -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         root.removeHandler(_others)
+
+
+def begin_child() -> None:
+    """For a process that a run of ours has started: as in a command, until it ends."""
+    join_run_log()
+    logging.getLogger().addHandler(_others)
+    logging.captureWarnings(True)
+    _handler.depth, _handler.waits = 1, True
+    leave_out_noise()
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-__all__ = ["DETAIL", "VARIABLE", "set_verbosity", "verbosity"]
+__all__ = ["CHILD", "DETAIL", "VARIABLE", "set_verbosity", "verbosity"]
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
 #: The environment variable that says so; processes that are started find it there.
 VARIABLE = "DEEPLAKE_MMDET_VERBOSITY"
+#: Set in processes that a run of ours starts, which are ours alone, from their first import on.
+CHILD = "DEEPLAKE_MMDET_CHILD"
 #: For ``extra`` of a log line: it is written into the log file, and shown by ``--verbose`` only.
 DETAIL = {"detail": True}
 _LEVELS: tuple[Verbosity, ...] = ("quiet", "normal", "verbose")

@@ -11,8 +11,7 @@ from mmengine.config import Config
 
 from deeplake_mmdet.config import import_custom_modules
 from deeplake_mmdet.lake import SCHEME, CarriedSource, CredentialRef, is_handle
-from deeplake_mmdet.terminal import keep_readable, results_apart
-from deeplake_mmdet.terminal.run_log import command_log
+from deeplake_mmdet.terminal import keep_readable
 from deeplake_mmdet.training.processes.launch import launch
 
 __all__ = ["run_in_children"]
@@ -49,16 +48,6 @@ def _call(
 ) -> Any:
     del things  # unpickling them was enough
     keep_readable()
-    with results_apart(as_json=False), command_log():
-        return _called(function, content, packed, options)
-
-
-def _called(
-    function: Callable[..., Any],
-    content: tuple[dict[str, Any], str, str | None],
-    packed: bytes | None,
-    options: dict[str, Any],
-) -> Any:
     cfg = Config(content[0], cfg_text=content[1], filename=content[2])
     import_custom_modules(cfg)
     model = None if packed is None else torch.load(io.BytesIO(packed), weights_only=False)
