@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 from mmengine.dist import get_world_size, is_main_process
@@ -180,7 +180,7 @@ def _images_in(batch: Any) -> int:
     inputs = batch.get("inputs") if isinstance(batch, Mapping) else None
     if isinstance(inputs, Mapping):  # of semi-supervised training: several branches
         return sum(len(part) for part in inputs.values())
-    return len(inputs) if hasattr(inputs, "__len__") else 0
+    return len(inputs) if isinstance(inputs, Sized) else 0
 
 
 def _validations_left(runner: Any) -> int:
@@ -189,7 +189,7 @@ def _validations_left(runner: Any) -> int:
     if not every or getattr(runner, "_val_loop", None) is None:
         return 0
     left = runner.max_iters - runner.iter if _by_iterations(runner) else runner.max_epochs - runner.epoch
-    return max(0, -(-left // every))
+    return max(0, -(-int(left) // int(every)))
 
 
 def _key_of_best(runner: Any, found: Mapping[str, float]) -> tuple[str | None, bool]:
@@ -209,7 +209,8 @@ def _short(key: str) -> str:
 def _scores(found: Mapping[str, float], first: str | None) -> str:
     """Some scores in one line, the one that decides first; those of classes are in the table at the end."""
     keys = [key for key in found if not key.endswith("_precision") and key != first]
-    keys = ([first] if first in found else []) + keys  # type: ignore[list-item]
+    if first is not None and first in found:
+        keys = [first, *keys]
     prefixes = {key.rpartition("/")[0] for key in keys}
     shown = [f"{_short(key) if len(prefixes) < 2 else key} {found[key]:.4f}" for key in keys[:_SCORES_SHOWN]]
     return "  ".join(shown) if shown else "no scores"
