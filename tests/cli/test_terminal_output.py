@@ -376,7 +376,10 @@ def test_a_test_prints_its_scores_once(trained: Any, command_in_copy: Run) -> No
     assert len((done.stdout + done.stderr).splitlines()) < 25
     done = command_in_copy(*args, "--json", "--quiet", cwd=folder)
     facts = json.loads(done.stdout)
-    assert done.stderr == ""
+    # A copy of a process that has scored is warned of pycocotools in the place of hotcoco.
+    assert [
+        line for line in done.stderr.splitlines() if not line.startswith("Warning: This process is a fork")
+    ] == []
     assert {one["name"] for one in facts["classes"]} == {"Platelets", "RBC", "WBC"}
     done = command_in_copy(*args, "--verbose", cwd=folder)
     assert "mmengine - INFO" in done.stderr
