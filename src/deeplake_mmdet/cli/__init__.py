@@ -42,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deeplake-mmdet",
         description="Train, evaluate and run MMDetection detectors on Deep Lake datasets.",
-        epilog="Example: deeplake-mmdet demo. Exit codes: 0 done, 1 an error or something found, 2 wrong usage, "
-        "130 interrupted.",
+        epilog="Exit codes: 0 done, 1 an error or something found, 2 wrong usage, 130 interrupted. Example: "
+        "deeplake-mmdet demo",
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
     commands = parser.add_subparsers(
