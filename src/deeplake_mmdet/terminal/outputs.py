@@ -46,7 +46,7 @@ class _WithoutNoise:
 
 def leave_out_noise() -> None:
     """Keep what other packages print and nobody can act on off this process's standard output, for good."""
-    sys.stdout = _WithoutNoise(sys.stdout)  # type: ignore[assignment]
+    sys.stdout = _WithoutNoise(sys.stdout)
 
 
 @contextmanager
