@@ -8,6 +8,7 @@ for ``mmcv._ext`` if mmcv has none.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ _HOMES = {
     "prepare": "training",
     "mkdir_or_exist": "config",
     "run_script": "cli.run",
+    "set_verbosity": "terminal",
     "test": "training",
     "test_detector": "training",
     "train": "training",
@@ -95,6 +97,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "predict",
     "prepare",
     "run_script",
+    "set_verbosity",
     "test",
     "test_detector",
     "train",
@@ -126,6 +129,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.loop.predict import predict
     from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
+    from deeplake_mmdet.terminal import set_verbosity
     from deeplake_mmdet.training import (
         Run,
         bench,
@@ -154,6 +158,10 @@ except InstallError as error:
     sys.exit(f"deeplake-mmdet: error: {error}")
 set_openmp_waiting()
 quieten_imports()
+if os.environ.get("DEEPLAKE_MMDET_CHILD"):
+    from deeplake_mmdet.terminal.run_log import begin_child
+
+    begin_child()
 _install_ops()
 
 

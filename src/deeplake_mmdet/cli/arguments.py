@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from deeplake_mmdet.training import Run
+
 __all__ = [
     "CommandParser",
+    "add_json_option",
     "add_prepared_argument",
     "add_run_arguments",
     "add_source_arguments",
     "look_at_config",
+    "run_facts",
     "source_options",
     "trust_checkpoint",
 ]
@@ -105,6 +109,16 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, whole: bool = True) ->
     )
 
 
+def add_json_option(parser: argparse.ArgumentParser, instead: str = "tables") -> None:
+    """Add ``--json``: one document on standard output, and everything else on standard error.
+
+    Args:
+        parser: Of the command; changed in place.
+        instead: What is printed without it.
+    """
+    parser.add_argument("--json", action="store_true", help=f"print JSON instead of {instead}")
+
+
 def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--prepared``, for commands that load images.
 
@@ -116,6 +130,25 @@ def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="keep decoded images for all epochs and runs, in so much room: e.g. 40GB, or ram",
     )
+
+
+def run_facts(result: Run) -> dict[str, Any]:
+    """What a training or test has left behind, for ``--json``.
+
+    Args:
+        result: Of `train` or `test`.
+    """
+    from dataclasses import asdict, is_dataclass
+
+    classes = [asdict(one) for one in result.class_scores if is_dataclass(one) and not isinstance(one, type)]
+    return {
+        "work_dir": result.work_dir,
+        "metrics": result.metrics,
+        "classes": classes,
+        "best_checkpoint": result.best_checkpoint,
+        "last_checkpoint": result.last_checkpoint,
+        "notes": result.notes,
+    }
 
 
 def trust_checkpoint(args: argparse.Namespace) -> None:

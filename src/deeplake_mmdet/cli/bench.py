@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_prepared_argument
+from deeplake_mmdet.cli.arguments import add_json_option, add_prepared_argument
 
 __all__ = ["add_parser"]
 
@@ -41,13 +41,14 @@ def add_parser(commands: Any) -> None:
     )
     add_prepared_argument(parser)
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure, and print a table, some figures and the limit."""
     from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import console, plain, table
+    from deeplake_mmdet.terminal import console, plain, print_json, table
     from deeplake_mmdet.training import bench
 
     report = bench(
@@ -59,7 +60,11 @@ def run(args: argparse.Namespace) -> None:
         step_ms=args.step_ms,
         prepared=args.prepared,
         cfg_options=parse_options(args.cfg_options),
+        progress=True,
     )
+    if args.json:
+        print_json(report.to_dict())
+        return
     made = table("stage", "")
     for heading in ("seconds", "share", "ms/image", "CPU ms/image"):
         made.add_column(heading, justify="right")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+from deeplake_mmdet.cli.arguments import add_json_option, add_source_arguments, source_options
 
 __all__ = ["add_parser"]
 
@@ -47,7 +46,7 @@ def add_parser(commands: Any) -> None:
             "--tensors", nargs="+", metavar="ROLE=COLUMN", help="name columns, as of 'inspect'"
         )
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
-        command.add_argument("--json", action="store_true", help="print the summary as JSON")
+        add_json_option(command, "the summary")
         command.set_defaults(run=run, format=name)
 
 
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         Exit status of the command: 1 if most images were left out.
     """
     from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import console
+    from deeplake_mmdet.terminal import console, print_json
     from deeplake_mmdet.transfer import exporting
 
     summary = getattr(exporting, f"export_{args.format}")(
@@ -75,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         **source_options(args),
     )
     if args.json:
-        print(json.dumps(summary.facts()))
+        print_json(summary.facts())
     else:
         console().print(summary.render())
     return int(summary.is_mostly_left_out)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_json_option
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["add_parser"]
@@ -125,6 +126,7 @@ def add_parser(commands: Any) -> None:
         )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
+        add_json_option(command, "the summary")
 
 
 def run_coco(args: argparse.Namespace) -> int:
@@ -200,7 +202,7 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(args: argparse.Namespace, function: Callable[..., Any], source: str, **options: Any) -> int:
-    from deeplake_mmdet.terminal import console
+    from deeplake_mmdet.terminal import console, print_json
     from deeplake_mmdet.transfer import import_in_processes
 
     options |= _common(args)
@@ -213,5 +215,8 @@ def _show(args: argparse.Namespace, function: Callable[..., Any], source: str, *
     else:
         summary = import_in_processes(function, source, args.lake, processes=args.workers, **options)
 
-    console().print(summary.render())
+    if args.json:
+        print_json(summary.facts())
+    else:
+        console().print(summary.render())
     return int(summary.is_mostly_refused)

@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
         help="Python file; 'tools/test.py' and the like are the installed MMDetection's where there are none",
     )
     parser.add_argument("args", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, own_output=True)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from deeplake_mmdet.report.curves import training_curve
 from deeplake_mmdet.report.mosaic import MosaicItem, prediction_mosaic
-from deeplake_mmdet.report.tables import class_table, difference_table, interval_table
+from deeplake_mmdet.report.tables import class_table, difference_table, interval_table, score_tables
 
 __all__ = [
     "MosaicItem",
@@ -10,5 +10,6 @@ __all__ = [
     "difference_table",
     "interval_table",
     "prediction_mosaic",
+    "score_tables",
     "training_curve",
 ]
