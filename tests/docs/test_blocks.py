@@ -17,8 +17,8 @@ from blocks import PAGES, Block, blocks_of, commands_in, words_of
 
 _COMMAND = "deeplake-mmdet"
 _LANGUAGES = ("bash", "python", "")  # GitHub shows a block without a language as a terminal
-# Starts processes that import torch and MMDetection; trains three times what other tests train, too.
-_SLOW = ("gpus.md", "from-2x.md")
+# These start processes that import torch and MMDetection, or train several times what other tests train, too.
+_SLOW = ("README.md", "from-2x.md", "gpus.md")
 _RUN = [
     pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in _SLOW))
     for page in PAGES
