@@ -22,6 +22,9 @@ import pytest
 # Workers of test data loaders and this process share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Pictures of a run take seconds; tests of them ask for them.
+os.environ["DEEPLAKE_MMDET_PICTURES"] = "0"
+
 # A shell that starts this in the background has Ctrl-C ignored, and so would the processes of tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

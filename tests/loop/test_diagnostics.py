@@ -13,7 +13,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from deeplake_mmdet.evaluation.instances import Instances
-from deeplake_mmdet.loop.diagnostics import diagnose, suspects_of
+from deeplake_mmdet.evaluation.suspects import suspects_of
+from deeplake_mmdet.loop.diagnostics import diagnose
 
 CLASSES = 3
 

@@ -45,6 +45,19 @@ def test_runs_counted_in_steps(tmp_path):
     assert training_curve(tmp_path, tmp_path / "curve.png").is_file()
 
 
+@pytest.mark.parametrize(
+    ("logged", "name"),
+    [("coco/segm_mAP", "mask mAP"), ("pascal_voc/mAP", "VOC mAP"), ("coco/bbox_mAP", "mAP")],
+)
+def test_masks_and_voc_have_curves_too(tmp_path, logged, name):
+    path = tmp_path / "20260101_000000" / "vis_data" / "scalars.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(json.dumps({logged: 0.1 * step, "step": step}) for step in (1, 2)))
+    scores = read_history(tmp_path).scores
+    assert {key: value for key, value in scores.items() if value} == {name: {1: 0.1, 2: 0.2}}
+    assert training_curve(tmp_path, tmp_path / "curve.png").is_file()
+
+
 def test_a_resumed_run_takes_over_where_it_starts(tmp_path):
     write_log(tmp_path, "20260101_000000", 1, 4, loss=4.0)
     write_log(tmp_path, "20260102_000000", 3, 5, loss=8.0)
@@ -86,6 +99,6 @@ def test_the_picture(tmp_path):
     write_log(tmp_path, "20260101_000000", 1, 6)
     out = training_curve(tmp_path, tmp_path / "new" / "curve.png")
     picture = cv2.imread(str(out))
-    assert picture.shape == (750, 1350, 3)
+    assert picture.shape == (550, 990, 3)
     for blue_green_red in ((0xB2, 0x72, 0x00), (0x00, 0x5E, 0xD5), (0x73, 0x9E, 0x00)):
         assert np.all(picture == blue_green_red, axis=2).sum() > 100

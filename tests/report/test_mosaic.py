@@ -10,7 +10,7 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.report import MosaicItem, prediction_mosaic
 from deeplake_mmdet.report.palette import class_colour, ink_on
 
-GREY = 90
+GREY, TOP = 90, 8 + 34  # of the image, and of the first row of tiles
 
 
 def item(scores=(0.9,), label=1):
@@ -29,7 +29,7 @@ def test_truth_left_prediction_right(tmp_path):
     out = prediction_mosaic([item()], ["ball", "ring"], tmp_path / "m.png", columns=1, tile=(360, 280))
     picture = cv2.imread(str(out))
     assert picture.shape[1] == 2 * 16 + 2 * 360 + 4
-    left, right = picture[50:330, 16:376], picture[50:330, 380:740]
+    left, right = picture[TOP : TOP + 280, 16:376], picture[TOP : TOP + 280, 380:740]
     assert colour_count(left, 0) > 300
     assert colour_count(left, 1) == 0
     assert colour_count(right, 1) > 300
@@ -46,14 +46,14 @@ def test_the_truth_alone(tmp_path):
     out = prediction_mosaic([item()] * 2, names, tmp_path / "m.png", truth_only=True)
     picture = cv2.imread(str(out))
     assert picture.shape[1] == 2 * 16 + 2 * 360 + 20
-    assert colour_count(picture[50:330, 16:376], 0) > 300
-    assert colour_count(picture[50:330, 396:756], 0) > 300
+    assert colour_count(picture[TOP : TOP + 280, 16:376], 0) > 300
+    assert colour_count(picture[TOP : TOP + 280, 396:756], 0) > 300
     assert colour_count(picture[:330], 1) == 0
 
 
 def test_low_scores_are_left_out(tmp_path):
     out = prediction_mosaic([item((0.2, 0.29))], ["ball", "ring"], tmp_path / "m.png", columns=1)
-    assert colour_count(cv2.imread(str(out))[50:330, 380:740], 1) == 0
+    assert colour_count(cv2.imread(str(out))[TOP : TOP + 280, 380:740], 1) == 0
 
 
 def test_columns_rows_and_empty_images(tmp_path):
@@ -62,14 +62,17 @@ def test_columns_rows_and_empty_images(tmp_path):
     one = cv2.imread(str(prediction_mosaic([empty], ["a"], tmp_path / "1.png", columns=3)))
     five = cv2.imread(str(prediction_mosaic([empty] * 5, ["a"], tmp_path / "5.png", columns=2)))
     assert five.shape[1] == 2 * one.shape[1] - 2 * 16 + 20
-    assert five.shape[0] == one.shape[0] + 2 * (280 + 4)
-    assert np.all(one[50:330, 16:376] == GREY, axis=2).sum() == pytest.approx(280 * 126, rel=0.01)
+    assert five.shape[0] == one.shape[0] + 2 * (280 + 22 + 4)
+    assert np.all(one[TOP : TOP + 280, 16:376] == GREY, axis=2).sum() == pytest.approx(280 * 126, rel=0.01)
 
 
 def test_plain_tuples_and_many_classes(tmp_path):
     names = [f"class number {number}" for number in range(30)]
-    out = prediction_mosaic([tuple(item())], names, tmp_path / "deep" / "m.png")
-    assert cv2.imread(str(out)).shape[0] > 16 + 34 + 284 + 4 * 30
+    boxes, labels = [[2, 2, 30, 30]] * 30, range(30)
+    shown = MosaicItem(np.full((60, 60, 3), GREY, np.uint8), boxes, labels, boxes, labels, [0.9] * 30)
+    few = prediction_mosaic([tuple(item())], names, tmp_path / "deep" / "m.png")
+    many = prediction_mosaic([tuple(shown)], names, tmp_path / "deep" / "n.png")
+    assert cv2.imread(str(many)).shape[0] > cv2.imread(str(few)).shape[0] + 4 * 20
 
 
 @pytest.mark.parametrize(("items", "columns"), [([], 2), ([item()], 0)])

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplake_mmdet.checking.annotations import COCO_LARGE, COCO_SMALL, faults_of
 from deeplake_mmdet.checking.kinds import SEVERITIES
 from deeplake_mmdet.errors import ConfigError, ImageError, readable
 from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.lake.table.table import BoxBlock
+from deeplake_mmdet.report import Objects, annotate
 from deeplake_mmdet.transfer.decoder import decode
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_place", "draw"]
 
-_BLUE, _ORANGE, _RED, _SOUND, _GREY = "#0072b2", "#e69f00", "#d00000", "#56b4e9", "#888888"
+_BLUE, _ORANGE, _RED, _GREY = "#0072b2", "#e69f00", "#d00000", "#888888"
 _COLOURS = (_BLUE, _ORANGE)
 _CLASSES, _NAME = 30, 28  # bars, and letters of a name
 _TILES, _ACROSS, _PER_KIND = 8, 4, 2
@@ -245,31 +247,35 @@ def _draw_image(axes: Axes, tile: _Tile) -> None:
         axes.text(0.5, 0.5, told, ha="center", va="center", fontsize=9, transform=axes.transAxes)
         return
     height, width = pixels.shape[:2]
-    step = max(1, max(height, width) // _WIDE)
-    axes.imshow(pixels[::step, ::step, ::-1], extent=(0, width, height, 0), interpolation="antialiased")
-    _draw_boxes(axes, tile, width, height)
+    boxes, wrong = _boxes(tile)
+    sound = Objects(view.table.xyxy(row)[~wrong], np.asarray(view.labels[view.table.span(row)])[~wrong])
+    scale = min(1.0, _WIDE / max(height, width))
+    shown = annotate(pixels, sound, view.classes, scale=scale, labels=False).image
+    axes.imshow(shown[..., ::-1], extent=(0, width, height, 0), interpolation="antialiased")
+    _draw_faults(axes, boxes, wrong, width, height)
 
 
-def _draw_boxes(axes: Axes, tile: _Tile, width: int, height: int) -> None:
+def _boxes(tile: _Tile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """A row's boxes, (left, top, width, height) in pixels, and which of them have the tile's fault."""
+    table, row = tile.view.table, tile.row
+    span, boxes = table.span(row), table.xywh(row)
+    with np.errstate(over="ignore", invalid="ignore"):
+        faults = faults_of(table, BoxBlock(span, np.full(len(boxes), row), boxes))
+    return boxes, faults.get(tile.kind, np.zeros(len(boxes), bool))
+
+
+def _draw_faults(
+    axes: Axes, boxes: NDArray[np.float64], wrong: NDArray[np.bool_], width: int, height: int
+) -> None:
     from matplotlib.patches import Rectangle
 
-    table, row = tile.view.table, tile.row
-    span = table.span(row)
-    count = span.stop - span.start
-    if not count:
-        return
-    boxes = table.xywh(row)
-    with np.errstate(over="ignore", invalid="ignore"):
-        faults = faults_of(table, BoxBlock(span, np.full(count, row), boxes))
-    wrong = faults.get(tile.kind, np.zeros(count, bool))
     drawn = np.clip(boxes, -9 * max(width, height), 9 * max(width, height))
-    for at in np.argsort(wrong, kind="stable"):  # faulty ones on top
+    for at in np.flatnonzero(wrong):
         x, y, w, h = drawn[at].tolist()
-        colour, line = (_RED, 2.0) if wrong[at] else (_SOUND, 0.9)
-        axes.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=colour, linewidth=line))
-        if wrong[at] and (abs(w) < width / 40 or abs(h) < height / 40):  # too small to be seen
+        axes.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=_RED, linewidth=2.0))
+        if abs(w) < width / 40 or abs(h) < height / 40:  # too small to be seen
             axes.plot(
-                x + w / 2, y + h / 2, "o", color=colour, markersize=12, markerfacecolor="none", clip_on=False
+                x + w / 2, y + h / 2, "o", color=_RED, markersize=12, markerfacecolor="none", clip_on=False
             )
     if wrong.any():
         ends = np.concatenate([drawn[wrong, :2], drawn[wrong, :2] + drawn[wrong, 2:]])

@@ -1,73 +1,20 @@
-"""What the demo's pictures show: samples of a lake, and predictions beside ground truth."""
+"""What the demo shows before it trains: samples of a lake."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from deeplake_mmdet.report import MosaicItem, lake_items
 
-from deeplake_mmdet.report import MosaicItem
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
-
-__all__ = ["predicted_items", "truth_items"]
+__all__ = ["truth_items"]
 
 
-def truth_items(dataset: Any, count: int) -> Iterator[MosaicItem]:
+def truth_items(dataset: Any, count: int) -> list[MosaicItem]:
     """The first images of a lake that hold objects, without predictions.
 
     Args:
         dataset: A `DeepLakeDataset`.
         count: Number of images.
     """
-    for index in _filled(dataset)[:count]:
-        yield _item(dataset, index, np.zeros((0, 4)), [], [])
-
-
-def predicted_items(cfg: Config, checkpoint: Path, count: int) -> Iterator[MosaicItem]:
-    """Run a checkpoint on the first images of the test split that hold objects.
-
-    Args:
-        cfg: The config it was trained with.
-        checkpoint: File.
-        count: Number of images.
-    """
-    import torch
-    from mmdet.apis import init_detector
-
-    from deeplake_mmdet.registry import DATASETS
-
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    model = init_detector(cfg, str(checkpoint), device=device)
-    dataset: Any = DATASETS.build(cfg.test_dataloader.dataset)
-    for index in _filled(dataset)[:count]:
-        sample = dataset[index]
-        with torch.no_grad():
-            (result,) = model.test_step(
-                {"inputs": [sample["inputs"]], "data_samples": [sample["data_samples"]]}
-            )
-        found = result.pred_instances.cpu().numpy()
-        yield _item(dataset, index, found.bboxes, found.labels, found.scores)
-
-
-def _filled(dataset: Any) -> list[int]:
-    return [index for index in range(len(dataset)) if dataset.get_cat_ids(index)]
-
-
-def _item(dataset: Any, index: int, boxes: Any, labels: Any, scores: Any) -> MosaicItem:
-    import mmcv
-    from mmengine.fileio import get
-
-    info = dataset.get_data_info(index)
-    truth = info["instances"]
-    return MosaicItem(
-        mmcv.imfrombytes(get(info["img_path"])),
-        np.array([instance["bbox"] for instance in truth]),
-        np.array([instance["bbox_label"] for instance in truth]),
-        boxes,
-        labels,
-        scores,
-    )
+    filled = [index for index in range(len(dataset)) if dataset.get_cat_ids(index)]
+    return lake_items(dataset.view, dataset.data_list.rows[filled[:count]].tolist())

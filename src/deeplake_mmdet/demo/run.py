@@ -72,8 +72,8 @@ def _demo(folder: Path, train_images: int, val_images: int, epochs: int, seed: i
         from deeplake_mmdet.demo.config import STOCK_CONFIG, demo_config
         from deeplake_mmdet.demo.drawing import CLASS_NAMES
         from deeplake_mmdet.demo.lakes import write_demo_lake
-        from deeplake_mmdet.demo.pictures import predicted_items, truth_items
-        from deeplake_mmdet.report import prediction_mosaic, training_curve
+        from deeplake_mmdet.demo.pictures import truth_items
+        from deeplake_mmdet.report import prediction_mosaic
         from deeplake_mmdet.terminal import console
         from deeplake_mmdet.training import test, train
 
@@ -82,7 +82,7 @@ def _demo(folder: Path, train_images: int, val_images: int, epochs: int, seed: i
     for number, (name, count) in enumerate((("train", train_images), ("val", val_images))):
         boxes = write_demo_lake(lakes[name], count, seed=2 * seed + number)
         screen.print(f"Lake {lakes[name]}: {count} images, {boxes} boxes, {len(CLASS_NAMES)} classes")
-    examples = list(truth_items(DeepLakeDataset(path=str(lakes["train"]), pipeline=[]), count=12))
+    examples = truth_items(DeepLakeDataset(path=str(lakes["train"]), pipeline=[]), count=12)
     samples = prediction_mosaic(
         examples, CLASS_NAMES, folder / "samples.png", columns=4, tile=(270, 210), truth_only=True
     )
@@ -94,14 +94,16 @@ def _demo(folder: Path, train_images: int, val_images: int, epochs: int, seed: i
     config = folder / "demo_config.py"
     cfg.dump(str(config))
     screen.print(f"Training MMDetection's {STOCK_CONFIG} from random weights")
-    quiet = {"log_level": "WARNING", "custom_hooks": [{"type": "deeplake_mmdet.ProgressHook"}]}
+    quiet = {
+        "log_level": "WARNING",
+        "custom_hooks": [{"type": "deeplake_mmdet.ProgressHook"}],
+        "pictures": True,
+    }
     trained = train(config, cfg_options=quiet)
     checkpoint = trained.best_checkpoint or trained.last_checkpoint
     assert checkpoint is not None  # the config saves one
-    run = test(config, checkpoint, cfg_options={"log_level": "WARNING"})
-    items = list(predicted_items(cfg, checkpoint, count=8))
-    curve = training_curve(folder, folder / "training_curve.png")
-    predictions = prediction_mosaic(items, CLASS_NAMES, folder / "predictions.png")
+    run = test(config, checkpoint, cfg_options={"log_level": "WARNING", "pictures": False})
+    curve, predictions = (folder / name for name in ("training_curve.png", "predictions.png"))
     return Demo(run, config, checkpoint, samples, curve, predictions, 0.0)
 
 

@@ -34,12 +34,14 @@ from deeplake_mmdet.evaluation.truth import Scope
 
 __all__ = [
     "KINDS",
+    "SCORES",
     "Analysis",
     "BestThreshold",
     "Matches",
     "analyse",
     "image_losses",
     "matches_of",
+    "thresholds_counted",
     "write_analysis",
 ]
 
@@ -52,6 +54,7 @@ KINDS = {
     "background": "Bkg",
     "missed": "Miss",
 }
+SCORES = np.arange(101) / 100  # from which predictions may be taken to count
 _ROWS = 100
 _NO_LIMIT = 2**31 - 1
 _NO_SCORE = 2.0  # above every score: no label is to be suspected
@@ -102,6 +105,7 @@ class Analysis:
             ignored objects are left out.
         thresholds: By class.
         losses: AP that each image costs, shape (images,); see `image_losses`.
+        matches: Which prediction found which object, whatever its score.
     """
 
     iou: float
@@ -112,6 +116,7 @@ class Analysis:
     confusion: NDArray[np.int64]
     thresholds: tuple[BestThreshold, ...]
     losses: NDArray[np.float64]
+    matches: Matches
 
 
 def analyse(
@@ -122,7 +127,7 @@ def analyse(
     *,
     by_mask: bool = False,
     iou: float = 0.5,
-    score: float = 0.3,
+    score: float | None = 0.3,
 ) -> Analysis:
     """Look into the errors at one IoU threshold.
 
@@ -133,7 +138,8 @@ def analyse(
         image_count: Number of images.
         by_mask: Overlap of masks instead of boxes.
         iou: From which an object counts as found.
-        score: From which a prediction enters the confusion matrix.
+        score: From which a prediction enters the confusion matrix; None for that of the highest F1 over all
+            classes, in steps of 0.01.
 
     Raises:
         ProcessError: See `deeplake_mmdet.evaluation.engine.Matching`.
@@ -146,6 +152,8 @@ def analyse(
     evaluation = evaluated(predictions, True)
     errors = evaluation.tide_errors(pos_thr=iou)
     matches = matches_of(evaluation, iou, truth, predictions)
+    if score is None:
+        score = _highest_f1(truth, predictions, matches)
     certain = predictions.take(predictions.confidence() >= score)
     among_all = matches_of(evaluated(certain, False), iou, truth, certain)
     return Analysis(
@@ -157,6 +165,7 @@ def analyse(
         _confusion(truth, certain, among_all, len(names)),
         _best_thresholds(truth, predictions, matches, names),
         image_losses(truth, predictions, matches, len(names), image_count),
+        matches,
     )
 
 
@@ -318,6 +327,37 @@ def _readable(found: Analysis, scope: Scope, by_class: Sequence[ClassScore]) -> 
         "thresholds": [asdict(best) for best in found.thresholds],
         "rows": rows,
     }
+
+
+def thresholds_counted(
+    predictions: Instances, matches: Matches, class_count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many predictions are right and how many wrong from each of `SCORES` on.
+
+    Args:
+        predictions: Ordered by image.
+        matches: Of all of them. Those from a score on alone would find the same, for the best come first.
+        class_count: Number of classes K.
+
+    Returns:
+        Right and wrong predictions, each of shape (101, K).
+    """
+    reached = np.searchsorted(SCORES, predictions.confidence(), side="right")
+    right = matches.target >= 0
+    counts = []
+    for chosen in (right, ~right & ~matches.left_out):
+        cells = reached[chosen] * class_count + predictions.labels[chosen]
+        steps = len(SCORES) + 1
+        table = np.bincount(cells, minlength=steps * class_count).reshape(steps, class_count)
+        counts.append(table[::-1].cumsum(axis=0)[::-1][1:])
+    return counts[0], counts[1]
+
+
+def _highest_f1(truth: Instances, predictions: Instances, matches: Matches) -> float:
+    right, wrong = thresholds_counted(predictions.relabelled(np.zeros(len(predictions), int)), matches, 1)
+    objects = np.count_nonzero(~truth.ignored())
+    f1 = 2 * right[:, 0] / np.maximum(right[:, 0] + wrong[:, 0] + objects, 1)
+    return float(SCORES[int(f1.argmax())])
 
 
 def _best_thresholds(

@@ -20,7 +20,13 @@ class LakeMetric(BaseMetric):
 
     mmengine interleaves the processes' results and cuts off the end as padding; with uneven tails that can be
     real ones. Here everything arrives and each image counts once. Each process ships one object, `share`.
+
+    Attributes:
+        keeps_results: Whether `kept_results` is asked for after the evaluation.
     """
+
+    keeps_results = False
+    _kept: tuple[list[Any], bool] | None = None  # results, and whether those of all processes
 
     def check_view(self, view: LakeView) -> None:
         """Refuse a lake that cannot give what is to be scored. To be called before any work.
@@ -71,24 +77,46 @@ class LakeMetric(BaseMetric):
         """
         del size
         self._check_classes()
+        self._kept = None
         if get_world_size() == 1:
             scores = self._prefixed(self.compute_metrics(self.results))
+            if self.keeps_results:
+                self._kept = list(self.results), True
         else:
             scores = self._from_all()
         self.results.clear()
         return scores
 
-    def _from_all(self) -> dict[str, float]:
+    def kept_results(self) -> list[Any]:
+        """The results of the last evaluation, of all processes, once; to be called by all of them together.
+
+        Returns:
+            What ``process`` kept; in other processes than the first nothing, as without `keeps_results`.
+        """
+        results, whole = self._kept or ([], True)
+        self._kept = None
+        if not whole:
+            shares = self._collected(results)
+            results = [result for share in shares for result in share]
+        return results if is_main_process() else []
+
+    def _collected(self, share: Any) -> list[Any]:
         options = {"tmpdir": self.collect_dir} if self.collect_device == "cpu" else {}
+        return collect_results([share], get_world_size(), self.collect_device, **options) or []
+
+    def _from_all(self) -> dict[str, float]:
         share = _attempt(lambda: self.share(self.results))
-        shares = collect_results([share], get_world_size(), self.collect_device, **options)
+        shares = self._collected(share)
         outcome: list[Any] = [None]
         if is_main_process():
-            errors = [one for one in shares or () if isinstance(one, DeepLakeMMDetError)]
-            outcome = errors[:1] or [_attempt(lambda: self._prefixed(self.combine(shares or ())))]
+            errors = [one for one in shares if isinstance(one, DeepLakeMMDetError)]
+            outcome = errors[:1] or [_attempt(lambda: self._prefixed(self.combine(shares)))]
         broadcast_object_list(outcome)
         if isinstance(outcome[0], DeepLakeMMDetError):
             raise outcome[0]
+        if self.keeps_results:
+            whole = share is self.results  # they are together already, in the first process
+            self._kept = [one for part in shares for one in part] if whole else list(self.results), whole
         found: dict[str, float] = outcome[0]
         return found
 

@@ -43,7 +43,7 @@ _CONVERTED = (
     ),
     *("resume_from", "auto_resume", "seed", "deterministic", "diff_seed", "gpu_ids", "device", "work_dir"),
     *("find_unused_parameters", "auto_scale_lr", "custom_imports", "train_cfg", "test_cfg"),
-    *("deeplake_dataloader_type", "deeplake_metrics_format", "fast_loader", "resume_anyway"),
+    *("deeplake_dataloader_type", "deeplake_metrics_format", "fast_loader", "pictures", "resume_anyway"),
 )
 
 
@@ -137,7 +137,7 @@ def _tta(model: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _loader_mode(cfg: Mapping[str, Any], notes: Notebook) -> dict[str, Any]:
     kind = cfg.get("deeplake_dataloader_type")
-    own = {name: cfg[name] for name in ("fast_loader", "resume_anyway") if name in cfg}
+    own = {name: cfg[name] for name in ("fast_loader", "pictures", "resume_anyway") if name in cfg}
     if kind and "fast_loader" in own:
         notes.info("deeplake_dataloader_type", "left out", "fast_loader says how to load", old=kind)
     if not kind or "fast_loader" in own:

@@ -13,14 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import SourceNotFoundError
+from deeplake_mmdet.report.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["TrainingHistory", "read_history", "training_curve"]
 
-_LOSS_COLOUR, _MAP_COLOUR, _MAP50_COLOUR = "#0072b2", "#d55e00", "#009e73"
-_MAP_SUFFIXES = {"mAP": "bbox_mAP", "mAP50": "bbox_mAP_50"}
+_LOSS_COLOUR = "#0072b2"
+# What curves of scores are called, under which names metrics log them, and how they look.
+_SCORES = {
+    "mAP50": ("bbox_mAP_50", "#009e73", "s"),
+    "mAP": ("bbox_mAP", "#d55e00", "o"),
+    "mask mAP": ("segm_mAP", "#cc79a7", "^"),
+    "VOC mAP": ("mAP", "#e69f00", "D"),
+}
+_LOW_SCORES = 0.45  # where all are below it, the axis of the scores ends early
 
 
 @dataclass
@@ -29,13 +37,13 @@ class TrainingHistory:
 
     Attributes:
         loss: Step -> total loss.
-        scores: 'mAP' and 'mAP50', each step -> value in 0..1. Of several metrics with a ``bbox_mAP`` (as in
-            'coco/bbox_mAP') the first named counts.
+        scores: 'mAP', 'mAP50', 'mask mAP' and 'VOC mAP', each step -> value in 0..1. Of several metrics with
+            a ``bbox_mAP`` (as in 'coco/bbox_mAP') the first named counts.
         epochs: Epoch -> its last logged step; empty for runs counted in steps alone.
     """
 
     loss: dict[int, float] = field(default_factory=dict)
-    scores: dict[str, dict[int, float]] = field(default_factory=lambda: {name: {} for name in _MAP_SUFFIXES})
+    scores: dict[str, dict[int, float]] = field(default_factory=lambda: {name: {} for name in _SCORES})
     epochs: dict[int, int] = field(default_factory=dict)
 
     def forget_from(self, step: int) -> None:
@@ -83,7 +91,7 @@ def _add(history: TrainingHistory, records: list[dict[str, object]]) -> None:
 
     for row in records:
         at = number(row, "step")
-        for name, suffix in _MAP_SUFFIXES.items():
+        for name, (suffix, _, _) in _SCORES.items():
             key = next((key for key in row if key.split("/")[-1] == suffix), None)
             value = number(row, key) if key else None
             if value is not None and at is not None:
@@ -145,7 +153,7 @@ def training_curve(run_dir: str | os.PathLike[str], out_png: str | os.PathLike[s
 
     Args:
         run_dir: The run's work folder, as for ``read_history``.
-        out_png: The picture to write, 1350 x 750 pixels; its folder is made where missing.
+        out_png: The picture to write, 990 x 550 pixels; its folder is made where missing.
 
     Returns:
         The path of the picture.
@@ -153,14 +161,13 @@ def training_curve(run_dir: str | os.PathLike[str], out_png: str | os.PathLike[s
     Raises:
         SourceNotFoundError: The folder holds no log of a run.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     history = read_history(run_dir)
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 5)
     left = figure.add_subplot()
     left.set_xlabel("step")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.grid(alpha=0.25)
     left.spines["top"].set_visible(False)
     if history.loss:
@@ -168,9 +175,10 @@ def training_curve(run_dir: str | os.PathLike[str], out_png: str | os.PathLike[s
 
     right = left.twinx()
     right.spines["top"].set_visible(False)
-    right.set_ylim(0, 1.02)
+    best = max((value for series in history.scores.values() for value in series.values()), default=1)
+    right.set_ylim(0, 1.02 if best > _LOW_SCORES else max(best * 1.3, 0.05))
     right.set_ylabel("validation score")
-    for name, colour, mark in (("mAP50", _MAP50_COLOUR, "s"), ("mAP", _MAP_COLOUR, "o")):
+    for name, (_, colour, mark) in _SCORES.items():
         steps = sorted(history.scores[name])
         if steps:
             values = [history.scores[name][step] for step in steps]
@@ -184,10 +192,8 @@ def training_curve(run_dir: str | os.PathLike[str], out_png: str | os.PathLike[s
         functions = (partial(np.multiply, 1 / pace), partial(np.multiply, pace))
         top = left.secondary_xaxis("top", functions=functions)
         top.set_xlabel("epoch")
+        top.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [handle for axes in (left, right) for handle in axes.get_legend_handles_labels()[0]]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
 
-    out = Path(out_png)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=150, format="png")
-    return out
+    return save_figure(figure, out_png)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["class_colour", "ink_on"]
+__all__ = ["RGB", "class_colour", "ink_on"]
 
 RGB = tuple[int, int, int]
 

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import settings_restored
 from deeplake_mmdet.terminal.run_log import run_log
 from deeplake_mmdet.training.failures import failures_named
+from deeplake_mmdet.training.hooks.kept_predictions import KeptPredictionsHook
 from deeplake_mmdet.training.hooks.progress import ProgressHook
+from deeplake_mmdet.training.hooks.results_table import ResultsTableHook
+from deeplake_mmdet.training.hooks.run_pictures import RunPicturesHook, wants_pictures
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
 from deeplake_mmdet.training.prepare import check_splits, check_trains, prepare_config, prepare_test_config
 from deeplake_mmdet.training.prepare_images import use_prepared
@@ -195,6 +199,7 @@ def run_training(
             runner = make_runner(cfg, model, timestamp=timestamp, meta=meta, lock=lock)
             if model is not None:  # of the old interface, whose guide names these files
                 runner.register_hook(LatestHook())
+            _show_in_folder(runner, cfg)
             try:
                 runner.train()
             finally:
@@ -222,6 +227,7 @@ def run_test(cfg: Config, model: Any = None) -> Run:
     with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
         runner = make_runner(cfg, model, only_test=True)
         check_merges(runner.model)
+        _show_in_folder(runner, cfg)
         try:
             metrics = runner.test()
         finally:
@@ -234,6 +240,14 @@ def _close_screen(runner: Any) -> None:
     for hook in runner.hooks:
         if isinstance(hook, ProgressHook):
             hook.close()
+
+
+def _show_in_folder(runner: Runner, cfg: Config) -> None:
+    """Have the run's folder show what the run is like."""
+    runner.register_hook(ResultsTableHook())
+    runner.register_hook(KeptPredictionsHook())
+    if wants_pictures(cfg):
+        runner.register_hook(RunPicturesHook())
 
 
 def _launcher(launcher: str | None, processes: bool | int | None) -> str | None:

@@ -1,19 +1,13 @@
-"""Pictures and videos with what was found drawn into them, as MMDetection's visualizer draws it."""
+"""Pictures and videos with what was found drawn into them."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
-import torch
-from mmdet.structures import DetDataSample
-from mmdet.visualization import DetLocalVisualizer
-from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import StorageError
@@ -21,18 +15,18 @@ from deeplake_mmdet.loop.predicting.images import Images
 from deeplake_mmdet.loop.predicting.videos import frame_rate
 from deeplake_mmdet.loop.predictions import Prediction
 from deeplake_mmdet.loop.spool import Spooled
+from deeplake_mmdet.report import Objects, annotate, class_entries, with_footer
 
 __all__ = ["Drawing", "Pictures", "write_videos"]
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_numbers = itertools.count(1)
 
 
 class Drawing:
     """Draws predictions.
 
     Args:
-        metainfo: ``classes`` and, perhaps, ``palette``.
+        metainfo: With ``classes``.
         score_thr: Objects of lower scores are not drawn.
 
     Attributes:
@@ -40,37 +34,27 @@ class Drawing:
     """
 
     def __init__(self, metainfo: dict[str, Any], score_thr: float) -> None:
-        self._visualizer = DetLocalVisualizer(name=f"deeplake_mmdet_predict_{next(_numbers)}")
-        self._visualizer.dataset_meta = metainfo
+        self._names = tuple(map(str, metainfo["classes"]))
         self.score_thr = score_thr
 
     def drawn(self, image: NDArray[np.uint8], one: Prediction) -> NDArray[np.uint8]:
-        """Draw one image.
+        """Draw one image, with a line below it that tells the threshold and the classes.
 
         Args:
             image: Shape (height, width, 3), RGB.
             one: What was found on it.
 
         Returns:
-            A drawing of the same shape, RGB.
+            A drawing of the same width, RGB; of images of one size, all are of one size.
         """
-        sample = DetDataSample()
-        found = {
-            "bboxes": torch.from_numpy(one.boxes),
-            "labels": torch.from_numpy(one.labels),
-            "scores": torch.from_numpy(one.scores),
-        }
-        if one.masks:
-            from pycocotools import mask
-
-            found["masks"] = torch.from_numpy(np.stack([mask.decode(dict(part)) for part in one.masks]) > 0)
-        sample.pred_instances = InstanceData(**found)
-        with matplotlib.rc_context({"text.parse_math": False}):  # a class may be called '$a$'
-            self._visualizer.add_datasample(
-                "predictions", image, sample, draw_gt=False, show=False, pred_score_thr=self.score_thr
-            )
-            drawing: NDArray[np.uint8] = self._visualizer.get_image()
-        return drawing
+        masks = [part["counts"] for part in one.masks] if one.masks else None
+        objects = Objects(one.boxes, one.labels, one.scores, masks)
+        found = annotate(image[..., ::-1], objects, self._names, min_score=self.score_thr)
+        told = f"score ≥ {self.score_thr:g}"
+        if found.unlabelled:
+            told += f", {found.unlabelled} labels had no room"
+        shown = np.unique(np.asarray(one.labels)[np.asarray(one.scores) >= self.score_thr]).tolist()
+        return with_footer(found.image, class_entries(self._names, shown), told)[..., ::-1]
 
 
 class Pictures:

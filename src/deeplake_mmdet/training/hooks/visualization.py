@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import mmcv
-import torch
+import numpy as np
 from mmdet.engine.hooks import DetVisualizationHook
 from mmengine.dist import get_world_size
 from mmengine.fileio import get
-from mmengine.structures import InstanceData
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.evaluation.rle import compress, compress_dense
 from deeplake_mmdet.lake import LakeView, find_view, parse_uri
 from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.registry import HOOKS
+from deeplake_mmdet.report import Predicted, fitting_tile, lake_item, prediction_mosaic
 
 __all__ = ["LakeVisualizationHook", "plain_name"]
 
@@ -34,7 +34,7 @@ class LakeVisualizationHook(DetVisualizationHook):
     that do not name it, after its row: ``00000012.jpg``. If several lakes are tested, ``lake1.`` stands
     before, numbered as in files of predictions; ``.row12`` behind a name that another picture has already.
     MMDetection's hook would draw rows of the same number over each other. Truth beside the predictions is
-    what the pipeline loads; the boxes of the lake where test-time augmentation has flipped what was loaded.
+    that of the lake, whatever the pipeline loads.
 
     Args:
         options: Those of MMDetection's hook.
@@ -49,7 +49,7 @@ class LakeVisualizationHook(DetVisualizationHook):
         """Number the lakes.
 
         Raises:
-            ConfigError: There are other processes, whose pictures MMDetection does not draw.
+            ConfigError: There are other processes, whose pictures would be missing.
         """
         if self.draw and self.test_out_dir is not None and get_world_size() > 1:
             raise ConfigError(
@@ -77,21 +77,26 @@ class LakeVisualizationHook(DetVisualizationHook):
         for sample in outputs:
             self._test_index += 1
             key, _, row = parse_uri(sample.img_path)
-            name = self._name(key, row, Path(sample.img_path))
-            if sample.get("flip") is not None and "gt_instances" in sample:
-                sample = sample.clone()
-                sample.gt_instances = _truth(find_view(key), row)
-            with matplotlib.rc_context({"text.parse_math": False}):  # a class may be called '$a$'
-                self._visualizer.add_datasample(
-                    name if self.show else "test_img",
-                    mmcv.imfrombytes(get(sample.img_path), channel_order="rgb"),
-                    data_sample=sample,
-                    show=self.show,
-                    wait_time=self.wait_time,
-                    pred_score_thr=self.score_thr,
-                    out_file=str(folder / name),
-                    step=self._test_index,
-                )
+            file = folder / self._name(key, row, Path(sample.img_path))
+            self._draw(find_view(key), row, sample, file)
+            if self.show:
+                self._visualizer.show(mmcv.imread(str(file), channel_order="rgb"), file.name, self.wait_time)
+
+    def _draw(self, view: LakeView, row: int, sample: Any, file: Path) -> None:
+        found = sample.pred_instances.numpy()
+        masks = found.get("masks")
+        size = int(view.table.heights[row]), int(view.table.widths[row])
+        predicted = Predicted(
+            found.bboxes,
+            found.labels,
+            found.scores,
+            None if masks is None else _run_lengths(masks, size),
+        )
+        image = np.asarray(mmcv.imfrombytes(get(sample.img_path)))
+        names = view.file_names([row])
+        item = lake_item(view, row, image, predicted, (names or [""])[0] or f"row {row}")
+        options: dict[str, Any] = {"columns": 1, "tile": fitting_tile(image), "numbers": True}
+        prediction_mosaic([item], view.classes, file, min_score=self.score_thr, **options)
 
     def _name(self, key: str, row: int, path: Path) -> str:
         view = find_view(key)
@@ -112,8 +117,8 @@ def plain_name(file: str) -> str:
     return _NO_NAME.sub("_", file.rpartition(".")[0] or file).strip("._ ")[-_LONGEST:]
 
 
-def _truth(view: LakeView, row: int) -> InstanceData:
-    labels = torch.from_numpy(view.labels[view.table.span(row)].copy())
-    boxes = torch.as_tensor(view.table.xyxy(row)).reshape(-1, 4).float()
-    kept = labels >= 0  # of classes that are selected
-    return InstanceData(bboxes=boxes[kept], labels=labels[kept])
+def _run_lengths(masks: Any, size: tuple[int, int]) -> list[Any]:
+    """Masks of a model, dense or as run lengths, as `annotate` takes them."""
+    if isinstance(masks, (list, tuple)):
+        return [compress(mask, *size) for mask in masks]
+    return compress_dense(np.asarray(masks))
