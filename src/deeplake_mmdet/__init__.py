@@ -53,6 +53,7 @@ _HOMES = {
     "predict": "loop.predict",
     "prepare": "training",
     "mkdir_or_exist": "config",
+    "report": "report",
     "run_script": "cli.run",
     "set_verbosity": "terminal",
     "test": "training",
@@ -96,6 +97,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "packed_collate",
     "predict",
     "prepare",
+    "report",
     "run_script",
     "set_verbosity",
     "test",
@@ -169,6 +171,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == home:  # the room itself can be called
+        return importlib.import_module(f"{__name__}.{home}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
 

@@ -128,3 +128,15 @@ def test_lakes_of_other_classes_and_far_too_many_are_refused(view, found):
         score_run(replace(one, class_names=("x", *NAMES[1:])), [view])
     with pytest.raises(ConfigError, match="2000"):
         score_run(replace(one, class_names=tuple(map(str, range(5000)))), [view])
+
+
+def test_masks_are_scored_as_the_metric_scores_them(view):
+    found = guesses(view, masks=True)
+    metric = CocoMetric(metric="segm", classwise=True)
+    metric.results.extend(found)
+    told = metric.evaluate(len(found))
+    ours = score_run(predicted(view, found), [view], by_mask=True)
+    assert ours.map == pytest.approx(told["coco/segm_mAP"], abs=6e-4)
+    assert 0 < ours.map < score_run(predicted(view, found), [view]).map  # triangles in place of rectangles
+    with pytest.raises(ConfigError, match="no masks"):
+        score_run(predicted(view, guesses(view)), [view], by_mask=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from deeplake_mmdet.config.bases import bases_of, installed_configs
+from deeplake_mmdet.config.bases import bases_of, installed_configs, place_of_base
 from deeplake_mmdet.config.writing import SETTINGS
 from deeplake_mmdet.legacy import counterpart
 
-__all__ = ["Difference", "differences", "stock_counterpart"]
+__all__ = ["Difference", "compared", "differences", "stock_base", "stock_counterpart"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,30 @@ def stock_counterpart(file: Path) -> str | None:
     return None
 
 
+def stock_base(file: Path) -> str | None:
+    """The installed config that a file is built on, through any number of files; of a 2.x file the like.
+
+    Args:
+        file: The config file's full path.
+
+    Returns:
+        E.g. ``rtmdet/rtmdet_tiny_8xb32-300e_coco.py``; None if there is none, or if it is built on by Python
+        imports.
+    """
+    root = installed_configs()
+    for base in bases_of(file) if root is not None else ():
+        place = place_of_base(file, base)
+        if place is None:
+            package, _, name = base.partition("::")
+            if package == "mmdet" and root is not None and (root / name).is_file():
+                return name
+        elif root is not None and place.is_relative_to(root) and "_base_" not in place.parts:
+            return place.relative_to(root).as_posix()
+        elif place.is_file() and (found := stock_base(place)) is not None:
+            return found
+    return stock_counterpart(file)
+
+
 def differences(content: Mapping[str, Any], stock: str) -> list[Difference]:
     """Settings in which a 3.x config differs from a stock one; variables of the files do not count.
 
@@ -63,7 +87,19 @@ def differences(content: Mapping[str, Any], stock: str) -> list[Difference]:
     """
     root = installed_configs()
     assert root is not None  # stock_counterpart found it there
-    other = Config.fromfile(str(root / stock), import_custom_modules=False).to_dict()
+    return compared(content, Config.fromfile(str(root / stock), import_custom_modules=False).to_dict())
+
+
+def compared(content: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
+    """Settings in which two 3.x configs differ; variables of the files do not count.
+
+    Args:
+        content: The config's content.
+        other: The other's.
+
+    Returns:
+        One for each setting, in MMDetection's order.
+    """
     found: list[Difference] = []
     for key in SETTINGS:
         val = key.replace("test_", "val_")

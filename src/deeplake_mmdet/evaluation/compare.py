@@ -18,7 +18,14 @@ from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.truth import scope_of
 from deeplake_mmdet.lake import LakeView
 
-__all__ = ["Comparison", "Difference", "Interval", "compare_predictions", "precision_intervals"]
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Interval",
+    "compare_matched",
+    "compare_predictions",
+    "precision_intervals",
+]
 
 _FALSE_SHARE = 0.05  # of the classes that are named, this many may be named by chance
 _INSIDE = (2.5, 97.5)
@@ -111,7 +118,30 @@ def compare_predictions(
         DeepLakeMMDetError: See `evaluate_predictions`.
     """
     view, truth, both = _matched([first, second], lake, metric, resamples, seed, source)
-    count, images = len(view.classes), len(view.table)
+    return compare_matched(truth, both, view.classes, len(view.table), metric, resamples, seed)
+
+
+def compare_matched(
+    truth: Instances,
+    both: Sequence[Matched],
+    names: Sequence[str],
+    images: int,
+    metric: str = "bbox",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two sides whose predictions have been matched with the same truth.
+
+    Args:
+        truth: Ordered by image.
+        both: The two sides.
+        names: Class names.
+        images: Number of images.
+        metric: ``'bbox'`` or ``'segm'``.
+        resamples: Number of draws, at least two.
+        seed: Of the draws.
+    """
+    count = len(names)
     found = np.array([side.precisions(np.ones(images)) for side in both])
     drawn = np.array(
         [[side.precisions(weights) for side in both] for weights in draws(images, resamples, seed)]
@@ -119,7 +149,7 @@ def compare_predictions(
     objects = np.bincount(truth.labels[~truth.ignored()], minlength=count)
     classes = [
         _difference(name, int(objects[label]), found[:, label], drawn[:, 1, label] - drawn[:, 0, label])
-        for label, name in enumerate(view.classes)
+        for label, name in enumerate(names)
     ]
     means = _mean(drawn)
     overall = _difference("all", int(objects.sum()), _mean(found), means[:, 1] - means[:, 0])

@@ -1,4 +1,13 @@
-"""Pictures and tables of a run: training curves, prediction mosaics, per-class results."""
+"""Pictures and tables of a run, and `report`, its page: ``deeplake_mmdet.report(run)`` makes it.
+
+The room and the function have one name, so the room can be called; see `deeplake_mmdet.report.page.report`.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from deeplake_mmdet.report.annotate import Annotated, Objects, annotate
 from deeplake_mmdet.report.curves import training_curve
@@ -40,3 +49,14 @@ __all__ = [
     "training_curve",
     "with_footer",
 ]
+
+
+class _Room(ModuleType):
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Make the report of a run: see `deeplake_mmdet.report.page.report`."""
+        from deeplake_mmdet.report.page import report
+
+        return report(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Room

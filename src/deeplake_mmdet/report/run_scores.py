@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from deeplake_mmdet.evaluation.analysis import Analysis, analyse, thresholds_cou
 from deeplake_mmdet.evaluation.coco_scores import class_scores
 from deeplake_mmdet.evaluation.engine import Curves, Settings, evaluator
 from deeplake_mmdet.evaluation.instances import Instances
+from deeplake_mmdet.evaluation.rle import compress_dense
 from deeplake_mmdet.evaluation.suspects import Pairs, Suspects, suspects_of
 from deeplake_mmdet.evaluation.truth import truth_of
 from deeplake_mmdet.lake import LakeView
@@ -55,7 +57,7 @@ class ImageCounts:
         found: Of these, those that were found.
         wrong: Predictions that found nothing.
         missed: Objects that were not found.
-        lowest_iou: Lowest overlap of a found object with its prediction; 1 without any.
+        lowest_iou: Lowest overlap of a found object's box with its prediction's; 1 without any.
         loss: AP that the image costs, see `image_losses`.
         suspicion: The strongest suspicion of one of its labels, see `suspects_of`; 0 without any.
     """
@@ -111,9 +113,13 @@ class RunScores:
 
 
 def score_run(
-    predictions: RunPredictions, views: Sequence[LakeView], *, score: float | None = None
+    predictions: RunPredictions,
+    views: Sequence[LakeView],
+    *,
+    score: float | None = None,
+    by_mask: bool = False,
 ) -> RunScores:
-    """Score the boxes of a run's predictions against the annotation tables of its lakes.
+    """Score a run's predictions against the annotation tables of its lakes.
 
     Images with equal scores are ordered by lake and row, where the metric orders them by image id; AP may
     differ in the fourth digit where scores tie.
@@ -122,9 +128,11 @@ def score_run(
         predictions: The predictions.
         views: The lake of each of ``predictions.lakes``, see `open_recorded`.
         score: From which predictions count where a threshold is needed; None for that of the highest F1.
+        by_mask: Overlap of masks instead of boxes.
 
     Raises:
-        ConfigError: There are more than 2000 classes, or the lakes have other classes.
+        ConfigError: There are more than 2000 classes, or the lakes have other classes, or there are no masks.
+        ColumnError, AnnotationError: Masks are needed, and a lake or an object has none.
         DeepLakeMMDetError: See `Matching`.
     """
     names, count = predictions.class_names, len(predictions)
@@ -139,15 +147,17 @@ def score_run(
             raise ConfigError(
                 "The lake has other classes than the run's predictions", where=f"lake {view.source.url}"
             )
-    truth, found = _truth(predictions, views), _found(predictions)
-    settings = Settings()
+    truth, found = _truth(predictions, views, by_mask), _found(predictions)
+    if by_mask:
+        found = replace(found, areas=None, **_masks(predictions, views))
+    settings = Settings(by_mask=by_mask)
     evaluation = evaluator(truth, found, len(names), count, settings)
     evaluation.accumulate()
     curves = Curves(evaluation.eval["precision"], evaluation.eval["recall"])
     counted = ~truth.ignored()
     objects = np.bincount(truth.labels[counted], minlength=len(names))
     whole = curves.precision[:, :, :, 0, 0]
-    analysis = analyse(truth, found, names, count, score=score)
+    analysis = analyse(truth, found, names, count, by_mask=by_mask, score=score)
     right, wrong = thresholds_counted(found, analysis.matches, len(names))
     precision = curves.precision[0, :, :, 0, -1]
     suspects = _suspects(truth, found, count, analysis.score)
@@ -168,12 +178,12 @@ def score_run(
     )
 
 
-def _truth(predictions: RunPredictions, views: Sequence[LakeView]) -> Instances:
+def _truth(predictions: RunPredictions, views: Sequence[LakeView], by_mask: bool) -> Instances:
     """The objects of all images, numbered as the predictions' are."""
     parts = []
     for number, view in enumerate(views):
         places = np.flatnonzero(predictions.lake == number)
-        part = truth_of(view, predictions.rows[places])
+        part = truth_of(view, predictions.rows[places], with_masks=by_mask)
         parts.append((places[part.images], part))
     if not parts:
         return Instances(*_nothing())
@@ -183,7 +193,37 @@ def _truth(predictions: RunPredictions, views: Sequence[LakeView]) -> Instances:
         name: np.concatenate([getattr(part, name) for _, part in parts])[order]
         for name in ("labels", "xywh", "areas", "iscrowd", "ignore")
     }
-    return Instances(images[order], **columns)
+    if not by_mask:
+        return Instances(images[order], **columns)
+    masks = [mask for _, part in parts for mask in part.masks or ()]
+    sizes = np.concatenate(
+        [np.reshape([] if part.sizes is None else part.sizes, (-1, 2)) for _, part in parts]
+    )
+    return Instances(
+        images[order],
+        **columns,
+        masks=[masks[place] for place in order.tolist()],
+        sizes=sizes[order].astype(int),
+    )
+
+
+def _masks(predictions: RunPredictions, views: Sequence[LakeView]) -> dict[str, Any]:
+    """The masks of all predictions and their sizes; one that has none has an empty one."""
+    if predictions.masks is None:
+        raise ConfigError(
+            "The run has predicted no masks", where="argument metric", advice="score its boxes: metric='bbox'"
+        )
+    sizes: NDArray[np.int64] = np.zeros((len(predictions), 2), np.int64)
+    for number, view in enumerate(views):
+        places = np.flatnonzero(predictions.lake == number)
+        rows = predictions.rows[places]
+        sizes[places] = np.stack([view.table.heights[rows], view.table.widths[rows]], axis=1)
+    sizes = np.repeat(sizes, np.diff(predictions.starts), axis=0)
+    masks = [
+        predictions.mask(place) or compress_dense(np.zeros((1, *sizes[place]), bool))[0]
+        for place in range(len(sizes))
+    ]
+    return {"masks": masks, "sizes": sizes}
 
 
 def _nothing() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
@@ -258,7 +298,7 @@ def _overlaps(
 
 
 def _numbered(objects: Instances, images: NDArray[np.int64]) -> Instances:
-    return Instances(images, objects.labels, objects.xywh, objects.areas)
+    return Instances(images, objects.labels, objects.xywh, None)
 
 
 def _count(images: NDArray[np.int64], count: int) -> NDArray[np.int64]:

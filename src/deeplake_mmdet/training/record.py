@@ -14,6 +14,11 @@ from typing import Any
 
 from mmengine.dist import get_world_size, is_main_process
 
+from deeplake_mmdet.config.comparison import stock_base
+from deeplake_mmdet.dataset import training_facts
+from deeplake_mmdet.errors import DeepLakeMMDetError
+from deeplake_mmdet.loading import lakes_under
+
 __all__ = ["RECORD_NAME", "package_versions", "replace_text", "write_record"]
 
 RECORD_NAME = "run.json"
@@ -41,7 +46,9 @@ def write_record(runner: Any, pins: Mapping[str, Any], resumed: Any = None) -> P
     threads = getattr(loader.dataset, "threads", None)
     start = {
         "started": runner.timestamp,
+        "config": _config(runner),
         "lakes": pins["lakes"],
+        "data": [training_facts(lake) for lake in lakes_under(loader.dataset)],
         "samples": pins["length"],
         "seed": pins["seed"] if pins["seed"] is not None else runner.seed,
         "order": pins["order"],
@@ -81,6 +88,16 @@ def replace_text(path: Path, text: str) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _config(runner: Any) -> dict[str, Any]:
+    """The config's file, and the installed config that it is built on, where these are known."""
+    file = getattr(runner.cfg, "filename", None)
+    stock = None
+    if file and Path(file).is_file():
+        with contextlib.suppress(DeepLakeMMDetError, OSError, ValueError):
+            stock = stock_base(Path(file).resolve())
+    return {"file": str(file) if file else None, "stock": stock}
 
 
 def _resumed(runner: Any, resumed: Any) -> dict[str, Any] | None:
