@@ -16,6 +16,7 @@ FLOORS = (
     *(
         "cli",
         "demo",
+        "browsing",
         "loop",
         "checking",
         "training",

@@ -44,7 +44,7 @@ def judged(
     )  # fmt: skip
     overlaps = _ious(boxes, truth_boxes) >= IOU
     same = labels[:, None] == truth_labels[None]
-    confused = (overlaps & ~same & ~aside[None]).any(1) & ~(overlaps & same).any(1)
+    confused = (overlaps & ~same).any(1) & ~(overlaps & same).any(1)
     return (
         [kind or "found" for kind in objects],
         [

@@ -27,6 +27,7 @@ from deeplake_mmdet.cli import (
     test,
     train,
 )
+from deeplake_mmdet.cli.looking import browse
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
@@ -45,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         *(demo, train, test, predict, eval),
-        *(mine, lineage, import_, export, inspect, check),
+        *(mine, lineage, import_, export, inspect, browse, check),
         *(convert, run, prepare, bench, cache),
     ):
         command.add_parser(commands)

@@ -1,0 +1,126 @@
+// The page: what is looked at, and what follows when that changes.
+
+import { get } from "./api.js";
+import { $, number } from "./dom.js";
+import { focusTile, showGrid } from "./grid.js";
+import { useKeys } from "./keys.js";
+import { closeLarge, isLarge, showLarge } from "./large.js";
+import { makePanel, showClasses, showPanel, showRun } from "./panel.js";
+import { openSaving } from "./saving.js";
+import { PER_PAGE, pageAddress, picked, readState, state, writeState } from "./state.js";
+
+let facts = null;
+let page = { items: [], classes: {}, count: 0 };
+let opened = -1; // place of the image that is looked at alone
+let asking = null;
+
+function tell(id, text) {
+  $(id).textContent = text;
+  $(id).hidden = !text;
+}
+
+async function load() {
+  asking?.abort();
+  const own = (asking = new AbortController());
+  document.body.classList.add("busy");
+  try {
+    const found = await get(pageAddress(), own.signal);
+    page = found;
+    state.start = page.start;
+    tell("message", "");
+  } catch (error) {
+    if (error.name === "AbortError") return false;
+    tell("message", error.message);
+    return false;
+  } finally {
+    if (asking === own) document.body.classList.remove("busy");
+  }
+  showGrid(page, open, facts.can_save);
+  showRun(page.run);
+  const last = Math.min(page.start + page.items.length, page.count);
+  $("found").textContent = `${number(page.count)} ${page.count === 1 ? "image" : "images"}`;
+  $("place").textContent = page.count ? `${number(page.start + 1)}–${number(last)}` : "none";
+  $("before").disabled = page.start <= 0;
+  $("after").disabled = last >= page.count;
+  tell("note", [facts.note, page.note].filter(Boolean).join(" "));
+  return true;
+}
+
+// `same`: only how images are drawn has changed, not which they are.
+async function changed(same = false) {
+  if (!same) state.start = 0;
+  writeState();
+  showPanel();
+  const was = opened;
+  if ((await load()) && isLarge() && page.items[was]) open(was);
+}
+
+async function turn(by) {
+  const next = state.start + by * PER_PAGE;
+  if (next < 0 ? state.start === 0 : next >= page.count) return false;
+  state.start = Math.max(0, next);
+  writeState();
+  const done = await load();
+  if (done) scrollTo(0, 0);
+  return done;
+}
+
+function open(place) {
+  opened = place;
+  const item = page.items[place];
+  const title = `${item.name || ""} row ${item.row} · ${number(page.start + place + 1)} of ${number(page.count)} · ${item.width} × ${item.height}`;
+  showLarge(item, page, title.trim());
+}
+
+async function step(by) {
+  const next = opened + by;
+  if (page.items[next]) open(next);
+  else if (await turn(Math.sign(by))) open(by > 0 ? 0 : page.items.length - 1);
+}
+
+function describe() {
+  document.title = `${facts.title} – deeplake-mmdet browse`;
+  $("title").textContent = facts.title;
+  const parts = facts.kind === "lake"
+    ? [`branch ${facts.branch}`, facts.version && `version ${facts.version.slice(0, 10)}`, facts.view && `view ${facts.view}`, ...facts.queries,
+      `${number(facts.rows)} images`, `${number(facts.objects)} objects`, `${number(facts.class_count)} classes`]
+    : facts.about;
+  $("about").textContent = parts.filter(Boolean).join(" · ");
+}
+
+async function nextDraw() {
+  state.draw += 1;
+  await changed(true);
+}
+
+async function begin() {
+  readState();
+  try {
+    facts = await get("/api/facts");
+  } catch (error) {
+    tell("message", error.message);
+    return;
+  }
+  if (state.run === null) state.run = facts.run || "";
+  describe();
+  makePanel(facts, changed);
+  if (matchMedia("(max-width: 800px)").matches) $("panel").open = false;
+  for (const id of ["draw", "large-draw"]) {
+    $(id).hidden = facts.kind !== "config";
+    $(id).addEventListener("click", nextDraw);
+  }
+  $("before").addEventListener("click", () => turn(-1));
+  $("after").addEventListener("click", () => turn(1));
+  $("large-before").addEventListener("click", () => step(-1));
+  $("large-after").addEventListener("click", () => step(1));
+  $("large-close").addEventListener("click", closeLarge);
+  $("large").addEventListener("close", () => { focusTile(opened); opened = -1; });
+  $("save").addEventListener("click", () => openSaving(page.count, picked));
+  useKeys({ turn, step });
+  addEventListener("popstate", () => { readState(); if (state.run === null) state.run = facts.run || ""; showPanel(); load(); });
+  showPanel();
+  await Promise.all([load(), showClasses()]);
+  document.body.classList.add("ready");
+}
+
+begin();

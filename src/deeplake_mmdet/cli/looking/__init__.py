@@ -1,0 +1,1 @@
+"""Commands that show runs and data on pages to look at."""
