@@ -1,6 +1,6 @@
 """Looking at lakes and at the samples of configs in a browser on this machine; or as pictures in a folder.
 
-Names are loaded when first used.
+`browse` is in the module of its name. Names are loaded when first used.
 """
 
 from __future__ import annotations
@@ -8,13 +8,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_HOMES = {"browse": "browse", "write_pictures": "writing_pictures"}
+_HOMES = {
+    "Address": "server",
+    "Written": "writing_pictures",
+    "open_gallery": "browse",
+    "serving": "server",
+    "write_pictures": "writing_pictures",
+}
 
-__all__ = ["browse", "write_pictures"]  # as in _HOMES
+__all__ = ["Address", "Written", "open_gallery", "serving", "write_pictures"]  # as in _HOMES
 
 if TYPE_CHECKING:
-    from deeplake_mmdet.browsing.browse import browse
-    from deeplake_mmdet.browsing.writing_pictures import write_pictures
+    from deeplake_mmdet.browsing.browse import open_gallery
+    from deeplake_mmdet.browsing.server import Address, serving
+    from deeplake_mmdet.browsing.writing_pictures import Written, write_pictures
 
 
 def __getattr__(name: str) -> Any:

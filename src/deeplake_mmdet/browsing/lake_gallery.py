@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ import numpy as np
 from deeplake_mmdet.browsing.choosing import Chooser
 from deeplake_mmdet.browsing.filters import KINDS, ORDERS, SIZES, Filters, read_filters
 from deeplake_mmdet.browsing.gallery import class_facts, objects_facts
-from deeplake_mmdet.browsing.judged import judged
 from deeplake_mmdet.browsing.outlines import outline
 from deeplake_mmdet.browsing.pictures import Picture, as_picture
-from deeplake_mmdet.browsing.runs import Predicted, RunInView, open_run_of
+from deeplake_mmdet.browsing.row_objects import RowObjects, objects_of_rows
+from deeplake_mmdet.browsing.runs import RunInView, open_run_of
 from deeplake_mmdet.browsing.saving import save_rows_as_view
 from deeplake_mmdet.browsing.thumbnails import Kept, Thumbnails
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, readable, without_secrets
@@ -137,6 +136,19 @@ class LakeGallery:
         """See `Gallery.close`."""
         self._thumbnails.close()
 
+    def __len__(self) -> int:
+        return len(self._view.table)
+
+    @property
+    def view(self) -> LakeView:
+        """The lake."""
+        return self._view
+
+    @property
+    def first_run(self) -> RunInView | None:
+        """The run that is shown at first, opened."""
+        return self._run(self._first_run)
+
     def _run_ids(self) -> list[str]:
         try:
             return run_ids(self._view.source, self._view.credentials)
@@ -154,85 +166,36 @@ class LakeGallery:
     def _items(
         self, rows: list[int], run: RunInView | None, score: float | None, *, masks: bool
     ) -> list[dict[str, Any]]:
-        masks_of_truth = masks and self._view.roles.gt_masks is not None
-        with ThreadPoolExecutor(3) as threads:  # each waits for a network
-            names = threads.submit(self._view.file_names, rows)
-            cells = threads.submit(self._view.mask_cells, rows) if masks_of_truth else None
-            found = None if run is None else threads.submit(run.predictions, rows, masks=masks)
-            told, predicted = names.result(), None if found is None else found.result()
-            outlined = None if cells is None else cells.result()
         return [
-            self._item(
-                row,
-                None if told is None else told[place],
-                None if outlined is None else self._outlines(row, outlined[place]),
-                None if predicted is None else predicted[place],
-                score or 0.0,
-            )
-            for place, row in enumerate(rows)
+            _item(one) for one in objects_of_rows(self._view, rows, run, score or 0.0, masks=masks)
         ]
 
-    def _item(
-        self,
-        row: int,
-        name: str | None,
-        outlines: Sequence[str] | str | None,
-        predicted: Predicted | None,
-        score: float,
-    ) -> dict[str, Any]:
-        table, span = self._view.table, self._view.table.span(row)
-        height, width = int(table.heights[row]), int(table.widths[row])
-        labels = np.asarray(self._view.labels[span], np.int64)
-        keep = np.flatnonzero(labels >= 0)
-        boxes, labels = table.xyxy(row)[keep], labels[keep]
-        flags = {
-            word: np.zeros(len(keep), bool) if values is None else np.asarray(values[span][keep], bool)
-            for word, values in (
-                ("crowd", table.iscrowd), ("difficult", table.difficult), ("ignored", table.ignore),
-            )
-        }  # fmt: skip
-        item: dict[str, Any] = {
-            "row": row,
-            "image": str(row),
-            "name": None if name is None else readable(name),
-            "width": width,
-            "height": height,
-        }
-        kinds = None
-        if predicted is not None:
-            aside = flags["crowd"] | flags["difficult"]
-            kept = predicted.scores >= score
-            kinds, judgements = judged(
-                boxes, labels, predicted.boxes[kept], predicted.labels[kept], predicted.scores[kept],
-                aside=aside, crowd=flags["crowd"], min_score=score,
-            )  # fmt: skip
-            lines = None
-            if predicted.masks is not None:
-                lines = [outline(predicted.masks[n], height, width) for n in np.flatnonzero(kept).tolist()]
-            item["found"] = objects_facts(
-                predicted.boxes[kept], predicted.labels[kept], scores=predicted.scores[kept],
-                kinds=judgements, outlines=lines,
-            )  # fmt: skip
-            item["below"] = int((~kept).sum())
-        told = [
-            ", ".join(word for word, values in flags.items() if values[place]) for place in range(len(keep))
-        ]
-        if isinstance(outlines, str):
-            item["note"], outlines = outlines, None
-        item["truth"] = objects_facts(
-            boxes, labels, kinds=kinds, flags=told if any(told) else None,
-            outlines=None if outlines is None else [outlines[place] for place in keep.tolist()],
-        )  # fmt: skip
-        return item
 
-    def _outlines(self, row: int, cell: Any) -> list[str] | str:
-        """Of each object; why there are none, where the cell cannot be read."""
-        table = self._view.table
-        try:
-            found = self._view.segmentations(row, cell)
-        except DeepLakeMMDetError as error:
-            return readable(error.what)
-        return [outline(mask, int(table.heights[row]), int(table.widths[row])) for mask in found]
+def _item(told: RowObjects) -> dict[str, Any]:
+    """A row as plain JSON values."""
+    height, width = told.size
+
+    def outlines(masks: Sequence[Any] | None) -> list[str] | None:
+        return None if masks is None else [outline(mask, height, width) for mask in masks]
+
+    item: dict[str, Any] = {
+        "row": told.row,
+        "image": str(told.row),
+        "name": None if told.name is None else readable(told.name),
+        "width": width,
+        "height": height,
+        "note": readable(told.note),
+        "truth": objects_facts(
+            told.boxes, told.labels, kinds=told.kinds, flags=told.flags if any(told.flags) else None,
+            outlines=outlines(told.masks),
+        ),
+    }  # fmt: skip
+    if (found := told.found) is not None:
+        item["below"] = found.below
+        item["found"] = objects_facts(
+            found.boxes, found.labels, scores=found.scores, kinds=found.kinds, outlines=outlines(found.masks)
+        )
+    return item
 
 
 def _labels(item: Mapping[str, Any], part: str) -> list[int]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ImageError, readable
 from deeplake_mmdet.lake import image_format, stated_size
 
-__all__ = ["Picture", "as_picture", "decoded", "notice"]
+__all__ = ["Picture", "as_picture", "decoded", "jpeg_of", "notice"]
 
 _SCALED_BY_DECODER = ("jpeg", "jpg")
 _MOST_PIXELS = 64_000_000  # of formats that can only be decoded as a whole, at four bytes each
@@ -67,12 +67,12 @@ def jpeg_of(image: NDArray[np.uint8], side: int) -> Picture:
     return Picture(content.tobytes(), "image/jpeg") if done else notice("The image cannot be shown")
 
 
-def decoded(encoded: bytes | ImageError, side: int) -> NDArray[np.uint8]:
+def decoded(encoded: bytes | ImageError, side: int | None = None) -> NDArray[np.uint8]:
     """The pixels of an image, at least ``side`` on the longer side, but no more than needed if that is cheap.
 
     Args:
         encoded: The image's file, or why there is none.
-        side: Pixels.
+        side: Pixels; None for all of them.
 
     Returns:
         Shape (height, width, 3), BGR, turned as its EXIF orientation says where that was left in the file.
@@ -85,7 +85,8 @@ def decoded(encoded: bytes | ImageError, side: int) -> NDArray[np.uint8]:
     width, height = stated_size(encoded) or (0, 0)
     flag = cv2.IMREAD_COLOR
     if image_format(encoded) in _SCALED_BY_DECODER:
-        flag = next((way for by, way in _REDUCED.items() if max(width, height) >= by * side), flag)
+        if side is not None:
+            flag = next((way for by, way in _REDUCED.items() if max(width, height) >= by * side), flag)
     elif width * height > _MOST_PIXELS:
         raise ImageError(
             f"{width} x {height} pixels: too large to be shown, as only JPEGs can be decoded in a smaller size"

@@ -13,8 +13,18 @@ function pane(title, part) {
   return element("figure", {}, element("figcaption", {}, title), frame);
 }
 
+// Panes stand beside each other or on top of each other, whichever leaves the images larger.
+function arrange(item) {
+  const panes = $("panes");
+  const [width, height] = [panes.clientWidth, panes.clientHeight];
+  const beside = Math.min(width / 2 / item.width, height / item.height);
+  const stacked = Math.min(width / item.width, height / 2 / item.height);
+  panes.classList.toggle("stacked", stacked > beside);
+}
+
 function drawPanes() {
   const { item, classes } = shown;
+  if (item.found) arrange(item);
   for (const figure of $("panes").querySelectorAll("figure")) {
     const svg = figure.querySelector("svg");
     const objects = item[svg.dataset.part];
@@ -49,7 +59,7 @@ function highlight(part, place) {
 function line(part, objects, place) {
   const { classes } = shown;
   const [left, top, right, bottom] = objects.boxes[place];
-  const kind = objects.kinds ? KINDS[objects.kinds[place]].text : "";
+  const kind = objects.kinds ? KINDS[objects.kinds[place]]?.text || "" : "";
   const size = `${Math.round(right - left)} × ${Math.round(bottom - top)}`;
   const facts = [objects.scores ? objects.scores[place].toFixed(2) : "", size, kind, objects.flags ? objects.flags[place] : ""];
   const made = element("li", {}, swatch(colourOf(objects, place, classes)), element("span", { class: "name" }, classes[objects.labels[place]].name), element("span", { class: "facts" }, facts.filter(Boolean).join(" · ")));
@@ -73,12 +83,12 @@ export function showLarge(item, page, title) {
   $("large-title").textContent = title;
   const beside = Boolean(item.found);
   const made = [pane(beside ? "Truth" : "", "truth")];
-  if (beside) made.push(pane(`Predictions from score ${page.run.score}`, "found"));
+  if (beside) made.push(pane(`Predictions from score ${page.run.score.toFixed(2)}`, "found"));
   watching.disconnect();
   $("panes").replaceChildren(...made);
   $("panes").classList.toggle("beside", beside);
   const lists = list("Objects", "truth");
-  if (beside) lists.push(...list("Predictions", "found"), element("p", { class: "facts" }, `${number(item.below)} below score ${page.run.score} are left out`));
+  if (beside) lists.push(...list("Predictions", "found"), element("p", { class: "facts" }, `${number(item.below)} below score ${page.run.score.toFixed(2)} are left out`));
   if (item.note) lists.push(element("p", { class: "facts" }, item.note));
   $("objects-list").replaceChildren(...lists);
   if (!$("large").open) $("large").showModal();

@@ -7,7 +7,7 @@ import { useKeys } from "./keys.js";
 import { closeLarge, isLarge, showLarge } from "./large.js";
 import { makePanel, showClasses, showPanel, showRun } from "./panel.js";
 import { openSaving } from "./saving.js";
-import { PER_PAGE, pageAddress, picked, readState, state, writeState } from "./state.js";
+import { pageAddress, paging, picked, readState, state, writeState } from "./state.js";
 
 let facts = null;
 let page = { items: [], classes: {}, count: 0 };
@@ -56,7 +56,7 @@ async function changed(same = false) {
 }
 
 async function turn(by) {
-  const next = state.start + by * PER_PAGE;
+  const next = state.start + by * paging.size;
   if (next < 0 ? state.start === 0 : next >= page.count) return false;
   state.start = Math.max(0, next);
   writeState();
@@ -68,8 +68,8 @@ async function turn(by) {
 function open(place) {
   opened = place;
   const item = page.items[place];
-  const title = `${item.name || ""} row ${item.row} · ${number(page.start + place + 1)} of ${number(page.count)} · ${item.width} × ${item.height}`;
-  showLarge(item, page, title.trim());
+  const facts = [item.name, `row ${item.row}`, `${number(page.start + place + 1)} of ${number(page.count)}`, `${item.width} × ${item.height}`];
+  showLarge(item, page, facts.filter(Boolean).join(" · "));
 }
 
 async function step(by) {
@@ -102,6 +102,7 @@ async function begin() {
     return;
   }
   if (state.run === null) state.run = facts.run || "";
+  paging.size = facts.per_page || paging.size;
   describe();
   makePanel(facts, changed);
   if (matchMedia("(max-width: 800px)").matches) $("panel").open = false;

@@ -47,6 +47,10 @@ export async function showClasses() {
   found.forEach((one) => known.set(String(one.label), one));
   const chosen = state.class.filter((label) => known.has(label)).map((label) => known.get(label));
   const others = found.filter((one) => !state.class.includes(String(one.label)));
+  if (facts.kind !== "lake") { // samples cannot be searched before they are made
+    $("classes").replaceChildren(...found.map((one) => element("div", { class: "entry" }, swatch(one.colour), element("span", { class: "name" }, one.name))));
+    return;
+  }
   $("classes").replaceChildren(...[...chosen, ...others].map((one) => {
     const label = String(one.label);
     const made = check(one.name, state.class.includes(label), (on) => {

@@ -5,7 +5,7 @@ const USUAL = {
   masks: false, boxes: true, draw: 0,
 };
 
-export const PER_PAGE = 48;
+export const paging = { size: 48 };
 export const state = { ...USUAL };
 export const picked = new Set();
 
@@ -44,7 +44,7 @@ export function filters() {
 }
 
 export function pageAddress() {
-  const told = new URLSearchParams({ start: state.start, count: PER_PAGE, draw: state.draw });
+  const told = new URLSearchParams({ start: state.start, count: paging.size, draw: state.draw });
   for (const [name, value] of Object.entries(filters())) {
     for (const one of [].concat(value)) if (one !== "") told.append(name, one);
   }

@@ -40,8 +40,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C; or write pictures."""
-    from deeplake_mmdet.browsing import browse, write_pictures
-
     options: dict[str, Any] = {
         **source_options(args),
         "tensors": _parsed(args.tensors),
@@ -52,9 +50,15 @@ def run(args: argparse.Namespace) -> None:
         "run": args.run_id,
     }
     if args.out is not None:
+        from deeplake_mmdet.browsing import write_pictures
+        from deeplake_mmdet.terminal import readable
+
         done = write_pictures(args.lake, args.out, count=args.count, **options)
-        print(f"{done.written} of {done.there} images drawn in {args.out}")
+        print(f"{done.written} of {done.there} images drawn in {readable(args.out)}")
+        for number, reason in done.left_out:
+            print(f"  {number}: {readable(reason)}")
         return
+    from deeplake_mmdet.browsing.browse import browse
 
     def told(address: Address) -> None:
         print(address.url, flush=True)
