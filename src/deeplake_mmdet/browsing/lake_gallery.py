@@ -87,7 +87,9 @@ class LakeGallery:
         start = max(0, min(start, total - 1))
         rows, after = (
             list(map(int, some if chosen is None else chosen[some.start : some.stop]))
-            for some in (range(first, min(first + count, total)) for first in (start, min(start + count, total)))
+            for some in (
+                range(first, min(first + count, total)) for first in (start, min(start + count, total))
+            )
         )
         self._thumbnails.begin(rows)
         score = None if run is None else _score(told, run)
@@ -166,9 +168,7 @@ class LakeGallery:
     def _items(
         self, rows: list[int], run: RunInView | None, score: float | None, *, masks: bool
     ) -> list[dict[str, Any]]:
-        return [
-            _item(one) for one in objects_of_rows(self._view, rows, run, score or 0.0, masks=masks)
-        ]
+        return [_item(one) for one in objects_of_rows(self._view, rows, run, score or 0.0, masks=masks)]
 
 
 def _item(told: RowObjects) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def decoded(encoded: bytes | ImageError, side: int | None = None) -> NDArray[np.
             flag = next((way for by, way in _REDUCED.items() if max(width, height) >= by * side), flag)
     elif width * height > _MOST_PIXELS:
         raise ImageError(
-            f"{width} x {height} pixels: too large to be shown, as only JPEGs can be decoded in a smaller size"
+            f"{width} x {height} pixels: too large to be shown; only JPEGs can be decoded in a smaller size"
         )
     if width * height > _LARGE:
         with _one_large:
@@ -108,12 +108,12 @@ def notice(text: str) -> Picture:
         f'<text x="160" y="{(120 - 9 * len(lines)) + 22 * number + 16}">{escape(line)}</text>'
         for number, line in enumerate(lines)
     )
-    return Picture(
+    drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" width="320" height="240">'
         '<rect width="320" height="240" fill="#8a8a8a"/>'
-        f'<g font-family="sans-serif" font-size="15" fill="#fff" text-anchor="middle">{parts}</g></svg>'.encode(),
-        "image/svg+xml",
+        f'<g font-family="sans-serif" font-size="15" fill="#fff" text-anchor="middle">{parts}</g></svg>'
     )
+    return Picture(drawing.encode(), "image/svg+xml")
 
 
 def _imdecode(encoded: bytes, flag: int) -> NDArray[np.uint8]:

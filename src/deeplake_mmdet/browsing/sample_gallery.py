@@ -16,6 +16,7 @@ from deeplake_mmdet.browsing.pictures import Picture, jpeg_of, notice
 from deeplake_mmdet.browsing.samples import Shown, shown_sample
 from deeplake_mmdet.browsing.thumbnails import Kept
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, readable, without_secrets
+from deeplake_mmdet.lake import find_view, parse_uri
 
 __all__ = ["SampleGallery", "open_samples"]
 
@@ -76,7 +77,8 @@ class SampleGallery:
         items = [self._item(index, draw) for index in range(start, min(start + count, len(self)))]
         if not told.get("masks"):
             items = [
-                {**item, "truth": {k: v for k, v in item["truth"].items() if k != "outlines"}} for item in items
+                {**item, "truth": {k: v for k, v in item["truth"].items() if k != "outlines"}}
+                for item in items
             ]
         bare = items and not any(item["has_truth"] for item in items)
         return {
@@ -157,8 +159,8 @@ class SampleGallery:
             small = large = notice(error.what)
         else:
             height, width = shown.image.shape[:2]
-            item = {"row": index, "image": name, "name": readable(shown.name), "width": width, "height": height}
-            item |= {"has_truth": shown.has_truth, "truth": _truth(shown)}
+            item = {"row": index, "image": name, "name": readable(_name(shown.name))}
+            item |= {"width": width, "height": height, "has_truth": shown.has_truth, "truth": _truth(shown)}
             small, large = (jpeg_of(shown.image, side) for side in (_SMALL, _LARGE))
         self._pictures.put((index, draw, False), small)
         self._pictures.put((index, draw, True), large)
@@ -202,10 +204,20 @@ def open_samples(path: str, split: str, cfg_options: Mapping[str, Any] | None = 
 
 
 def _steps(dataset: Any) -> str:
-    steps = getattr(getattr(dataset, "pipeline", None), "transforms", None)
-    if steps is None:
-        return ""
-    return " → ".join(type(step).__name__ for step in steps)
+    """The steps of the pipelines, the innermost dataset's first."""
+    pipeline = getattr(dataset, "pipeline", ())
+    steps = [type(step).__name__ for step in getattr(pipeline, "transforms", pipeline)]
+    inner = getattr(dataset, "dataset", None)
+    return " → ".join([*([_steps(inner)] if inner is not None else []), *steps])
+
+
+def _name(address: str) -> str:
+    """What an image's file was called, as far as its lake knows that."""
+    if not address.startswith("deeplake://"):
+        return without_secrets(address)
+    key, _, row = parse_uri(address)
+    found = find_view(key).file_names([row])
+    return f"row {row}" if found is None else found[0]
 
 
 def _truth(shown: Shown) -> dict[str, Any]:
@@ -218,7 +230,7 @@ def _truth(shown: Shown) -> dict[str, Any]:
         ]
     return objects_facts(
         shown.boxes, shown.labels, outlines=lines,
-        kinds=["ignored" if aside else "" for aside in shown.ignored.tolist()] if shown.ignored.any() else None,
+        kinds=["ignored" if aside else "" for aside in shown.ignored] if shown.ignored.any() else None,
     )  # fmt: skip
 
 

@@ -38,7 +38,8 @@ async function load() {
   showGrid(page, open, facts.can_save);
   showRun(page.run);
   const last = Math.min(page.start + page.items.length, page.count);
-  $("found").textContent = `${number(page.count)} ${page.count === 1 ? "image" : "images"}`;
+  const unit = facts.kind === "lake" ? "image" : "sample";
+  $("found").textContent = `${number(page.count)} ${unit}${page.count === 1 ? "" : "s"}`;
   $("place").textContent = page.count ? `${number(page.start + 1)}–${number(last)}` : "none";
   $("before").disabled = page.start <= 0;
   $("after").disabled = last >= page.count;
@@ -68,8 +69,8 @@ async function turn(by) {
 function open(place) {
   opened = place;
   const item = page.items[place];
-  const facts = [item.name, `row ${item.row}`, `${number(page.start + place + 1)} of ${number(page.count)}`, `${item.width} × ${item.height}`];
-  showLarge(item, page, facts.filter(Boolean).join(" · "));
+  const parts = [item.name, `${facts.kind === "lake" ? "row" : "sample"} ${item.row}`, `${number(page.start + place + 1)} of ${number(page.count)}`, `${item.width} × ${item.height}`];
+  showLarge(item, page, parts.filter(Boolean).join(" · "));
 }
 
 async function step(by) {
