@@ -92,13 +92,13 @@ def make_app(gallery: Gallery) -> Starlette:
 
 
 async def _told(call: Callable[[], Mapping[str, Any]]) -> Response:
-    """What a call gives, as JSON; its error as a text for people, of status 400, or 502 of the storage."""
+    """What a call gives, as JSON; or ``error``, texts for people, which a browser need not complain of too."""
     try:
         return JSONResponse(await run_in_threadpool(call), headers=_FRESH)
     except DeepLakeMMDetError as error:
         parts = {"what": error.what, "where": error.where, "advice": error.advice}
         told = {name: readable(text, lines=True) for name, text in parts.items() if text}
-        return JSONResponse({"error": told}, 502 if isinstance(error, OSError) else 400, headers=_FRESH)
+        return JSONResponse({"error": told}, headers=_FRESH)
     except Exception as error:
         _log.exception("The page could not be answered")
         told = {"what": f"{type(error).__name__}: the terminal that the command runs in says more"}

@@ -49,7 +49,7 @@ def open_lake_gallery(
     except (AnnotationError, BoxFormatError, ColumnError) as error:
         alone = {**(tensors or {}), "gt_bboxes": False, "gt_labels": False, "gt_masks": False}
         try:
-            view = open_view(source, tensors=alone, **options)
+            view = open_view(source, tensors=alone, classes=("object",), **options)
         except (AnnotationError, BoxFormatError, ColumnError):
             raise error from None
         note = f"No boxes are shown: {error}"

@@ -11,7 +11,7 @@ async function answered(asking) {
     throw new Told("The command deeplake-mmdet browse no longer runs.");
   }
   const told = await answer.json().catch(() => null);
-  if (answer.ok && told) return told;
+  if (answer.ok && told && !told.error) return told;
   const error = told && told.error;
   if (!error) throw new Told(answer.status === 403 ? "This page was opened without its token." : `Error ${answer.status}.`);
   const parts = [`${error.what.replace(/\.$/, "")}.`];
