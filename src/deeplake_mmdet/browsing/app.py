@@ -92,7 +92,7 @@ def make_app(gallery: Gallery) -> Starlette:
 
 
 async def _told(call: Callable[[], Mapping[str, Any]]) -> Response:
-    """What a call gives, as JSON; or ``error``, texts for people, which a browser need not complain of too."""
+    """What a call gives, as JSON; or ``error``, texts for people, of which no browser need complain."""
     try:
         return JSONResponse(await run_in_threadpool(call), headers=_FRESH)
     except DeepLakeMMDetError as error:

@@ -22,7 +22,7 @@ from deeplake_mmdet.lake import LakeView, run_ids
 
 __all__ = ["LakeGallery"]
 
-_SMALL, _LARGE = 360, 2400  # pixels on the longer side
+_SMALL, _LARGE = 320, 2400  # pixels on the longer side
 _MOST_LISTED = 60  # classes
 _ROOM_FOR_LARGE = 2**25  # bytes
 
@@ -80,7 +80,7 @@ class LakeGallery:
 
     def page(self, told: Mapping[str, Any], start: int, count: int) -> dict[str, Any]:
         """See `Gallery.page`."""
-        filters = read_filters(told)
+        filters = read_filters({"run": self._first_run, **told})
         run = self._run(filters.run)
         chosen = self._chooser.rows(filters, run)
         total = len(self._view.table) if chosen is None else len(chosen)

@@ -20,9 +20,10 @@ from deeplake_mmdet.lake import find_view, parse_uri
 
 __all__ = ["SampleGallery", "open_samples"]
 
-_SMALL, _LARGE = 360, 2400  # pixels on the longer side
+_SMALL, _LARGE = 320, 2400  # pixels on the longer side
 _KEPT = 512  # samples whose objects are kept
 _MOST_DRAWS = 10**6
+_PER_PAGE = 12
 _MOST_LISTED = 60  # classes
 
 
@@ -60,7 +61,7 @@ class SampleGallery:
             "class_count": len(self._names),
             "masks": True,
             "can_save": False,
-            "per_page": 12,
+            "per_page": _PER_PAGE,
         }
 
     def classes(self, text: str) -> list[dict[str, Any]]:
@@ -74,7 +75,8 @@ class SampleGallery:
         """See `Gallery.page`; ``draw`` tells the draws of random numbers apart."""
         draw = _draw(told.get("draw", "0"))
         start = max(0, min(start, len(self) - 1))
-        items = [self._item(index, draw) for index in range(start, min(start + count, len(self)))]
+        stop = min(start + min(count, _PER_PAGE), len(self))
+        items = [self._item(index, draw) for index in range(start, stop)]
         if not told.get("masks"):
             items = [
                 {**item, "truth": {k: v for k, v in item["truth"].items() if k != "outlines"}}

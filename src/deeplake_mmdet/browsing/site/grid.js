@@ -28,7 +28,7 @@ function errors(item) {
 }
 
 function tile(item, place, classes, open, canPick) {
-  const image = element("img", { src: `/image/${encodeURIComponent(item.image)}`, alt: item.name || `row ${item.row}`, decoding: "async" });
+  const image = element("img", { src: `/image/${encodeURIComponent(item.image)}`, alt: item.name || `row ${item.row}`, decoding: "async", loading: "lazy" });
   const button = element("button", { type: "button", class: "open", tabIndex: place ? -1 : 0 }, image);
   // True predictions would lie on their objects: errors are what is to be seen at this size.
   const shown = { ...item };

@@ -19,12 +19,12 @@ function tell(id, text) {
   $(id).hidden = !text;
 }
 
-async function load() {
+async function load(begun = null) {
   asking?.abort();
   const own = (asking = new AbortController());
   document.body.classList.add("busy");
   try {
-    const found = await get(pageAddress(), own.signal);
+    const found = await (begun || get(pageAddress(), own.signal));
     page = found;
     state.start = page.start;
     tell("message", "");
@@ -96,6 +96,8 @@ async function nextDraw() {
 
 async function begin() {
   readState();
+  const first = get(pageAddress()); // beside the facts, so that nothing waits
+  first.catch(() => {});
   try {
     facts = await get("/api/facts");
   } catch (error) {
@@ -121,8 +123,9 @@ async function begin() {
   useKeys({ turn, step });
   addEventListener("popstate", () => { readState(); if (state.run === null) state.run = facts.run || ""; showPanel(); load(); });
   showPanel();
-  await Promise.all([load(), showClasses()]);
+  await load(first);
   document.body.classList.add("ready");
+  await showClasses();
 }
 
 begin();

@@ -39,14 +39,15 @@ export function resetFilters() {
 export function filters() {
   return {
     class: state.class, size: state.size, kind: state.kind, objects: state.objects, query: state.query,
-    run: state.run || "", order: state.order,
+    run: state.run, order: state.order,
   };
 }
 
+// Of the run null means that the command's own is meant, and nothing that there is to be none.
 export function pageAddress() {
   const told = new URLSearchParams({ start: state.start, count: paging.size, draw: state.draw });
   for (const [name, value] of Object.entries(filters())) {
-    for (const one of [].concat(value)) if (one !== "") told.append(name, one);
+    for (const one of [].concat(value)) if (one || (name === "run" && one !== null)) told.append(name, one);
   }
   if (state.score !== "") told.set("score", state.score);
   if (state.masks) told.set("masks", 1);
