@@ -184,7 +184,7 @@ def test_a_run_beside_the_truth(page):
     assert page.locator("#panes figure").count() == 2
     dashed = page.locator("#panes svg[data-part=truth] rect[stroke-dasharray]")
     assert dashed.count() == 2
-    texts = page.locator("#panes svg[data-part=found] text").all_inner_texts()
+    texts = page.locator("#panes svg[data-part=found] text").all_text_contents()
     assert sorted(text[:2] for text in texts if text[0] in "✕≠") == ["≠ ", "✕ "]
     page.keyboard.press("Escape")
     score = page.locator("#score")

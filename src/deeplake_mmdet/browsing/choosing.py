@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ class Chooser:
             rows = np.arange(len(self._view.table)) if keep is None else np.flatnonzero(keep)
         value = self._values(filters, run)
         if value is not None:
-            rows = rows[np.argsort(-value[rows], kind="stable")]
+            rows = rows[np.argsort(-value[rows].astype(np.float64), kind="stable")]
         return rows.astype(np.int32) if len(self._view.table) < 2**31 else rows
 
     def _of_query(self, query: str) -> NDArray[np.int64]:
@@ -119,18 +120,18 @@ class Chooser:
             raise ConfigError(f"There are {count} classes", where=f"filter class {filters.classes[-1]}")
         chosen = np.zeros(count + 1, bool)  # the last entry is that of label -1
         chosen[list(filters.classes) or slice(count)] = True
-        boxes = chosen[labels]
+        boxes: NDArray[np.bool_] = chosen[labels]
         if filters.sizes and set(filters.sizes) != set(SIZES):
             areas = self._areas
             bounds = [SIZES[size] for size in filters.sizes]
             boxes &= np.any([(areas >= low) & (areas < high) for low, high in bounds], axis=0)
         return boxes
 
-    def _values(self, filters: Filters, run: RunInView | None) -> NDArray[np.generic] | None:
+    def _values(self, filters: Filters, run: RunInView | None) -> NDArray[Any] | None:
         if filters.order == "most objects":
             if not (filters.classes or filters.sizes):
                 return self._objects_per_row
             return self._view.table.count_per_row(self._boxes(replace(filters, order="lake")))
         if ORDERS[filters.order] and run is not None:
-            return run.number(ORDERS[filters.order]).astype(np.float64)
+            return run.number(ORDERS[filters.order])
         return None

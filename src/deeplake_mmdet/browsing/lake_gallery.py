@@ -207,7 +207,7 @@ def _score(told: Mapping[str, Any], run: RunInView) -> float:
     if text in (None, ""):
         return run.score
     try:
-        found = float(text)  # type: ignore[arg-type]
+        found = float(text)
     except (TypeError, ValueError):
         found = -1.0
     if not 0 <= found <= 1:

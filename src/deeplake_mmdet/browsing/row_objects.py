@@ -88,7 +88,7 @@ def objects_of_rows(
         of_truth = masks and view.roles.gt_masks is not None
         cells = threads.submit(view.mask_cells, rows) if of_truth else None
         found = None if run is None else threads.submit(run.predictions, rows, masks=masks)
-        names = named.result() or [None] * len(rows)
+        names: Sequence[str | None] = named.result() or [None] * len(rows)
         predicted = [None] * len(rows) if found is None else found.result()
         masked = [None] * len(rows) if cells is None else cells.result()
     told = zip(rows, names, predicted, masked, strict=True)

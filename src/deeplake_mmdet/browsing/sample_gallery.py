@@ -39,6 +39,9 @@ class SampleGallery:
     def __init__(self, dataset: Any, title: str, about: list[str]) -> None:
         self._dataset, self._title, self._about = dataset, title, about
         self._names = tuple(map(str, dict(dataset.metainfo).get("classes") or ()))
+        normalised = [step for step in _steps(dataset) if type(step).__name__ == "Normalize"]
+        facts = ("mean", "std", "to_rgb")
+        self._norm = {name: getattr(normalised[-1], name) for name in facts} if normalised else None
         self._pictures = Kept()
         self._items: OrderedDict[tuple[int, int], dict[str, Any]] = OrderedDict()
         self._making = threading.Lock()  # transforms draw from generators of the whole process
@@ -133,7 +136,7 @@ class SampleGallery:
 
         with generators_kept(), sample_of(sample_seed(0, draw, index)):
             try:
-                return shown_sample(self._dataset[index])
+                return shown_sample(self._dataset[index], self._norm)
             except DeepLakeMMDetError:
                 raise
             except Exception as error:  # of any step of the pipeline
@@ -201,16 +204,17 @@ def open_samples(path: str, split: str, cfg_options: Mapping[str, Any] | None = 
     init_default_scope(cfg.get("default_scope") or "mmdet")
     dataset = DATASETS.build(cfg[key]["dataset"])
     dataset.full_init()
-    about = [f"split {split}", type(dataset).__name__, f"{len(dataset)} samples", _steps(dataset)]
+    steps = " → ".join(type(step).__name__ for step in _steps(dataset))
+    about = [f"split {split}", type(dataset).__name__, f"{len(dataset)} samples", steps]
     return SampleGallery(dataset, path, about)
 
 
-def _steps(dataset: Any) -> str:
-    """The steps of the pipelines, the innermost dataset's first."""
+def _steps(dataset: Any) -> list[Any]:
+    """The steps of the pipelines, the innermost dataset's first; of several datasets the first one's."""
     pipeline = getattr(dataset, "pipeline", ())
-    steps = [type(step).__name__ for step in getattr(pipeline, "transforms", pipeline)]
-    inner = getattr(dataset, "dataset", None)
-    return " → ".join([*([_steps(inner)] if inner is not None else []), *steps])
+    inner = getattr(dataset, "dataset", None) or next(iter(getattr(dataset, "datasets", ())), None)
+    own = getattr(pipeline, "transforms", pipeline)
+    return [*(() if inner is None else _steps(inner)), *(own if isinstance(own, (list, tuple)) else ())]
 
 
 def _name(address: str) -> str:

@@ -39,12 +39,13 @@ class Shown:
     has_truth: bool
 
 
-def shown_sample(sample: Any) -> Shown:
+def shown_sample(sample: Any, norm: Mapping[str, Any] | None = None) -> Shown:
     """What is in a sample.
 
     Args:
         sample: What a dataset gives: ``inputs`` and ``data_samples`` as ``PackDetInputs`` packs them, several
             branches of these, of which the first is shown, or a pipeline's results before packing.
+        norm: ``mean``, ``std`` and ``to_rgb`` by which the pipeline normalises; taken back.
 
     Raises:
         ConfigError: There is no image in it.
@@ -62,7 +63,7 @@ def shown_sample(sample: Any) -> Shown:
             "The pipeline gives samples without images", where="pipeline", advice="end it with PackDetInputs"
         )
     if inputs is None:
-        return _unpacked(sample)
+        return _unpacked(sample, norm)
     pixels = np.asarray(inputs).transpose(1, 2, 0)
     facts = dict(getattr(told, "metainfo", {}))
     parts = [getattr(told, name, None) for name in ("gt_instances", "ignored_instances")]
@@ -77,7 +78,7 @@ def shown_sample(sample: Any) -> Shown:
     for part, box in zip(found, boxes, strict=True):
         masks += _masks(part.masks) if "masks" in part else [None] * len(box)
     return Shown(
-        _pixels(pixels, facts),
+        _pixels(pixels, norm),
         np.concatenate([np.zeros((0, 4)), *boxes]),
         np.concatenate([np.zeros(0, np.int64), *labels]),
         np.concatenate([np.zeros(0, bool), *ignored]),
@@ -87,12 +88,12 @@ def shown_sample(sample: Any) -> Shown:
     )
 
 
-def _unpacked(results: Mapping[str, Any]) -> Shown:
+def _unpacked(results: Mapping[str, Any], norm: Mapping[str, Any] | None) -> Shown:
     boxes = _corners(results.get("gt_bboxes", np.zeros((0, 4))))
     labels = np.asarray(results.get("gt_bboxes_labels", np.zeros(len(boxes))), np.int64)
     ignored = np.asarray(results.get("gt_ignore_flags", np.zeros(len(boxes))), bool)
     masks = _masks(results["gt_masks"]) if "gt_masks" in results else None
-    image = _pixels(np.asarray(results["img"]), results)
+    image = _pixels(np.asarray(results["img"]), norm)
     name, has_truth = str(results.get("img_path", "")), "gt_bboxes" in results
     return Shown(image, boxes, labels, ignored, masks, name, has_truth)
 
@@ -110,10 +111,8 @@ def _masks(masks: Any) -> list[Any]:
     return [[np.asarray(part, np.float64).reshape(-1).tolist() for part in parts] for parts in found]
 
 
-def _pixels(image: NDArray[Any], facts: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """The image with a normalisation by the pipeline taken back."""
-    norm = facts.get("img_norm_cfg")
-    if image.dtype.kind != "f" or not isinstance(norm, Mapping):
+def _pixels(image: NDArray[Any], norm: Mapping[str, Any] | None) -> NDArray[np.uint8]:
+    if image.dtype.kind != "f" or norm is None:
         return as_bgr(image)
     image = image * np.asarray(norm["std"], np.float64) + np.asarray(norm["mean"], np.float64)
     return as_bgr(np.clip(image[..., ::-1] if norm.get("to_rgb") else image, 0, 255).astype(np.uint8))

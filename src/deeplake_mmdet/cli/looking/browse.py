@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> None:
 
             webbrowser.open(address.once)
 
-    browse(args.lake, port=args.port, told=told, **options)
+    with contextlib.suppress(KeyboardInterrupt):  # how it is ended
+        browse(args.lake, port=args.port, told=told, **options)
 
 
 def _parsed(items: list[str] | None) -> dict[str, Any] | None:
