@@ -51,7 +51,7 @@ def errors_of(row: int) -> dict[str, int]:
     return {"tp": min(count, 1), "missed": max(count - 1, 0), "fp": confused + row % 2, "confused": confused}
 
 
-def write_predictions(lake: str, rows: int = ROWS, run: str = RUN) -> str:
+def write_predictions(lake: str, rows: int = ROWS, run: str = RUN, lowest: Any = None) -> str:
     """As `errors_of` says; odd rows have a prediction on nothing, and one below the score besides."""
     base = resolve(Source(lake))
     found: dict[str, list[Any]] = {"pred/boxes": [], "pred/labels": [], "pred/scores": []}
@@ -71,6 +71,8 @@ def write_predictions(lake: str, rows: int = ROWS, run: str = RUN) -> str:
     block: dict[str, Any] = dict(found)
     for name in ("tp", "missed", "fp", "confused"):
         block[f"pred/{name}"] = np.array([errors_of(row)[name] for row in range(rows)], np.int32)
+    if lowest is not None:
+        block["pred/lowest_score"] = np.array(lowest, np.float32)
     facts = {"run_id": run, "model": "epoch_1.pth", "thresholds": {"score_thr": 0.3, "iou_thr": 0.5}}
     write_run(
         base, CredentialRef(), run, iter([block]),

@@ -27,6 +27,7 @@ from shown_lakes import (
 from deeplake_mmdet import DeepLakeDataset, lineage
 from deeplake_mmdet.browsing import open_gallery, serving
 from deeplake_mmdet.errors import ConfigError, SourceNotFoundError
+from deeplake_mmdet.lake import ImageRecord, LakeWriter
 
 
 def rows_of(visitor, count=200, **told):
@@ -149,6 +150,24 @@ def test_what_cannot_be_is_one_text(visitor, told, text):
     assert list(found) == ["error"]
     assert text in found["error"]["what"]
     assert "Traceback" not in json.dumps(found)
+
+
+def test_a_run_without_truth_is_not_judged_and_rows_it_left_out_say_so(tmp_path):
+    lake = tmp_path / "lake"
+    with LakeWriter(str(lake), class_names=CLASSES, box_format="ltrb", image_format="jpeg") as writer:
+        for row in range(3):
+            writer.append(ImageRecord(jpeg(row), WIDTH, HEIGHT, file_name(row), *boxes_of(3)))
+    write_predictions(str(lake), rows=3, lowest=[0.7, -1, 0.7])
+    gallery = open_gallery(lake, run=RUN)
+    items = gallery.page({}, 0, 3)["items"]
+    assert ["found" in item for item in items] == [True, False, True]
+    assert "not predicted" in items[1]["note"]
+    gallery.close()
+    bare = open_gallery(lake, tensors={"gt_bboxes": False, "gt_labels": False}, classes=CLASSES)
+    item = bare.page({"run": RUN}, 0, 3)["items"][0]
+    assert "kinds" not in item["truth"]
+    assert set(item["found"]["kinds"]) <= {""}
+    bare.close()
 
 
 @pytest.fixture(scope="module")

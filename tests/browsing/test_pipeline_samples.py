@@ -18,7 +18,8 @@ mosaic = [dict(type='Mosaic', img_scale=(64, 64), pad_val=114.0, prob=1.0), dict
 train_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='MultiImageMixDataset', dataset=dict(pipeline=load, **lake), pipeline=mosaic))
 val_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(pipeline=[*load, dict(type='Resize', scale=({wide}, {high})), dict(type='RandomFlip', prob=1.),
+    dataset=dict(pipeline=[*load, dict(type='Resize', scale=({wide}, {high})),
+        dict(type='RandomFlip', prob=1.),
         dict(type='Normalize', mean=[100., 110, 120], std=[50., 60, 70], to_rgb=True),
         dict(type='PackDetInputs')],
         **lake))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def make_app(gallery: Gallery) -> Starlette:
         gallery: What is shown.
     """
 
+    # Tells pictures apart that a browser keeps of another lake, seen by the same port.
+    session = secrets.token_hex(8)
+
     async def facts(request: Request) -> Response:
         return await _told(gallery.facts)
 
@@ -50,7 +54,7 @@ def make_app(gallery: Gallery) -> Starlette:
 
         def made() -> dict[str, Any]:
             start, count = _number(told, "start", 0), _number(told, "count", 48)
-            return gallery.page(told, start, min(max(count, 1), _MOST_ITEMS))
+            return {**gallery.page(told, start, min(max(count, 1), _MOST_ITEMS)), "session": session}
 
         return await _told(made)
 

@@ -26,7 +26,7 @@ class FoundObjects:
         boxes: (left, top, right, bottom) in pixels, shape (n, 4).
         labels: Index into `RunInView.names`, shape (n,).
         scores: Shape (n,).
-        kinds: How each was judged, see `judged`.
+        kinds: How each was judged, see `judged`; empty where there is no truth.
         masks: RLE dicts; None where the run has none, or they are not wanted.
         below: How many predictions of lower scores there are.
     """
@@ -52,8 +52,8 @@ class RowObjects:
         flags: What else is said of each, e.g. ``'crowd'``.
         kinds: How each was judged, see `judged`; None without a run.
         masks: COCO segmentations; None where there are none, or they are not wanted.
-        note: Why masks cannot be read; empty if they can.
-        found: What the run has found.
+        note: Why masks cannot be read, or that the run did not look at this row; usually empty.
+        found: What the run has found; None without one.
     """
 
     row: int
@@ -89,10 +89,11 @@ def objects_of_rows(
         cells = threads.submit(view.mask_cells, rows) if of_truth else None
         found = None if run is None else threads.submit(run.predictions, rows, masks=masks)
         names: Sequence[str | None] = named.result() or [None] * len(rows)
-        predicted = [None] * len(rows) if found is None else found.result()
+        predicted: Sequence[Predicted | None] = [None] * len(rows) if found is None else found.result()
         masked = [None] * len(rows) if cells is None else cells.result()
     told = zip(rows, names, predicted, masked, strict=True)
-    return [_of_row(view, *one, score=score, masks=of_truth) for one in told]
+    without = "" if run is None else "The run has not predicted on this row"
+    return [_of_row(view, *one, score=score, masks=of_truth, without=without) for one in told]
 
 
 def _of_row(
@@ -104,6 +105,7 @@ def _of_row(
     *,
     score: float,
     masks: bool,
+    without: str,
 ) -> RowObjects:
     table, span = view.table, view.table.span(row)
     labels = np.asarray(view.labels[span], np.int64)
@@ -119,10 +121,14 @@ def _of_row(
         kept = np.flatnonzero(predicted.scores >= score)
         some = predicted.boxes[kept], predicted.labels[kept], predicted.scores[kept]
         aside = flags["crowd"] | flags["difficult"]
-        kinds, judgements = judged(boxes, labels, *some, aside=aside, crowd=flags["crowd"], min_score=score)
+        judgements = [""] * len(kept)
+        if view.roles.gt_bboxes is not None:
+            kinds, judgements = judged(
+                boxes, labels, *some, aside=aside, crowd=flags["crowd"], min_score=score
+            )
         own = None if predicted.masks is None else [predicted.masks[place] for place in kept.tolist()]
         found = FoundObjects(*some, judgements, own, len(predicted.scores) - len(kept))
-    segmentations, note = None, ""
+    segmentations, note = None, without if predicted is None else ""
     if masks:
         try:
             whole = view.segmentations(row, cell)

@@ -105,8 +105,8 @@ class RunInView:
             self._numbers[name] = whole if self._rows is None else whole[self._rows]
         return self._numbers[name]
 
-    def predictions(self, rows: Sequence[int], *, masks: bool) -> list[Predicted]:
-        """What it has found on some rows of the view.
+    def predictions(self, rows: Sequence[int], *, masks: bool) -> list[Predicted | None]:
+        """What it has found on some rows of the view; None of rows that were not predicted on.
 
         Args:
             rows: Row numbers of the view, at least one.
@@ -119,17 +119,23 @@ class RunInView:
         names = ["boxes", "labels", "scores"]
         if masks and "pred/masks" in self._run.columns:
             names.append("masks")
+        if "pred/lowest_score" in self._run.columns:
+            names.append("lowest_score")
         with ThreadPoolExecutor(len(names)) as threads:
-            cells = list(threads.map(lambda name: cells_of(self._run, f"pred/{name}", own), names))
-        return [
-            Predicted(
-                np.asarray(cells[0][place], np.float64).reshape(-1, 4),
-                self._labels[np.asarray(cells[1][place], np.int64).reshape(-1)],
-                np.asarray(cells[2][place], np.float64).reshape(-1),
-                json.loads(cells[3][place]) if len(names) > 3 else None,
+            read = threads.map(lambda name: cells_of(self._run, f"pred/{name}", own), names)
+            cells = dict(zip(names, read, strict=True))
+
+        def of(place: int) -> Predicted | None:
+            if "lowest_score" in cells and float(np.asarray(cells["lowest_score"][place]).item()) < 0:
+                return None
+            return Predicted(
+                np.asarray(cells["boxes"][place], np.float64).reshape(-1, 4),
+                self._labels[np.asarray(cells["labels"][place], np.int64).reshape(-1)],
+                np.asarray(cells["scores"][place], np.float64).reshape(-1),
+                json.loads(cells["masks"][place]) if "masks" in cells else None,
             )
-            for place in range(len(own))
-        ]
+
+        return list(map(of, range(len(own))))
 
 
 def open_run_of(view: LakeView, run_id: str) -> RunInView:

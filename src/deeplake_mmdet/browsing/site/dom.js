@@ -28,3 +28,8 @@ export function swatch(colour) {
 }
 
 export const number = (value) => Number(value).toLocaleString("en-US").replaceAll(",", "\u202f");
+
+// The address of an item's image; it differs from that of another lake which was seen at the same port.
+export function imageAddress(item, page, large = false) {
+  return `/image/${encodeURIComponent(item.image)}?of=${page.session}${large ? "&large=1" : ""}`;
+}

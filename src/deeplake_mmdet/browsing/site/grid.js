@@ -1,6 +1,6 @@
 // A page of images.
 
-import { $, drawn, element, number, swatch } from "./dom.js";
+import { $, drawn, element, imageAddress, number, swatch } from "./dom.js";
 import { shapes } from "./draw.js";
 import { picked, state } from "./state.js";
 
@@ -21,14 +21,16 @@ function chips(item, classes) {
 }
 
 function errors(item) {
+  if (!item.truth.kinds) return `${number(item.found.count)} predictions`; // there is no truth to judge them by
   const kinds = [...(item.truth.kinds || []), ...((item.found && item.found.kinds) || [])];
   const count = (kind) => kinds.filter((one) => one === kind).length;
   const wrong = ["missed", "false", "confused"].filter(count).map((kind) => `${count(kind)} ${kind}`);
   return `${count("true")} true${wrong.length ? `, ${wrong.join(", ")}` : ""}`;
 }
 
-function tile(item, place, classes, open, canPick) {
-  const image = element("img", { src: `/image/${encodeURIComponent(item.image)}`, alt: item.name || `row ${item.row}`, decoding: "async", loading: "lazy" });
+function tile(item, place, page, open, canPick) {
+  const { classes } = page;
+  const image = element("img", { src: imageAddress(item, page), alt: item.name || `row ${item.row}`, decoding: "async", loading: "lazy" });
   const button = element("button", { type: "button", class: "open", tabIndex: place ? -1 : 0 }, image);
   // True predictions would lie on their objects: errors are what is to be seen at this size.
   const shown = { ...item };
@@ -53,7 +55,7 @@ function tile(item, place, classes, open, canPick) {
 }
 
 export function showGrid(page, open, canPick) {
-  $("grid").replaceChildren(...page.items.map((item, place) => tile(item, place, page.classes, open, canPick)));
+  $("grid").replaceChildren(...page.items.map((item, place) => tile(item, place, page, open, canPick)));
 }
 
 function buttons() {

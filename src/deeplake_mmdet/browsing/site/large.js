@@ -1,14 +1,14 @@
 // One image alone: truth and predictions beside each other, labels, and a list of its objects.
 
-import { $, drawn, element, number, swatch } from "./dom.js";
+import { $, drawn, element, imageAddress, number, swatch } from "./dom.js";
 import { KINDS, colourOf, labels, shapes } from "./draw.js";
 import { state } from "./state.js";
 
-let shown = null; // {item, classes, run}
+let shown = null; // {item, page, classes}
 const watching = new ResizeObserver(() => shown && drawPanes());
 
 function pane(title, part) {
-  const image = element("img", { src: `/image/${encodeURIComponent(shown.item.image)}?large=1`, alt: shown.item.name || `row ${shown.item.row}` });
+  const image = element("img", { src: imageAddress(shown.item, shown.page, true), alt: shown.item.name || `row ${shown.item.row}` });
   const frame = element("div", { class: "frame" }, image, drawn("svg", { "data-part": part, "aria-hidden": "true" }));
   return element("figure", {}, element("figcaption", {}, title), frame);
 }
@@ -79,7 +79,7 @@ export function isLarge() {
 }
 
 export function showLarge(item, page, title) {
-  shown = { item, classes: page.classes, run: page.run };
+  shown = { item, page, classes: page.classes };
   $("large-title").textContent = title;
   const beside = Boolean(item.found);
   const made = [pane(beside ? "Truth" : "", "truth")];

@@ -96,6 +96,7 @@ export function makePanel(told, onChange) {
   changed = onChange;
   for (const part of document.querySelectorAll(".of-lake")) part.hidden = facts.kind !== "lake";
   $("classes-title").textContent = facts.class_count > 60 ? `Classes (${number(facts.class_count)}, find by name)` : "Classes";
+  if (facts.kind !== "lake") $("panel").querySelector("summary").textContent = "Classes";
   $("run-part").hidden = !(facts.runs || []).length;
   $("run").replaceChildren(element("option", { value: "" }, "none"), ...(facts.runs || []).map((id) => element("option", { value: id }, id)));
   if (!facts.masks) $("masks-part").hidden = true;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
@@ -63,13 +65,19 @@ def run(args: argparse.Namespace) -> None:
 
     def told(address: Address) -> None:
         print(address.url, flush=True)
-        if not args.no_open:
+        print("Open this address in a browser of this machine; Ctrl-C ends it.", file=sys.stderr)
+        if not args.no_open and _has_screen():
             import webbrowser
 
             webbrowser.open(address.once)
 
     with contextlib.suppress(KeyboardInterrupt):  # how it is ended
         browse(args.lake, port=args.port, told=told, **options)
+
+
+def _has_screen() -> bool:
+    """Whether a browser would have a window; others would take over the terminal."""
+    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def _parsed(items: list[str] | None) -> dict[str, Any] | None:
