@@ -17,6 +17,8 @@ FLOORS = (
         "cli",
         "demo",
         "browsing",
+        "scale",
+        "doctor",
         "loop",
         "checking",
         "training",

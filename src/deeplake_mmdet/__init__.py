@@ -23,6 +23,7 @@ _HOMES = {
     "Config": "config",
     "DeepLakeDataset": "dataset",
     "Feed": "loading",
+    "LVISMetric": "evaluation",
     "LakeBatchSampler": "loading",
     "LakeSampler": "loading",
     "Run": "training",
@@ -46,6 +47,7 @@ _HOMES = {
     "inspect": "lake",
     "lineage": "loop.tracing",
     "load_config": "config",
+    "merge": "lake",
     "mine": "loop",
     "packed_collate": "loading",
     "predict": "loop.predict",
@@ -63,6 +65,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "Config",
     "DeepLakeDataset",
     "Feed",
+    "LVISMetric",
     "LakeBatchSampler",
     "LakeSampler",
     "Run",
@@ -87,6 +90,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "inspect",
     "lineage",
     "load_config",
+    "merge",
     "mine",
     "mkdir_or_exist",
     "packed_collate",
@@ -112,8 +116,14 @@ if TYPE_CHECKING:
         mkdir_or_exist,
     )
     from deeplake_mmdet.dataset import DeepLakeDataset
-    from deeplake_mmdet.evaluation import CocoMetric, VOCMetric, compare_predictions, evaluate_predictions
-    from deeplake_mmdet.lake import inspect
+    from deeplake_mmdet.evaluation import (
+        CocoMetric,
+        LVISMetric,
+        VOCMetric,
+        compare_predictions,
+        evaluate_predictions,
+    )
+    from deeplake_mmdet.lake import inspect, merge
     from deeplake_mmdet.loading import Feed, LakeBatchSampler, LakeSampler, packed_collate
     from deeplake_mmdet.loop import mine
     from deeplake_mmdet.loop.predict import predict

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from deeplake_mmdet.config import use_lake_metrics
+from deeplake_mmdet.config import load_config, use_lake_metrics
 from deeplake_mmdet.errors import ConfigError
 
 LAKE = {"type": "deeplake_mmdet.DeepLakeDataset", "path": "lake"}
@@ -47,7 +47,7 @@ def test_a_split_on_files_keeps_its_metric():
 @pytest.mark.parametrize(
     "evaluator",
     [
-        {"type": "LVISMetric", "metric": "bbox"},
+        {"type": "LVISFixedAPMetric"},
         {"type": "someone.CocoMetric"},
         {"type": OURS, "metric": "bbox", "classwise": True},
     ],
@@ -67,6 +67,22 @@ def test_a_voc_metric_is_replaced():
     stock = {"type": "VOCMetric", "metric": "mAP", "eval_mode": "11points", "iou_thrs": [0.5, 0.75]}
     assert replaced(stock) == {**stock, "type": "deeplake_mmdet.VOCMetric"}
     assert replaced({"type": "mmdet.VOCMetric", "scale_ranges": None}) == {"type": "deeplake_mmdet.VOCMetric"}
+
+
+def test_the_metric_of_a_stock_lvis_config_is_replaced(tmp_path):
+    loader = f"dict(dataset=dict(_delete_=True, **{LAKE}))"
+    file = tmp_path / "lvis.py"
+    file.write_text(
+        "_base_ = 'mmdet::lvis/mask-rcnn_r50_fpn_sample1e-3_ms-1x_lvis-v1.py'\n"
+        f"val_dataloader = {loader}\ntest_dataloader = {loader}\n"
+    )
+    cfg = load_config(file)
+    use_lake_metrics(cfg)
+    for split in ("val", "test"):
+        assert dict(cfg[f"{split}_evaluator"]) == {
+            "type": "deeplake_mmdet.LVISMetric",
+            "metric": ["bbox", "segm"],
+        }
 
 
 def test_writing_files_only_is_kept():

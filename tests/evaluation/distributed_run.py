@@ -70,10 +70,10 @@ def batches(dataset, batch, made):
 
 def score(dataset, batch, made):
     """As mmengine's test loop goes about it, without a model."""
-    from deeplake_mmdet.evaluation import CocoMetric, VOCMetric
+    from deeplake_mmdet.evaluation import CocoMetric, LVISMetric, VOCMetric
 
     scores = {}
-    for metric in (CocoMetric(["bbox", "proposal"], classwise=True), VOCMetric()):
+    for metric in (CocoMetric(["bbox", "proposal"], classwise=True), VOCMetric(), LVISMetric()):
         for samples in batches(dataset, batch, made):
             metric.process(None, samples)
         scores.update(metric.evaluate(len(dataset)))

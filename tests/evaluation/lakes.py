@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import torch
@@ -28,12 +29,17 @@ def make_lake(path, truth, leave_out=()):
             columns.append(column)
     if any("segmentation" in annotation for annotation in truth["annotations"]):
         columns.append("segmentations")
+    if any("neg_category_ids" in image for image in truth["images"]):
+        columns.append("image_remainder")
     columns = [column for column in columns if column not in leave_out]
     options = {"box_format": "ltwh", "image_format": "jpeg", "optional_columns": tuple(columns)}
     if "category_ids" not in leave_out:
         options["category_ids"] = list(indices)
     images = {}
     with LakeWriter(str(path), class_names=[c["name"] for c in truth["categories"]], **options) as lake:
+        if any("frequency" in category for category in truth["categories"]):
+            kept = [{"has": {"frequency": category["frequency"]}} for category in truth["categories"]]
+            lake.remainder["coco"] = json.dumps({"categories": kept})
         for entry in truth["images"]:
             size = entry["width"], entry["height"]
             own = [a for a in truth["annotations"] if a["image_id"] == entry["id"]]
@@ -42,6 +48,7 @@ def make_lake(path, truth, leave_out=()):
                 "labels": np.array([indices[a["category_id"]] for a in own], int),
                 "areas": np.array([a["area"] for a in own], np.float64),
                 "image_id": entry["id"],
+                "image_remainder": {"has": {k: v for k, v in entry.items() if k.endswith("category_ids")}},
                 "segmentations": [a.get("segmentation") for a in own],
                 **{column: np.array([a.get(key, 0) for a in own], int) for column, key in _FLAGS.items()},
             }

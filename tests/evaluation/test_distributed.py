@@ -22,7 +22,13 @@ IMAGES = 97  # a prime
 
 def truth_of(seed):
     rng = np.random.default_rng(seed)
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": SIDE, "height": SIDE} for i in range(IMAGES)]
+    images = [
+        {
+            "id": i, "file_name": f"{i}.jpg", "width": SIDE, "height": SIDE,
+            "neg_category_ids": [i % 3 + 1], "not_exhaustive_category_ids": [(i + seed) % 3 + 1],
+        }
+        for i in range(IMAGES)
+    ]  # fmt: skip
     annotations = [
         {
             "id": 0, "image_id": image, "category_id": int(rng.integers(3)) + 1, "bbox": box, "iscrowd": 0,
@@ -55,6 +61,8 @@ def test_scores_depend_neither_on_processes_nor_on_batch_size(scores, name):
     for world in scores.values():
         for batch in world[name].values():
             assert batch == first
+    assert 0.1 < first["lvis/bbox_AP"] < 1
+    assert first["lvis/bbox_AP"] != first["coco/bbox_mAP"]
 
 
 @pytest.mark.parametrize("kind", ["ours", "mmdet's"])

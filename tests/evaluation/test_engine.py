@@ -25,7 +25,7 @@ LIMITS = ((100, 300, 1000), (1, 10, 100), (100, 1, 10))
 
 def scores(case, limits, count=accumulate, **options):
     chosen = Settings(limits=tuple(sorted(limits)), **options)
-    return statistics(count(*case, chosen), chosen)
+    return np.array(list(statistics(count(*case, chosen), chosen).values()))
 
 
 def agree(found, expected):

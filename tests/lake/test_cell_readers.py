@@ -37,6 +37,8 @@ from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles
 from deeplake_mmdet.lake.direct.chunk_objects import ChunkObjects
 from deeplake_mmdet.lake.direct.direct import read_directly
 from deeplake_mmdet.lake.images.cell_reader import CellReader, StoredCells
+from deeplake_mmdet.lake.images.selected_cells import SelectedCells
+from deeplake_mmdet.lake.source.pinning import handle_of
 from s3 import Proxy, Rule, fault_proxy, s3_endpoint
 
 from .helpers import unpack_v3
@@ -78,6 +80,55 @@ def write_lake(path: Path) -> Path:
     return path
 
 
+def write_view(path: Path) -> Path:
+    """A lake of which the rows with ``keep`` are those of `write_lake`, among as many others."""
+    kind = types.Image(sample_compression="jpeg")
+    boxes = types.BoundingBox("float64", format="ltwh", bbox_type="pixel")
+    labels = types.ClassLabel(types.Array("uint32", 1))
+    schema = {"images": kind, "crops": kind, "boxes": boxes, "labels": labels, "keep": "uint8"}
+    lake = deeplake.create(str(path), schema=schema)
+    lake["labels"].metadata["class_names"] = ["a"]
+    for start, stop in pairwise(BOUNDS.tolist()):
+        rows = [row for kept in range(start, stop) for row in (kept, None)]
+        images = COLUMNS if start else COLUMNS[:2]
+        lake.append(
+            {
+                **{name: [jpeg(9) if row is None else cell(name, row) for row in rows] for name in images},
+                "boxes": [np.array([[1.0, 1.0, 2.0, 2.0]])] * len(rows),
+                "labels": [np.zeros(1, np.uint32)] * len(rows),
+                "keep": [row is not None for row in rows],
+            }
+        )
+        if not start:
+            lake.add_column("late", kind)
+        lake.commit()
+    return path
+
+
+def write_branch(path: Path) -> Path:
+    """A lake whose branch ``side`` has the rows of `write_lake`, the last ones alone; ``main`` goes on."""
+    write_lake(path)
+    lake = deeplake.open(str(path))
+    lake.branch("side", lake.history[len(list(lake.history)) - 2].id)
+    last = range(*BOUNDS[-2:].tolist())
+    boxes = {"boxes": [np.array([[1.0, 1.0, 2.0, 2.0]])], "labels": [np.zeros(1, np.uint32)]}
+    lake.append({**{name: [jpeg(5)] for name in COLUMNS}, **boxes})
+    lake.commit()
+    side = lake.branches["side"].open()
+    side.append(
+        {
+            **{name: [cell(name, row) for row in last] for name in COLUMNS},
+            **{name: cells * len(last) for name, cells in boxes.items()},
+        }
+    )
+    side.commit()
+    return path
+
+
+WRITERS = {"": write_lake, "view": write_view, "branch": write_branch}
+CHOICES = {"": {}, "view": {"query": "SELECT * WHERE keep == 1"}, "branch": {"branch": "side"}}
+
+
 def deep_lakes(path: Path, column: str) -> list[bytes | None]:
     """What Deep Lake itself gives, cell by cell."""
     found: list[bytes | None] = []
@@ -106,6 +157,8 @@ def truth(folder: Path) -> dict[str, list[bytes | None]]:
 @pytest.fixture(scope="module")
 def bucket(folder: Path) -> Iterator[tuple[str, Proxy]]:
     with s3_endpoint() as upstream, fault_proxy(upstream.url) as proxy:
+        for kind in ("view", "branch"):
+            upstream.upload(WRITERS[kind](folder.with_name(kind)), f"readers-{kind}")
         yield upstream.upload(folder, "readers"), proxy
 
 
@@ -123,21 +176,27 @@ class Stack:
 
 def open_lake(place: str, folder: Path, bucket: tuple[str, Proxy], **options: Any) -> LakeView:
     options = {"allow_bad_images": True, **options}
+    place, _, kind = place.partition(", ")
     if place == "folder":
-        return open_view(Source(str(folder)), **options)
+        found = folder.with_name(kind) if kind else folder
+        return open_view(Source(str(found), **CHOICES[kind]), **options)
     url, proxy = bucket
     creds = {**KEYS, "endpoint_url": proxy.url, "aws_region": "us-east-1"}
-    return open_view(Source(url), credentials=CredentialRef(put_away({"creds": creds})), **options)
+    source = Source(f"{url}-{kind}" if kind else url, **CHOICES[kind])
+    return open_view(source, credentials=CredentialRef(put_away({"creds": creds})), **options)
 
 
 def over(view: LakeView, column: str, layers: str, cache: Path) -> CellReader:
     """A stack of readers by the names of its layers."""
-    reader: CellReader = StoredCells(lambda: view.handle, column)
+    base = view.encoded.base
+    reader: CellReader = StoredCells(lambda: handle_of(base, view.credentials), column)
     cached = "cache" in layers
     if "direct" in layers:
-        reader = read_directly(
-            reader, view.handle, view.source, column, lambda: view.credentials, checked=cached
-        )
+        lake = handle_of(base, view.credentials)
+        reader = read_directly(reader, lake, base, column, lambda: view.credentials, checked=cached)
+    if view.table.base_rows is not None:
+        bounds = None if "local" in layers else 2 * BOUNDS
+        reader = SelectedCells(reader, view.table.base_rows, bounds, str(view.source))
     if cached:
         chunks = ChunkCache(CacheSettings(10**8, cache), view.source, column)
         chunks.open()
@@ -147,6 +206,8 @@ def over(view: LakeView, column: str, layers: str, cache: Path) -> CellReader:
 
 LAYERS = ("stored", "direct", "cache", "cache, direct", "cache, direct, scattered")
 STACKS = [(place, layers) for place in ("folder", "bucket") for layers in LAYERS]
+STACKS += [("folder, view", "direct, local"), ("bucket, view", "direct"), ("bucket, view", "cache, direct")]
+STACKS += [("folder, branch", "direct"), ("bucket, branch", "direct"), ("bucket, branch", "cache, direct")]
 Make = Callable[..., Stack]
 
 
@@ -159,7 +220,7 @@ def make(folder: Path, bucket: tuple[str, Proxy], tmp_path_factory: pytest.TempP
         def make(place: str, layers: str, column: str = "images") -> Stack:
             view = open_lake(place, folder, bucket, tensors={"img": column})
             reader = over(view, column, layers, tmp_path_factory.mktemp("cache"))
-            return Stack(reader, view, bucket[1] if place == "bucket" else None)
+            return Stack(reader, view, bucket[1] if place.startswith("bucket") else None)
 
         yield make
 
@@ -169,8 +230,16 @@ def parametrized(test: Any) -> Any:
 
 
 def test_the_direct_layer_is_there(make: Make) -> None:
-    assert isinstance(make("folder", "direct").reader, ChunkFiles)
-    assert isinstance(make("bucket", "direct").reader, ChunkObjects)
+    for kind in ("", ", branch"):
+        assert isinstance(make(f"folder{kind}", "direct").reader, ChunkFiles)
+        assert isinstance(make(f"bucket{kind}", "direct").reader, ChunkObjects)
+    for place, reader in (("folder", ChunkFiles), ("bucket", ChunkObjects)):
+        view = make(f"{place}, view", "direct").view
+        assert view.table.base_rows is not None
+        assert view.table.base_rows.tolist() == list(range(0, 2 * ROWS, 2))
+        assert isinstance(view.cell_reader(), SelectedCells)
+        whole = open_view(view.encoded.base, credentials=view.credentials, allow_bad_images=True)
+        assert isinstance(whole.cell_reader(), reader)
 
 
 @parametrized
@@ -376,15 +445,16 @@ def test_views_have_orders_of_their_own(
     query: str, cached: bool, column: str, folder: Path, tmp_path: Path
 ) -> None:
     view = open_view(Source(str(folder), query=query), tensors={"img": column}, allow_bad_images=True)
-    expected = [bytes(view.handle[column].get_bytes(row)) or None for row in range(len(view.table))]
+    deep_lake = handle_of(view.source, view.credentials)
+    expected = [bytes(deep_lake[column].get_bytes(row)) or None for row in range(len(view.table))]
     if cached:
-        chunks = ChunkCache(CacheSettings(10**8, tmp_path), view.source, column)
+        chunks = ChunkCache(CacheSettings(10**8, tmp_path), view.encoded.cached_source, column)
         chunks.open()
         view = view.with_cache(chunks)
     rows = np.random.default_rng(0).permutation(len(expected)).tolist()
     for scattered in (False, True):
         reader = view.cell_reader(scattered=scattered)
-        assert isinstance(reader, CachedCells if cached else StoredCells)
+        assert isinstance(reader, SelectedCells)
         assert reader.get_bytes(rows) == [expected[row] for row in rows]
         assert reader.get_bytes(range(len(expected))) == expected
     assert isinstance(view.fetch(rows)[0], bytes) == bool(expected[rows[0]])
@@ -413,13 +483,13 @@ def send_cells(pipe: Any, view: LakeView) -> None:
 
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("way", ["spawn", "forkserver"])
-@pytest.mark.parametrize("place", ["folder", "bucket"])
+@pytest.mark.parametrize("place", ["folder", "bucket", "folder, view"])
 def test_other_processes_read_the_same_and_no_secret_travels(
     place: str, way: str, cached: bool, folder: Path, bucket: tuple[str, Proxy], tmp_path: Path
 ) -> None:
     view = open_lake(place, folder, bucket)
     if cached:
-        chunks = ChunkCache(CacheSettings(10**8, tmp_path), view.source, "images")
+        chunks = ChunkCache(CacheSettings(10**8, tmp_path), view.encoded.cached_source, "images")
         chunks.open()
         view = view.with_cache(chunks)
     expected = view.cell_reader().get_bytes([4, 0, 20])

@@ -23,6 +23,7 @@ from deeplake_mmdet.lake.direct.chunk_files import ChunkFiles, chunk_files
 from deeplake_mmdet.lake.direct.chunk_layout import read_places
 from deeplake_mmdet.lake.direct.column_files import SWITCH
 from deeplake_mmdet.lake.images.cell_reader import CellReader, StoredCells
+from deeplake_mmdet.lake.images.selected_cells import SelectedCells
 
 from .lakes_in_parts import jpeg, write
 
@@ -131,8 +132,9 @@ def test_changed_and_deleted_rows_are_deep_lakes_business(tmp_path: Path) -> Non
 def test_a_query_has_an_order_of_its_own(tmp_path: Path) -> None:
     write(tmp_path / "lake", [[jpeg(seed) for seed in range(9)]])
     view = open_view(Source(str(tmp_path / "lake"), query="SELECT * ORDER BY ROW_NUMBER() DESC"))
-    assert isinstance(view.cell_reader(), StoredCells)
-    assert view.images([0]) == [jpeg(8)]
+    assert isinstance(view.cell_reader(), SelectedCells)
+    assert view.images(range(9)) == [jpeg(seed) for seed in reversed(range(9))]
+    assert view.images([7, 0]) == [jpeg(1), jpeg(8)]
 
 
 def chunk_of(path: Path) -> Path:

@@ -10,6 +10,7 @@ from deeplake_mmdet.errors import ConfigError, ImageError
 from deeplake_mmdet.lake import Source, open_view
 from deeplake_mmdet.lake.images.cells import fetch_images
 from deeplake_mmdet.lake.schema.columns import describe_columns
+from deeplake_mmdet.lake.source.pinning import handle_of
 
 _numbers = itertools.count()
 
@@ -138,8 +139,12 @@ def test_spans_are_rows_of_the_view(make_lake, rows, encode, tmp_path, query):
     make_lake(tmp_path / "lake", images=[encode(seed=seed) for seed in range(12)], **rows(12))
     view = open_view(Source(str(tmp_path / "lake"), query=query))
     count = len(view.table)
-    assert view.fetch_span(1, count) == view.images(range(1, count))
-    assert view.has_encoded_images == (query is None or "RANDOM" not in query)
+    cells = handle_of(view.source)["images"].get_bytes(list(range(count)))
+    assert view.has_encoded_images
+    assert view.fetch_span(1, count) == view.images(range(1, count)) == list(map(bytes, cells))[1:]
+    again = open_view(view.source)
+    assert again.images(range(count)) == view.images(range(count))
+    assert len(set(view.images(range(count)))) == count == (6 if query and "WHERE" in query else 12)
 
 
 @pytest.mark.parametrize("bad", [-1, 3])

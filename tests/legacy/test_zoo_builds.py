@@ -89,7 +89,7 @@ def build_all(cfg, seen):
         parts.append((HOOKS.build, {key: value for key, value in hook.items() if key != "priority"}))
     with DefaultScope.overwrite_default_scope("mmdet"):
         for build, part in parts:
-            if part.get("type") == "CocoMetric":
+            if part.get("type") in ("CocoMetric", "LVISMetric"):
                 part = {**part, "ann_file": None}
             key = json.dumps(part, default=str)
             if key not in seen:

@@ -226,3 +226,93 @@ def test_full_shuffle_reads_rows_and_not_chunks(remote: Any) -> None:
     one = loader_of(dataset_of(source, LIGHT), "threads", 2, shuffle="full")
     assert len(fingerprints(one)) == IMAGES
     one.dataset.close()
+
+
+HALF = sorted(np.random.default_rng(1).permutation(IMAGES)[: IMAGES // 2].tolist())
+
+
+def half_of(source: dict[str, Any], order: str = "") -> dict[str, Any]:
+    """Every other row or so, anywhere in the lake."""
+    listed = ",".join(map(str, HALF))
+    query = f"SELECT * FROM (SELECT *, ROW_NUMBER() AS n) WHERE n IN ({listed}) {order}"
+    return {**dataset_of(source, LIGHT), "query": query}
+
+
+@pytest.mark.parametrize("order", ["", "ORDER BY image_id DESC", "ORDER BY file_name DESC, image_id"])
+def test_a_pass_over_a_view_fetches_every_chunk_once(remote: Any, order: str) -> None:
+    source, proxy, size = remote
+    loader = loader_of(half_of(source, order), "threads", 2)
+    sampler = loader.batch_sampler.sampler
+    assert sampler.shuffle == "chunk"
+    assert loader.batch_sampler.rules["views"] == "chunks of the lake"
+    chunks = sampler.blocks.firsts[-1]
+    loader.dataset.lakes[0].view.close()
+    before = proxy.counts()
+    rows = rows_of(loader)
+    after = proxy.counts()
+    assert sorted(rows) == HALF
+    asked = [entry for entry in after.log[before.requests :] if "_deeplake_log" not in entry]
+    whole = [entry for entry in asked if entry.startswith("GET") and "bytes=" not in entry]
+    assert len(whole) == len(set(whole)) == chunks >= 4
+    assert len(asked) - chunks <= 8
+    assert after.bytes_out - before.bytes_out <= 1.15 * size
+    loader.dataset.close()
+
+
+def test_few_rows_of_a_lake_are_read_by_themselves(remote: Any) -> None:
+    source, proxy, size = remote
+    query = "SELECT * FROM (SELECT *, ROW_NUMBER() AS n) WHERE n IN (3, 50, 51, 120, 150)"
+    loader = loader_of({**dataset_of(source, LIGHT), "query": query}, "threads", 2)
+    assert loader.batch_sampler.rules["views"] is None
+    before = proxy.counts()
+    assert sorted(rows_of(loader)) == [3, 50, 51, 120, 150]
+    assert proxy.counts().bytes_out - before.bytes_out <= 0.2 * size
+    loader.dataset.close()
+
+
+def samples_of(loader: Any) -> list[tuple[Any, ...]]:
+    found = []
+    for batch in loader:
+        for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
+            found.append((sample.img_id, int(image.long().sum()), sample.flip))
+    loader.dataset.close()
+    return found
+
+
+def test_a_view_gives_the_same_samples_wherever_its_lake_lies(remote: Any, big_lake: Path) -> None:
+    source, _, _ = remote
+    here = {**half_of(source), "path": str(big_lake), "credentials": None}
+    local = samples_of(loader_of(here, "threads", 1, shuffle="chunk"))
+    assert sorted(row for row, _, _ in local) == HALF
+    assert samples_of(loader_of(half_of(source), "threads", 2)) == local
+    assert samples_of(loader_of(half_of(source), "processes", 2)) == local
+
+
+def test_views_can_be_shuffled_as_by_earlier_versions(remote: Any) -> None:
+    """By blocks of neighbours in the view whose length was a power of two."""
+    source, _, _ = remote
+    loader = loader_of(half_of(source), "threads", 1)
+    sampler, view = loader.batch_sampler.sampler, loader.dataset.lakes[0].view
+    by_chunks = sampler.order(0).indices.tolist()
+    sampler.guess_blocks()
+    assert loader.batch_sampler.rules["views"] is None
+    length = int(8e6 / view.image_bytes).bit_length() - 1
+    assert sampler.blocks.ids.tolist() == (np.arange(IMAGES // 2) // 2**length).tolist()
+    assert sampler.order(0).indices.tolist() != by_chunks
+    assert sorted(rows_of(loader)) == HALF
+    loader.dataset.close()
+
+
+def test_a_cache_is_shared_by_a_lake_and_its_views(remote: Any, tmp_path: Path) -> None:
+    source, proxy, _ = remote
+    cache = {"size": "1GB", "folder": str(tmp_path)}
+    whole = loader_of({**dataset_of(source, LIGHT), "cache": cache}, "threads", 2)
+    assert len(rows_of(whole)) == IMAGES
+    half = loader_of({**half_of(source), "cache": cache}, "threads", 2)
+    half.dataset.lakes[0].view.close()
+    before = proxy.counts()
+    assert len(rows_of(half)) == IMAGES // 2
+    asked = proxy.counts().log[before.requests :]
+    assert not [entry for entry in asked if "_deeplake_log" not in entry]
+    whole.dataset.close()
+    half.dataset.close()

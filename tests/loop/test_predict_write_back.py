@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
+from mmengine.hub import get_config
 
 from deeplake_mmdet import predict
 from deeplake_mmdet.demo.drawing import CLASS_NAMES
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError
-from deeplake_mmdet.lake import Source, open_run
+from deeplake_mmdet.lake import Source, open_run, open_view
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
-from deeplake_mmdet.loop.run_spool import RunSpool
+from deeplake_mmdet.loop import extras
+from deeplake_mmdet.loop.spool import Spool
 
 ROWS = 6
 
@@ -56,7 +60,7 @@ def test_what_is_predicted_is_in_the_lake(ready):
 def test_an_interrupted_command_goes_on(ready, monkeypatch):
     cfg, checkpoint, lake, _ = ready
     calls = []
-    add = RunSpool.add
+    add = Spool.add
 
     def interrupted(self, predictions):
         if len(calls) == 2:
@@ -66,7 +70,7 @@ def test_an_interrupted_command_goes_on(ready, monkeypatch):
 
     options = {"write_back": True, "batch_size": 2, "keep": False}
     with monkeypatch.context() as patch:
-        patch.setattr(RunSpool, "add", interrupted)
+        patch.setattr(Spool, "add", interrupted)
         with pytest.raises(KeyboardInterrupt):
             predict(cfg, checkpoint, lake, run_id="torn", **options)
     assert calls == [2, 2]
@@ -116,6 +120,63 @@ def test_loss_and_embedding_are_the_models_own(ready):
         np.testing.assert_allclose(
             cells(lake, "more", "pred/embedding")[row], embedding, rtol=1e-3, atol=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["mask_rcnn/mask-rcnn_r50_fpn_1x_coco", "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco"]
+)
+def test_the_loss_of_models_with_masks_is_their_own(name, nuts_lake, untrained_demo, tmp_path):
+    """As a training with masks would have it, drawn from the same seed."""
+    lake = tmp_path / "nuts"
+    shutil.copytree(nuts_lake, lake)
+    load, resize, pad, pack = (
+        {"type": "LoadImageFromFile"},
+        {"type": "Resize", "scale": (160, 128), "keep_ratio": True},
+        {"type": "Pad", "size": (160, 160)},
+        {"type": "PackDetInputs", "meta_keys": ("img_path", "ori_shape", "img_shape", "scale_factor")},
+    )
+    dataset = {"type": "deeplake_mmdet.DeepLakeDataset", "path": str(lake), "test_mode": True}
+    dataset["pipeline"] = [load, resize, pad, pack]
+    cfg = get_config(f"mmdet::{name}.py")
+    heads = cfg.model.get("roi_head") or {"bbox_head": cfg.model.bbox_head}
+    for head in ("bbox_head", "mask_head"):
+        if head in heads:
+            heads[head].num_classes = 3
+    cfg.model.backbone.init_cfg = None
+    if "roi_head" in cfg.model:  # as small as it goes
+        cfg.model.backbone.depth, cfg.model.neck.in_channels = 18, [64, 128, 256, 512]
+        for part in (cfg.model.train_cfg.rpn_proposal, cfg.model.test_cfg.rpn):
+            part.update(nms_pre=100, max_per_img=50)
+    cfg.test_dataloader = {"batch_size": 2, "num_workers": 0, "dataset": dataset}
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        cfg[key] = None
+    cfg.custom_hooks = []
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    model.init_weights()
+    meta = {"dataset_meta": {"classes": open_view(Source(str(lake))).classes}}
+    torch.save({"state_dict": model.state_dict(), "meta": meta}, tmp_path / "weights.pth")
+    predict(
+        cfg, tmp_path / "weights.pth", lake, limit=2, write_back=True, run_id="masks", loss=True, keep=False
+    )  # fmt: skip
+    with_truth = [load, {"type": "LoadAnnotations", "with_bbox": True, "with_mask": True}, resize, pad, pack]
+    rows = DATASETS.build({**dataset, "pipeline": with_truth})
+    for row in range(2):
+        batch = model.data_preprocessor(pseudo_collate([rows[row]]), True)
+        assert len(batch["data_samples"][0].gt_instances.masks) == len(
+            rows.view.table.boxes[rows.view.table.span(row)]
+        )
+        torch.manual_seed(row)
+        with torch.no_grad():
+            loss = model.parse_losses(model(**batch, mode="loss"))[0].item()
+        assert cells(lake, "masks", "pred/loss")[row] == pytest.approx(loss, rel=1e-3)
+
+
+def test_the_loss_of_a_model_with_masks_needs_masks(ready, monkeypatch):
+    cfg, checkpoint, lake, _ = ready
+    monkeypatch.setattr(extras, "predicts_masks", lambda model: True)
+    with pytest.raises(ConfigError, match=r"the lake has none[\s\S]*import the lake with segmentations"):
+        predict(cfg, checkpoint, lake, write_back=True, loss=True, keep=False)
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_a_record_that_is_not_whole_does_not_count(lake, harm):
     first = WriteBack(open_view(Source(lake)), CLASSES, facts())
     first.add(predicted(range(10)))
     first.abandon(KeyboardInterrupt())
-    (file,) = first._spool.folder.glob("*.predictions")
+    (file,) = first._spool.folder.glob("*.spool")
     data = bytearray(file.read_bytes())
     if harm == "cut":
         del data[-3:]
@@ -282,7 +282,7 @@ def test_killed_at_any_moment(lake, tmp_path):
         before = main_of(lake)
         child = context.Process(target=_work, args=(lake,))
         child.start()
-        while child.is_alive() and not list((cache_folder() / "runs").glob("*/*.predictions")):
+        while child.is_alive() and not list((cache_folder() / "runs").glob("*/*.spool")):
             time.sleep(0.01)  # it imports for seconds
         child.join(draw.uniform(0, 0.4))
         if child.is_alive():

@@ -122,6 +122,23 @@ def test_a_checkpoint_that_knows_versions_only_is_taken_with_a_note(ended, tmp_p
     assert "does not say what data" in log.read_text()
 
 
+def test_a_view_goes_on_in_the_order_of_an_earlier_version(ended, tmp_path):
+    """Which shuffled views by blocks of neighbours, and recorded nothing of that."""
+
+    def config(folder):
+        loader = {"_delete_": True, "mode": "threads", "shuffle": "chunk"}
+        query = {f"{LAKE}.query": "SELECT * WHERE ROW_NUMBER() != 3"}
+        return recording_config(ended["lake"], folder, fast_loader=loader, **query)
+
+    train(config(tmp_path / "first"))
+    older = torch.load(tmp_path / "first" / "iter_4.pth", weights_only=False)
+    assert older["deeplake_mmdet"]["pins"]["order"].pop("views") == "chunks of the lake"
+    torch.save(older, tmp_path / "older.pth")
+    train(config(tmp_path / "run"), resume=tmp_path / "older.pth")
+    newer = torch.load(tmp_path / "run" / "iter_6.pth", weights_only=False)
+    assert newer["deeplake_mmdet"]["pins"]["order"]["views"] is None
+
+
 def test_a_checkpoint_of_the_other_loop_is_refused(ended, tmp_path):
     with pytest.raises(ConfigError, match="the loop is IterTrainLoop, was EpochTrainLoop"):
         resume(ended, tmp_path / "run", iterations=True)

@@ -12,6 +12,7 @@ from counting import passes, recording_config, rows_of
 
 from deeplake_mmdet import train
 from deeplake_mmdet.demo.lakes import write_demo_lake
+from deeplake_mmdet.errors import ConfigError, ProcessError
 
 ROWS = 10
 
@@ -57,3 +58,36 @@ def test_another_number_of_processes_takes_what_is_left(lake, tmp_path):
     assert both.name == f"iter_{5 + 1 + 3}.pth"
     (start,) = json.loads((tmp_path / "both" / "run.json").read_text())["starts"]
     assert start["ranks"] == 2
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_no_end(lake, tmp_path):
+    processes = 2
+    options: dict[str, Any] = {"train_dataloader.batch_size": 2}
+    expected = run(lake, tmp_path / "whole", processes)
+    cfg = recording_config(lake, tmp_path / "killed", **options)
+    cfg.randomness.diff_rank_seed = True
+    cfg.custom_hooks = [{"type": "Trouble", "at": at, "how": "SIGKILL"} for at in (4, 7)]
+    cfg.custom_imports = {"imports": ["counting"]}
+    found = train(cfg, processes=processes, max_restarts=2)
+    assert found.last_checkpoint is not None
+    assert found.last_checkpoint.name == expected.name
+    assert rows_of(found.last_checkpoint) == rows_of(expected)
+    starts = json.loads((tmp_path / "killed" / "run.json").read_text())["starts"]
+    assert [start["resumed_from"] and start["resumed_from"]["iter"] for start in starts] == [None, 4, 7]
+    # Checkpoints of an earlier run in the folder are not gone on from, and restarts end.
+    cfg.custom_hooks = [{"type": "Trouble", "at": 1, "how": "SIGKILL"}]
+    cfg.default_hooks.checkpoint.interval = 100
+    with pytest.raises(ProcessError, match="killed by SIGKILL"):
+        train(cfg, processes=processes, max_restarts=1)
+    starts = json.loads((tmp_path / "killed" / "run.json").read_text())["starts"]
+    assert [start["resumed_from"] for start in starts[3:]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("restarts", "processes", "match"), [(-1, 2, "-1 times"), (1, None, "--processes N")]
+)
+def test_restarts_that_cannot_be(lake, tmp_path, restarts, processes, match):
+    cfg = recording_config(lake, tmp_path / "run")
+    with pytest.raises(ConfigError, match=match):
+        train(cfg, processes=processes, max_restarts=restarts)

@@ -28,6 +28,7 @@ from deeplake_mmdet.cli import (
     train,
 )
 from deeplake_mmdet.cli.looking import browse
+from deeplake_mmdet.cli.machines import doctor, merge
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
@@ -46,8 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         *(demo, train, test, predict, eval),
-        *(mine, lineage, import_, export, inspect, browse, check),
-        *(convert, run, prepare, bench, cache),
+        *(mine, lineage, import_, merge, export, inspect, browse, check),
+        *(convert, run, prepare, bench, cache, doctor),
     ):
         command.add_parser(commands)
     return parser

@@ -39,7 +39,8 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         default=["bbox"],
         metavar="NAME",
-        help="bbox, segm, proposal, proposal_fast, several of them; or mAP or recall (Pascal VOC)",
+        help="bbox, segm, proposal, proposal_fast, several of them; lvis, or lvis with bbox or segm; or mAP "
+        "or recall (Pascal VOC)",
     )
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="classes to score, in this order")
     parser.add_argument(

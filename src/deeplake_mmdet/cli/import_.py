@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from deeplake_mmdet.errors import ConfigError
@@ -90,6 +90,24 @@ def add_parser(commands: Any) -> None:
         command.add_argument(
             "--append", action="store_true", help="add to the lake that stands there, in one commit"
         )
+        command.add_argument(
+            "--shard",
+            metavar="I/N",
+            help="import only part I of N, from 0/N on; 'merge LAKE' puts them together. auto: as Slurm, "
+            "Kubernetes or torchrun say",
+        )
+        command.add_argument(
+            "--workers",
+            type=int,
+            metavar="N",
+            help="import by N processes (for many small images; default: one)",
+        )
+        command.add_argument(
+            "--engine",
+            choices=("local", "ray"),
+            default="local",
+            help="where the N processes run (default: here)",
+        )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
 
@@ -105,7 +123,7 @@ def run_coco(args: argparse.Namespace) -> int:
     """
     from deeplake_mmdet.transfer import import_coco
 
-    return _show(import_coco(args.annotations, args.lake, images=args.images, **_common(args)))
+    return _show(args, import_coco, args.annotations, images=args.images)
 
 
 def run_voc(args: argparse.Namespace) -> int:
@@ -119,7 +137,7 @@ def run_voc(args: argparse.Namespace) -> int:
     """
     from deeplake_mmdet.transfer import import_voc
 
-    return _show(import_voc(args.root, args.lake, split=args.split, **_common(args)))
+    return _show(args, import_voc, args.root, split=args.split)
 
 
 def run_yolo(args: argparse.Namespace) -> int:
@@ -133,7 +151,7 @@ def run_yolo(args: argparse.Namespace) -> int:
     """
     from deeplake_mmdet.transfer import import_yolo
 
-    return _show(import_yolo(args.data, args.lake, split=args.split, **_common(args)))
+    return _show(args, import_yolo, args.data, split=args.split)
 
 
 def _renaming(text: str) -> tuple[str, str]:
@@ -160,13 +178,25 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
         "convert": args.convert,
         "verify": args.verify,
         "append": args.append,
+        "shard": args.shard,
         "overwrite": args.overwrite,
         "creds": creds,
     }
 
 
-def _show(summary: Any) -> int:
+def _show(args: argparse.Namespace, function: Callable[..., Any], source: str, **options: Any) -> int:
     from deeplake_mmdet.terminal import console
+    from deeplake_mmdet.transfer import import_in_processes
+
+    options |= _common(args)
+    if args.engine == "ray":
+        from deeplake_mmdet.scale import import_on_ray
+
+        summary = import_on_ray(function, source, args.lake, processes=args.workers, **options)
+    elif args.workers is None:
+        summary = function(source, args.lake, **options)
+    else:
+        summary = import_in_processes(function, source, args.lake, processes=args.workers, **options)
 
     console().print(summary.render())
     return int(summary.is_mostly_refused)

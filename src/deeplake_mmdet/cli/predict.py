@@ -51,6 +51,21 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--score-thr", type=float, metavar="X", help="leave out objects of lower scores")
     parser.add_argument("--batch-size", type=int, metavar="N", help="images a step (default: the config's)")
     parser.add_argument("--limit", type=int, metavar="N", help="predict on the first N images only")
+    parser.add_argument(
+        "--shard", metavar="I/N", help="predict on part I of N only; 'merge LAKE' joins what is written back"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="predict here, or by shards on a Ray cluster",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="with Ray: how many (default: all there is room for)"
+    )
+    parser.add_argument(
+        "--gpus", type=float, default=0, metavar="G", help="with Ray: GPUs of each (default: 0)"
+    )
     parser.add_argument("--tta", action="store_true", help="predict on several versions of each image")
     parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: a GPU if there is one)")
     parser.add_argument("--allow-partial", action="store_true", help="use weights that fit in part only")
@@ -73,29 +88,34 @@ def run(args: argparse.Namespace) -> None:
         from deeplake_mmdet.loop.predict import predict
 
         keeps = args.out is None and args.show_dir is None and not args.write_back
-        result = predict(
+        engine: Any = predict
+        own: dict[str, Any] = {"processes": args.processes, "shard": args.shard, "show_dir": args.show_dir}
+        own |= {"limit": args.limit, "keep": False}
+        if args.engine == "ray":
+            from deeplake_mmdet.scale import predict_on_ray
+
+            del own["keep"]
+            engine, own = predict_on_ray, {**own, "workers": args.workers, "gpus": args.gpus}
+        result = engine(
             config,
             checkpoint,
             inputs,
+            **own,
             branch=args.branch,
             view=args.view,
             query=args.query,
             batch_size=args.batch_size,
             score_thr=args.score_thr,
-            limit=args.limit,
             tta=args.tta,
             out=args.out,
-            show_dir=args.show_dir,
             overwrite=args.overwrite,
             write_back=args.write_back,
             run_id=args.run_id,
             loss=args.loss,
             embed=args.embed,
             device=args.device,
-            processes=args.processes,
             cfg_options=parse_options(args.cfg_options),
             allow_partial=args.allow_partial,
-            keep=False,
             progress=True,
         )
     if not is_main_process():
@@ -173,6 +193,8 @@ def _print(result: Predicted, *, nothing_kept: bool) -> None:
     screen.print(plain(f"{result.objects} objects in {result.images} images{rate}"))
     if result.branch is not None:
         screen.print(plain(f"Written back: branch {result.branch} of the lake"))
+        if result.branch.startswith("run-shards/"):
+            screen.print(plain("Next: deeplake-mmdet merge LAKE, once all shards are there"))
     for what, place in (
         ("Predictions", result.out),
         ("Predictions", result.run_file),

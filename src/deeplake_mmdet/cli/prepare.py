@@ -24,7 +24,10 @@ def add_parser(commands: Any) -> None:
         "--split", choices=["train", "val", "test"], default="train", help="default: %(default)s"
     )
     parser.add_argument(
-        "--shard", type=_shard, default=(0, 1), metavar="I/N", help="each N-th row only, from 0/N on"
+        "--shard",
+        default="0/1",
+        metavar="I/N",
+        help="each N-th row only, from 0/N on; auto: as Slurm, Kubernetes or torchrun say",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="threads (default: one for each core)")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
@@ -54,11 +57,3 @@ def run(args: argparse.Namespace) -> int:
         if lake.full:
             print("  the disk is full: the others are decoded in each epoch")
     return int(any(lake.failed or lake.full for lake in done))
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, _, count = text.partition("/")
-    try:
-        return int(number), int(count)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 0/4") from None

@@ -34,6 +34,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--auto-scale-lr", action="store_true", help="scale the learning rate to the batch size"
     )
+    parser.add_argument(
+        "--max-restarts",
+        type=int,
+        default=0,
+        metavar="K",
+        help="with --processes: go on from the last checkpoint, up to K times, where one is killed",
+    )
     add_prepared_argument(parser)
     parser.set_defaults(run=run)
 
@@ -57,6 +64,7 @@ def run(args: argparse.Namespace) -> None:
         prepared=args.prepared,
         launcher=args.launcher,
         processes=args.processes,
+        max_restarts=args.max_restarts,
     )
     if not is_main_process():
         return

@@ -16,19 +16,22 @@ __all__ = ["use_lake_metrics"]
 _log = logging.getLogger("deeplake_mmdet")
 
 # What stock options mean the same in ours; the others are about annotation files.
-_COMMON = ("metric", "proposal_nums", "iou_thrs", "collect_device", "prefix")
+_COMMON = ("metric", "iou_thrs", "collect_device", "prefix")
+_COCO = (*_COMMON, "classwise", "metric_items", "format_only", "outfile_prefix")
 _KEPT = {
-    "CocoMetric": (*_COMMON, "classwise", "metric_items", "format_only", "outfile_prefix"),
-    "VOCMetric": (*_COMMON, "eval_mode", "scale_ranges"),
+    "CocoMetric": (*_COCO, "proposal_nums"),
+    "LVISMetric": _COCO,
+    "VOCMetric": (*_COMMON, "proposal_nums", "eval_mode", "scale_ranges"),
 }
 
 
 def use_lake_metrics(cfg: Config) -> None:
     """Replace stock metrics of splits that read a lake, in place, and log it.
 
-    A stock ``CocoMetric`` wants an annotation file, which a lake has not, and a stock ``VOCMetric`` wants the
-    val pipeline to load annotations. Ours give the same numbers. So does our `SeparateEvaluator` in place of
-    the stock ``MultiDatasetsEvaluator``, where all of its metrics are ours.
+    A stock ``CocoMetric`` or ``LVISMetric`` wants an annotation file, which a lake has not, and a stock
+    ``VOCMetric`` wants the val pipeline to load annotations. Ours give the same numbers (`LVISMetric` says
+    where it does not). So does our `SeparateEvaluator` in place of the stock ``MultiDatasetsEvaluator``,
+    where all of its metrics are ours.
 
     Some things MMDetection's own metrics cannot do with NumPy 2, which shows after a whole epoch: on files,
     ``proposal_fast`` becomes ``proposal``.

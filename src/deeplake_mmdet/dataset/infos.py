@@ -278,26 +278,26 @@ def with_cache(view: LakeView, settings: CacheSettings | None) -> LakeView:
     if is_local(view.source.url):
         reason = "the lake is on this machine"
     elif not view.has_encoded_images:
-        reason = "its images are arrays or links, or in an order of their own (as by ORDER BY RANDOM())"
+        reason = "its images are arrays or links, or in an order that Deep Lake alone can tell"
     if reason is not None:
         _log.info(f"cache= has no effect on {view.source}: {reason}")
         return view
     size, count = settings.size, len(view.table)
     counters = torch.from_numpy(new_counters())
     counters.share_memory_()  # type: ignore[no-untyped-call]
-    cache = ChunkCache(settings, view.source, view.roles.img, counters)
+    cache = ChunkCache(settings, view.encoded.cached_source, view.roles.img, counters)
     cache.open()
-    if view.chunk_bytes > size:
+    if view.encoded.chunk_bytes > size:
         raise ConfigError(
             f"A cache of {human_bytes(size)} cannot hold a single chunk of the lake, "
-            f"about {human_bytes(view.chunk_bytes)}",
+            f"about {human_bytes(view.encoded.chunk_bytes)}",
             where="dataset key 'cache'",
-            advice=f"all images take about {human_bytes(view.image_bytes * count)}",
+            advice=f"all images take about {human_bytes(view.encoded.cached_bytes)}",
         )
-    if view.image_bytes * count > size:
+    if view.encoded.cached_bytes > size:
         _log.info(
             f"The cache of {human_bytes(size)} holds a part of the lake only: its {count} images take about "
-            f"{human_bytes(view.image_bytes * count)}"
+            f"{human_bytes(view.encoded.cached_bytes)}"
         )
     return view.with_cache(cache)
 

@@ -15,6 +15,7 @@ from deeplake_mmdet.evaluation.dump import DumpPredictions
 from deeplake_mmdet.evaluation.export import check_target
 from deeplake_mmdet.evaluation.from_file import Evaluated, evaluate_predictions
 from deeplake_mmdet.evaluation.gather import LakeMetric
+from deeplake_mmdet.evaluation.lvis_metric import LVISMetric
 from deeplake_mmdet.evaluation.recorded_lakes import open_recorded
 from deeplake_mmdet.evaluation.run_predictions import (
     RunPredictions,
@@ -34,6 +35,7 @@ __all__ = [
     "DumpPredictions",
     "Evaluated",
     "Interval",
+    "LVISMetric",
     "LakeMetric",
     "RunPredictions",
     "SeparateEvaluator",

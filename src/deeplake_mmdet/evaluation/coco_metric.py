@@ -41,10 +41,6 @@ __all__ = ["CocoMetric"]
 
 _log = logging.getLogger("deeplake_mmdet")
 
-_METRICS = ("bbox", "segm", "proposal", "proposal_fast")
-_PRECISIONS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
-_RECALLS = ("AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000")
-
 
 @dataclass(frozen=True)
 class _Count:
@@ -56,10 +52,10 @@ class _Count:
 
 @dataclass(frozen=True)
 class _Share:
-    """What one process ships: see `count_endless`; class names by lake; a count for each metric."""
+    """What one process ships: see `count_endless`; keys of the views of all; a count for each metric."""
 
     endless: tuple[int, int, str]
-    classes: list[tuple[str, tuple[str, ...]]]
+    keys: list[str]
     counts: dict[str, _Count]
 
 
@@ -115,6 +111,10 @@ class CocoMetric(LakeMetric):
     """
 
     default_prefix = "coco"
+    known_metrics: tuple[str, ...] = ("bbox", "segm", "proposal", "proposal_fast")
+    plan = STATISTICS
+    usual_items = tuple(STATISTICS)[:6]
+    frequencies: NDArray[np.str_] | None = None  # of LVIS's classes
 
     def __init__(
         self,
@@ -137,8 +137,8 @@ class CocoMetric(LakeMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.metrics = [metric] if isinstance(metric, str) else list(metric)
-        _known("metric", self.metrics, _METRICS)
-        _known("metric_items", metric_items or (), tuple(STATISTICS))
+        _known("metric", self.metrics, self.known_metrics)
+        _known("metric_items", metric_items or (), tuple(self.plan))
         backend = "hotcoco" if backend == "faster" else backend
         _known("backend", [backend], BACKENDS)
         if not self.metrics:
@@ -193,10 +193,8 @@ class CocoMetric(LakeMetric):
         for metric in () if self.format_only else self.metrics:
             if metric == "proposal_fast":
                 found.update(f"AR@{limit}" for limit in self.proposal_nums)
-            elif metric == "proposal":
-                found.update(self.metric_items or _RECALLS)
             else:
-                found.update(f"{metric}_{item}" for item in self.metric_items or _PRECISIONS)
+                found.update(self._names_of_scores(metric).values())
         return frozenset(found)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
@@ -228,11 +226,9 @@ class CocoMetric(LakeMetric):
         own, keys = own_images(results)
         endless = count_endless(own)
         if not own:
-            return _Share(endless, [], {})
+            return _Share(endless, keys, {})
         scope = scope_of(own, tell=False)
-        counts = {metric: self._count(metric, scope, keys) for metric in self.metrics}
-        classes = [(view.source.url, view.classes) for view in scope.views.values()]
-        return _Share(endless, classes, counts)
+        return _Share(endless, keys, {metric: self._count(metric, scope, keys) for metric in self.metrics})
 
     def combine(self, shares: Sequence[Any]) -> dict[str, float]:
         """Scores of all processes' images.
@@ -243,13 +239,11 @@ class CocoMetric(LakeMetric):
         if self._needs_all:
             return super().combine(shares)
         tell_endless(share.endless for share in shares)
-        names = one_list([pair for share in shares for pair in share.classes])
-        self.class_scores, self.curves = (), {}
+        keys = sorted({key for share in shares for key in share.keys})
+        self._begin(keys)
         scores: dict[str, float] = {}
         for metric in self.metrics:
-            counts = [share.counts[metric] for share in shares if share.counts]
-            curves = counts[0].matching.curves(count.matching for count in counts)
-            scores |= self._score(metric, curves, sum(count.objects for count in counts), names)
+            scores |= self._score(metric, [share.counts[metric] for share in shares if share.counts], keys)
         return scores
 
     def compute_metrics(self, results: list[Found]) -> dict[str, float]:
@@ -264,18 +258,22 @@ class CocoMetric(LakeMetric):
             _log.info("Predictions are written to %s", ", ".join(map(str, files)))
         if self.format_only:
             return {}
-        self.class_scores, self.curves = (), {}
+        self._begin(list(scope.views))
         scores: dict[str, float] = {}
         for metric in self.metrics:
             if metric == "proposal_fast":
                 scores |= self._fast_recalls(scope)
                 continue
             count = self._count(metric, scope, list(scope.views))
-            curves = count.matching.curves([count.matching])
-            scores |= self._score(metric, curves, count.objects, scope.classes)
+            scores |= self._score(metric, [count], list(scope.views))
             if self.analysis and metric != "proposal":
-                self._analyse(metric, scope, curves, count.objects)
+                self._analyse(metric, scope, count.objects)
         return scores
+
+    def _begin(self, keys: Sequence[str]) -> None:
+        """Forget the last evaluation; refuse lakes that cannot be scored together."""
+        one_list(keys)
+        self.class_scores, self.curves = (), {}
 
     @property
     def _needs_all(self) -> bool:
@@ -304,7 +302,7 @@ class CocoMetric(LakeMetric):
         objects, numbers = np.zeros(len(scope.classes), np.int64), scope.numbers(keys)
         for start, part in scope.parts():
             truth, predictions = self._sides(metric, part, file_order(keys[0]))
-            matching.add(truth, predictions, numbers[start : start + len(part)])
+            matching.add(truth, predictions, numbers[start : start + len(part)], self._searched(part))
             objects += np.bincount(truth.labels[~truth.ignored()], minlength=len(objects))
         return _Count(matching, objects)
 
@@ -327,49 +325,51 @@ class CocoMetric(LakeMetric):
         _log.info("Evaluating proposal_fast...\n%s", lines)
         return found
 
-    def _score(
-        self, metric: str, curves: Curves, objects: NDArray[np.int64], classes: tuple[str, ...]
-    ) -> dict[str, float]:
+    def _searched(self, scope: Scope) -> list[dict[str, list[int]]] | None:
+        """What LVIS says of each image."""
+        del scope
+        return None
+
+    def _names_of_scores(self, metric: str) -> dict[str, str]:
+        """The keys of what is returned, by statistic."""
+        if metric == "proposal":
+            usual = [name for name, one in self.plan.items() if one.kind == "recall"]
+            return {name: name for name in self.metric_items or usual}
+        return {name: f"{metric}_{name}" for name in self.metric_items or self.usual_items}
+
+    def _score(self, metric: str, counts: Sequence[_Count], keys: Sequence[str]) -> dict[str, float]:
         settings = self._settings(metric)
-        self.curves[metric] = curves
-        values = statistics(curves, settings)
-        _log.info("Evaluating %s...\n%s", metric, summary(values, settings))
-        if 100 not in settings.limits:
+        curves = self.curves[metric] = counts[0].matching.curves(count.matching for count in counts)
+        values = statistics(curves, settings, self.plan, self.frequencies)
+        _log.info("Evaluating %s...\n%s", metric, summary(values, settings, self.plan))
+        if "mAP" in values and 100 not in settings.limits:
             _log.warning(
                 "mAP is -1: COCO takes it at 100 predictions, and proposal_nums are %s", settings.limits
             )
-        if metric == "proposal":
-            return {item: float(values[STATISTICS[item]]) for item in self.metric_items or _RECALLS}
-        by_class = class_scores(curves, settings, objects, classes)
-        self.class_scores = self.class_scores or by_class
         found: dict[str, float] = {}
-        if self.classwise:
-            _log.info("\n%s", class_lines(by_class))
-            found.update({f"{score.name}_precision": score.ap for score in by_class})
-        for item in self.metric_items or _PRECISIONS:
-            found[f"{metric}_{item}"] = float(values[STATISTICS[item]])
-        _log.info("%s_mAP_copypaste: %s", metric, " ".join(f"{value:.3f}" for value in values[:6]))
-        return found
+        if metric != "proposal":
+            objects = np.sum([count.objects for count in counts], axis=0)
+            by_class = class_scores(curves, settings, objects, one_list(keys))
+            self.class_scores = self.class_scores or by_class
+            if self.classwise:
+                _log.info("\n%s", class_lines(by_class))
+                found.update({f"{score.name}_precision": score.ap for score in by_class})
+            row = " ".join(f"{value:.3f}" for value in list(values.values())[:6])
+            _log.info("%s_%s_copypaste: %s", metric, next(iter(values)), row)
+        return found | {key: values[name] for name, key in self._names_of_scores(metric).items()}
 
-    def _analyse(self, metric: str, scope: Scope, curves: Curves, objects: NDArray[np.int64]) -> None:
+    def _analyse(self, metric: str, scope: Scope, objects: NDArray[np.int64]) -> None:
         from deeplake_mmdet.evaluation.analysis import analyse, write_analysis
 
         truth, predictions = self._sides(metric, scope, file_order(next(iter(scope.views))))
-        settings = self._settings(metric)
+        settings, curves = self._settings(metric), self.curves[metric]
         done = analyse(
             truth, predictions, scope.classes, len(scope), by_mask=settings.by_mask, iou=self.analysis_iou,
             score=self.analysis_score,
         )  # fmt: skip
         folder = Path(_log_folder() if self.analysis is True else str(self.analysis))
-        file = write_analysis(
-            folder,
-            metric,
-            done,
-            scope,
-            curves,
-            settings,
-            class_scores(curves, settings, objects, scope.classes),
-        )
+        by_class = class_scores(curves, settings, objects, scope.classes)
+        file = write_analysis(folder, metric, done, scope, curves, settings, by_class)
         _log.info("The analysis is written to %s", file)
 
 

@@ -1,41 +1,58 @@
-"""COCO's twelve statistics and the scores of each class."""
+"""COCO's and LVIS's statistics and the scores of each class."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.evaluation.engine import Curves, Settings
 
-__all__ = ["STATISTICS", "ClassScore", "class_scores", "statistics", "summary"]
+__all__ = [
+    "FREQUENCIES",
+    "LVIS_STATISTICS",
+    "STATISTICS",
+    "ClassScore",
+    "class_scores",
+    "statistics",
+    "summary",
+]
 
-# Positions in COCOeval.stats under MMDetection's names; its proposal_nums are (100, 300, 1000).
-STATISTICS = {
-    "mAP": 0,
-    "mAP_50": 1,
-    "mAP_75": 2,
-    "mAP_s": 3,
-    "mAP_m": 4,
-    "mAP_l": 5,
-    "AR@100": 6,
-    "AR@300": 7,
-    "AR@1000": 8,
-    "AR_s@1000": 9,
-    "AR_m@1000": 10,
-    "AR_l@1000": 11,
-}
 _AREAS = ("all", "small", "medium", "large")
-# Of each statistic: precision or recall, IoU, area range, position of the limit (None: the limit of 100).
-_PLAN: tuple[tuple[str, float | None, int, int | None], ...] = (
-    ("precision", None, 0, None),
-    ("precision", 0.5, 0, 2),
-    ("precision", 0.75, 0, 2),
-    *(("precision", None, area, 2) for area in (1, 2, 3)),
-    *(("recall", None, 0, limit) for limit in (0, 1, 2)),
-    *(("recall", None, area, 2) for area in (1, 2, 3)),
-)
+FREQUENCIES = ("r", "c", "f")
+
+
+class _Statistic(NamedTuple):
+    """What one score is the mean of; ``limit`` is a place among the limits, None the limit of 100."""
+
+    kind: str
+    iou: float | None = None
+    area: int = 0
+    limit: int | None = -1
+    frequency: str = ""
+
+
+# COCOeval.stats, in its order, under MMDetection's names; its proposal_nums are (100, 300, 1000).
+STATISTICS = {
+    "mAP": _Statistic("precision", limit=None),
+    "mAP_50": _Statistic("precision", 0.5),
+    "mAP_75": _Statistic("precision", 0.75),
+    **{f"mAP_{'_sml'[area]}": _Statistic("precision", area=area) for area in (1, 2, 3)},
+    **{f"AR@{most}": _Statistic("recall", limit=place) for place, most in enumerate((100, 300, 1000))},
+    **{f"AR_{'_sml'[area]}@1000": _Statistic("recall", area=area) for area in (1, 2, 3)},
+}
+LVIS_STATISTICS = {
+    "AP": _Statistic("precision"),
+    "AP50": _Statistic("precision", 0.5),
+    "AP75": _Statistic("precision", 0.75),
+    **{f"AP{'_sml'[area]}": _Statistic("precision", area=area) for area in (1, 2, 3)},
+    **{f"AP{name}": _Statistic("precision", frequency=name) for name in FREQUENCIES},
+    "AR@300": _Statistic("recall"),
+    **{f"AR{'_sml'[area]}@300": _Statistic("recall", area=area) for area in (1, 2, 3)},
+}
 
 
 @dataclass(frozen=True)
@@ -53,34 +70,53 @@ class ClassScore:
     ap_large: float
 
 
-def statistics(curves: Curves, settings: Settings) -> NDArray[np.float64]:
-    """``COCOeval.stats``, shape (12,); -1 where nothing can be measured.
+def statistics(
+    curves: Curves,
+    settings: Settings,
+    plan: Mapping[str, _Statistic] = STATISTICS,
+    frequencies: NDArray[np.str_] | None = None,
+) -> dict[str, float]:
+    """Scores by name; -1 where nothing can be measured.
 
-    As in the reference, the first is taken at a limit of 100 predictions whatever the limits are, so it is -1
-    if 100 is not among them, and AP at 0.5 and 0.75 are -1 if these are not among the IoU thresholds.
+    As in the reference, COCO's first is taken at a limit of 100 predictions whatever the limits are, so it is
+    -1 if 100 is not among them, and AP at 0.5 and 0.75 are -1 if these are not among the IoU thresholds.
 
     Args:
         curves: Precision and recall, from a `Matching`.
         settings: The settings that they were made with.
+        plan: `STATISTICS` or `LVIS_STATISTICS`.
+        frequencies: One of `FREQUENCIES` for each class, shape (K,), for LVIS.
     """
-    return np.array([_value(curves, settings, *entry) for entry in _PLAN])
+    found = {}
+    for name, (kind, iou, area, limit, frequency) in plan.items():
+        values = getattr(curves, kind)[..., area, :]
+        values = values[..., np.array(settings.limits) == 100 if limit is None else [limit]]
+        if iou is not None:
+            values = values[settings.iou_thresholds == iou]
+        if frequency:
+            values = values[:, :, frequencies == frequency]
+        found[name] = _mean(values, -1.0)
+    return found
 
 
-def summary(stats: NDArray[np.float64], settings: Settings) -> str:
+def summary(scores: Mapping[str, float], settings: Settings, plan: Mapping[str, _Statistic]) -> str:
     """The statistics as text, one line each.
 
     Args:
-        stats: From `statistics`, shape (12,).
+        scores: From `statistics`.
         settings: The settings that they were made with.
+        plan: The one that they were made by.
     """
     thresholds = settings.iou_thresholds
     lines = []
-    for value, (kind, iou, area, limit) in zip(stats, _PLAN, strict=True):
+    for name, (kind, iou, area, limit, frequency) in plan.items():
         title = "Average Precision (AP)" if kind == "precision" else "Average Recall    (AR)"
         span = f"{thresholds[0]:.2f}:{thresholds[-1]:.2f}" if iou is None else f"{iou:.2f}"
         most = 100 if limit is None else settings.limits[limit]
+        classes = f" | classes={frequency}" if frequency else ""
         lines.append(
-            f" {title} @[ IoU={span:<9} | area={_AREAS[area]:>6} | maxDets={most:>4} ] = {value:.4f}"
+            f" {title} @[ IoU={span:<9} | area={_AREAS[area]:>6} | maxDets={most:>4}{classes} ] = "
+            f"{scores[name]:.4f}"
         )
     return "\n".join(lines)
 
@@ -104,19 +140,6 @@ def class_scores(
         whole, *by_area = (_mean(precision[:, :, area, -1]) for area in range(len(_AREAS)))
         scores.append(ClassScore(name, int(objects[index]), whole, *at, *by_area))
     return tuple(scores)
-
-
-def _value(
-    curves: Curves, settings: Settings, kind: str, iou: float | None, area: int, limit: int | None
-) -> float:
-    values = getattr(curves, kind)[..., area, :]
-    if iou is not None:
-        values = values[settings.iou_thresholds == iou]
-    if limit is None:
-        values = values[..., np.array(settings.limits) == 100]
-    else:
-        values = values[..., limit]
-    return _mean(values, -1.0)
 
 
 def _mean(values: NDArray[np.float64], otherwise: float = float("nan")) -> float:

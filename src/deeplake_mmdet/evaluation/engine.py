@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,7 @@ class Settings:
         by_mask: Overlap of masks instead of boxes.
         by_class: False for proposals: labels play no part.
         area_ranges: Least and largest area, square pixels, A of them.
+        federated: LVIS's rules: what was found of a class counts on images that were searched for it.
     """
 
     iou_thresholds: NDArray[np.float64] = field(default_factory=_default_thresholds)
@@ -59,6 +60,7 @@ class Settings:
     by_mask: bool = False
     by_class: bool = True
     area_ranges: tuple[tuple[float, float], ...] = AREA_RANGES
+    federated: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,16 @@ class Matching:
         kind = "segm" if settings.by_mask else "bbox"
         self._settings, self._most = settings, 1
         self._stream = library.StreamingEval(
-            _categories(class_count), kind, params=_params(library, class_count, settings)
+            _categories(class_count), kind, settings.federated, _params(library, class_count, settings)
         )
 
-    def add(self, truth: Instances, predictions: Instances, numbers: NDArray[np.int64]) -> None:
+    def add(
+        self,
+        truth: Instances,
+        predictions: Instances,
+        numbers: NDArray[np.int64],
+        searched: Sequence[Mapping[str, list[int]]] | None = None,
+    ) -> None:
         """Match some images.
 
         Args:
@@ -104,12 +112,15 @@ class Matching:
             predictions: Ordered by image.
             numbers: Of the images, shape (images,), by the place that ``images`` of both names. Equal scores
                 of several images are ordered by it; an image that comes again takes the place of the first.
+            searched: For each image LVIS's ``neg_category_ids`` and ``not_exhaustive_category_ids``, as class
+                indices; if ``federated``.
         """
         with _no_search_for_circles():
             for start in range(0, len(numbers), _IMAGES_AT_ONCE):
                 some = numbers[start : start + _IMAGES_AT_ONCE]
                 wanted, found = (side.of_images(start, start + len(some)) for side in (truth, predictions))
-                images = [{"id": number} for number in some.tolist()]
+                facts = searched[start : start + len(some)] if searched else ({} for _ in some)
+                images = [{"id": number, **more} for number, more in zip(some.tolist(), facts, strict=True)]
                 entries = _found(found, numbers, self._settings.by_mask)
                 self._stream.update(images, coco_entries(wanted, numbers), entries)
                 self._most = max(self._most, int(np.bincount(found.images).max(initial=0)))

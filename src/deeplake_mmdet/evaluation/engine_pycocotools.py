@@ -30,14 +30,18 @@ class ReferenceMatching:
         self._truth: list[dict[str, Any]] = []
         self._found: list[dict[str, Any]] = []
 
-    def add(self, truth: Instances, predictions: Instances, numbers: NDArray[np.int64]) -> None:
+    def add(
+        self, truth: Instances, predictions: Instances, numbers: NDArray[np.int64], searched: Any = None
+    ) -> None:
         """Keep some images.
 
         Args:
             truth: Ordered by image.
             predictions: Ordered by image.
             numbers: Of the images, shape (images,), by the place that ``images`` of both names.
+            searched: Not known to COCO.
         """
+        del searched
         self._numbers += numbers.tolist()
         self._truth += coco_entries(truth, numbers)
         self._found += coco_entries(predictions, numbers)

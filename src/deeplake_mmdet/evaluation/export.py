@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplake_mmdet.errors import ConfigError, ImportRefusedError, InstallError
+from deeplake_mmdet.errors import ConfigError, ImportRefusedError
+from deeplake_mmdet.evaluation.prediction_files import need_pyarrow
 from deeplake_mmdet.evaluation.samples import Found
 from deeplake_mmdet.evaluation.truth import Scope, category_ids
 from deeplake_mmdet.formats import Id
@@ -47,21 +48,21 @@ def results_of(
         with_names: Whether to give the names of classes and files.
     """
     view = scope.views[key]
-    categories = category_ids(view)
+    categories = list(zip(category_ids(view), scope.classes, strict=True))
     for found, file in _with_files(scope, key, wanted=with_names):
-        boxes = found.boxes_xywh().tolist()
         scores = found.mask_scores if with_masks and found.mask_scores is not None else found.scores
-        image, labels = view.table.image_id(found.row), [categories[label] for label in found.labels.tolist()]
-        names = [scope.classes[label] for label in found.labels.tolist()] if with_names else []
-        size = [int(view.table.heights[found.row]), int(view.table.widths[found.row])]
-        for number, (label, box, score) in enumerate(zip(labels, boxes, scores.tolist(), strict=True)):
-            entry = {"image_id": image, "category_id": label, "bbox": box, "score": score}
+        image, height, width = view.table.image_id(found.row), view.table.heights, view.table.widths
+        columns = (found.labels.tolist(), found.boxes_xywh().tolist(), scores.tolist())
+        for number, (label, box, score) in enumerate(zip(*columns, strict=True)):
+            category, name = categories[label]
+            entry = {"image_id": image, "category_id": category, "bbox": box, "score": score}
             if with_names:
-                entry["category_name"] = names[number]
+                entry["category_name"] = name
             if file is not None:
                 entry["file_name"] = file
             if with_masks:
                 counts = (found.masks or ())[number].decode()
+                size = [int(height[found.row]), int(width[found.row])]
                 entry["segmentation"] = {"size": size, "counts": counts}
             yield entry
 
@@ -87,15 +88,25 @@ def write_coco_results(scope: Scope, prefix: str | Path) -> list[Path]:
     Returns:
         The files.
     """
-    files = []
+    kinds = ("bbox", "segm") if _all_masks(scope.found) else ("bbox",)
+    options = {kind: {"with_masks": kind == "segm"} for kind in kinds}
+    return [
+        _write_json(Path(f"{prefix}{lake}.{kind}.json"), results_of(scope, key, **options[kind]))
+        for key, lake in _numbered(scope, ".lake")
+        for kind in kinds
+    ]
+
+
+def _numbered(scope: Scope, text: str) -> Iterator[tuple[str, str]]:
+    """The key of each lake, and what tells its file from the others'; nothing if it is the only one."""
     for number, key in enumerate(scope.views):
-        lake = f".lake{number}" if len(scope.views) > 1 else ""
-        for kind in ("bbox", "segm") if _all_masks(scope.found) else ("bbox",):
-            file = Path(f"{prefix}{lake}.{kind}.json")
-            with replaced(file) as part, part.open("w") as stream:
-                write_list(stream, results_of(scope, key, with_masks=kind == "segm"))
-            files.append(file)
-    return files
+        yield key, f"{text}{number}" if len(scope.views) > 1 else ""
+
+
+def _write_json(file: Path, entries: Iterator[dict[str, Any]]) -> Path:
+    with replaced(file) as part, part.open("w") as stream:
+        write_list(stream, entries)
+    return file
 
 
 def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -> Path:
@@ -114,15 +125,10 @@ def write_parquet(scope: Scope, file: str | Path, *, with_masks: bool = False) -
     Raises:
         InstallError: pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InstallError(
-            "Parquet files need pyarrow, which is not installed",
-            where=str(file),
-            advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
-        ) from error
+    need_pyarrow(file)
+    import pyarrow
+    import pyarrow.parquet
+
     objects = scope.predictions(with_masks=with_masks)
     numbers = objects.images
     rows = np.array([found.row for found in scope.found], np.int64)
@@ -176,13 +182,13 @@ def write_predictions(scope: Scope, file: str | Path) -> list[Path]:
     with_masks = _all_masks(scope.found)
     if target.suffix == ".parquet":
         return [write_parquet(scope, target, with_masks=with_masks)]
-    files = []
-    for number, key in enumerate(scope.views):
-        name = target if len(scope.views) == 1 else target.with_name(f"{target.stem}.lake{number}.json")
-        with replaced(name) as part, part.open("w") as stream:
-            write_list(stream, results_of(scope, key, with_masks=with_masks, with_names=True))
-        files.append(name)
-    return files
+    return [
+        _write_json(
+            target.with_name(f"{target.stem}{lake}.json"),
+            results_of(scope, key, with_masks=with_masks, with_names=True),
+        )
+        for key, lake in _numbered(scope, ".lake")
+    ]
 
 
 def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
@@ -205,14 +211,7 @@ def check_target(file: str | Path, *, overwrite: bool = True) -> Path:
             advice="choose a .json or a .parquet file",
         )
     if target.suffix == ".parquet":
-        from importlib.util import find_spec
-
-        if find_spec("pyarrow") is None:
-            raise InstallError(
-                "Parquet files need pyarrow, which is not installed",
-                where=str(target),
-                advice="pip install 'deeplake-mmdet[parquet]', or choose a .json file",
-            )
+        need_pyarrow(target)
     parts = target.parent.glob(f"{glob.escape(target.stem)}.lake*.json") if target.suffix == ".json" else ()
     for there in (target, *parts):
         if there.is_dir() or (there.exists() and not overwrite):

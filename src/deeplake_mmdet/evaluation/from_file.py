@@ -16,11 +16,11 @@ from deeplake_mmdet.errors import (
     AnnotationError,
     ConfigError,
     ImportRefusedError,
-    InstallError,
-    SourceNotFoundError,
 )
 from deeplake_mmdet.evaluation.coco_metric import CocoMetric
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
+from deeplake_mmdet.evaluation.lvis_metric import LVISMetric
+from deeplake_mmdet.evaluation.prediction_files import Entries, read_entries
 from deeplake_mmdet.evaluation.rle import compress
 from deeplake_mmdet.evaluation.samples import Found, check_found, check_has_masks
 from deeplake_mmdet.evaluation.truth import image_ids, stored_category_ids
@@ -32,8 +32,6 @@ from deeplake_mmdet.lake.images.segmentation import segmentation_fault
 __all__ = ["Entries", "Evaluated", "evaluate_predictions", "open_scored", "read_found"]
 
 _log = logging.getLogger("deeplake_mmdet")
-
-Entries = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,8 @@ def evaluate_predictions(
             is equal, the one that states the same number is meant (``"3"`` for 3). Where an entry has a
             ``category_name``, as those of ``test --out`` do, that name counts, whatever its id.
         lake: Path or URL.
-        metric: ``'bbox'``, ``'segm'``, ``'proposal'`` or several of them, by `CocoMetric`; ``'mAP'`` or
-            ``'recall'``, by `VOCMetric`.
+        metric: ``'bbox'``, ``'segm'``, ``'proposal'`` or several of them, by `CocoMetric`; ``'lvis'``, or
+            ``['lvis', 'segm']`` and the like, by `LVISMetric`; ``'mAP'`` or ``'recall'``, by `VOCMetric`.
         credentials: None for those of the environment, public options, or a handle; see `DeepLakeDataset`.
         commit: Version.
         branch: Branch.
@@ -100,8 +98,14 @@ def evaluate_predictions(
     """
     names = [metric] if isinstance(metric, str) else list(metric)
     scorer: CocoMetric | VOCMetric
-    if names in (["mAP"], ["recall"]):
+    of_voc, of_lvis = names in (["mAP"], ["recall"]), "lvis" in names
+    if (of_voc or of_lvis) and options.pop("analysis", None):
+        raise ConfigError("Only CocoMetric has an analysis", where="analysis", advice="leave it out")
+    if of_voc:
         scorer = VOCMetric(metric=names[0], **options)
+    elif of_lvis:
+        names = [name for name in names if name != "lvis"] or ["bbox"]
+        scorer = LVISMetric(names, **options)
     else:
         scorer = CocoMetric(metric=names, **options)
     if isinstance(folder := options.get("analysis"), (str, Path)) and not overwrite:
@@ -110,6 +114,7 @@ def evaluate_predictions(
         lake, names, credentials=credentials, commit=commit, branch=branch, tag=tag, view=view, query=query,
         tensors=tensors, box_format=box_format, classes=classes,
     )  # fmt: skip
+    scorer.check_view(opened)
     scorer.results.extend(read_found(predictions, opened, masks="segm" in names))
     metrics = scorer.evaluate(len(scorer.results))
     return Evaluated(metrics, getattr(scorer, "class_scores", ()))
@@ -159,7 +164,7 @@ def read_found(predictions: str | Path | Entries, view: LakeView, *, masks: bool
     """
     if not isinstance(predictions, (str, Path)):
         return found_in(predictions, view, "predictions", masks=masks)
-    return found_in(_read(Path(predictions).expanduser()), view, str(predictions), masks=masks)
+    return found_in(read_entries(Path(predictions).expanduser()), view, str(predictions), masks=masks)
 
 
 def _check_free(folder: Path, metrics: Sequence[str]) -> None:
@@ -215,49 +220,6 @@ def found_in(entries: Entries, view: LakeView, where: str, *, masks: bool = Fals
         rle = _masks(entries, places[own].tolist(), view, row, where) if masks else None
         found.append(Found(view.key, row, corners, scores[own], labels[own], rle, xywh=boxes[own]))
     return found
-
-
-def _read(file: Path) -> Entries:
-    if not file.is_file():
-        raise SourceNotFoundError("There is no such file of predictions", where=str(file))
-    if file.suffix == ".parquet":
-        return _read_parquet(file)
-    try:
-        content = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise AnnotationError(f"The file is not JSON: {error}", where=str(file)) from None
-    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
-        raise AnnotationError(
-            "The file is no list of COCO results",
-            where=str(file),
-            advice="write [{'image_id': ..., 'category_id': ..., 'bbox': [...], 'score': ...}, ...]",
-        )
-    return content
-
-
-def _read_parquet(file: Path) -> Entries:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InstallError(
-            "Parquet files need pyarrow, which is not installed",
-            where=str(file),
-            advice="pip install 'deeplake-mmdet[parquet]'",
-        ) from error
-    table = pyarrow.parquet.read_table(file)
-    needed = ("image_id", "category_id", "x", "y", "width", "height", "score")
-    if missing := [name for name in needed if name not in table.column_names]:
-        raise AnnotationError(f"The file has no column {', '.join(missing)}", where=str(file))
-    lists = [table[name].to_pylist() for name in needed]
-    counts, names = (
-        table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
-        for name in ("counts", "category_name")
-    )
-    return [
-        {"image_id": image, "category_id": category, "bbox": box, "score": score, "category_name": name}
-        | ({} if mask is None else {"segmentation": {"counts": mask}})
-        for image, category, *box, score, mask, name in zip(*lists, counts, names, strict=True)
-    ]
 
 
 def _column(entries: Entries, name: str, where: str) -> list[Id]:

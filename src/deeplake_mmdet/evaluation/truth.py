@@ -150,34 +150,34 @@ def scope_of(results: Iterable[Found], *, tell: bool = True) -> Scope:
     if tell:
         tell_endless([count_endless(unique.values())])
     views = {key: find_view(key) for key in sorted({key for key, _ in unique})}
-    names = one_list([(view.source.url, view.classes) for view in views.values()])
+    names = one_list(views)
     ids = {key: image_ids(view) for key, view in views.items()}
     ordered = sorted(unique.values(), key=lambda one: (one.key, int(ids[one.key][one.row]), one.row))
     return Scope(tuple(ordered), views, names)
 
 
-def one_list(classes: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
+def one_list(keys: Iterable[str]) -> tuple[str, ...]:
     """The class names of lakes that are scored together.
 
     Args:
-        classes: Address and class names of each lake.
+        keys: Of their views.
 
     Raises:
         ConfigError: There is no lake, or they differ.
     """
-    if not classes:
+    views = list(map(find_view, keys))
+    if not views:
         raise ConfigError(
             "There is nothing to score: no sample was evaluated", where="val_dataloader or test_dataloader"
         )
-    first, names = classes[0]
-    for url, others in classes:
-        if others != names:
+    for view in views:
+        if view.classes != views[0].classes:
             raise ConfigError(
                 "The lakes that are scored together have different classes",
-                where=f"{first}: {names}; {url}: {others}",
+                where=f"{views[0].source.url}: {views[0].classes}; {view.source.url}: {view.classes}",
                 advice="give all of them the same metainfo=dict(classes=...)",
             )
-    return names
+    return views[0].classes
 
 
 def own_images(results: Iterable[Found]) -> tuple[list[Found], list[str]]:

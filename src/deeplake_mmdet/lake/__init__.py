@@ -18,6 +18,7 @@ from deeplake_mmdet.lake.inspection import Inspection, inspect
 from deeplake_mmdet.lake.lenient import ExaminedLake, open_leniently
 from deeplake_mmdet.lake.old_lake import OldLake, load_old
 from deeplake_mmdet.lake.opening import open_view, open_view_of
+from deeplake_mmdet.lake.row_blocks import RowBlocks
 from deeplake_mmdet.lake.run_reading import (
     base_of,
     cells_of,
@@ -33,6 +34,7 @@ from deeplake_mmdet.lake.schema.labels import source_category_ids
 from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes, why_no_truth
 from deeplake_mmdet.lake.schema.roles import explain_roles
 from deeplake_mmdet.lake.selecting import select_rows
+from deeplake_mmdet.lake.shard import Shard
 from deeplake_mmdet.lake.source.addresses import parse_uri
 from deeplake_mmdet.lake.source.as_settings import SOURCE_KEYS, settings_of
 from deeplake_mmdet.lake.source.carried import SCHEME, CarriedSource
@@ -55,6 +57,7 @@ from deeplake_mmdet.lake.source.secret_texts import (
     masked,
 )
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source, is_same_contents, short_hash
+from deeplake_mmdet.lake.source_facts import IMAGE_REMAINDER, facts_of_source, image_remainders
 from deeplake_mmdet.lake.table.cleaning import (
     Cleaning,
     box_faults,
@@ -66,17 +69,17 @@ from deeplake_mmdet.lake.table.store import cache_folder, cached_tables, clear_c
 from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.verification import recorded_source, verify_recorded
 from deeplake_mmdet.lake.views import UNREAD, LakeView, find_view
+from deeplake_mmdet.lake.writing.merging import MergeSummary, merge
 from deeplake_mmdet.lake.writing.run_branch import (
     RUN_COLUMNS,
     RUNS,
-    RunBranch,
     count_rows,
-    open_run,
     rows_in_base,
-    run_ids,
     without_queries,
     write_run,
 )
+from deeplake_mmdet.lake.writing.run_opening import RunBranch, open_run, run_ids
+from deeplake_mmdet.lake.writing.run_shards import run_shards
 from deeplake_mmdet.lake.writing.saved_views import (
     SavedView,
     check_view_name,
@@ -89,6 +92,7 @@ from deeplake_mmdet.lake.writing.writer import ImageRecord, LakeWriter
 
 __all__ = [
     "ENVIRONMENT",
+    "IMAGE_REMAINDER",
     "MASK",
     "PUBLIC",
     "RUNS",
@@ -110,10 +114,13 @@ __all__ = [
     "Inspection",
     "LakeView",
     "LakeWriter",
+    "MergeSummary",
     "OldLake",
     "ResolvedSource",
+    "RowBlocks",
     "RunBranch",
     "SavedView",
+    "Shard",
     "Source",
     "base_of",
     "box_faults",
@@ -130,12 +137,14 @@ __all__ = [
     "count_rows",
     "deadline_seconds",
     "explain_roles",
+    "facts_of_source",
     "filter_images",
     "find_view",
     "holds_secret",
     "human_bytes",
     "image_anew",
     "image_format",
+    "image_remainders",
     "inspect",
     "is_handle",
     "is_literal",
@@ -149,6 +158,7 @@ __all__ = [
     "load_old",
     "make_cache_folder",
     "masked",
+    "merge",
     "name_difference",
     "names_of_files",
     "new_counters",
@@ -174,6 +184,7 @@ __all__ = [
     "rows_in_base",
     "rows_of_view",
     "run_ids",
+    "run_shards",
     "run_table",
     "save_view",
     "saved_views",

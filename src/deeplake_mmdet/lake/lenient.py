@@ -27,6 +27,7 @@ from deeplake_mmdet.lake.schema.columns import ColumnFacts, describe_columns
 from deeplake_mmdet.lake.schema.labels import LabelCoding, label_coding, read_labels
 from deeplake_mmdet.lake.schema.role_rules import RULES, is_named
 from deeplake_mmdet.lake.schema.roles import Roles, image_column
+from deeplake_mmdet.lake.source.base_rows import find_base_rows
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
@@ -131,7 +132,11 @@ def open_leniently(
     except (AnnotationError, ColumnError, ImageError) as error:
         return _images_only(resolved, ref, handle, columns, tensors, error, faults)
     if rest is not resolved:
-        view = replace(view, source=resolved, table=_spread(view.table, sound, len(handle)))
+        table = _spread(view.table, sound, len(handle))
+        if view.table.base_rows is not None and resolved.is_selection:
+            found = find_base_rows(resolved, ref, view.roles.img, view.roles.columns)
+            table = replace(table, base_rows=None if found is None else found[1])
+        view = replace(view, source=resolved, table=table)
     return ExaminedLake(resolved, view, faults, problem)
 
 
@@ -142,7 +147,7 @@ def _selected(resolved: ResolvedSource, rows: Any) -> ResolvedSource:
 
 
 def _spread(table: AnnotationTable, rows: Any, count: int) -> AnnotationTable:
-    """A table of some rows as one of all; the others have no boxes, and no size."""
+    """A table of some rows as one of all; the others have no boxes, and no size. Nothing else is kept."""
     counts, sizes = np.zeros(count, np.int64), np.zeros((2, count), np.int32)
     counts[rows] = np.diff(table.offsets)
     sizes[:, rows] = table.widths, table.heights
@@ -159,6 +164,7 @@ def _spread(table: AnnotationTable, rows: Any, count: int) -> AnnotationTable:
         img_ids=None,
         source_ids=None,
         source_id_ends=None,
+        base_rows=None,
         folder=None,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from deeplake_mmdet.lake.images.cells import check_image_column
+from deeplake_mmdet.lake.images.cells import check_image_column, holds_files
 from deeplake_mmdet.lake.images.exif_choice import roles_and_exif
 from deeplake_mmdet.lake.schema.boxes import NO_BOXES, BoxFormat
 from deeplake_mmdet.lake.schema.classes import classes_of, stored_format
@@ -14,6 +15,7 @@ from deeplake_mmdet.lake.schema.labels import LabelCoding, label_coding
 from deeplake_mmdet.lake.schema.roles import inferred_roles
 from deeplake_mmdet.lake.schema.undeclared import table_of_undeclared
 from deeplake_mmdet.lake.schema.unused import notes_on, short_tensors
+from deeplake_mmdet.lake.source.base_rows import find_base_rows
 from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.opened import source_of
 from deeplake_mmdet.lake.source.pinning import handle_of, renew, resolve
@@ -23,6 +25,8 @@ from deeplake_mmdet.lake.table.table import AnnotationTable
 from deeplake_mmdet.lake.views import LakeView, registered
 
 __all__ = ["open_view", "open_view_of"]
+
+_log = logging.getLogger("deeplake_mmdet")
 
 
 def open_view(
@@ -73,6 +77,9 @@ def open_view(
     inferred = inferred_roles(roles, tensors)
     options: dict[str, Any] = {"allow_bad_images": allow_bad_images, "apply_exif": apply_exif}
 
+    if holds_files(columns[roles.img]) and resolved.is_selection:
+        options["base_rows"] = lambda: find_base_rows(resolved, ref, roles.img, roles.columns)
+
     def table_in(boxes: BoxFormat) -> AnnotationTable:
         return table_of(resolved, handle, roles, boxes, coding, inferred=inferred, **options)
 
@@ -81,6 +88,12 @@ def open_view(
         table, undeclared = table_of_undeclared(table_in, boxes)
     else:
         table = table_in(stored or NO_BOXES)
+    by_row = table.base_rows is None and holds_files(columns[roles.img])
+    if resolved.selects and by_row and resolved.format == "v4" and not resolved.is_local_process:
+        _log.info(
+            "%s: images are read row by row through Deep Lake's view, as its rows cannot be told by number",
+            resolved,
+        )
     left_out = {**left_out, **table.left_out}
     roles = roles.without(left_out)
     notes = notes_on(columns, roles, tensors, left_out, chosen)

@@ -16,7 +16,8 @@ from deeplake_mmdet.lake.source.credentials import CredentialRef
 from deeplake_mmdet.lake.source.pinning import handle_of, resolve
 from deeplake_mmdet.lake.source.row_order import freeze, run_query
 from deeplake_mmdet.lake.source.source import ResolvedSource, Source
-from deeplake_mmdet.lake.writing.run_branch import RunBranch, without_queries
+from deeplake_mmdet.lake.writing.run_branch import without_queries
+from deeplake_mmdet.lake.writing.run_opening import RunBranch
 
 __all__ = [
     "base_of",

@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, ImageError, SourceNotFoundError
-from deeplake_mmdet.lake.cache.cached_cells import CachedCells
 from deeplake_mmdet.lake.cache.chunk_cache import ChunkCache
 from deeplake_mmdet.lake.calls.faults import is_local
 from deeplake_mmdet.lake.calls.protocols import OpenLake
 from deeplake_mmdet.lake.direct.chunk_files import close_files
-from deeplake_mmdet.lake.direct.chunks import chunk_bounds, mean_bytes
-from deeplake_mmdet.lake.direct.direct import read_directly
-from deeplake_mmdet.lake.images.cell_reader import CellReader, StoredCells, check_rows
+from deeplake_mmdet.lake.images.cell_reader import CellReader, check_rows
 from deeplake_mmdet.lake.images.cells import (
     Cells,
     Turning,
@@ -30,19 +27,22 @@ from deeplake_mmdet.lake.images.cells import (
 )
 from deeplake_mmdet.lake.images.links import lead_elsewhere
 from deeplake_mmdet.lake.images.masks import read_mask_cells, segmentations_of
+from deeplake_mmdet.lake.images.selected_cells import SelectedCells
+from deeplake_mmdet.lake.row_blocks import RowBlocks
 from deeplake_mmdet.lake.schema.columns import ColumnFacts
 from deeplake_mmdet.lake.schema.labels import category_ids_of
 from deeplake_mmdet.lake.schema.roles import Roles
 from deeplake_mmdet.lake.source.credentials import CredentialRef
-from deeplake_mmdet.lake.source.pinning import forget, handle_of, newest_credentials
+from deeplake_mmdet.lake.source.pinning import forget, newest_credentials
 from deeplake_mmdet.lake.source.source import ResolvedSource, short_hash
 from deeplake_mmdet.lake.table.table import AnnotationTable
+from deeplake_mmdet.lake.view_images import ViewImages
 
 __all__ = ["UNREAD", "LakeView", "find_view", "registered"]
 
 _views: dict[str, LakeView] = {}
 UNREAD = object()
-_PER_PROCESS = ("labels", "_cells", "turning")
+_PER_PROCESS = ("labels", "turning")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +139,13 @@ class LakeView:
 
     @property
     def handle(self) -> OpenLake:
-        """This process's open Deep Lake handle."""
-        return handle_of(self.source, self.credentials)
+        """This process's open Deep Lake handle: rows are those of the view, columns may be more."""
+        return self.encoded.handle
+
+    @cached_property
+    def encoded(self) -> ViewImages:
+        """Where the images lie, and what reads them as they are stored."""
+        return ViewImages(self.source, self.credentials, self.columns[self.roles.img], self.table)
 
     def uri(self, row: int) -> str:
         """The address under which the file backend serves the image of a row, see `parse_uri`.
@@ -158,8 +163,8 @@ class LakeView:
 
     @property
     def has_encoded_images(self) -> bool:
-        """Whether `fetch_span` is cheap: images are files in the lake, in its own row order."""
-        return holds_files(self.columns[self.roles.img]) and self.source.rows is None
+        """Whether blocks are cheap to fetch: images are files in the lake. See `ViewImages.are_encoded`."""
+        return self.encoded.are_encoded
 
     @cached_property
     def reads_network(self) -> bool:
@@ -169,22 +174,20 @@ class LakeView:
         column = self.roles.img
         return self.columns[column].is_link and lead_elsewhere(self.handle, column)
 
-    @cached_property
+    @property
     def chunk_bounds(self) -> NDArray[np.int64]:
-        """First rows of the chunks that the images lie in, and the number of rows (see `chunk_bounds`)."""
-        if not self.has_encoded_images:
-            return np.array([0, len(self.table)])
-        return chunk_bounds(self.handle, self.roles.img, self.image_bytes)
-
-    @cached_property
-    def image_bytes(self) -> float:
-        """Mean bytes of an encoded image, told from a few; 0 unless `has_encoded_images`."""
-        return mean_bytes(self.handle, self.roles.img) if self.has_encoded_images else 0.0
+        """See `ViewImages.chunk_bounds`."""
+        return self.encoded.chunk_bounds
 
     @property
-    def chunk_bytes(self) -> int:
-        """About how many bytes the longest chunk of images takes."""
-        return int(np.diff(self.chunk_bounds).max(initial=0) * self.image_bytes)
+    def blocks(self) -> RowBlocks:
+        """See `ViewImages.blocks`."""
+        return self.encoded.blocks
+
+    @property
+    def image_bytes(self) -> float:
+        """See `ViewImages.mean_bytes`."""
+        return self.encoded.mean_bytes
 
     def with_cache(self, cache: ChunkCache) -> LakeView:
         """This view with a cache for its images; the file backend uses it from now on.
@@ -195,13 +198,13 @@ class LakeView:
         Raises:
             DeepLakeMMDetError: The lake has to be asked where its chunks begin, and cannot be read.
         """
-        _ = self.chunk_bounds  # found out before workers are started, once for all of them
+        self.encoded.ask()  # before workers are started
         _views[self.key] = view = self._with(cache)
         return view
 
     def _with(self, cache: ChunkCache | None) -> LakeView:
         view = replace(self, cache=cache)
-        for name in ("chunk_bounds", "image_bytes", "labels", "label_map"):
+        for name in ("encoded", "labels", "label_map"):
             if name in self.__dict__:
                 view.__dict__[name] = self.__dict__[name]
         return view
@@ -212,27 +215,7 @@ class LakeView:
         Args:
             scattered: Rows are read in random order, see `ChunkCache.cells`.
         """
-        if self.cache is None:
-            return self._cells
-        scattered = scattered and self.image_bytes * len(self.table) > self.cache.settings.size
-        return CachedCells(self.cache, self.chunk_bounds, self._cells, scattered=scattered)
-
-    @cached_property
-    def _cells(self) -> CellReader:
-        """The reader without the cache."""
-        source, column = self.source, self.roles.img
-        stored = StoredCells(lambda: self.handle, column, f"lake {source}")
-        if not self.has_encoded_images:
-            return stored
-        checked = self.cache is not None
-        return read_directly(
-            stored,
-            self.handle,
-            source,
-            column,
-            lambda: newest_credentials(source, self.credentials),
-            checked=checked,
-        )
+        return self.encoded.reader(self.cache, scattered=scattered)
 
     def images(self, rows: Sequence[int]) -> list[bytes]:
         """Fetch the encoded images of some rows in one call.
@@ -251,13 +234,16 @@ class LakeView:
         """
         return [raised(image) for image in self.fetch(rows, scattered=True)]
 
-    def fetch(self, rows: Sequence[int], *, scattered: bool = False) -> list[bytes | ImageError]:
+    def fetch(
+        self, rows: Sequence[int], *, scattered: bool = False, together: bool = False
+    ) -> list[bytes | ImageError]:
         """Fetch encoded images as `images` does, but give an error in place of one that cannot be had.
 
         Args:
             rows: Row numbers. They may repeat and are fetched once. If `has_encoded_images`, a ``range``
                 takes one request for each chunk of the lake (about 8 MB) that it touches.
             scattered: Rows are read in random order, see `ChunkCache.cells`.
+            together: The rows are a block (see `blocks`): as few requests as for a ``range`` are made.
 
         Returns:
             One entry for each row; an error, not raised, for one without an image.
@@ -269,7 +255,10 @@ class LakeView:
         column = self.columns[self.roles.img]
         cells: Cells
         if holds_files(column):
-            cells = self.cell_reader(scattered=scattered).get_bytes
+            reader = self.cell_reader(scattered=scattered)
+            cells = reader.get_bytes
+            if together and isinstance(reader, SelectedCells):
+                cells = reader.get_together
         else:
             cells = unencoded_cells(self.handle, column)
         return images_of(cells, column, rows, apply_exif=self.turning)

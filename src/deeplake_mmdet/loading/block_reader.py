@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.dataset import DeepLakeDataset
 from deeplake_mmdet.errors import ImageError
-from deeplake_mmdet.loading.blocks import BlockMap
+from deeplake_mmdet.loading.blocks import BlockMap, Rows
 from deeplake_mmdet.loading.resting import to_rest
 from deeplake_mmdet.loading.statistics import Statistics
 
@@ -42,8 +42,8 @@ def blocks_to_read(blocks: BlockMap, plan: NDArray[np.integer[Any]]) -> NDArray[
         return none
     found, first, counts = np.unique(blocks.ids[plan], return_index=True, return_counts=True)
     last = len(plan) - 1 - np.unique(blocks.ids[plan][::-1], return_index=True)[1]
-    spans = [blocks.span(int(block)) for block in found]
-    rows = np.array([np.inf if span is None else span[2] - span[1] for span in spans])
+    held = [blocks.rows_of(int(block)) for block in found]
+    rows = np.array([np.inf if each is None else len(each[1]) for each in held])
     chosen = counts >= _LEAST_USE * rows
     changes = np.zeros(len(plan) + 1, np.int64)
     np.add.at(changes, first[chosen], 1)
@@ -112,8 +112,8 @@ class BlockReader:
         found: list[Cell | None] = []
         for (_, row), block in zip(wanted, places, strict=True):
             future = futures[block]
-            span = self._blocks.span(block)
-            found.append(None if future is None or span is None else future.result()[row - span[1]])
+            held = self._blocks.rows_of(block)
+            found.append(None if future is None or held is None else future.result()[_place(held[1], row)])
         with self._lock:
             for block in places:
                 self._count_down(block)
@@ -157,14 +157,18 @@ class BlockReader:
                 self._start(block)
 
     def _start(self, block: int) -> None:
-        if self._blocks.span(block) is not None:
+        if self._blocks.rows_of(block) is not None:
             self._open[block] = self._threads.submit(self._fetch, block)
 
     def _fetch(self, block: int) -> list[Cell]:
-        span = self._blocks.span(block)
-        assert span is not None
-        lake, start, stop = span
-        with self._statistics.timed("fetch", images=stop - start):
-            cells = lake.view.fetch_span(start, stop)
+        held = self._blocks.rows_of(block)
+        assert held is not None
+        lake, rows = held
+        with self._statistics.timed("fetch", images=len(rows)):
+            cells = lake.view.fetch(rows if isinstance(rows, range) else rows.tolist(), together=True)
         self._statistics.add("fetch", bytes=sum(len(cell) for cell in cells if isinstance(cell, bytes)))
         return cells
+
+
+def _place(rows: Rows, row: int) -> int:
+    return row - rows.start if isinstance(rows, range) else int(np.searchsorted(rows, row))

@@ -41,13 +41,14 @@ def check_caches(lakes: Sequence[DeepLakeDataset], chunks: int, *, scattered: bo
         view = lake.view
         if view.cache is None:
             continue
-        size, whole = view.cache.settings.size, int(view.image_bytes * len(view.table))
-        if size < min(chunks * view.chunk_bytes, whole):
+        chunk = view.encoded.chunk_bytes
+        size, whole = view.cache.settings.size, view.encoded.cached_bytes
+        if size < min(chunks * chunk, whole):
             raise ConfigError(
                 f"A cache of {human_bytes(size)} is too small: {chunks} chunks of about "
-                f"{human_bytes(view.chunk_bytes)} are in use at a time (workers, or window of the shuffle)",
+                f"{human_bytes(chunk)} are in use at a time (workers, or window of the shuffle)",
                 where=f"dataset key 'cache', lake {view.source.url}",
-                advice=f"give it {human_bytes(1.1 * chunks * view.chunk_bytes)} or more; all images take "
+                advice=f"give it {human_bytes(1.1 * chunks * chunk)} or more; all images take "
                 f"about {human_bytes(whole)}",
             )
         if scattered and size < whole:

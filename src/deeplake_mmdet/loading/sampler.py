@@ -24,7 +24,7 @@ from deeplake_mmdet.loading.order import (
     resume_batches,
 )
 from deeplake_mmdet.loading.sharing import part_of_rank, shares_in_turn, shares_of_rank
-from deeplake_mmdet.loading.wrappers import is_upright
+from deeplake_mmdet.loading.wrappers import is_upright, lakes_under
 from deeplake_mmdet.registry import DATA_SAMPLERS
 
 __all__ = ["Batch", "Item", "LakeBatchSampler", "LakeSampler"]
@@ -104,6 +104,7 @@ class LakeSampler(Sampler[int]):
         self.rank, self.ranks = get_dist_info()
         self.pass_ = 0
         self._blocks: BlockMap | None = None
+        self._guessed = False
         self.fed.bind_seed(self.seed)
 
     @property
@@ -148,8 +149,17 @@ class LakeSampler(Sampler[int]):
     def blocks(self) -> BlockMap:
         """Blocks of neighbouring rows."""
         if self._blocks is None:
-            self._blocks = map_blocks(self.dataset)
+            self._blocks = map_blocks(self.dataset, guessed=self._guessed)
         return self._blocks
+
+    @property
+    def has_views_by_chunks(self) -> bool:
+        """Whether blocks of a view are the chunks of its lake, and not neighbours in the view."""
+        return not self._guessed and any(lake.view.encoded.by_chunks for lake in lakes_under(self.dataset))
+
+    def guess_blocks(self) -> None:
+        """Take blocks of views as earlier versions of this package did, to go on with a run of theirs."""
+        self._guessed, self._blocks = True, None
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.order(self.pass_).indices[self.rank :: self.ranks].tolist())
@@ -230,6 +240,7 @@ class LakeBatchSampler(Sampler[list[Item]]):
             "shuffle": self.sampler.shuffle,
             "mixing": None if window is None else "lanes",  # another name for each other way to mix
             "window": window,
+            "views": None if window is None or not self.sampler.has_views_by_chunks else "chunks of the lake",
             "group_by_aspect": self._groups is not None,
         }
 

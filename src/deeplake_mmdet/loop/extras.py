@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
+from numpy.typing import NDArray
+from pycocotools import mask
 from torch import Tensor, nn
 
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.evaluation.rle import compress
 from deeplake_mmdet.lake import LakeView, parse_uri
+from deeplake_mmdet.training.mask_check import predicts_masks
 
 __all__ = ["Extras"]
 
@@ -24,12 +30,14 @@ class Extras:
         model: The detector; a hook is put on its backbone if embeddings are wanted.
         view: The lake whose truth the loss is taken of.
         loss: Whether to give ``loss``: the sum of the model's losses for the image alone, in evaluation mode,
-            with all boxes of the row that are no crowds; rows without any have none.
+            with all boxes of the row that are no crowds, for models with masks those that have one; rows
+            without any have none. What torch draws for it at random is the same each time.
         embed: Whether to give ``embedding``: the mean over the backbone's last map, without what the batch
             was padded by, shape (channels,).
 
     Raises:
-        ConfigError: The model has no backbone, or predicts masks and ``loss`` is wanted.
+        ConfigError: The model has no backbone; or ``loss`` is wanted of a model that learns from masks and
+            the lake has none, or that learns from semantic maps.
     """
 
     def __init__(self, model: Any, view: LakeView | None, *, loss: bool, embed: bool) -> None:
@@ -37,12 +45,10 @@ class Extras:
         self._view, self._loss, self._embed = view, loss and view is not None, embed
         self._maps: list[Tensor] = []
         self._handle: Any = None
-        if self._loss and _has_masks(self._model):
-            raise ConfigError(
-                "The loss of a model with masks cannot be written back",
-                where="argument loss (--loss)",
-                advice="leave it out: AP50 and disagreement rank rows, too",
-            )
+        self._with_masks = False
+        if self._loss:
+            self._with_masks = bool(predicts_masks(self._model))
+            _check_truth(self._model, self._view, self._with_masks)
         if embed:
             backbone = getattr(self._model, "backbone", None)
             if not isinstance(backbone, nn.Module):
@@ -69,8 +75,8 @@ class Extras:
             for one, plane, sample in zip(found, maps, samples, strict=True):
                 one["embedding"] = _mean_of(plane, sample.metainfo)
         if self._loss:  # which calls the backbone again
-            for place, one in enumerate(found):
-                if (loss := self._loss_of(data, samples, place)) is not None:
+            for one, loss in zip(found, self._losses(data, samples), strict=True):
+                if loss is not None:
                     one["loss"] = loss
         self._maps.clear()
         return found
@@ -83,24 +89,77 @@ class Extras:
     def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
         self._maps.append((output[-1] if isinstance(output, (list, tuple)) else output).detach())
 
-    def _loss_of(self, data: dict[str, Any], samples: Sequence[Any], place: int) -> float | None:
+    def _losses(self, data: dict[str, Any], samples: Sequence[Any]) -> Iterator[float | None]:
         assert self._view is not None
-        table, row = self._view.table, parse_uri(samples[place].img_path)[2]
-        span = table.span(row)
-        labels = torch.as_tensor(self._view.labels[span].astype("int64"))
+        rows = [parse_uri(sample.img_path)[2] for sample in samples]
+        cells = self._view.mask_cells(rows) if self._with_masks else [None] * len(rows)
+        for place, (row, cell) in enumerate(zip(rows, cells, strict=True)):
+            with torch.random.fork_rng(_devices(self._model)):
+                torch.manual_seed(row)
+                yield self._loss_of(data["inputs"][place], data["data_samples"][place], row, cell)
+
+    def _loss_of(self, image: Tensor, asked: Any, row: int, cell: Any) -> float | None:
+        view = self._view
+        assert view is not None
+        span = view.table.span(row)
+        labels = np.asarray(view.labels[span], np.int64)
         kept = labels >= 0
-        if table.iscrowd is not None:
-            kept &= ~torch.as_tensor(table.iscrowd[span].copy())
-        if not bool(kept.any()):
+        if view.table.iscrowd is not None:
+            kept &= ~np.asarray(view.table.iscrowd[span], bool)
+        sides = int(view.table.heights[row]), int(view.table.widths[row])
+        masks = _dense(view.segmentations(row, cell), kept, sides) if self._with_masks else None
+        if not kept.any():
             return None
-        sample = copy.deepcopy(data["data_samples"][place])
-        scale = torch.tensor(tuple(sample.metainfo.get("scale_factor", (1.0, 1.0))) * 2)
-        boxes = torch.as_tensor(table.xyxy(row), dtype=torch.float32) * scale
-        sample.gt_instances = InstanceData(bboxes=boxes[kept], labels=labels[kept])
-        sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=labels[:0])
-        batch = {"inputs": [data["inputs"][place]], "data_samples": [sample]}
-        losses = self._model(**self._model.data_preprocessor(batch, False), mode="loss")
+        sample = copy.deepcopy(asked)
+        scale = tuple(sample.metainfo.get("scale_factor", (1.0, 1.0)))
+        boxes = torch.as_tensor(view.table.xyxy(row), dtype=torch.float32) * torch.tensor(scale * 2)
+        sample.gt_instances = InstanceData(
+            bboxes=boxes[torch.from_numpy(kept)], labels=torch.from_numpy(labels[kept])
+        )
+        sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=torch.zeros(0, dtype=torch.int64))
+        batch = {"inputs": [image], "data_samples": [sample]}
+        batch = self._model.data_preprocessor(batch, False)
+        if masks is not None:  # as Resize and the preprocessor of a training leave them
+            (ready,) = batch["data_samples"]
+            resized = masks.resize((round(sides[0] * scale[1]), round(sides[1] * scale[0])))
+            ready.gt_instances.masks = resized.pad(ready.batch_input_shape)
+        losses = self._model(**batch, mode="loss")
         return float(self._model.parse_losses(losses)[0])
+
+
+def _dense(segmentations: Sequence[Any], kept: NDArray[np.bool_], size: tuple[int, int]) -> Any:
+    """The masks of the objects that are kept; those without one are no longer, in place."""
+    planes = []
+    for place in np.flatnonzero(kept).tolist():
+        try:
+            counts = compress(segmentations[place], *size)
+        except (ValueError, KeyError, TypeError):
+            kept[place] = False
+            continue
+        planes.append(mask.decode({"size": list(size), "counts": counts}))
+    return BitmapMasks(planes, *size)
+
+
+def _devices(model: Any) -> list[int]:
+    """The GPU whose random numbers the model draws."""
+    device = next(model.parameters()).device
+    return [device.index] if device.type == "cuda" else []
+
+
+def _check_truth(model: Any, view: LakeView | None, with_masks: bool) -> None:
+    head = getattr(model, "roi_head", model)
+    if getattr(head, "with_semantic", False) or getattr(model, "semantic_head", None) is not None:
+        raise ConfigError(
+            "The loss of a model that learns from semantic maps cannot be written back: a lake has none",
+            where="argument loss (--loss)",
+            advice="leave it out: AP50 and disagreement rank rows, too",
+        )
+    if with_masks and view is not None and view.roles.gt_masks is None:
+        raise ConfigError(
+            "The model's loss is also that of its masks, and the lake has none",
+            where=f"argument loss (--loss), lake {view.source.url}",
+            advice="leave it out, or import the lake with segmentations",
+        )
 
 
 def _mean_of(plane: Tensor, metainfo: Mapping[str, Any]) -> Any:
@@ -113,8 +172,3 @@ def _mean_of(plane: Tensor, metainfo: Mapping[str, Any]) -> Any:
         )
         plane = plane[:, :height, :width]
     return plane.float().mean((1, 2)).cpu().numpy()
-
-
-def _has_masks(model: Any) -> bool:
-    head = getattr(model, "roi_head", model)
-    return bool(getattr(head, "with_mask", False) or getattr(model, "mask_head", None) is not None)

@@ -16,7 +16,7 @@ from mmengine.dist import is_main_process
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation import check_target
-from deeplake_mmdet.lake import SOURCE_KEYS, CredentialRef, ResolvedSource, Source
+from deeplake_mmdet.lake import SOURCE_KEYS, CredentialRef, ResolvedSource, Shard, Source
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.loop.predicting.inputs import find_inputs
 from deeplake_mmdet.loop.predicting.listing import LeftOut
@@ -87,6 +87,7 @@ def predict(
     batch_size: int | None = None,
     score_thr: float | None = None,
     limit: int | None = None,
+    shard: Any = None,
     tta: bool = False,
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
@@ -118,6 +119,9 @@ def predict(
         score_thr: Leave out objects of lower scores. Without it everything that the model gives is kept, and
             0.3 counts for pictures and ``by_class``.
         limit: Predict on the first images only.
+        shard: ``'i/n'`` or ``(i, n)``: predict on the i-th of n parts only; ``'auto'`` takes both from Slurm,
+            Kubernetes or torchrun. With ``write_back`` each part is a branch, and `merge` makes one run of
+            them; ``out`` holds the part's predictions.
         tta: See `test`.
         out: Write the predictions to this ``.json`` (COCO results) or ``.parquet`` file.
         show_dir: Draw every image with its predictions into this folder; videos as videos.
@@ -146,6 +150,7 @@ def predict(
             than the lake.
         DeepLakeMMDetError: Config, checkpoint or data cannot be used.
     """
+    part = None if shard is None else Shard.read(shard)
     _check_numbers(batch_size=batch_size, limit=limit, score_thr=score_thr)
     if config is not None:
         check_order(config, checkpoint)
@@ -210,6 +215,7 @@ def predict(
                 trained_on=trained_on,
                 loss=loss,
                 embed=embed,
+                shard=part,
             )
             check_write_back(source, credentials, facts)
         job = Job(
@@ -220,6 +226,7 @@ def predict(
             show_dir=pictures,
             keep=(target is None and pictures is None and not write_back) if keep is None else keep,
             write_back=facts,
+            shard=part,
             device=device,
             progress=progress,
         )

@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.lake import ResolvedSource, short_hash
+from deeplake_mmdet.lake import ResolvedSource, Shard, short_hash
 from deeplake_mmdet.loop.predictions import COUNTED_FROM
 from deeplake_mmdet.loop.tracing import file_hash
 from deeplake_mmdet.training.resume.run_state import STATE_KEY
@@ -36,12 +36,14 @@ class RunFacts:
         metadata: What its branch tells, but for what only the end brings.
         loss: Whether each row's loss is wanted.
         embed: Whether each row's embedding is wanted.
+        shard: Which part of the run this is; None of a whole one.
     """
 
     run_id: str
     metadata: Mapping[str, Any]
     loss: bool = False
     embed: bool = False
+    shard: Shard | None = None
 
 
 def check_run_id(run_id: str) -> str:
@@ -76,6 +78,7 @@ def facts_of_run(
     trained_on: Sequence[Mapping[str, Any]] = (),
     loss: bool = False,
     embed: bool = False,
+    shard: Shard | None = None,
 ) -> RunFacts:
     """Put together what is known of a run before it begins.
 
@@ -93,6 +96,7 @@ def facts_of_run(
         limit: Number of images; None for all.
         trained_on: The lakes of the checkpoint's training, see `lakes_trained_on`.
         loss, embed: What is wanted beside the predictions.
+        shard: Which part of the run is predicted; all parts have the same id.
     """
     base: dict[str, Any] = {"branch": source.branch, "version": source.version}
     if source.queries:
@@ -119,7 +123,7 @@ def facts_of_run(
     if trained_on:
         kept["trained_on"] = list(trained_on)
     kept["created"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return RunFacts(run_id, kept, loss, embed)
+    return RunFacts(run_id, kept, loss, embed, shard)
 
 
 def lakes_trained_on(checkpoint: Mapping[str, Any]) -> list[dict[str, Any]]:

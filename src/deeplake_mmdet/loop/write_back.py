@@ -1,12 +1,13 @@
 """Predictions back into the lake that they were made for: its branch ``runs/<run id>``.
 
-They are kept on this disk first, see `RunSpool`; when all are there, they are written and committed at once.
+They are kept on this disk first, see `Spool`; when all are there, they are written and committed at once.
 Rows that were not predicted on have no boxes, and -1 in place of each number.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from deeplake_mmdet.lake import (
     count_rows,
     rows_in_base,
     run_ids,
+    run_shards,
     without_queries,
     write_run,
 )
@@ -37,7 +39,7 @@ from deeplake_mmdet.loop.predicting.files import write_parquet
 from deeplake_mmdet.loop.predicting.images import LakeImages
 from deeplake_mmdet.loop.predictions import Prediction
 from deeplake_mmdet.loop.run_facts import RunFacts
-from deeplake_mmdet.loop.run_spool import RunSpool, SpooledRow
+from deeplake_mmdet.loop.spool import Spool, Spooled
 
 __all__ = ["WriteBack", "check_write_back"]
 
@@ -66,6 +68,12 @@ def check_write_back(source: ResolvedSource, credentials: CredentialRef, facts: 
             "Predictions on a run's branch cannot be written back: it has columns of predictions already",
             where=f"lake {source.url}, branch {source.branch}",
             advice="predict on the branch that the run was made on",
+        )
+    if facts.shard is not None and facts.shard in run_shards(source, credentials).get(facts.run_id, ()):
+        raise ImportRefusedError(
+            f"The lake has shard {facts.shard} of this run already",
+            where=f"lake {source.url}, run {facts.run_id}",
+            advice=f"predict the others, then: deeplake-mmdet merge {source.url} --run {facts.run_id}",
         )
     if facts.run_id in run_ids(source, credentials):
         raise ImportRefusedError(
@@ -98,9 +106,10 @@ class WriteBack:
         self.branch: str | None = None
         self.file: Path | None = None
         self._stack = contextlib.ExitStack()
-        folder = cache_folder() / "runs" / f"{view.source.key}-{facts.run_id}"
+        part = "" if facts.shard is None else "-{}-of-{}".format(*facts.shard)
+        folder = cache_folder() / "runs" / f"{view.source.key}-{facts.run_id}{part}"
         with _told(folder):
-            self._spool = RunSpool(folder)
+            self._spool = Spool(folder)
             if is_main_process():
                 held = self._stack.enter_context(cache_locked(folder / "lock", _PATIENCE))
                 if not held:
@@ -114,7 +123,7 @@ class WriteBack:
         """See `Sink`: what an interrupted command has left."""
         if not is_main_process():
             return ()
-        found = self._spool.index()[:, 0]
+        found = Spooled(self._spool.folder).indices
         if not len(found):
             return ()
         _log.info("Run %s goes on: %d rows are predicted on already", self._facts.run_id, len(found))
@@ -136,13 +145,13 @@ class WriteBack:
         barrier()
         if not is_main_process():
             return
-        index = self._spool.index()
-        try:
-            self.branch = self._write(index)
-        except (CredentialError, PermissionError) as error:
-            self.file = self._write_file(index)
-            what = getattr(error, "what", str(error))
-            _log.warning("%s (lake %s). They are in %s instead", what, self._view.source.url, self.file)
+        with contextlib.closing(Spooled(self._spool.folder)) as spooled:
+            try:
+                self.branch = self._write(spooled)
+            except (CredentialError, PermissionError) as error:
+                self.file = self._write_file(spooled)
+                what = getattr(error, "what", str(error))
+                _log.warning("%s (lake %s). They are in %s instead", what, self._view.source.url, self.file)
         self._spool.remove()
         self._stack.close()
 
@@ -151,42 +160,46 @@ class WriteBack:
         self._spool.close()
         self._stack.close()
 
-    def _write(self, index: NDArray[np.int64]) -> str:
+    def _write(self, spooled: Spooled) -> str:
         source, credentials = self._view.source, self._view.credentials
         if source.format != "v4":
             raise CredentialError("A lake of Deep Lake's old format v3 cannot be written")
         base = without_queries(source)
         total, rows = count_rows(base, credentials), rows_in_base(source, credentials)
-        placed = index if rows is None else np.column_stack([rows[index[:, 0]], index[:, 1:]])
-        order = np.argsort(placed[:, 0], kind="stable")
-        first = next(self._spool.read(index[:1]), None)
+        placed = spooled.indices if rows is None else rows[spooled.indices]
+        order = np.argsort(placed, kind="stable")
+        first = next(iter(spooled), None)
         columns = self._columns(first)
-        size = 0 if first is None or first.embedding is None else len(first.embedding)
+        size = 0 if first is None else len(first.extras.get("embedding", ()))
         metadata = {
             **self._facts.metadata,
             "classes": list(self._classes),
-            "rows": len(index),
+            "rows": len(spooled),
         }
+        if self._facts.shard is not None:
+            span = [int(placed.min()), int(placed.max()) + 1] if len(placed) else [0, 0]
+            metadata["shard"] = {"span": span, "embedding": size}
         return write_run(
             base,
             credentials,
             self._facts.run_id,
-            self._blocks(index[order], placed[order, 0], total, columns, size),
+            self._blocks(spooled, order, placed[order], total, columns, size),
             columns=columns,
             class_names=self._classes,
             metadata=metadata,
+            shard=self._facts.shard,
             embedding=size,
-            size=int(index[:, 3].sum()),
+            size=spooled.size,
         )
 
-    def _columns(self, first: SpooledRow | None) -> list[str]:
+    def _columns(self, first: Prediction | None) -> list[str]:
         wanted = ["pred/boxes", "pred/labels", "pred/scores"]
         if first is not None and first.masks is not None:
             wanted.append("pred/masks")
         wanted += [f"pred/{name}" for name in NUMBERS if self._has_truth or name == "lowest_score"]
         if self._facts.loss:
             wanted.append("pred/loss")
-        if first is not None and first.embedding is not None:
+        if first is not None and "embedding" in first.extras:
             wanted.append("pred/embedding")
         return wanted
 
@@ -196,7 +209,8 @@ class WriteBack:
 
     def _blocks(
         self,
-        index: NDArray[np.int64],
+        spooled: Spooled,
+        order: NDArray[np.int64],
         rows: NDArray[np.int64],
         total: int,
         columns: Sequence[str],
@@ -206,12 +220,12 @@ class WriteBack:
         for start in range(0, total, _ROWS):
             stop = min(start + _ROWS, total)
             low, high = np.searchsorted(rows, [start, stop])
-            found = list(self._spool.read(index[low:high]))
+            found = list(spooled.read(order[low:high].tolist()))
             yield self._block(found, rows[low:high] - start, stop - start, columns, embedding)
 
     def _block(
         self,
-        found: Sequence[SpooledRow],
+        found: Sequence[Prediction],
         places: NDArray[np.int64],
         count: int,
         columns: Sequence[str],
@@ -231,18 +245,17 @@ class WriteBack:
             values["pred/labels"][place] = one.labels.astype(np.uint32)
             values["pred/scores"][place] = one.scores
             if one.masks is not None:
-                values["pred/masks"][place] = one.masks
-            if not np.isnan(one.loss):
-                values["pred/loss"][place] = one.loss
-            if one.embedding is not None:
-                values["pred/embedding"][place] = one.embedding
+                values["pred/masks"][place] = json.dumps(list(one.masks), separators=(",", ":"))
+            for name in ("loss", "embedding"):
+                if name in one.extras:
+                    values[f"pred/{name}"][place] = one.extras[name]
         for name, numbers in self._numbers(found).items():
             whole = np.full(count, -1, numbers.dtype)
             whole[places] = numbers
             values[f"pred/{name}"] = whole
         return {column: values[column] for column in columns}
 
-    def _numbers(self, found: Sequence[SpooledRow]) -> dict[str, NDArray[Any]]:
+    def _numbers(self, found: Sequence[Prediction]) -> dict[str, NDArray[Any]]:
         predictions = predictions_of(
             [one.boxes for one in found], [one.labels for one in found], [one.scores for one in found]
         )
@@ -251,13 +264,11 @@ class WriteBack:
         counted = float(self._facts.metadata["thresholds"]["score_thr"])
         return diagnose(truth, predictions, len(self._classes), len(found), counted)
 
-    def _write_file(self, index: NDArray[np.int64]) -> Path:
-        file = Path(f"{self._facts.run_id}.parquet").absolute()
-        rows = (
-            Prediction(row.index, "", (0, 0), row.boxes, row.labels.astype(np.int64), row.scores)
-            for row in self._spool.read(index)
-        )
-        write_parquet(file, rows, LakeImages(self._view), self._classes, masks=False)
+    def _write_file(self, spooled: Spooled) -> Path:
+        part = "" if self._facts.shard is None else "-{}-of-{}".format(*self._facts.shard)
+        file = Path(f"{self._facts.run_id}{part}.parquet").absolute()
+        masks = any(one.masks is not None for one in spooled.read(range(min(1, len(spooled)))))
+        write_parquet(file, spooled, LakeImages(self._view), self._classes, masks=masks)
         return file
 
 

@@ -171,7 +171,7 @@ def _check_packages(parts: list[tuple[str, Mapping[str, Any]]]) -> None:
     lacking: dict[str, list[str]] = {}
     for key, part in parts:
         scope, dot, _ = str(part["type"]).partition(".")
-        packages, install = _PACKAGES.get(_name(part), ((), ""))
+        packages, install = ((), "") if scope == "deeplake_mmdet" else _PACKAGES.get(_name(part), ((), ""))
         if dot and scope in _SCOPES:
             packages, install = (scope,), f"onedl-{scope}"
         if packages and not any(map(find_spec, packages)):

@@ -14,6 +14,7 @@ from deeplake_mmdet.config import lakes_in
 from deeplake_mmdet.dataset import DeepLakeDataset, Filled, fill_prepared
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import Shard
 from deeplake_mmdet.loading import lakes_under
 from deeplake_mmdet.terminal import console
 from deeplake_mmdet.training.prepare import prepare_config
@@ -26,7 +27,7 @@ def prepare(
     *,
     prepared: Any = None,
     splits: Sequence[str] = ("train",),
-    shard: tuple[int, int] = (0, 1),
+    shard: Any = (0, 1),
     threads: int | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     progress: bool = True,
@@ -37,7 +38,8 @@ def prepare(
         config: Config file, or a loaded config, which is not changed; for MMDetection 2.x or 3.x.
         prepared: The key ``prepared`` for those of its lakes that have none; see `DeepLakeDataset`.
         splits: Of ``'train'``, ``'val'`` and ``'test'``.
-        shard: ``(i, n)``: only each ``n``-th row, the ``i``-th of them, counted from 0.
+        shard: ``(i, n)`` or ``'i/n'``: only each ``n``-th row, the ``i``-th of them, counted from 0;
+            ``'auto'`` takes both from Slurm, Kubernetes or torchrun.
         threads: Threads that decode; one for each core otherwise.
         cfg_options: Changes by dotted key.
         progress: Whether to draw a progress bar on stderr.
@@ -49,13 +51,7 @@ def prepare(
         ConfigError: No lake has the key, or an argument is out of range.
         DeepLakeMMDetError: Config or data cannot be used.
     """
-    number, count = shard
-    if not 0 <= number < count:
-        raise ConfigError(
-            f"There is no shard {number}/{count}",
-            where="argument shard, --shard",
-            advice="count from 0: the shards of three are 0/3, 1/3 and 2/3",
-        )
+    part = Shard.read(shard)
     cfg = prepare_config(config, cfg_options=cfg_options, launcher="none")
     use_prepared(cfg, prepared, splits)
     init_default_scope(cfg.default_scope)
@@ -69,7 +65,7 @@ def prepare(
     found = []
     for node in nodes:
         for lake in lakes_under(DATASETS.build(node)):
-            found.append(_fill(lake, shard, threads or available_cores(), progress))
+            found.append(_fill(lake, part, threads or available_cores(), progress))
     return found
 
 

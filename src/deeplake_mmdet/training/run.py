@@ -21,6 +21,7 @@ from deeplake_mmdet.training.prepare_images import use_prepared
 from deeplake_mmdet.training.pretrained import check_pretrained
 from deeplake_mmdet.training.processes.children import run_in_children
 from deeplake_mmdet.training.processes.launch import count_processes
+from deeplake_mmdet.training.processes.restarts import with_restarts
 from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
 from deeplake_mmdet.training.result import Run, finished
 from deeplake_mmdet.training.resume.checkpoint_files import usable_checkpoint
@@ -47,6 +48,7 @@ def train(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     processes: bool | int | None = None,
+    max_restarts: int = 0,
 ) -> Run:
     """Train the detector that a config describes.
 
@@ -62,6 +64,8 @@ def train(
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in mmengine; torchrun and slurm steps are
             recognised by themselves.
         processes: Start this many on this machine, True for one per GPU; gloo joins them on the CPU.
+        max_restarts: How often ``processes`` are started again where one of them is killed, from the run's
+            newest checkpoint on. With torchrun, give it ``--max-restarts`` and the training ``resume=True``.
 
     Returns:
         The run: work dir, metrics and scores by class of the last validation, checkpoints.
@@ -70,6 +74,7 @@ def train(
         DeepLakeMMDetError: Config or data cannot be used; raised before the first iteration.
     """
     started = _launcher(launcher, processes)
+    _check_restarts(max_restarts, processes)
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=started)
     use_prepared(cfg, prepared, ("train", "val"))
     without_amp_on_cpu(cfg)
@@ -93,7 +98,9 @@ def train(
     check_data(cfg, ("train", "val"))
     check_parts(cfg, training=True)
     check_pretrained(cfg)
-    return _start(run_training, cfg, processes)
+    if not max_restarts:
+        return _start(run_training, cfg, processes)
+    return with_restarts(lambda now: _start(run_training, now, processes), cfg, max_restarts)  # type: ignore[no-any-return]
 
 
 def test(
@@ -220,6 +227,21 @@ def _launcher(launcher: str | None, processes: bool | int | None) -> str | None:
             advice="leave one of them out",
         )
     return "pytorch"
+
+
+def _check_restarts(count: int, processes: bool | int | None) -> None:
+    if type(count) is not int or count < 0:
+        raise ConfigError(
+            f"A run cannot be restarted {count!r} times",
+            where="argument max_restarts, --max-restarts",
+            advice="give a whole number from 0 on",
+        )
+    if count and not processes:
+        raise ConfigError(
+            "Only processes that this command starts can be started again",
+            where="argument max_restarts, --max-restarts",
+            advice="add --processes N (1 will do); under torchrun give it --max-restarts, and --resume here",
+        )
 
 
 def _start(function: Any, cfg: Config, processes: bool | int | None) -> Run:

@@ -175,7 +175,7 @@ class Appending:
             source=source,
             message=message,
             measured=self._lake.measured,
-            append_to=self._target,
+            into=self._target,
         )
 
     def _check_classes(self, names: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deeplake_mmdet.formats.coco_selection import first_images, rename_classes
 from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
+from deeplake_mmdet.lake.writing.shard_target import open_shard
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
@@ -30,6 +32,10 @@ from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["import_coco"]
 
+_OF_LVIS = (
+    *("images.neg_category_ids", "images.not_exhaustive_category_ids"),
+    *("categories.frequency", "categories.image_count"),
+)
 _BLOCK = 256  # images whose objects are looked at together
 
 
@@ -45,6 +51,7 @@ def import_coco(
     convert: str = "auto",
     verify: str = "decode",
     append: bool = False,
+    shard: Any = None,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -89,6 +96,9 @@ def import_coco(
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
         append: Add the images to the lake that stands there, in one commit; see `Appending`.
+        shard: ``'i/n'`` or ``(i, n)``: import only the i-th of n parts, as a branch of the new lake that
+            `merge` puts together with the others; ``'auto'`` takes both from Slurm, Kubernetes or torchrun.
+            All parts need the same arguments.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for annotations and images at addresses.
         progress: Whether to draw a progress bar on stderr.
@@ -114,8 +124,17 @@ def import_coco(
         raise SourceNotFoundError("There is no such image folder", where=str(folder))
     check_options(exif, verify, workers, limit)
     renamed = check_map(map)
+    decisive = {
+        "format": "coco",
+        "map": renamed,
+        "limit": limit,
+        "exif": exif,
+        "convert": convert,
+        "verify": verify,
+    }
+    into = open_shard(lake, shard, append, overwrite, creds, decisive)
     appending = open_appending(lake, append, overwrite, creds)
-    if appending is None:
+    if appending is None and into is None:
         check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
@@ -144,7 +163,7 @@ def import_coco(
     if appending is not None:
         annotation_ids = (one.id for group in coco.annotations.values() for one in group)
         appending.keep_free([image.id for image in coco.images], annotation_ids)
-    make_writer = LakeWriter if appending is None else appending.writer
+    make_writer = partial(LakeWriter, into=into) if appending is None else appending.writer
     writer = make_writer(
         os.fspath(lake),
         class_names=coco.class_names,
@@ -160,7 +179,7 @@ def import_coco(
     )
     if appending is None:
         writer.remainder |= facts_of(coco)
-    for kind, reason, detail in coco.strays:
+    for kind, reason, detail in coco.strays if into is None or into.shard.number == 0 else ():
         summary.refusals.add(Finding(kind, str(annotations), reason, detail))
     run_import(
         _plan(coco, files, columns),
@@ -173,6 +192,7 @@ def import_coco(
         verify=verify,
         workers=workers,
         appending=appending,
+        shard=into,
     )
     return summary
 
@@ -210,8 +230,11 @@ def _columns(coco: CocoFile, files: NamedImages) -> tuple[set[str], list[str]]:
         notes.append("No annotation has an id, so the lake has no annotation ids")
     if coco.repeated_annotation_ids:
         notes.append(f"{coco.repeated_annotation_ids} annotations repeat the id of another one")
-    if coco.kept:
-        notes.append(f"Kept for 'export coco', and used by nothing else: {', '.join(coco.kept)}")
+    scored = [key for key in coco.kept if key in _OF_LVIS]
+    if scored:
+        notes.append(f"Kept for LVISMetric and 'export coco': {', '.join(scored)}")
+    if others := [key for key in coco.kept if key not in _OF_LVIS]:
+        notes.append(f"Kept for 'export coco', and used by nothing else: {', '.join(others)}")
     if coco.unread:
         notes.append(f"Not imported, as it is nested too deep: {', '.join(coco.unread)}")
     return columns, notes

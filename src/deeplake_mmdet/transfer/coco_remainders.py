@@ -7,11 +7,10 @@ from typing import Any
 
 from deeplake_mmdet.formats.coco_file import CocoFile, CocoImage
 from deeplake_mmdet.formats.coco_remainder import Remainder
+from deeplake_mmdet.lake.source_facts import COCO_FACTS
 from deeplake_mmdet.transfer.masks import are_kept
 
-__all__ = ["COCO_FACTS", "facts_of", "image_remainder", "remainder_columns"]
-
-COCO_FACTS = "coco"  # key in the metadata of the images' column: JSON
+__all__ = ["facts_of", "image_remainder", "remainder_columns"]
 
 
 def facts_of(coco: CocoFile) -> dict[str, str]:

@@ -6,12 +6,14 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
+from deeplake_mmdet.lake.writing.shard_target import ShardTarget
 from deeplake_mmdet.lake.writing.writer import LakeWriter
 from deeplake_mmdet.terminal import console
 from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
@@ -67,6 +69,7 @@ def run_import(
     verify: str = "decode",
     workers: int | None = None,
     appending: Appending | None = None,
+    shard: ShardTarget | None = None,
 ) -> None:
     """Read, check and append every planned image, then commit; fills ``summary``.
 
@@ -81,12 +84,18 @@ def run_import(
         verify: See `read_image`.
         workers: Threads that read and check images; by default one per core.
         appending: The lake that stands and gets the rows; None for a new one.
+        shard: The shard whose images alone are imported; None for all.
 
     Raises:
         AnnotationError: Every image was refused, or every box; nothing is left behind.
         ImportRefusedError, StorageError: As `LakeWriter` raises them.
     """
     start = time.monotonic()
+    if shard is not None:
+        shard.arguments |= {"images": total, "classes": list(summary.class_counts)}
+        span = shard.shard.span(total)
+        plan, total = islice(plan, span.start, span.stop), len(span)
+        summary.shard = str(shard.shard)
     if appending is not None:
         summary.class_counts = dict.fromkeys(appending.class_names, 0)
     # By label, not by name: one bincount per block, whatever the number of classes.
@@ -129,10 +138,10 @@ def run_import(
             if labels:
                 counts += np.bincount(np.concatenate(labels), minlength=len(counts))
             bar.advance(task, len(block))
-        if not writer.rows:
+        if not writer.rows and shard is None:
             raise _nothing_left(summary, f"None of the {total} images", appending is not None)
         lost = summary.refused_boxes + summary.lost_with_images
-        if lost and not summary.boxes:
+        if lost and not summary.boxes and shard is None:
             raise _nothing_left(summary, f"None of the {lost} boxes", appending is not None)
         writer.facts |= {"verify": verify, "images_not_decoded": notes.not_decoded}
     summary.lake = writer.path

@@ -64,6 +64,17 @@ class Findings:
             self.kept.append(finding)
         LOGGER.info("%s %s: %s: %s %s", self.verb, finding.kind, finding.file, finding.reason, finding.detail)
 
+    def join(self, other: Findings) -> None:
+        """Count and keep those of another process, which has logged them.
+
+        Args:
+            other: Its findings.
+        """
+        for finding in other.kept:
+            if self.counts[finding.kind, finding.reason] < _KEPT_PER_REASON:
+                self.kept.append(finding)
+        self.counts += other.counts
+
     def total(self, kind: str) -> int:
         """How many findings there are of one kind.
 
@@ -103,6 +114,7 @@ class ImportSummary:
         notes: Everything else that differs from the source, in sentences.
         seconds: Duration.
         rows: How many images the lake has now, if these were added to one that stood; else None.
+        shard: ``'i/n'``, if this was one of several shards, which ``merge`` puts together; else None.
     """
 
     lake: str
@@ -119,6 +131,7 @@ class ImportSummary:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     rows: int | None = None
+    shard: str | None = None
 
     @property
     def refused(self) -> list[Finding]:
@@ -143,13 +156,16 @@ class ImportSummary:
     @property
     def next_command(self) -> str:
         """The command to type next."""
-        return f"deeplake-mmdet inspect {shlex.quote(self.lake)}"
+        command = "inspect" if self.shard is None else "merge"
+        return f"deeplake-mmdet {command} {shlex.quote(self.lake)}"
 
     def render(self) -> RenderableType:
         """The summary as rich tables."""
         head = (
             f"Imported {self.images} images with {self.boxes} boxes into {self.lake} ({self.seconds:.1f} s)"
         )
+        if self.shard is not None:
+            head = head.replace(f" into {self.lake}", f" as shard {self.shard} of {self.lake}", 1)
         if self.rows is not None:
             head = head.replace("Imported", "Appended", 1) + f"; it has {self.rows} images now"
         parts: list[RenderableType] = [plain(head)]
@@ -169,7 +185,8 @@ class ImportSummary:
         if self.changes.counts:
             parts += [plain(self._change_line()), self.changes.table()]
         parts += [plain(f"Note: {note}") for note in self.notes]
-        parts.append(plain(f"Next: {self.next_command}"))
+        whole = "" if self.shard is None else ", once all shards are imported"
+        parts.append(plain(f"Next: {self.next_command}{whole}"))
         return Group(*parts)
 
     def __str__(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from deeplake_mmdet.formats.class_map import check_map, choose_classes
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.archives.sources import Sources
+from deeplake_mmdet.lake.writing.shard_target import open_shard
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.encodings import choose_encoding
@@ -38,6 +41,7 @@ def import_voc(
     convert: str = "auto",
     verify: str = "decode",
     append: bool = False,
+    shard: Any = None,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -77,6 +81,9 @@ def import_voc(
             ``'header'``, but a size that the annotation states is believed. The lake's metadata and the
             summary say what was not decoded. Images that are converted always are.
         append: Add the images to the lake that stands there, in one commit; see `Appending`.
+        shard: ``'i/n'`` or ``(i, n)``: import only the i-th of n parts, as a branch of the new lake that
+            `merge` puts together with the others; ``'auto'`` takes both from Slurm, Kubernetes or torchrun.
+            All parts need the same arguments.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for a root that is an address.
         progress: Whether to draw a progress bar on stderr.
@@ -97,8 +104,18 @@ def import_voc(
     """
     check_options(exif, verify, workers, limit)
     renamed = check_map(map)
+    decisive = {
+        "format": "voc",
+        "split": split,
+        "map": renamed,
+        "limit": limit,
+        "exif": exif,
+        "convert": convert,
+        "verify": verify,
+    }
+    into = open_shard(lake, shard, append, overwrite, creds, decisive)
     appending = open_appending(lake, append, overwrite, creds)
-    if appending is None:
+    if appending is None and into is None:
         check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     sources = Sources(creds)
     voc = load_voc(sources.path(root), split, None if renamed else classes)
@@ -116,7 +133,7 @@ def import_voc(
     summary.notes += voc.notes
     if voc.unreadable:
         summary.notes.append(f"{voc.unreadable} files of Annotations could not be read for their class names")
-    make_writer = LakeWriter if appending is None else appending.writer
+    make_writer = partial(LakeWriter, into=into) if appending is None else appending.writer
     writer = make_writer(
         os.fspath(lake),
         class_names=class_names,
@@ -141,6 +158,7 @@ def import_voc(
         verify=verify,
         workers=workers,
         appending=appending,
+        shard=into,
     )
     if voc.split is None and limit is None:
         summary.notes += _spare_note(images)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.yolo_labels import has_polygons, read_labels
 from deeplake_mmdet.formats.yolo_set import YoloSplit, load_yolo
 from deeplake_mmdet.lake.archives.sources import Sources, is_address
+from deeplake_mmdet.lake.writing.shard_target import open_shard
 from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.transfer.appending import open_appending
 from deeplake_mmdet.transfer.encodings import choose_encoding
@@ -37,6 +40,7 @@ def import_yolo(
     convert: str = "auto",
     verify: str = "decode",
     append: bool = False,
+    shard: Any = None,
     overwrite: bool = False,
     creds: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -73,6 +77,9 @@ def import_yolo(
         verify: ``'decode'``: every image is decoded, as training will; ``'header'`` and ``'none'``: its
             format and its size are read from its header, and whether it can be decoded shows in training.
         append: Add the images to the lake that stands there, in one commit; see `Appending`.
+        shard: ``'i/n'`` or ``(i, n)``: import only the i-th of n parts, as a branch of the new lake that
+            `merge` puts together with the others; ``'auto'`` takes both from Slurm, Kubernetes or torchrun.
+            All parts need the same arguments.
         overwrite: Replace an existing lake once the new one is complete.
         creds: Storage options for the lake, and for a data set at an address.
         progress: Whether to draw a progress bar on stderr.
@@ -93,8 +100,18 @@ def import_yolo(
         StorageError: The storage refused or failed.
     """
     check_options(exif, verify, workers, limit)
+    decisive = {
+        "format": "yolo",
+        "split": split,
+        "map": map,
+        "limit": limit,
+        "exif": exif,
+        "convert": convert,
+        "verify": verify,
+    }
+    into = open_shard(lake, shard, append, overwrite, creds, decisive)
     appending = open_appending(lake, append, overwrite, creds)
-    if appending is None:
+    if appending is None and into is None:
         check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
     sources = Sources(creds)
     # Not resolved: labels lie beside links, too.
@@ -107,7 +124,7 @@ def import_yolo(
     encoding = appending.encoding(convert) if appending else choose_encoding(images.paths(), convert, workers)
     summary = ImportSummary(os.fspath(lake), source, dict.fromkeys(found.class_names, 0))
     summary.notes += found.notes
-    make_writer = LakeWriter if appending is None else appending.writer
+    make_writer = partial(LakeWriter, into=into) if appending is None else appending.writer
     writer = make_writer(
         os.fspath(lake),
         class_names=found.class_names,
@@ -131,6 +148,7 @@ def import_yolo(
         verify=verify,
         workers=workers,
         appending=appending,
+        shard=into,
     )
     summary.notes += _notes(counts, images)
     return summary

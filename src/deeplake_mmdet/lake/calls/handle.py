@@ -40,6 +40,8 @@ class LakeHandle:
         raw: Deep Lake's handle, if it is open already.
         folder: The lake's folder, if its rows are those of its files in their order.
         witness: A file that is exchanged with the lake, see `witness_of`; for lakes on a disk.
+        whole_columns: Whether columns are best read as a whole, as those of a query's view: Deep Lake looks
+            up each row of a part by itself.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class LakeHandle:
         raw: RawLake | None = None,
         folder: Path | None = None,
         witness: Path | None = None,
+        whole_columns: bool = False,
     ) -> None:
         self._open_raw = open_raw
         self.where = where
         self.local = local
         self.folder = folder
+        self.whole_columns = whole_columns
         self._raw = raw
         self._files: tuple[Any, Any] = (None, None)
         self._opening = threading.Lock()

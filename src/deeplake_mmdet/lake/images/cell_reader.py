@@ -2,6 +2,7 @@
 
 Readers stand on each other. Each answers what it can and asks the one below for the rest, from the top:
 
+    images.SelectedCells    rows of a view, by their numbers in the whole lake
     cache.CachedCells       whole chunks, kept on a local disk
     direct.ChunkFiles       straight out of a local lake's files; or
     direct.ChunkObjects     whole chunks straight out of a bucket

@@ -68,6 +68,11 @@ class Roles:
     height: str | None = None
     exif_turned: str | None = None
 
+    @property
+    def columns(self) -> set[str]:
+        """Names of all columns that have a role."""
+        return set(filter(None, asdict(self).values()))
+
     def without(self, roles: Iterable[str]) -> Roles:
         """These roles with some set to None.
 

@@ -44,7 +44,7 @@ _HEAD = 16  # bytes of a file, which name the version of its format
 
 # Keyed by process too: a forked child must not use its parent's handle.
 _handles: dict[tuple[int, str], LakeHandle | FrozenLake] = {}
-# The newest of each pinned source: what opens its lake anew uses them.
+# The newest of each pinned version: what opens its lake anew, for whichever of its views, uses them.
 _credentials: dict[str, CredentialRef] = {}
 # Opened objects that stand in no storage; forked children inherit them.
 _held: dict[str, RawLake] = {}
@@ -90,8 +90,9 @@ def resolve(source: Source, credentials: CredentialRef | None = None) -> Resolve
     resolved = _fix_order(resolved, base, source.query)
     if resolved.is_memory:
         resolved = resolved.in_process()
-    _credentials[resolved.key] = ref
-    _handles[os.getpid(), resolved.key] = _readable(base, resolved)
+    _credentials[resolved.base.key] = ref
+    for each in (resolved.base, resolved) if resolved.is_selection else (resolved,):
+        _handles[os.getpid(), each.key] = _readable(base, each)
     return resolved
 
 
@@ -124,8 +125,8 @@ def renew(resolved: ResolvedSource, credentials: CredentialRef) -> None:
         resolved: The pinned source.
         credentials: The newer ones.
     """
-    if _credentials.get(resolved.key) != credentials:
-        _credentials[resolved.key] = credentials
+    if _credentials.get(resolved.base.key) != credentials:
+        _credentials[resolved.base.key] = credentials
         forget(resolved)
 
 
@@ -136,18 +137,19 @@ def newest_credentials(resolved: ResolvedSource, first: CredentialRef | None = N
         resolved: The pinned source.
         first: What to use and remember if this process has had none for it yet; None for the environment's.
     """
-    return _credentials.setdefault(resolved.key, first or CredentialRef())
+    return _credentials.setdefault(resolved.base.key, first or CredentialRef())
 
 
 def forget(resolved: ResolvedSource) -> None:
     """Close this process's handle of a pinned source, if there is one; `handle_of` opens it again.
 
     Args:
-        resolved: The pinned source.
+        resolved: The pinned source. Its whole version is closed as well.
     """
-    handle = _handles.pop((os.getpid(), resolved.key), None)
-    if handle is not None:
-        handle.close()
+    for key in {resolved.key, resolved.base.key}:
+        handle = _handles.pop((os.getpid(), key), None)
+        if handle is not None:
+            handle.close()
 
 
 def hold(opened: RawLake) -> str:
@@ -272,6 +274,7 @@ def _readable(base: RawLake, resolved: ResolvedSource) -> LakeHandle | FrozenLak
         raw=_queried(base, resolved),
         folder=_folder_of(resolved),
         witness=_witness_of(resolved),
+        whole_columns=resolved.selects and resolved.format == "v4",
     )
     return handle if resolved.rows is None else FrozenLake(handle, resolved.rows)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import SourceFormatError
 from deeplake_mmdet.lake.calls.protocols import Future, OpenLake, RawLake
 from deeplake_mmdet.lake.calls.storage_errors import guard
-from deeplake_mmdet.lake.source.queries import is_plain_selection, is_random
+from deeplake_mmdet.lake.source.queries import is_plain_selection, is_random, selecting_all
 
-__all__ = ["FrozenLake", "first_random", "freeze", "restrict", "run_query"]
+__all__ = ["FrozenLake", "first_random", "freeze", "restrict", "rows_selected", "run_query"]
 
 # No name that a lake would have. Deep Lake's names cannot begin with an underscore in a query.
 _NUMBER = "deeplakemmdetrownumber"
@@ -79,6 +79,27 @@ def freeze(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.in
     return _numbers(_chain(_numbered(handle, where), queries, where), queries)
 
 
+def rows_selected(handle: RawLake, queries: Sequence[str], where: str) -> NDArray[np.int64] | None:
+    """Tell which rows of ``handle`` queries select, as `freeze` does, also where they choose columns.
+
+    Args:
+        handle: Open lake.
+        queries: Texts in TQL, each run on the result of the one before.
+        where: The lake, for messages.
+
+    Returns:
+        Row numbers, shape (n,), int64, in the order that the queries give; None for queries that do more than
+        select and order rows (`selecting_all`), or if Deep Lake does not number their rows.
+
+    Raises:
+        SourceFormatError: A query cannot be run.
+        StorageError, CredentialError: As `guard`.
+    """
+    wider = [selecting_all(query) for query in queries]
+    known = [query for query in wider if query is not None]
+    return _found(_chain(_numbered(handle, where), known, where)) if len(known) == len(wider) else None
+
+
 def restrict(
     handle: RawLake, rows: NDArray[np.int64], queries: Sequence[str], where: str
 ) -> NDArray[np.int64]:
@@ -126,12 +147,17 @@ def _chain(handle: RawLake, queries: Sequence[str], where: str) -> RawLake:
     return handle
 
 
-def _numbers(view: RawLake, queries: Sequence[str]) -> NDArray[np.int64]:
+def _found(view: RawLake) -> NDArray[np.int64] | None:
+    """The numbers that a view's rows were given before; None if they are not one each."""
     names = [column.name for column in view.schema.columns]
     found = view[_NUMBER][:] if _NUMBER in names and len(view) else []
     rows = np.asarray(found if not isinstance(found, list) else [], np.int64)
-    plain = all(is_plain_selection(query) for query in queries)
-    if not plain or rows.shape != (len(view),):
+    return rows if rows.shape == (len(view),) else None
+
+
+def _numbers(view: RawLake, queries: Sequence[str]) -> NDArray[np.int64]:
+    rows = _found(view)
+    if rows is None or not all(is_plain_selection(query) for query in queries):
         raise SourceFormatError(
             "Only queries that begin with SELECT * and compute nothing can have their row order fixed, which "
             "a random order, and a query on a v3 saved view, need",
@@ -148,6 +174,8 @@ class FrozenLake:
         base: Open lake.
         rows: Rows of ``base``, shape (n,), int64.
     """
+
+    whole_columns = True
 
     def __init__(self, base: OpenLake, rows: NDArray[np.int64]) -> None:
         self._base: Any = base  # Deep Lake's own, with futures, or a `LakeHandle`, without

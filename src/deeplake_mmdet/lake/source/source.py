@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import ConfigError, CredentialError
-from deeplake_mmdet.lake.source.queries import split_source
+from deeplake_mmdet.lake.source.queries import selecting_all, split_source
 from deeplake_mmdet.lake.source.secret_texts import holds_secret
 
 __all__ = ["OPEN", "ResolvedSource", "Source", "SourceOptions", "is_same_contents"]
 
 OPEN = "open"  # how the end of ``contents`` begins for a commit that is not closed
+_LONGEST = 1000  # letters of a query that messages repeat
 _SAVED_VIEW = re.compile(r"(?P<lake>.+)/\.queries/(?P<view>[^/]+)")
 
 # Forked children share it, other processes have their own.
@@ -182,6 +183,24 @@ class ResolvedSource:
         return self.format == "v4" and not self.queries and not self.held and self.rows is None
 
     @property
+    def base(self) -> ResolvedSource:
+        """The whole version that the queries are run on, all its rows in their own order."""
+        return replace(self, queries=(), rows=None, rerun=0, rows_digest="") if self.selects else self
+
+    @property
+    def selects(self) -> bool:
+        """Whether its rows are not all rows of the version, or in another order than the version's."""
+        return bool(self.queries) or self.rows is not None
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether its rows are rows of ``base`` as they are, which can be told by their numbers."""
+        if not self.selects or self.format != "v4" or self.process:
+            return False
+        run = self.queries if self.rows is None else self.queries[: self.rerun]
+        return all(selecting_all(query) is not None for query in run)
+
+    @property
     def key(self) -> str:
         """Short hash (16 hex digits) of all the facts above, stable between processes and machines.
 
@@ -232,7 +251,9 @@ class ResolvedSource:
         return replace(self, process=_process, held=held)
 
     def __str__(self) -> str:
-        query = f" query {self.query!r}" if self.queries else ""
+        text = self.query or ""
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."  # which may list thousands of rows
+        query = f" query {text!r}" if self.queries else ""
         return f"{self.url} (branch {self.branch}, version {self.version}{query})"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -27,6 +27,8 @@ __all__ = ["Block", "read_blocks", "read_rows", "rows_for_people"]
 
 _ROWS = 4_000  # the arrays of a block should fit the processor's cache
 _FIRST_ROWS = 2_000  # until it is known how large a row is
+_ROWS_AT_ONCE = 2**17  # of lakes whose columns are best read as a whole
+_FIRST_OF_THESE = 250
 _BYTES = 64 * 2**20  # of a block's values, about
 _KEPT_BYTES = 96 * 2**20  # read through one handle, whose cache grows with it
 
@@ -136,7 +138,10 @@ def read_rows(
     Raises:
         AnnotationError: As `read_blocks`.
     """
-    size, kept = min(_FIRST_ROWS, rows), 0
+    first = _FIRST_ROWS
+    if rows == _ROWS and getattr(handle, "whole_columns", False):
+        first, rows = _FIRST_OF_THESE, _ROWS_AT_ONCE
+    size, kept = min(first, rows), 0
     # Deep Lake's slices of sequences crash the process if a row among them is empty.
     is_sequence = hasattr(handle, "schema") and holds_sequences(handle.schema[column].dtype)
     with _without_collections():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +15,16 @@ from deeplake_mmdet.lake.images.cells import Turning
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.labels import LabelCoding, read_labels
 from deeplake_mmdet.lake.schema.roles import Roles
+from deeplake_mmdet.lake.source.row_order import FrozenLake
 from deeplake_mmdet.lake.table.blocks import Block, read_blocks, rows_for_people
 from deeplake_mmdet.lake.table.sizes import read_sizes
 from deeplake_mmdet.lake.table.table import AnnotationTable
 
-__all__ = ["ArraySink", "MemorySink", "build_table", "fill_table"]
+__all__ = ["ArraySink", "BaseRows", "MemorySink", "build_table", "fill_table"]
+
+BaseRows = Callable[[], tuple[OpenLake, NDArray[np.int64]] | None]
+"""Gives the whole lake of a view and the view's rows in it, shape (n,); None if these cannot be told."""
+_LEAST_SHARE = 1 / 4  # of a lake's rows, from which on a view's columns are cut out of the lake's
 
 # Role, array, element type.
 _PER_BOX = (
@@ -82,6 +87,7 @@ def build_table(
     inferred: Collection[str] = (),
     allow_bad_images: bool = False,
     apply_exif: bool | None = False,
+    base_rows: BaseRows | None = None,
 ) -> AnnotationTable:
     """Read the annotation columns of an open lake into memory.
 
@@ -95,6 +101,7 @@ def build_table(
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
         apply_exif: Give sizes of images as turned by their EXIF orientation; None for each as the lake
             recorded it, if it did.
+        base_rows: Where ``handle`` is a view, finds its rows in the whole lake; the table then has them.
 
     Raises:
         AnnotationError: The lake is empty; a row's boxes are not (k, 4) finite numbers; boxes, labels or
@@ -111,6 +118,7 @@ def build_table(
         inferred=inferred,
         allow_bad_images=allow_bad_images,
         apply_exif=apply_exif,
+        base_rows=base_rows,
     )
     arrays: dict[str, Any] = sink.arrays()
     return AnnotationTable(box_format=box_format, left_out=sink.left_out, **arrays)
@@ -125,6 +133,7 @@ def fill_table(
     inferred: Collection[str] = (),
     allow_bad_images: bool = False,
     apply_exif: bool | None = False,
+    base_rows: BaseRows | None = None,
 ) -> None:
     """Read the annotation columns of an open lake into a sink; the arrays are those of `AnnotationTable`.
 
@@ -135,7 +144,7 @@ def fill_table(
         handle: Open lake.
         roles: Column names.
         coding: What the labels are.
-        inferred, allow_bad_images, apply_exif: See `build_table`.
+        inferred, allow_bad_images, apply_exif, base_rows: See `build_table`.
 
     Raises:
         AnnotationError, ImageError: For the reasons that `build_table` lists.
@@ -145,8 +154,14 @@ def fill_table(
         raise AnnotationError(
             "There are no rows",
             where=getattr(handle, "where", "the pinned version"),
-            advice="import data first, or choose another version, view or query",
+            advice="import data first (and merge its shards: deeplake-mmdet merge LAKE), or choose another "
+            "version, view or query",
         )
+    if base_rows is not None and (found := base_rows()) is not None:
+        whole, rows = found
+        sink.append("base_rows", rows)
+        if len(rows) >= _LEAST_SHARE * len(whole):
+            handle = FrozenLake(whole, rows)
     if roles.gt_bboxes is None or roles.gt_labels is None:
         box_counts: NDArray[np.int64] = np.zeros(count, np.int64)
         for name, empty in (("boxes", np.zeros((0, 4))), ("labels", np.zeros(0, np.int32))):

@@ -25,7 +25,7 @@ from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.schema.labels import LabelCoding
 from deeplake_mmdet.lake.schema.roles import Roles
 from deeplake_mmdet.lake.source.source import ResolvedSource, short_hash
-from deeplake_mmdet.lake.table.build import build_table, fill_table
+from deeplake_mmdet.lake.table.build import BaseRows, build_table, fill_table
 from deeplake_mmdet.lake.table.files import DamagedError, FileSink, read_arrays
 from deeplake_mmdet.lake.table.table import AnnotationTable
 
@@ -63,6 +63,7 @@ def table_of(
     inferred: Sequence[str] = (),
     allow_bad_images: bool = False,
     apply_exif: bool | None = False,
+    base_rows: BaseRows | None = None,
 ) -> AnnotationTable:
     """The annotation table of a pinned lake: from the cache, or built and put there.
 
@@ -78,6 +79,7 @@ def table_of(
         inferred: Extra roles whose columns nobody named, see `build_table`.
         allow_bad_images: Give images that cannot be decoded the size 0 x 0, instead of raising.
         apply_exif: Whether sizes mean images as turned by their EXIF orientation, see `build_table`.
+        base_rows: Of a view, see `build_table`.
 
     Raises:
         AnnotationError: Annotations cannot be used, see `build_table`.
@@ -87,13 +89,17 @@ def table_of(
     options["inferred"] = sorted(role for role in inferred if role not in _NOT_READ)
 
     def in_memory() -> AnnotationTable:
-        return build_table(handle, roles, box_format, coding.count, coding=coding, **options)
+        return build_table(
+            handle, roles, box_format, coding.count, coding=coding, base_rows=base_rows, **options
+        )
 
     if source.is_local_process:
         return in_memory()
     columns = {role: name for role, name in asdict(roles).items() if name and role not in _NOT_READ}
     facts = {"source": source.facts(), "columns": columns, "box_format": str(box_format), **options}
     facts["labels"] = [coding.count, list(coding.names), list(coding.ids)]
+    if base_rows is not None:
+        facts["base_rows"] = True  # which tables of views did not have at first
     tables = cache_folder() / "tables"
     folder = tables / short_hash(facts)
     try:
@@ -105,7 +111,11 @@ def table_of(
             if (found := _existing(folder)) is None:
                 if alone:
                     _sweep(folder)
-                _build(folder, lambda sink: fill_table(sink, handle, roles, coding, **options), facts)
+                _build(
+                    folder,
+                    lambda sink: fill_table(sink, handle, roles, coding, base_rows=base_rows, **options),
+                    facts,
+                )
         return found or load_table(folder)
     except DeepLakeMMDetError:
         raise

@@ -54,6 +54,8 @@ class AnnotationTable:
         source_id_ends: Where in ``source_ids`` that of each row ends, shape (n,), int64; None without them.
         turned: Shape (n,), bool: whether the image is turned by its EXIF orientation, so that size, boxes and
             masks mean the turned one; None if that is the same for all.
+        base_rows: Of a view, its rows as row numbers of the whole lake (see `find_base_rows`), shape (n,),
+            int64; None of a whole lake, and where they cannot be told.
         folder: Where the arrays lie in the cache; None if they are in memory.
         left_out: Roles whose columns do not fit the rows, and why, as they were not named by anybody.
     """
@@ -72,6 +74,7 @@ class AnnotationTable:
     source_ids: NDArray[np.uint8] | None = None
     source_id_ends: NDArray[np.int64] | None = None
     turned: NDArray[np.bool_] | None = None
+    base_rows: NDArray[np.int64] | None = None
     folder: Path | None = field(default=None, repr=False)
     left_out: dict[str, str] = field(default_factory=dict, repr=False)
 

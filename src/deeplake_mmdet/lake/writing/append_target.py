@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from deeplake_mmdet.lake.writing.targets import active, host_name, is_alive, sto
 
 __all__ = ["AppendTarget", "StandingLake"]
 
-_BRANCH = re.compile(r"appending-(.+)-(\d+)-[0-9a-f]{8}")
+_BRANCH = re.compile(r"(?:appending|sharding|merging)-(.+)-(\d+)-[0-9a-f]{8}")
 _NEEDED = ("images", "boxes", "labels", "width", "height", EXIF_COLUMN, "file_name")
 _BLOCK = 50_000  # rows read at once
 _ADVICE = "Only lakes that 'import' made can be appended to; import into a new lake instead"
@@ -70,12 +70,14 @@ class AppendTarget(BranchTarget):
         rows: How many the lake has, once `publish` has ended.
     """
 
+    _state = "appending"  # begins the branch's name
+
     def __init__(self, path: str, creds: Mapping[str, str] | None) -> None:
         path = os.fspath(path).removeprefix("file://")
         is_address = "://" in path
         name = path.rstrip("/") if is_address else str(Path(path).expanduser().resolve())
         super().__init__(name, False, creds if is_address else None)
-        self._branch = f"appending-{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._branch = f"{self._state}-{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.leftover = f"branch {self._branch} of {self.name}"
         self.replaces = True  # for errors: the lake is as it was
         self.rows = 0
@@ -166,11 +168,11 @@ class AppendTarget(BranchTarget):
         with storage_errors("The lake cannot be read", self.name, self.creds):
             return str(self._ask(lambda: Background(lambda: names[row])))
 
-    def begin(self, schema: Mapping[str, Any]) -> Any:
+    def begin(self, schema: Mapping[str, Any], describe: Callable[[Any], None]) -> Any:
         """Make the branch that takes the rows. See `BranchTarget.begin`.
 
         Args:
-            schema: Not used: the lake has its columns.
+            schema, describe: Not used: the lake has its columns.
         """
         head = self._lake = self._head
         self._remove_dead(head)
@@ -260,7 +262,8 @@ class AppendTarget(BranchTarget):
             if match is None or name in active:
                 continue
             if match[1] != host_name() or is_alive(int(match[2])):
-                self.notes.append(f"Another import seems to append to this lake: branch {name}")
+                if self._state != "sharding":
+                    self.notes.append(f"Another import seems to write to this lake: branch {name}")
                 continue
             with storage_errors("What an interrupted import left cannot be removed", self.name, self.creds):
                 self._run(head.branches[name].delete)

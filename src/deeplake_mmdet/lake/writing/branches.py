@@ -88,6 +88,8 @@ def open_target(path: str, overwrite: bool, creds: Mapping[str, str] | None) -> 
 class BranchTarget:
     """An address: written into a branch, which takes the place of ``main`` when it is complete."""
 
+    may_be_empty = False  # whether there may be no rows
+
     def __init__(self, url: str, overwrite: bool, creds: Mapping[str, str] | None) -> None:
         self.name = url
         self.creds = dict(creds) if creds else None
@@ -127,11 +129,12 @@ class BranchTarget:
             refuse_foreign((name for name in found if not name.startswith(f"{LOG}/")), self.name)
         return found, head
 
-    def begin(self, schema: Mapping[str, Any]) -> Any:
+    def begin(self, schema: Mapping[str, Any], describe: Callable[[Any], None]) -> Any:
         """Make the branch that takes the rows; the lake itself, too, if there is none.
 
         Args:
             schema: Deep Lake's types by column name.
+            describe: Writes beside a dataset's columns what they mean.
 
         Returns:
             Deep Lake's dataset to append to, with columns and no rows.
@@ -163,6 +166,7 @@ class BranchTarget:
             lake.add_column(name, kind)
         self._lake = lake
         self._commit("Created columns")
+        describe(lake)
         return lake
 
     def appended(self, size: int) -> None:
@@ -208,8 +212,8 @@ class BranchTarget:
         self._after(old)
 
     def _commit(self, message: str) -> None:
-        lake = self._lake
-        upload(lambda: Background(lambda: lake.commit(message)), self._where, self._unanswered)
+        commit = self._lake.commit
+        upload(lambda: Background(lambda: commit(message)), self._where, self._unanswered)
         self._pending = self._unanswered = 0
 
     def _verify(self, head: Any, rows: int) -> None:
@@ -221,13 +225,8 @@ class BranchTarget:
     def _switch(self, head: Any, old_name: str, metadata: Mapping[str, Any]) -> None:
         """Exchange the branches by one object, in the way that Deep Lake writes its log."""
         old, new = head.branches["main"].id, head.branches[self._branch].id
-        record = renaming(
-            old,
-            old_name or f"{self._branch}-empty",
-            new,
-            delete_old=not old_name,
-            metadata={METADATA: dict(metadata)},
-        )
+        name, told = old_name or f"{self._branch}-empty", {METADATA: dict(metadata)}
+        record = renaming(old, name, new, delete_old=not old_name, metadata=told)
         number = self._next_number()
         self._set(NEXT, (number + 1).to_bytes(8, "little"))
         self._switching = True

@@ -16,8 +16,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,14 @@ from deeplake_mmdet.errors import (
     CredentialError,
     DeepLakeMMDetError,
     ImportRefusedError,
-    SourceFormatError,
-    SourceNotFoundError,
     StorageError,
 )
 from deeplake_mmdet.lake.calls.faults import Background, deadline_seconds, is_denied, is_local, wait
-from deeplake_mmdet.lake.schema.columns import read_metadata
+from deeplake_mmdet.lake.shard import Shard
 from deeplake_mmdet.lake.source.credentials import CredentialRef
-from deeplake_mmdet.lake.source.pinning import handle_of, list_versions, resolve
+from deeplake_mmdet.lake.source.pinning import handle_of
 from deeplake_mmdet.lake.source.row_order import freeze
-from deeplake_mmdet.lake.source.source import ResolvedSource, Source
+from deeplake_mmdet.lake.source.source import ResolvedSource
 from deeplake_mmdet.lake.source.v4 import open_pinned
 from deeplake_mmdet.lake.writing.targets import (
     active,
@@ -48,20 +45,21 @@ from deeplake_mmdet.lake.writing.targets import (
 )
 
 __all__ = [
+    "BOXES",
+    "METADATA_KEY",
     "RUNS",
     "RUN_COLUMNS",
-    "RunBranch",
+    "RUN_SHARDS",
     "count_rows",
-    "open_run",
+    "delete_branches",
     "rows_in_base",
-    "run_ids",
     "without_queries",
     "write_run",
 ]
 
-RUNS = "runs/"
-_METADATA = "deeplake_mmdet_run"
-_BOXES = "pred/boxes"
+RUNS, RUN_SHARDS = "runs/", "run-shards/"
+METADATA_KEY = "deeplake_mmdet_run"
+BOXES = "pred/boxes"
 _UNFINISHED = re.compile(r"predicting-(.+)-(\d+)-[0-9a-f]{8}")
 _SLOWEST, _BLOCK = 2**20, 2**25  # bytes a second that a network is granted; bytes that a block may have
 _MOST_PENDING = 2**28  # bytes in memory
@@ -71,7 +69,7 @@ _NOT_ALLOWED = ("Permission denied", "Read-only file system", "Operation not per
 # Column: Deep Lake's type of one number, or what `_type_of` makes a type of. Numbers of a row exist where the
 # lake has truth; counts are whole, -1 where there is none.
 RUN_COLUMNS: dict[str, str] = {
-    _BOXES: "boxes",  # (n, 4), float32, left, top, right, bottom in pixels of the stored image
+    BOXES: "boxes",  # (n, 4), float32, left, top, right, bottom in pixels of the stored image
     "pred/labels": "labels",  # (n,), number of the class in ``class_names`` of the column's metadata
     "pred/scores": "scores",  # (n,), float32, the highest first
     "pred/masks": "text",  # a JSON list of n COCO run-length encodings
@@ -89,25 +87,6 @@ RUN_COLUMNS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class RunBranch:
-    """A run's predictions in a lake.
-
-    Attributes:
-        run_id: Its id; the branch is called ``runs/<run id>``.
-        source: The branch, pinned. Its rows are those of the version that was predicted on.
-        credentials: What opens it.
-        metadata: What was known of the run, see ``loop``.
-        columns: Those of `RUN_COLUMNS` that it has.
-    """
-
-    run_id: str
-    source: ResolvedSource
-    credentials: CredentialRef
-    metadata: Mapping[str, Any]
-    columns: tuple[str, ...]
-
-
 def write_run(
     base: ResolvedSource,
     credentials: CredentialRef,
@@ -117,6 +96,7 @@ def write_run(
     columns: Sequence[str],
     class_names: Sequence[str],
     metadata: Mapping[str, Any],
+    shard: Shard | None = None,
     embedding: int = 0,
     size: int = 0,
 ) -> str:
@@ -130,6 +110,7 @@ def write_run(
         columns: Names out of `RUN_COLUMNS`.
         class_names: Names of the labels.
         metadata: What is known of the run; values that JSON takes.
+        shard: Which part of the run these are; None of a whole one.
         embedding: Length of the embeddings, if there is a column of them.
         size: About how many bytes the values have; a disk that has no room for them is told beforehand.
 
@@ -140,14 +121,15 @@ def write_run(
         ImportRefusedError: The lake has such a run.
         StorageError, CredentialError: The lake cannot be written; it is as it was.
     """
-    name = f"{RUNS}{run_id}"
+    name = f"{RUNS}{run_id}" if shard is None else f"{RUN_SHARDS}{run_id}/{shard.number}-of-{shard.parts}"
     where = f"lake {base.url}"
     token, creds = credentials.resolve()
     with storage_errors("The predictions cannot be written", base.url, creds), _refusals(where):
         lake = _open(base, creds, token)
         names = list(lake.branches.names())
         if name in names:
-            raise ImportRefusedError("The lake has this run already", where=f"{where}, branch {name}")
+            what = "this run" if shard is None else f"shard {shard} of this run"
+            raise ImportRefusedError(f"The lake has {what} already", where=f"{where}, branch {name}")
         _check_room(base.url, size)
         _remove_leftovers(lake, names, where)
         unfinished = f"predicting-{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -167,11 +149,11 @@ def write_run(
             for column in columns:
                 target.add_column(column, _type_of(RUN_COLUMNS[column], embedding))
             target["pred/labels"].metadata["class_names"] = list(class_names)
-            target[_BOXES].metadata[_METADATA] = json.dumps(dict(metadata))
+            target[BOXES].metadata[METADATA_KEY] = json.dumps(dict(metadata))
             _sent(lambda: target.commit("Columns"), where)
             first = size = 0
             for block in blocks:
-                stop = first + len(block[_BOXES])
+                stop = first + len(block[BOXES])
                 size += _put(target, columns, block, slice(first, stop), where)
                 first = stop
                 if size >= _MOST_PENDING:
@@ -194,6 +176,21 @@ def write_run(
         finally:
             active.discard(unfinished)
     return name
+
+
+def delete_branches(base: ResolvedSource, credentials: CredentialRef, names: Sequence[str]) -> None:
+    """Delete branches of a lake; those that cannot be are left.
+
+    Args:
+        base: Any version of the lake.
+        credentials: What opens it for writing.
+        names: Of the branches.
+    """
+    token, creds = credentials.resolve()
+    lake = _open(base, creds, token)
+    for name in names:
+        with contextlib.suppress(Exception):
+            _sent(lake.branches[name].delete, f"lake {base.url}")
 
 
 def without_queries(source: ResolvedSource) -> ResolvedSource:
@@ -232,57 +229,6 @@ def rows_in_base(source: ResolvedSource, credentials: CredentialRef) -> NDArray[
         base, source.queries[: source.rerun] if source.rows is not None else source.queries, str(source)
     )
     return rows if source.rows is None else rows[source.rows]
-
-
-def run_ids(source: ResolvedSource, credentials: CredentialRef | None = None) -> list[str]:
-    """The ids of the runs whose predictions a lake holds.
-
-    Args:
-        source: Any version of the lake.
-        credentials: What opens it.
-    """
-    names = list_versions(source, credentials).branches
-    return sorted(name.removeprefix(RUNS) for name in names if name.startswith(RUNS))
-
-
-def open_run(path: str, run_id: str, credentials: CredentialRef | None = None) -> RunBranch:
-    """Open a run's predictions.
-
-    Args:
-        path: The lake.
-        run_id: Id of the run; ``runs/`` before it does not matter.
-        credentials: What opens the lake.
-
-    Raises:
-        SourceNotFoundError: The lake has no such run; the nearest names are given.
-        SourceFormatError: It is another branch that is called so.
-        DeepLakeMMDetError: The lake cannot be opened.
-    """
-    run_id = run_id.removeprefix(RUNS)
-    credentials = credentials or CredentialRef()
-    known = run_ids(resolve(Source(path), credentials), credentials)
-    if run_id not in known:
-        near = get_close_matches(run_id, known, n=10, cutoff=0) or ["none; predict --write-back makes one"]
-        raise SourceNotFoundError(
-            f"The lake has no run {run_id!r}", where=f"lake {path}", advice=f"Runs there: {', '.join(near)}"
-        )
-    source = resolve(Source(path, branch=f"{RUNS}{run_id}"), credentials)
-    handle = handle_of(source, credentials)
-    columns = [column.name for column in handle.schema.columns]
-    stored = handle[_BOXES].metadata if _BOXES in columns else None
-    told = None
-    with contextlib.suppress(ValueError):
-        told = json.loads(
-            read_metadata(stored, (_METADATA,)).get(_METADATA, "") if stored is not None else ""
-        )
-    if not isinstance(told, dict):
-        raise SourceFormatError(
-            "The branch is called as a run is, but holds no predictions that this package wrote",
-            where=f"lake {path}, branch {RUNS}{run_id}",
-            advice="rename the branch",
-        )
-    there = tuple(name for name in RUN_COLUMNS if name in columns)
-    return RunBranch(run_id, source, credentials, told, there)
 
 
 def _open(base: ResolvedSource, creds: dict[str, str], token: str | None) -> Any:

@@ -195,6 +195,7 @@ class LocalTarget:
     """A folder: written beside its final place, and renamed or exchanged."""
 
     creds: dict[str, str] | None = None
+    may_be_empty = False
 
     def __init__(self, path: Path, overwrite: bool) -> None:
         self._path = path
@@ -233,7 +234,7 @@ class LocalTarget:
         refuse_foreign((e.name for e in entries if not e.is_dir() or e.is_symlink()), self.name)
         refuse_foreign((f"{e.name}/{LOG}" for e in entries if (e / LOG).exists()), self.name)
 
-    def begin(self, schema: Mapping[str, Any]) -> Any:
+    def begin(self, schema: Mapping[str, Any], describe: Callable[[Any], None]) -> Any:
         """Make the staging folder, with an empty lake. See `BranchTarget.begin`."""
         import deeplake
 
@@ -243,6 +244,8 @@ class LocalTarget:
             self._staging.mkdir(parents=True)
         active.add(str(self._staging))
         self._dataset = deeplake.create(str(self._staging), schema=dict(schema))
+        self._dataset.auto_commit_enabled = False  # a timed commit would show half a lake
+        describe(self._dataset)
         return self._dataset
 
     def appended(self, size: int) -> None:

@@ -83,13 +83,14 @@ class LakeWriter:
         creds: Storage options as Deep Lake takes them.
         measured: Whether all widths and heights are those of the images themselves; else readers measure the
             images anew.
-        append_to: The lake that gets the rows, of which all the rest tells; None for a new one.
+        into: Where the rows go, if not into a lake of their own: one that stands, or a shard of a new one.
 
     Attributes:
         box_format: How boxes are stored.
         facts: What the lake's metadata says of the import besides, in few words: from about 32 KiB on, Deep
             Lake 4.7 loses the lake's tags and branches by it. May be filled until the end.
         remainder: What the source says of the whole, as JSON of any length; kept beside the images' column.
+            To be filled before the lake is begun.
         rows: How many records were appended.
         notes: What was tidied up on the way, for the user to read.
 
@@ -115,7 +116,7 @@ class LakeWriter:
         message: str | None = None,
         creds: Mapping[str, str] | None = None,
         measured: bool = True,
-        append_to: AppendTarget | None = None,
+        into: AppendTarget | None = None,
     ) -> None:
         _check_choice("box_format", box_format, ("ltwh", "ltrb"))
         _check_choice("image_format", image_format, tuple(SIGNATURES))
@@ -133,8 +134,7 @@ class LakeWriter:
                 f"There are {len(category_ids)} category ids for {len(self.class_names)} class names",
                 where="category_ids",
             )
-        self._target = append_to or open_target(path, overwrite, creds)
-        self._appends = append_to is not None
+        self._target = into or open_target(path, overwrite, creds)
         self.path = self._target.name
         self.rows = 0
         self.notes = self._target.notes
@@ -213,14 +213,11 @@ class LakeWriter:
                 schema[name] = types.Array(ARRAYS[name], 1)
             else:
                 schema[name] = "int64" if name == "image_id" else "text"
-        self._dataset = self._target.begin(schema)
-        self._dataset.auto_commit_enabled = False  # a timed commit would show half a lake
-        if not self._appends:
-            self._describe()
+        self._dataset = self._target.begin(schema, self._describe)
 
-    def _describe(self) -> None:
+    def _describe(self, dataset: Any) -> None:
         """Write down beside the columns what they mean."""
-        labels = self._dataset["labels"].metadata
+        labels = dataset["labels"].metadata
         labels["class_names"] = self.class_names
         if self._category_ids is not None:
             whole = all(isinstance(n, int) and -(2**63) <= n < 2**63 for n in self._category_ids)
@@ -230,10 +227,12 @@ class LakeWriter:
                 labels[CATEGORY_SOURCE_IDS] = json.dumps(self._category_ids)
         for name, mark in JSON_COLUMNS.items():
             if name in self._optional:
-                self._dataset[name].metadata["format"] = mark
+                dataset[name].metadata["format"] = mark
         for name in ("width", "height") if self._measured else ():  # these may be trusted
-            self._dataset[name].metadata["format"] = STORED_PIXELS
-        self._dataset[EXIF_COLUMN].metadata["format"] = EXIF_TURNED
+            dataset[name].metadata["format"] = STORED_PIXELS
+        dataset[EXIF_COLUMN].metadata["format"] = EXIF_TURNED
+        for name, text in self.remainder.items():
+            dataset["images"].metadata[name] = text
 
     def _flush(self) -> None:
         if len(self._pending):
@@ -248,7 +247,7 @@ class LakeWriter:
         return RowBlock(self._image_format, len(self.class_names), self._optional, self.rows)
 
     def _finish(self) -> None:
-        if not self.rows:
+        if not (self.rows or self._target.may_be_empty):
             raise AnnotationError(
                 "There are no images to put into the lake",
                 where=f"lake {self.path}",
@@ -260,8 +259,6 @@ class LakeWriter:
             dataset["images"].metadata[EXIF_KEY] = EXIF_COLUMN
             for name in ("width", "height") if self._measured else ():
                 dataset[name].metadata["format"] = TURNED_PIXELS
-        for name, text in self.remainder.items():
-            dataset["images"].metadata[name] = text
         metadata = {"format": 1, "source": self._source, "complete": True, **self.facts}
         self._target.publish(dataset, self._message, self.rows, metadata)
 

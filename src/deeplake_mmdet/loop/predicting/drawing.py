@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import StorageError
 from deeplake_mmdet.loop.predicting.images import Images
-from deeplake_mmdet.loop.predicting.spool import Spooled
 from deeplake_mmdet.loop.predicting.videos import frame_rate
 from deeplake_mmdet.loop.predictions import Prediction
+from deeplake_mmdet.loop.spool import Spooled
 
 __all__ = ["Drawing", "Pictures", "write_videos"]
 

@@ -6,14 +6,14 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
+from mmengine.dist import all_gather_object, get_world_size, is_main_process
 
 from deeplake_mmdet.loop.predicting.counts import Counts
 from deeplake_mmdet.loop.predicting.drawing import Drawing, Pictures, write_videos
 from deeplake_mmdet.loop.predicting.files import entries_of, write_json, write_parquet
 from deeplake_mmdet.loop.predicting.run_source import RunSource
-from deeplake_mmdet.loop.predicting.spool import Spool, Spooled
 from deeplake_mmdet.loop.predictions import Prediction
+from deeplake_mmdet.loop.spool import Spool, Spooled
 
 __all__ = ["Results"]
 
@@ -46,7 +46,7 @@ class Results:
         drawing: Drawing,
         keep: bool,
     ) -> None:
-        self._spool, self._folder, self._source = Spool(folder, get_rank()), folder, source
+        self._spool, self._source = Spool(folder / "spool"), source
         self._out, self._show_dir, self._drawing, self._keep = out, show_dir, drawing, keep
         self._pictures = None
         # MMDetection's visualizer draws in the first process alone: what others found is drawn at the end.
@@ -75,11 +75,7 @@ class Results:
         masks = any(all_gather_object(self._masks))  # and all spools are closed by then
         if not is_main_process():
             return
-        spooled, images, classes = (
-            Spooled(self._folder, get_world_size()),
-            self._source.images,
-            self._source.classes,
-        )
+        spooled, images, classes = Spooled(self._spool.folder), self._source.images, self._source.classes
         try:
             if self._out is not None and self._out.suffix == ".json":
                 write_json(self._out, spooled, images, classes)

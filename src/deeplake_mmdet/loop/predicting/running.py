@@ -22,6 +22,7 @@ from mmengine.runner import Runner, autocast
 
 from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.lake import Shard
 from deeplake_mmdet.loading import settings_restored
 from deeplake_mmdet.loop.extras import Extras
 from deeplake_mmdet.loop.predicting.counts import Counts
@@ -55,6 +56,7 @@ class Job:
         show_dir: Folder for pictures.
         keep: Whether to return the predictions.
         write_back: What is known of the run whose predictions go back into their lake; None for none.
+        shard: Which part of the images is predicted on; None for all.
         device: ``cuda:1`` and the like; None for the config's.
         progress: Whether to show how far it is.
     """
@@ -66,6 +68,7 @@ class Job:
     show_dir: Path | None = None
     keep: bool = True
     write_back: RunFacts | None = None
+    shard: Shard | None = None
     device: str | None = None
     progress: bool = True
 
@@ -97,7 +100,7 @@ def run_predict(cfg: Config, model: Any = None, *, job: Job) -> Counts:
         source = RunSource(loop.dataloader)
         sinks, results = _sinks(job, source, folder)
         try:
-            loader = _without_done(runner, cfg, source, sinks)
+            loader = _left_to_do(runner, cfg, source, sinks, job.shard)
             with closing(_extras(runner.model, source, job)) as extras:
                 counts = _loop(runner.model, loader, source, sinks, job, extras, fp16=loop.fp16)
             barrier()
@@ -137,13 +140,17 @@ def _extras(model: Any, source: RunSource, job: Job) -> Extras:
     return Extras(model, source.view, loss=bool(facts and facts.loss), embed=bool(facts and facts.embed))
 
 
-def _without_done(runner: Runner, cfg: Config, source: RunSource, sinks: Sequence[Sink]) -> Any:
-    """The loader of the images that some sink still needs, the same in all processes; None if none does."""
+def _left_to_do(
+    runner: Runner, cfg: Config, source: RunSource, sinks: Sequence[Sink], shard: Shard | None
+) -> Any:
+    """The loader of the shard's images that some sink still needs, the same in all processes, or None."""
     told: list[Any] = [None]
     done = [sink.done() for sink in sinks]
-    if is_main_process() and done and () not in done:
-        everything = enumerate(source.indices())
-        told = [[place for place, index in everything if not all(index in part for part in done)]]
+    some_done = done and () not in done
+    if is_main_process() and (some_done or shard is not None):
+        indices = source.indices()
+        places = range(len(indices)) if shard is None else shard.span(len(indices))
+        told = [[at for at in places if not (some_done and all(indices[at] in part for part in done))]]
     broadcast_object_list(told)
     if told[0] is None:
         return runner.test_dataloader

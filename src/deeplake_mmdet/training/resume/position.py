@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.dist import get_world_size
 
 from deeplake_mmdet.errors import ConfigError
-from deeplake_mmdet.loading import LakeSampler
+from deeplake_mmdet.loading import LakeBatchSampler, LakeSampler
 from deeplake_mmdet.training.resume.pins import differences, unknown_contents
 from deeplake_mmdet.training.resume.run_state import RunStateHook, run_state_hook
 
@@ -46,6 +46,7 @@ def resume_position(loop: Any) -> dict[str, Any] | None:
     state = loaded.state
     assert hook is not None
     _adopt_seed(runner, hook, state)
+    _adopt_blocks(runner, hook, state)
     found = differences(state["pins"], hook.pins(runner))
     if state["loop"] != type(loop).__name__:
         found.append(f"the loop is {type(loop).__name__}, was {state['loop']}")
@@ -92,6 +93,18 @@ def _adopt_seed(runner: Any, hook: RunStateHook, state: dict[str, Any]) -> None:
         sampler.reseed(seed)
         hook.forget_pins()
         runner.logger.info("Order and augmentations go on with the checkpoint's seed, %d", seed)
+
+
+def _adopt_blocks(runner: Any, hook: RunStateHook, state: dict[str, Any]) -> None:
+    """Runs of earlier versions shuffled views by guessed blocks: they go on as they began."""
+    batches = runner.train_dataloader.batch_sampler
+    order = state["pins"]["order"]
+    if not isinstance(batches, LakeBatchSampler) or order is None:
+        return
+    if batches.rules["views"] is not None and order.get("views") is None and order["shuffle"] == "chunk":
+        batches.sampler.guess_blocks()
+        hook.forget_pins()
+        runner.logger.info("The order of rows goes on as it was begun, not by the chunks that a view lies in")
 
 
 def _log_changes(loop: Any, hook: RunStateHook, state: dict[str, Any]) -> None:

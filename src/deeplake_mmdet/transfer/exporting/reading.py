@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,16 @@ from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.lake.images.links import read_addresses
 from deeplake_mmdet.lake.opening import open_view
 from deeplake_mmdet.lake.schema.class_names import read_class_names
-from deeplake_mmdet.lake.schema.columns import ColumnFacts, read_metadata
+from deeplake_mmdet.lake.schema.columns import ColumnFacts
 from deeplake_mmdet.lake.schema.labels import category_ids_of, source_category_ids
 from deeplake_mmdet.lake.schema.roles import COCO_REMAINDERS, JSON_IDS, assign_roles
 from deeplake_mmdet.lake.source.credentials import CredentialRef, put_away
 from deeplake_mmdet.lake.source.pinning import resolve
 from deeplake_mmdet.lake.source.source import Source
+from deeplake_mmdet.lake.source_facts import facts_of_source, read_json
 from deeplake_mmdet.lake.views import LakeView
-from deeplake_mmdet.lake.writing.run_branch import RUNS, open_run
-from deeplake_mmdet.transfer.coco_remainders import COCO_FACTS
+from deeplake_mmdet.lake.writing.run_branch import RUNS
+from deeplake_mmdet.lake.writing.run_opening import open_run
 
 __all__ = ["Block", "ExportedLake", "open_lake"]
 
@@ -108,15 +108,8 @@ class ExportedLake:
         extra: dict[str, list[Any]] = {}
         for name in self.extra:
             cells = list(handle[name][listed])
-            extra[name] = cells if name == "annotation_ids" else [_json(cell) for cell in cells]
+            extra[name] = cells if name == "annotation_ids" else [read_json(cell) for cell in cells]
         return Block(rows, names, masks, faults, scores, extra)
-
-
-def _json(text: Any) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except (TypeError, ValueError, RecursionError):
-        return None
 
 
 def open_lake(
@@ -159,10 +152,7 @@ def open_lake(
         )
         known = _category_ids(opened.columns.get(opened.roles.gt_labels or ""), opened.lake_classes)
         extra = tuple(name for name in _EXTRA if _is_ours(opened.columns.get(name)))
-        facts = _json(_of_the_whole(opened))
-        return ExportedLake(
-            opened, None, *_of_classes(opened, known), facts if isinstance(facts, dict) else {}, extra
-        )
+        return ExportedLake(opened, None, *_of_classes(opened, known), facts_of_source(opened), extra)
     given = {"commit": commit, "branch": branch, "tag": tag, "view": view}
     for name, value in (given | {"tensors": tensors, "box_format": box_format}).items():
         if value:
@@ -201,12 +191,6 @@ def _is_ours(column: ColumnFacts | None) -> bool:
             column.kind == "generic" and column.dtype.startswith(("int", "uint")) and column.dimensions == 1
         )
     return column.metadata.get("format") in (JSON_IDS, COCO_REMAINDERS)
-
-
-def _of_the_whole(view: LakeView) -> Any:
-    """What an import kept of its file as a whole, see `facts_of`; None without."""
-    stored = view.handle[view.roles.img].metadata
-    return read_metadata(stored, (COCO_FACTS,)).get(COCO_FACTS)
 
 
 def _category_ids(column: ColumnFacts | None, names: Sequence[str]) -> dict[str, Id]:

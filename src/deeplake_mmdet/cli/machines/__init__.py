@@ -1,0 +1,1 @@
+"""Commands about machines: what this one has, and work that several share."""

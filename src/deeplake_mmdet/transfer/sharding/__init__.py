@@ -1,0 +1,1 @@
+"""Imports by several processes of one machine."""
