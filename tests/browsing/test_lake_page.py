@@ -170,6 +170,21 @@ def test_a_run_without_truth_is_not_judged_and_rows_it_left_out_say_so(tmp_path)
     bare.close()
 
 
+def test_of_very_many_objects_the_first_are_sent(tmp_path):
+    lake, count = tmp_path / "lake", 30_000
+    with LakeWriter(str(lake), class_names=CLASSES, box_format="ltrb", image_format="jpeg") as writer:
+        corners = np.random.default_rng(0).uniform(0, 100, (count, 2))
+        boxes = np.concatenate([corners, corners + 20], axis=1)
+        writer.append(ImageRecord(jpeg(1), WIDTH, HEIGHT, "many.jpg", boxes, np.zeros(count, np.int64)))
+    write_predictions(str(lake), rows=1)
+    gallery = open_gallery(lake, run=RUN)
+    item = gallery.page({}, 0, 1)["items"][0]
+    assert item["truth"]["count"] == count
+    assert len(item["truth"]["boxes"]) == len(item["truth"]["kinds"]) == 2000
+    assert len(json.dumps(item)) < 200_000
+    gallery.close()
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A lake that tests may change."""

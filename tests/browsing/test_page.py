@@ -29,7 +29,7 @@ def opened(browser):
     """Opens addresses; whatever the browser complains of fails the test."""
     complaints, contexts = [], []
 
-    def go(address, **settings):
+    def go(address, ready="body.ready", **settings):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **settings})
         contexts.append(context)
         page = context.new_page()
@@ -37,7 +37,7 @@ def opened(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
         page.goto(address)
-        page.wait_for_selector("body.ready")
+        page.wait_for_selector(ready)
         return page
 
     yield go
@@ -85,6 +85,16 @@ def test_images_are_shown_with_their_objects(opened, address, scheme, width):
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (dark == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing reaches beyond
+
+
+def test_a_link_on_another_page_leads_to_its_row(opened, address, tmp_path):
+    other = tmp_path / "report.html"
+    other.write_text(f'<a href="{address}#start=7">row 7</a>')
+    page = opened(other.as_uri(), ready="a")
+    page.click("a")
+    page.wait_for_selector("body.ready")
+    assert rows(page)[0] == 7
+    assert "token" not in page.url
 
 
 def test_names_with_markup_are_texts(page):

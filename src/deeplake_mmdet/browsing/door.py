@@ -26,7 +26,10 @@ _ALWAYS = {
 }
 _METHODS = ("GET", "HEAD", "POST")
 _MOST_BYTES = 2**20  # of a body
-_ON = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>deeplake-mmdet</title>'
+_ON = (
+    '<!doctype html><title>deeplake-mmdet browse</title><script src="/enter.js"></script>'
+    '<noscript><meta http-equiv="refresh" content="0;url=/"></noscript>'
+)
 
 
 class Door:

@@ -9,9 +9,9 @@ from deeplake_mmdet.browsing.pictures import Picture
 from deeplake_mmdet.errors import readable
 from deeplake_mmdet.report.palette import RGB, class_colour, ink_on
 
-__all__ = ["Gallery", "class_facts", "objects_facts"]
+__all__ = ["MOST_DRAWN", "Gallery", "class_facts", "objects_facts"]
 
-_MOST_DRAWN = 2000  # objects of one image
+MOST_DRAWN = 2000  # objects of one image
 
 
 class Gallery(Protocol):
@@ -111,14 +111,14 @@ def objects_facts(
     corners = np.nan_to_num(np.asarray(boxes, np.float64), posinf=1e7, neginf=-1e7).reshape(-1, 4)
     found: dict[str, Any] = {
         "count": len(corners),
-        "boxes": np.round(corners[:_MOST_DRAWN], 2).tolist(),
-        "labels": np.asarray(labels).reshape(-1)[:_MOST_DRAWN].tolist(),
+        "boxes": np.round(corners[:MOST_DRAWN], 2).tolist(),
+        "labels": np.asarray(labels).reshape(-1)[:MOST_DRAWN].tolist(),
     }
     if scores is not None:
-        found["scores"] = np.round(np.nan_to_num(np.asarray(scores, np.float64)), 3)[:_MOST_DRAWN].tolist()
+        found["scores"] = np.round(np.nan_to_num(np.asarray(scores, np.float64)), 3)[:MOST_DRAWN].tolist()
     for name, values in (("kinds", kinds), ("flags", flags), ("outlines", outlines)):
         if values is not None:
-            found[name] = list(values[:_MOST_DRAWN])
+            found[name] = list(values[:MOST_DRAWN])
     return found
 
 

@@ -9,6 +9,8 @@ from deeplake_mmdet.report.judging import IOU, judge
 
 __all__ = ["judged"]
 
+_AT_ONCE = 256  # predictions that are compared with all objects
+
 
 def judged(
     truth_boxes: NDArray[np.float64],
@@ -42,15 +44,16 @@ def judged(
         truth_boxes, truth_labels, boxes, labels, scores,
         ignored=aside, crowd=crowd, min_score=min_score, iou=IOU,
     )  # fmt: skip
-    overlaps = _ious(boxes, truth_boxes) >= IOU
-    same = labels[:, None] == truth_labels[None]
-    confused = (overlaps & ~same).any(1) & ~(overlaps & same).any(1)
+    confused = np.zeros(len(found), bool)
+    wrong = np.flatnonzero([kind == "false" for kind in found])
+    for start in range(0, len(wrong), _AT_ONCE):
+        some = wrong[start : start + _AT_ONCE]
+        overlaps = _ious(boxes[some], truth_boxes) >= IOU
+        same = labels[some, None] == truth_labels[None]
+        confused[some] = (overlaps & ~same).any(1) & ~(overlaps & same).any(1)
     return (
         [kind or "found" for kind in objects],
-        [
-            "confused" if kind == "false" and confused[place] else kind or "true"
-            for place, kind in enumerate(found)
-        ],
+        ["confused" if confused[place] else kind or "true" for place, kind in enumerate(found)],
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from deeplake_mmdet.browsing.choosing import Chooser
 from deeplake_mmdet.browsing.filters import KINDS, ORDERS, SIZES, Filters, read_filters
-from deeplake_mmdet.browsing.gallery import class_facts, objects_facts
+from deeplake_mmdet.browsing.gallery import MOST_DRAWN, class_facts, objects_facts
 from deeplake_mmdet.browsing.outlines import outline
 from deeplake_mmdet.browsing.pictures import Picture, as_picture
 from deeplake_mmdet.browsing.row_objects import RowObjects, objects_of_rows
@@ -176,7 +176,7 @@ def _item(told: RowObjects) -> dict[str, Any]:
     height, width = told.size
 
     def outlines(masks: Sequence[Any] | None) -> list[str] | None:
-        return None if masks is None else [outline(mask, height, width) for mask in masks]
+        return None if masks is None else [outline(mask, height, width) for mask in masks[:MOST_DRAWN]]
 
     item: dict[str, Any] = {
         "row": told.row,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deeplake_mmdet.browsing.browse import SPLITS
-from deeplake_mmdet.browsing.gallery import class_facts, objects_facts
+from deeplake_mmdet.browsing.gallery import MOST_DRAWN, class_facts, objects_facts
 from deeplake_mmdet.browsing.outlines import outline, outline_of_pixels
 from deeplake_mmdet.browsing.pictures import Picture, jpeg_of, notice
 from deeplake_mmdet.browsing.samples import Shown, shown_sample
@@ -232,7 +232,7 @@ def _truth(shown: Shown) -> dict[str, Any]:
     if shown.masks is not None:
         lines = [
             outline_of_pixels(mask) if isinstance(mask, np.ndarray) else outline(mask, height, width)
-            for mask in shown.masks
+            for mask in shown.masks[:MOST_DRAWN]
         ]
     return objects_facts(
         shown.boxes, shown.labels, outlines=lines,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,8 @@ def select_rows(view: LakeView, query: str) -> NDArray[np.int64]:
         raise ConfigError(
             "The query names a lake", where="query", advice="leave FROM out: it is run on the lake shown"
         )
-    handle, where = view.handle, f"lake {view.source}"
+    handle: Any = view.handle
+    where = f"lake {view.source}"
     try:
         if isinstance(handle, FrozenLake):
             return handle.select(whole, where)

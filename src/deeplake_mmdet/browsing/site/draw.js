@@ -31,9 +31,9 @@ function rectangle([left, top, right, bottom], facts) {
   return drawn("rect", { x, y, width: Math.abs(right - left), height: Math.abs(bottom - top), fill: "none", ...facts });
 }
 
-// The shapes of some objects; the largest lie below. `scale` is that of the drawing, in sizes of the image.
-export function shapes(objects, classes, { scale = 1, stroke = 2, boxes = true } = {}) {
-  const order = objects.boxes.map((_, place) => place).sort((a, b) => areaOf(objects.boxes[b]) - areaOf(objects.boxes[a]));
+// The shapes of some objects, the `most` largest; the largest lie below. `scale` is that of the drawing, in sizes of the image.
+export function shapes(objects, classes, { scale = 1, stroke = 2, boxes = true, most = Infinity } = {}) {
+  const order = objects.boxes.map((_, place) => place).sort((a, b) => areaOf(objects.boxes[b]) - areaOf(objects.boxes[a])).slice(0, most);
   const made = [];
   const fixed = scale === 1 ? { "vector-effect": "non-scaling-stroke" } : {};
   for (const place of objects.outlines ? order : []) {

@@ -4,6 +4,8 @@ import { $, drawn, element, imageAddress, number, swatch } from "./dom.js";
 import { shapes } from "./draw.js";
 import { picked, state } from "./state.js";
 
+const MOST = 150; // objects that a small image shows
+
 export function overlay(item, parts, classes, options) {
   const made = drawn("svg", { viewBox: `0 0 ${item.width || 1} ${item.height || 1}`, preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true" });
   for (const part of parts) if (item[part]) made.append(...shapes(item[part], classes, options));
@@ -38,10 +40,10 @@ function tile(item, place, page, open, canPick) {
     const wrong = item.found.kinds.map((kind, at) => (kind === "true" || kind === "ignored" ? -1 : at)).filter((at) => at >= 0);
     shown.found = Object.fromEntries(Object.entries(item.found).map(([name, values]) => [name, Array.isArray(values) ? wrong.map((at) => values[at]) : values]));
   }
-  if (state.boxes || state.masks) button.append(overlay(shown, ["truth", "found"], classes, { stroke: 2, boxes: state.boxes }));
+  if (state.boxes || state.masks) button.append(overlay(shown, ["truth", "found"], classes, { stroke: 2, boxes: state.boxes, most: MOST }));
   button.addEventListener("click", () => open(place));
   const text = element("span", { class: "name", title: item.name || "" }, item.name || `row ${item.row}`);
-  const more = item.truth.count > item.truth.boxes.length ? [element("span", { class: "chip" }, `${number(item.truth.count)} objects`)] : [];
+  const more = item.truth.count > MOST ? [element("span", { class: "chip" }, `${number(item.truth.count)} objects, the largest ${MOST} drawn`)] : [];
   const caption = element("div", { class: "caption" }, element("span", { class: "row" }, `${item.row}`), text);
   const made = element("div", { class: "tile" }, button, caption, element("div", { class: "chips" }, ...chips(item, classes), ...more));
   if (item.found) made.append(element("div", { class: "errors" }, errors(item)));

@@ -71,7 +71,7 @@ function line(part, objects, place) {
 function list(title, part) {
   const objects = shown.item[part];
   const lines = objects.boxes.map((_, place) => line(part, objects, place));
-  return [element("h3", {}, `${title}: ${number(objects.count)}`), element("ul", {}, ...lines)];
+  return [element("h3", {}, `${title}: ${number(objects.count)}${objects.count > objects.boxes.length ? `, the first ${number(objects.boxes.length)} shown` : ""}`), element("ul", {}, ...lines)];
 }
 
 export function isLarge() {
