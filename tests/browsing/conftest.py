@@ -10,9 +10,6 @@ from shown_lakes import Visitor, write_lake, write_predictions
 
 from deeplake_mmdet.browsing import open_gallery, serving
 
-pytest.importorskip("starlette")
-pytest.importorskip("uvicorn")
-
 
 @pytest.fixture(scope="session")
 def shown_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
