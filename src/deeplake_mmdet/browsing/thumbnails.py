@@ -82,11 +82,7 @@ class Thumbnails:
         Args:
             rows: Row numbers.
         """
-        with self._lock:
-            wanted = [row for row in rows if row not in self._begun and self._kept.get(row) is None]
-            self._begun |= {row: Future() for row in wanted}
-        for start in range(0, len(wanted), _PART):
-            self._submit(self._fetching, self._make, wanted[start : start + _PART])
+        self._wanted(rows)
 
     def get(self, row: int) -> Picture:
         """The picture of a row; waited for if need be.
@@ -97,12 +93,10 @@ class Thumbnails:
         found = self._kept.get(row)
         if found is not None:
             return found
-        self.begin([row])
-        with self._lock:
-            begun = self._begun.get(row)
-        if begun is None:  # it was made in between
-            return self._kept.get(row) or as_picture(self._fetch([row])[0], self.side)
-        return begun.result()
+        begun = self._wanted([row]).get(row)
+        if begun is not None:
+            return begun.result()
+        return self._kept.get(row) or notice("There was no room for the picture")  # it was made in between
 
     def close(self) -> None:
         """Begin nothing any more."""
@@ -110,6 +104,17 @@ class Thumbnails:
         self._decoding.shutdown(cancel_futures=True)
         for begun in list(self._begun.values()):
             begun.cancel()
+
+    def _wanted(self, rows: Iterable[int]) -> dict[int, Future[Picture]]:
+        """Those of the pictures that are not kept; begun if they are not."""
+        with self._lock:
+            missing = [row for row in rows if self._kept.get(row) is None]
+            found = {row: self._begun.get(row) or Future() for row in missing}
+            new = [row for row in found if row not in self._begun]
+            self._begun |= found
+        for start in range(0, len(new), _PART):
+            self._submit(self._fetching, self._make, new[start : start + _PART])
+        return found
 
     def _make(self, rows: list[int]) -> None:
         try:

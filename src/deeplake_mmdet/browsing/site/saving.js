@@ -4,9 +4,11 @@ import { post } from "./api.js";
 import { $, number } from "./dom.js";
 import { filters, picked } from "./state.js";
 
+const images = (count) => `${number(count)} image${count === 1 ? "" : "s"}`;
+
 export function openSaving(found) {
-  $("save-found").textContent = `the ${number(found)} images that the filters leave`;
-  $("save-picked").textContent = `the ${number(picked.size)} picked images`;
+  $("save-found").textContent = `what the filters leave: ${images(found)}`;
+  $("save-picked").textContent = `what is picked: ${images(picked.size)}`;
   const which = $("save-form").elements.which;
   which.value = picked.size ? "picked" : "found";
   [...which].find((one) => one.value === "picked").disabled = !picked.size;
@@ -23,7 +25,7 @@ $("save-form").addEventListener("submit", async (event) => {
   $("save-told").textContent = "Saving…";
   try {
     const saved = await post("/api/view", body);
-    $("save-told").textContent = `Saved ${number(saved.rows)} images. Train on them with view='${saved.name}'.`;
+    $("save-told").textContent = `Saved ${images(saved.rows)}. Train on this view with view='${saved.name}'.`;
   } catch (error) {
     $("save-told").textContent = error.message;
   }
