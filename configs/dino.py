@@ -16,7 +16,7 @@ test_dataloader = val_dataloader
 
 # `load_from` has the backbone's weights too. Without internet: load_from = None, or a file of yours.
 model = dict(backbone=dict(init_cfg=None), bbox_head=dict(num_classes=num_classes))
-load_from = 'https://download.openmmlab.com/mmdetection/v3.0/dino/dino-4scale_r50_8xb2-12e_coco/dino-4scale_r50_8xb2-12e_coco_20221202_182705-55b2bba2.pth'  # noqa: E501
+load_from = 'https://download.openmmlab.com/mmdetection/v3.0/dino/dino-4scale_r50_8xb2-12e_coco/dino-4scale_r50_8xb2-12e_coco_20221202_182705-55b2bba2.pth'
 
 # The base file's learning rate is for 16 images a step; this fits it to yours.
 auto_scale_lr = dict(enable=True)

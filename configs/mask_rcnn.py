@@ -19,7 +19,7 @@ model = dict(
     backbone=dict(init_cfg=None),
     roi_head=dict(
         bbox_head=dict(num_classes=num_classes), mask_head=dict(num_classes=num_classes)))
-load_from = 'https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/mask_rcnn_r50_fpn_1x_coco/mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth'  # noqa: E501
+load_from = 'https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/mask_rcnn_r50_fpn_1x_coco/mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth'
 
 # The base file's learning rate is for 16 images a step; this fits it to yours.
 auto_scale_lr = dict(enable=True)

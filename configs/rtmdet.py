@@ -21,7 +21,7 @@ test_dataloader = val_dataloader
 
 # `load_from` has the backbone's weights too. Without internet: load_from = None, or a file of yours.
 model = dict(backbone=dict(init_cfg=None), bbox_head=dict(num_classes=num_classes))
-load_from = 'https://download.openmmlab.com/mmdetection/v3.0/rtmdet/rtmdet_tiny_8xb32-300e_coco/rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth'  # noqa: E501
+load_from = 'https://download.openmmlab.com/mmdetection/v3.0/rtmdet/rtmdet_tiny_8xb32-300e_coco/rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth'
 
 train_cfg = dict(
     max_epochs=max_epochs, val_interval=5, dynamic_intervals=[(max_epochs - last_epochs, 1)])

@@ -22,7 +22,7 @@ test_dataloader = val_dataloader
 
 # Without internet: load_from = None, or a file of yours.
 model = dict(bbox_head=dict(num_classes=num_classes))
-load_from = 'https://download.openmmlab.com/mmdetection/v2.0/yolox/yolox_s_8x8_300e_coco/yolox_s_8x8_300e_coco_20211121_095711-4592a793.pth'  # noqa: E501
+load_from = 'https://download.openmmlab.com/mmdetection/v2.0/yolox/yolox_s_8x8_300e_coco/yolox_s_8x8_300e_coco_20211121_095711-4592a793.pth'
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 # The base file's learning rate is for 64 images a step; this fits it to yours.

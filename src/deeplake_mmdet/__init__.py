@@ -30,6 +30,7 @@ _HOMES = {
     "Run": "training",
     "VOCMetric": "evaluation",
     "bench": "training",
+    "browse": "browsing.browse",
     "check": "checking",
     "build_detector": "training",
     "compare_predictions": "evaluation",
@@ -74,6 +75,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "VOCMetric",
     "__version__",
     "bench",
+    "browse",
     "build_detector",
     "check",
     "compare_predictions",
@@ -107,6 +109,7 @@ __all__ = [  # as in _HOMES: a test compares them
 ]
 
 if TYPE_CHECKING:
+    from deeplake_mmdet.browsing.browse import browse
     from deeplake_mmdet.checking import check
     from deeplake_mmdet.cli.run import run_script
     from deeplake_mmdet.config import (

@@ -28,7 +28,7 @@ from deeplake_mmdet.cli import (
     train,
 )
 from deeplake_mmdet.cli.arguments import CommandParser
-from deeplake_mmdet.cli.looking import report
+from deeplake_mmdet.cli.looking import browse, report
 from deeplake_mmdet.cli.machines import doctor, merge
 from deeplake_mmdet.cli.shell import add_common_options, command_output, completion
 from deeplake_mmdet.cli.unforeseen import as_error
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for command in (
         *(demo, train, test, predict, eval),
-        *(report, mine, lineage, import_, merge, export, inspect, check),
+        *(report, mine, lineage, import_, merge, export, inspect, browse, check),
         *(convert, run, prepare, bench, cache, doctor, completion),
     ):
         command.add_parser(commands)

@@ -190,15 +190,19 @@ def _processes(text: str) -> bool | int:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+def add_source_arguments(
+    parser: argparse.ArgumentParser, *, name: str = "LAKE", help: str = "folder or address"
+) -> None:
     """Add ``LAKE``, and the options that choose a version and rows of it.
 
     Args:
         parser: Of the command; changed in place.
+        name: What the first argument is called in the command's help.
+        help: What it is.
     """
-    parser.add_argument("lake", metavar="LAKE", help="folder or address")
-    for name, text in _SOURCE.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", help=text)
+    parser.add_argument("lake", metavar=name, help=help)
+    for option, text in _SOURCE.items():
+        parser.add_argument(f"--{option.replace('_', '-')}", help=text)
 
 
 def source_options(args: argparse.Namespace) -> dict[str, Any]:
