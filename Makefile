@@ -2,6 +2,7 @@
 # make test   the test suite, but for the slow ones
 # make test-slow   those, e.g. whole trainings in several processes
 # make check  ruff and mypy
+# make docs   the docs site, in build/docs
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -22,7 +23,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow check docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/deeplake-mmdet demo
@@ -40,6 +41,10 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Without network: whatever a page would load from elsewhere is a warning, and a warning is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 clean:
 	rm -rf $(VENV)
 
@@ -56,3 +61,7 @@ $(VENV)/.installed-test: $(BIN)/pip pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(BIN)/pip pyproject.toml constraints.txt
 	$(call install,.[test$(comma)dev])
 	@touch $(VENV)/.installed $(VENV)/.installed-test
+
+$(VENV)/.installed-docs: $(BIN)/pip pyproject.toml constraints.txt
+	$(call install,.[test$(comma)dev$(comma)docs])
+	@touch $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev

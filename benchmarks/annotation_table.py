@@ -17,6 +17,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,18 @@ _BATCH = 20_000
 _CLASSES = [f"class {number}" for number in range(80)]
 
 
-def write_lake(path: Path, rows: int, boxes: int, all_columns: bool, commits: int = 1) -> None:
-    """A lake as `import coco` makes it, but for the size of its images and the number of commits."""
+def write_lake(
+    path: Path,
+    rows: int,
+    boxes: int,
+    all_columns: bool,
+    commits: int = 1,
+    files: Sequence[bytes] | None = None,
+) -> None:
+    """A lake as `import coco` makes it, but for its images and the number of commits.
+
+    ``files``: images of 640 x 480 that are taken in turn, with names; else all are of 2 x 2 pixels.
+    """
     import deeplake
     from deeplake import types
 
@@ -46,6 +57,8 @@ def write_lake(path: Path, rows: int, boxes: int, all_columns: bool, commits: in
     }
     if all_columns:
         schema |= {"areas": types.Array("float64", 1), "iscrowds": types.Array("uint8", 1)}
+    if files is not None:
+        schema["file_name"] = "text"
     lake = deeplake.create(str(path), schema=schema)
     lake.auto_commit_enabled = False
     lake["labels"].metadata["class_names"] = _CLASSES
@@ -60,13 +73,17 @@ def write_lake(path: Path, rows: int, boxes: int, all_columns: bool, commits: in
         flat = random.random((counts.sum(), 4)) * 200 + 1
         labels = random.integers(0, len(_CLASSES), len(flat)).astype(np.uint32)
         batch = {
-            "images": [out.getvalue()] * count,
+            "images": [files[row % len(files)] for row in range(start, start + count)]
+            if files is not None
+            else [out.getvalue()] * count,
             "boxes": np.split(flat, cuts),
             "labels": np.split(labels, cuts),
             "width": np.full(count, 640, np.int32),
             "height": np.full(count, 480, np.int32),
             "image_id": np.arange(start, start + count),
         }
+        if files is not None:
+            batch["file_name"] = [f"folder/{row:012d}.jpg" for row in range(start, start + count)]
         if all_columns:
             batch["areas"] = np.split(flat[:, 2] * flat[:, 3], cuts)
             batch["iscrowds"] = np.split((labels == 0).astype(np.uint8), cuts)

@@ -69,14 +69,19 @@ def _configs_are_not_laid_out() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def command_in_copy() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs our command in a copy of this process, which has imported what takes seconds to import.
+def in_copy() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Calls a function in a copy of this process, which has imported what takes seconds to import.
 
-    For tests that ask what a command does and tells, and not how a process of its own begins and ends.
+    Given are the function, its arguments, the working folder, and variables of the environment.
     """
-    from deeplake_mmdet.cli import main
 
-    def work(args: list[str], cwd: Path, environment: dict[str, str], outputs: Sequence[Path]) -> None:
+    def work(
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        cwd: Path,
+        environment: dict[str, str],
+        outputs: Sequence[Path],
+    ) -> None:
         for number, path in enumerate(outputs, start=1):
             with path.open("wb") as file:
                 os.dup2(file.fileno(), number)
@@ -85,21 +90,39 @@ def command_in_copy() -> Callable[..., subprocess.CompletedProcess[str]]:
         os.environ.update(environment)
         tempfile.tempdir = None
         warnings.resetwarnings()
-        sys.exit(main(args))
+        sys.exit(function(*args))
 
-    def run(*args: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        function: Callable[..., Any], *args: Any, cwd: Path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
             outputs = [Path(folder, name) for name in ("out", "err")]
-            told = [str(arg) for arg in args]
             process = multiprocessing.get_context("fork").Process(
-                target=work, args=(told, cwd, environment, outputs)
+                target=work, args=(function, args, cwd, environment, outputs)
             )
             process.start()
             process.join(300)
             process.kill()
             return subprocess.CompletedProcess(
-                told, process.exitcode, *(path.read_text() for path in outputs)
+                list(map(str, args)), process.exitcode, *(path.read_text() for path in outputs)
             )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command_in_copy(in_copy: Callable[..., Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs our command in a copy of this process.
+
+    For tests that ask what a command does and tells, and not how a process of its own begins and ends.
+    """
+    from deeplake_mmdet.cli import main
+
+    def run(*args: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = in_copy(main, [str(arg) for arg in args], cwd=cwd, **environment)
+        return subprocess.CompletedProcess(
+            [str(arg) for arg in args], done.returncode, done.stdout, done.stderr
+        )
 
     return run
 

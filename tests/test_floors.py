@@ -16,6 +16,7 @@ FLOORS = (
     *(
         "cli",
         "demo",
+        "browsing",
         "scale",
         "doctor",
         "loop",

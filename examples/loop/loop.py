@@ -1,6 +1,6 @@
 """Find wrong labels by a model that was trained on them, repair them, and train again.
 
-    python examples/loop/loop.py BCCD work [--epochs 36]
+    python examples/loop/loop.py BCCD work [--epochs 36] [--seed 0]
 
 BCCD is the folder of https://github.com/Shenggan/BCCD_Dataset with that name. README.md says what happens.
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from damage import KINDS, damage
+from damage import KINDS, box_of, damage
+from PIL import Image, ImageDraw
 
 import deeplake_mmdet as dm
 from deeplake_mmdet.loop.mining import rank_rows, save_rows
@@ -37,7 +38,7 @@ def found_by(suspect: dict[str, Any], spoiled: dict[str, Any]) -> bool:
     return any(iou(box, spoiled["box"]) >= 0.5 for box in boxes)
 
 
-def train(lake: Path, val: Path, folder: Path, epochs: int) -> dm.Run:
+def train(lake: Path, val: Path, folder: Path, epochs: int, seed: int) -> dm.Run:
     """Train the slim RTMDet of ``configs/`` on a lake."""
     options = {
         "train_dataloader.dataset.path": str(lake),
@@ -45,6 +46,9 @@ def train(lake: Path, val: Path, folder: Path, epochs: int) -> dm.Run:
         "test_dataloader.dataset.path": str(val),
         "train_cfg.max_epochs": epochs,
         "train_cfg.val_interval": epochs,
+        "param_scheduler.1.end": epochs,
+        "param_scheduler.1.T_max": epochs,
+        "randomness.seed": seed,
         "default_hooks.checkpoint.interval": epochs,
     }
     return dm.train(CONFIG, work_dir=folder, cfg_options=options)
@@ -73,7 +77,7 @@ def repair(damaged: Path, target: Path, spoiled: dict[str, list[dict]], seen: di
 def same(root: ElementTree.Element, now: dict[str, Any]) -> ElementTree.Element:
     """The object that a spoiled label has become."""
     for found in root.iter("object"):
-        box = [float(str(found.findtext(f"bndbox/{edge}"))) for edge in EDGES]
+        box = box_of(found)
         if box == now["box"] and found.findtext("name") == now["class"]:
             return found
     raise ValueError(f"no such object: {now}")
@@ -89,13 +93,38 @@ def voc_object(name: str, box: list[float]) -> ElementTree.Element:
     return made
 
 
-def main(bccd: Path, work: Path, epochs: int) -> None:
+def draw_unspoiled(
+    damaged: Path, picture: Path, suspects: list[dict[str, Any]], spoiled: dict[str, list[dict]]
+) -> None:
+    """Draw the first candidates that were not spoiled: the prediction in red, all labels in green."""
+    side, columns, most, margin = 200, 8, 48, 30
+    others = [
+        one
+        for one in suspects
+        if not any(found_by(one, each) for each in spoiled.get(Path(one["file_name"]).stem, []))
+    ][:most]
+    sheet = Image.new("RGB", (columns * side, -(-len(others) // columns) * side), "white")
+    for place, one in enumerate(others):
+        name = Path(one["file_name"]).stem
+        image = Image.open(damaged / f"JPEGImages/{name}.jpg").convert("RGB")
+        draw = ImageDraw.Draw(image)
+        for found in ElementTree.parse(damaged / f"Annotations/{name}.xml").getroot().iter("object"):
+            draw.rectangle(box_of(found), outline="green", width=3)
+        left, top, right, bottom = one["box"]
+        draw.rectangle(one["box"], outline="red", width=3)
+        around = (left - margin, top - margin, right + margin, bottom + margin)
+        tile = image.crop(tuple(map(int, around))).resize((side - 4, side - 4))
+        sheet.paste(tile, (place % columns * side, place // columns * side))
+    sheet.save(picture)
+
+
+def main(bccd: Path, work: Path, epochs: int, seed: int) -> None:
     """Run all steps."""
-    spoiled = damage(bccd, work / "damaged")
+    spoiled = damage(bccd, work / "damaged", seed=seed)
     total = sum(map(len, spoiled.values()))
     dm.import_voc(work / "damaged", work / "lakes/damaged", split="train")
     dm.import_voc(bccd, work / "lakes/val", split="val")
-    before = train(work / "lakes/damaged", work / "lakes/val", work / "first", epochs)
+    before = train(work / "lakes/damaged", work / "lakes/val", work / "first", epochs, seed)
 
     checkpoint = before.best_checkpoint or before.last_checkpoint
     written = dm.predict(CONFIG, checkpoint, work / "lakes/damaged", write_back=True)
@@ -113,9 +142,10 @@ def main(bccd: Path, work: Path, epochs: int) -> None:
         hits = sum(any(found_by(suspect, one) for suspect in seen.get(name, [])) for name, one in of_kind)
         print(f"  {kind}: {hits} of {len(of_kind)}")
 
+    draw_unspoiled(work / "damaged", work / "unspoiled.png", suspects, spoiled)
     count = repair(work / "damaged", work / "repaired", spoiled, seen)
     dm.import_voc(work / "repaired", work / "lakes/repaired", split="train")
-    after = train(work / "lakes/repaired", work / "lakes/val", work / "second", epochs)
+    after = train(work / "lakes/repaired", work / "lakes/val", work / "second", epochs, seed)
     scores = [run.metrics["coco/bbox_mAP"] for run in (before, after)]
     print(f"{count} labels repaired; mAP {scores[0]:.3f} before, {scores[1]:.3f} after")
 
@@ -125,5 +155,6 @@ if __name__ == "__main__":
     parser.add_argument("bccd", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--epochs", type=int, default=36)
+    parser.add_argument("--seed", type=int, default=0, help="of what is spoiled, and of the trainings")
     args = parser.parse_args()
-    main(args.bccd, args.work, args.epochs)
+    main(args.bccd, args.work, args.epochs, args.seed)

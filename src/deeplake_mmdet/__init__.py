@@ -8,6 +8,7 @@ for ``mmcv._ext`` if mmcv has none.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ _HOMES = {
     "Run": "training",
     "VOCMetric": "evaluation",
     "bench": "training",
+    "browse": "browsing.browse",
     "check": "checking",
     "build_detector": "training",
     "compare_predictions": "evaluation",
@@ -54,6 +56,7 @@ _HOMES = {
     "mkdir_or_exist": "config",
     "report": "report",
     "run_script": "cli.run",
+    "set_verbosity": "terminal",
     "test": "training",
     "test_detector": "training",
     "train": "training",
@@ -72,6 +75,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "VOCMetric",
     "__version__",
     "bench",
+    "browse",
     "build_detector",
     "check",
     "compare_predictions",
@@ -97,6 +101,7 @@ __all__ = [  # as in _HOMES: a test compares them
     "prepare",
     "report",
     "run_script",
+    "set_verbosity",
     "test",
     "test_detector",
     "train",
@@ -104,6 +109,7 @@ __all__ = [  # as in _HOMES: a test compares them
 ]
 
 if TYPE_CHECKING:
+    from deeplake_mmdet.browsing.browse import browse
     from deeplake_mmdet.checking import check
     from deeplake_mmdet.cli.run import run_script
     from deeplake_mmdet.config import (
@@ -128,6 +134,7 @@ if TYPE_CHECKING:
     from deeplake_mmdet.loop.predict import predict
     from deeplake_mmdet.loop.tracing import lineage
     from deeplake_mmdet.pipeline.determinism import deterministic
+    from deeplake_mmdet.terminal import set_verbosity
     from deeplake_mmdet.training import (
         Run,
         bench,
@@ -156,6 +163,10 @@ except InstallError as error:
     sys.exit(f"deeplake-mmdet: error: {error}")
 set_openmp_waiting()
 quieten_imports()
+if os.environ.get("DEEPLAKE_MMDET_CHILD"):
+    from deeplake_mmdet.terminal.run_log import begin_child
+
+    begin_child()
 _install_ops()
 
 

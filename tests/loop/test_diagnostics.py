@@ -105,7 +105,8 @@ def test_counts_are_cocos(seed, threshold):
     numbers = diagnose(truth, found, CLASSES, 4, threshold)
     expected = by_pycocotools(truth, found, 4, threshold)
     np.testing.assert_array_equal([numbers["tp"], numbers["fp"], numbers["missed"]], expected)
-    assert (numbers["confused"] + numbers["localisation"] <= numbers["fp"]).all()
+    # One may be both: of another object's class where it lies, and near one of its own.
+    assert (np.maximum(numbers["confused"], numbers["localisation"]) <= numbers["fp"]).all()
     assert ((numbers["disagreement"] >= 0) & (numbers["disagreement"] <= 1)).all()
 
 
@@ -155,11 +156,16 @@ def test_kinds_of_errors_are_told_apart():
         ([(0, A)], [(1, A, 0.9)], [("class", 0.9 / 0.92, 0, 0)]),
         ([(0, A)], [(1, A, 0.4), (0, A, 0.6)], []),
         ([(0, A)], [(1, A, 0.6), (0, A, 0.4)], [("class", 0.6 / 1.02, 0, 0)]),
-        ([(0, A)], [(0, A, 0.9), (1, FAR, 0.7)], [("missing", 0.7, -1, 1)]),
+        ([(0, A)], [(0, A, 0.9), (1, FAR, 0.7)], [("missing", 0.7 / 1.6, -1, 1)]),
         ([(0, A)], [(0, B, 0.9)], [("place", 0.9, 0, 0)]),
-        ([(0, A)], [(0, A, 0.9), (0, B, 0.8)], [("missing", 0.8, -1, 1)]),
-        ([], [(1, FAR, 0.7), (1, [52, 50, 10, 10], 0.6)], [("missing", 0.7, -1, 0)]),
+        ([(0, A)], [(0, A, 0.9), (0, B, 0.8)], [("missing", 0.8 / 1.7, -1, 1)]),
+        ([], [(1, FAR, 0.7), (1, [52, 50, 10, 10], 0.6)], [("missing", 0.7 / 1.7, -1, 0)]),
         ([], [(1, FAR, 0.2)], []),
+        (
+            [(0, A), (0, [20, 0, 10, 10]), (1, [40, 0, 10, 10])],
+            [(0, A, 0.4), (0, [20, 0, 10, 10], 0.8), (1, [40, 0, 10, 10], 0.1), (1, FAR, 0.6)],
+            [("missing", 0.6 / 1.2, -1, 3)],
+        ),
     ],
 )
 def test_suspects(truth, found, expected):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.checking.annotations import SIZE_EDGES, AnnotationFacts, class_table, read_annotations
 from deeplake_mmdet.checking.findings import findings_of, mask_findings
@@ -27,7 +24,7 @@ from deeplake_mmdet.lake import (
     clean_boxes,
     open_leniently,
 )
-from deeplake_mmdet.terminal import console
+from deeplake_mmdet.terminal import Progress
 
 __all__ = ["check"]
 
@@ -129,8 +126,7 @@ def check(
         source = {name: own.pop(name, None) for name in _OF_SOURCE}
         opened.append(_open(other, source, {**reading, **own}, CredentialRef(credentials)))
         _refuse_same(opened)
-    with _bar(progress) as bar:
-        read = [_read(one, verify, workers, bar) for one in opened]
+    read = [_read(one, verify, workers, progress) for one in opened]
     findings: list[Finding] = []
     left_out, cleaning, trained = None, None, True
     if dataset is not None and (lake_view := opened[0].lake.view) is not None:
@@ -201,29 +197,15 @@ def _refuse_same(opened: list[_Opened]) -> None:
         )
 
 
-@contextlib.contextmanager
-def _bar(progress: bool) -> Iterator[Progress]:
-    bar = Progress(
-        TextColumn("Reading images"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console(stderr=True, soft_wrap=False),
-        disable=not progress,
-        transient=True,
-    )
-    with bar:
-        yield bar
-
-
-def _read(opened: _Opened, verify: str, workers: int | None, bar: Progress) -> _Read:
+def _read(opened: _Opened, verify: str, workers: int | None, progress: bool) -> _Read:
     lake, view = opened.lake, opened.lake.view
     if view is None:
         empty = LakeFacts(opened.asked, lake.source, 0, verify=verify)
         return _Read(opened, AnnotationFacts(0, 0), ImageFacts.unread(0), empty)
     annotations = read_annotations(view.table, len(view.lake_classes))
-    task = bar.add_task("", total=len(view.table), visible=verify != "none")
-    images = read_images(view, verify, workers=workers, tell=lambda count: bar.advance(task, count))
+    shown = progress and verify != "none"
+    with Progress("Reading images", len(view.table), shown=shown, transient=True) as bar:
+        images = read_images(view, verify, workers=workers, tell=bar.advance)
     table = view.table
     areas = table.widths.astype("int64") * table.heights
     known = (areas > 0).nonzero()[0]

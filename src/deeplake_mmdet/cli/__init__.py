@@ -27,8 +27,10 @@ from deeplake_mmdet.cli import (
     test,
     train,
 )
-from deeplake_mmdet.cli.looking import report
+from deeplake_mmdet.cli.arguments import CommandParser
+from deeplake_mmdet.cli.looking import browse, report
 from deeplake_mmdet.cli.machines import doctor, merge
+from deeplake_mmdet.cli.shell import add_common_options, command_output, completion
 from deeplake_mmdet.cli.unforeseen import as_error
 from deeplake_mmdet.errors import DeepLakeMMDetError, was_interrupted
 from deeplake_mmdet.terminal import keep_readable, readable
@@ -41,16 +43,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deeplake-mmdet",
         description="Train, evaluate and run MMDetection detectors on Deep Lake datasets.",
-        epilog="Start with: deeplake-mmdet demo",
+        epilog="Exit codes: 0 done, 1 an error or something found, 2 wrong usage, 130 interrupted. Example: "
+        "deeplake-mmdet demo",
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
     for command in (
         *(demo, train, test, predict, eval),
-        *(report, mine, lineage, import_, merge, export, inspect, check),
-        *(convert, run, prepare, bench, cache, doctor),
+        *(report, mine, lineage, import_, merge, export, inspect, browse, check),
+        *(convert, run, prepare, bench, cache, doctor, completion),
     ):
         command.add_parser(commands)
+    add_common_options(parser)
     return parser
 
 
@@ -62,13 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 after success; 1 after an error (told with its place and the way out, one line where possible) or
-        an import that refused most images, or a check that found errors; 130 after Ctrl-C.
+        an import that refused most images, or a check that found errors; 130 after Ctrl-C. docs/terminal.md
+        has them all.
 
     Raises:
         SystemExit: By the parser: 2 after wrong usage, 0 after ``--help`` and ``--version``.
         Exception: Any error, where ``DEEPLAKE_MMDET_TRACEBACK=1`` asks to see where it came from.
     """
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    completion.complete(parser)
+    args = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -77,12 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     limit = os.environ.get("DEEPLAKE_MMDET_MAX_PIXELS", "")
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", limit if limit.isdecimal() else "200000000")
     try:
-        status = args.run(args)
-    except KeyboardInterrupt:
-        return _interrupted()
+        with command_output(args):
+            status = args.run(args)
+    except KeyboardInterrupt as error:
+        return _interrupted(error)
     except Exception as error:
         if was_interrupted(error):
-            return _interrupted()
+            return _interrupted(error)
         if os.environ.get("DEEPLAKE_MMDET_TRACEBACK"):
             raise
         # The others are of other packages, or of what a config names.
@@ -92,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def _interrupted() -> int:
-    print("deeplake-mmdet: interrupted", file=sys.stderr)
+def _interrupted(error: BaseException) -> int:
+    """Say so in one line, with what the command has said of how to go on, if it has."""
+    notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+    print(readable("; ".join(["deeplake-mmdet: interrupted", *notes])), file=sys.stderr)
     return 130

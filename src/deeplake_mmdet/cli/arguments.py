@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from deeplake_mmdet.training import Run
+
 __all__ = [
+    "CommandParser",
+    "add_json_option",
     "add_prepared_argument",
     "add_run_arguments",
     "add_source_arguments",
     "look_at_config",
+    "run_facts",
     "source_options",
     "trust_checkpoint",
 ]
@@ -27,6 +32,44 @@ _SOURCE = {
     "query": "TQL, e.g. 'SELECT * WHERE width > 500'",
     "box_format": "how boxes are stored, if the lake does not say: ltwh, ltrb, ccwh, ..._fractional",
 }
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A command's parser, whose help fits a screen: the usage names what is needed, and not each option.
+
+    Args:
+        options: Those of ``argparse.ArgumentParser``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", _WideFormatter)
+        super().__init__(**options)
+
+    def format_usage(self) -> str:
+        """The usage line, as errors show it."""
+        self._shorten_usage()
+        return super().format_usage()
+
+    def format_help(self) -> str:
+        """What ``--help`` prints."""
+        self._shorten_usage()
+        return super().format_help()
+
+    def _shorten_usage(self) -> None:
+        if self.usage is not None:
+            return
+        optional = [action for action in self._actions if action.option_strings and not action.required]
+        formatter = self._get_formatter()
+        formatter.add_usage(None, [action for action in self._actions if action not in optional], [])
+        needed = formatter.format_help().partition("usage: ")[2].strip()
+        self.usage = " ".join(needed.split()).replace("%", "%%") + " [options]" * bool(optional)
+
+
+class _WideFormatter(argparse.HelpFormatter):
+    """Leaves room for an option and its value beside what it means."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{"max_help_position": 30, **options})
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, *, whole: bool = True) -> None:
@@ -66,6 +109,16 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, whole: bool = True) ->
     )
 
 
+def add_json_option(parser: argparse.ArgumentParser, instead: str = "tables") -> None:
+    """Add ``--json``: one document on standard output, and everything else on standard error.
+
+    Args:
+        parser: Of the command; changed in place.
+        instead: What is printed without it.
+    """
+    parser.add_argument("--json", action="store_true", help=f"print JSON instead of {instead}")
+
+
 def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--prepared``, for commands that load images.
 
@@ -77,6 +130,25 @@ def add_prepared_argument(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="keep decoded images for all epochs and runs, in so much room: e.g. 40GB, or ram",
     )
+
+
+def run_facts(result: Run) -> dict[str, Any]:
+    """What a training or test has left behind, for ``--json``.
+
+    Args:
+        result: Of `train` or `test`.
+    """
+    from dataclasses import asdict, is_dataclass
+
+    classes = [asdict(one) for one in result.class_scores if is_dataclass(one) and not isinstance(one, type)]
+    return {
+        "work_dir": result.work_dir,
+        "metrics": result.metrics,
+        "classes": classes,
+        "best_checkpoint": result.best_checkpoint,
+        "last_checkpoint": result.last_checkpoint,
+        "notes": result.notes,
+    }
 
 
 def trust_checkpoint(args: argparse.Namespace) -> None:
@@ -118,15 +190,19 @@ def _processes(text: str) -> bool | int:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+def add_source_arguments(
+    parser: argparse.ArgumentParser, *, name: str = "LAKE", help: str = "folder or address"
+) -> None:
     """Add ``LAKE``, and the options that choose a version and rows of it.
 
     Args:
         parser: Of the command; changed in place.
+        name: What the first argument is called in the command's help.
+        help: What it is.
     """
-    parser.add_argument("lake", metavar="LAKE", help="folder or address")
-    for name, text in _SOURCE.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", help=text)
+    parser.add_argument("lake", metavar=name, help=help)
+    for option, text in _SOURCE.items():
+        parser.add_argument(f"--{option.replace('_', '-')}", help=text)
 
 
 def source_options(args: argparse.Namespace) -> dict[str, Any]:

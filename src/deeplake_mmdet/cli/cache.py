@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_json_option
+
 __all__ = ["add_parser"]
 
 
@@ -16,9 +18,13 @@ def add_parser(commands: Any) -> None:
         help="show or clear the caches",
         description="Show or clear what is kept on this machine: annotation tables, chunks of images and "
         "prepared images.",
+        epilog="Example: deeplake-mmdet cache show",
     )
-    parser.add_argument("action", choices=["show", "clear"])
+    parser.add_argument(
+        "action", choices=["show", "clear"], help="show what there is, or remove what no run uses"
+    )
     parser.add_argument("--folder", metavar="DIR", help="folder of a cache= or prepared= of your own")
+    add_json_option(parser, "lines")
     parser.set_defaults(run=run)
 
 
@@ -33,21 +39,33 @@ def run(args: argparse.Namespace) -> None:
         remove_chunks,
     )
     from deeplake_mmdet.prepared.places import default_folder, prepared_folders, remove_prepared
-    from deeplake_mmdet.terminal import readable
+    from deeplake_mmdet.terminal import print_json, readable
 
     folder = Path(args.folder).expanduser() if args.folder else cache_folder()
     places = [folder] if args.folder else [folder, default_folder("ram")]
     if args.action == "clear":
         freed = remove_chunks(folder) + sum(map(remove_prepared, places))
         freed += 0 if args.folder else clear_cache()
-        print(f"{human_bytes(freed)} freed in {readable(folder)}")
+        if args.json:
+            print_json({"folder": folder, "freed_bytes": freed})
+        else:
+            print(f"{human_bytes(freed)} freed in {readable(folder)}")
         return
     tables = [] if args.folder else cached_tables()
     chunks = cached_chunks(folder)
+    prepared = [found for place in places for found in prepared_folders(place)]
+    if args.json:
+        kinds = {"annotation_tables": tables, "chunks": chunks}
+        facts = {
+            name: {"count": len(found), "bytes": sum(size for _, size in found)}
+            for name, found in kinds.items()
+        }
+        kept = [{"what": found.what, "bytes": found.bytes, "planned": found.planned} for found in prepared]
+        print_json({"folder": folder, **facts, "prepared": kept})
+        return
     print(readable(folder))
     print(f"  annotation tables: {len(tables)}, {human_bytes(sum(size for _, size in tables))}")
     print(f"  chunks of images: {len(chunks)}, {human_bytes(sum(size for _, size in chunks))}")
-    prepared = [found for place in places for found in prepared_folders(place)]
     print(f"  prepared images: {len(prepared)}, {human_bytes(sum(found.bytes for found in prepared))}")
     for found in prepared:
         print(f"    {human_bytes(found.bytes)} of {human_bytes(found.planned)}: {readable(found.what)}")

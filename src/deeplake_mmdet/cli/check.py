@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+from deeplake_mmdet.cli.arguments import add_json_option, add_source_arguments, source_options
 
 __all__ = ["add_parser"]
 
@@ -50,7 +48,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--fix-plan", action="store_true", help="print what one could do; changes nothing")
     parser.add_argument("--show", metavar="FILE.png", help="draw classes, box sizes and faulty images")
     parser.add_argument("--strict", action="store_true", help="status 1 for warnings, too")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from deeplake_mmdet.checking.picture import check_place
     from deeplake_mmdet.checking.tables import render, render_plan
     from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import console, plain
+    from deeplake_mmdet.terminal import console, plain, print_json
 
     if args.show:
         check_place(args.show)
@@ -77,14 +75,14 @@ def run(args: argparse.Namespace) -> int:
         cfg_options=parse_options(args.cfg_options),
         verify=args.verify,
         workers=args.workers,
-        progress=sys.stderr.isatty(),
+        progress=True,
     )
     picture = result.save_picture(args.show) if args.show else None
     if args.json:
         facts = result.to_dict()
         if args.fix_plan:
             facts["fix_plan"] = [step.to_dict() for step in result.plan()]
-        print(json.dumps(facts, indent=1, allow_nan=False))
+        print_json(facts)
     else:
         screen = console()
         for part in render(result):

@@ -17,6 +17,7 @@ def add_parser(commands: Any) -> None:
         help="make a 3.x config of a 2.x one",
         description="Convert a config for MMDetection 2.x, with or without deeplake_* keys, into one for "
         "3.x, and list what was changed, approximated or left out.",
+        epilog="Example: deeplake-mmdet convert old.py --out new.py --diff",
     )
     parser.add_argument("config", metavar="CONFIG", help="MMDetection 2.x config file")
     parser.add_argument(

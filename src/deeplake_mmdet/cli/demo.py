@@ -16,12 +16,23 @@ def add_parser(commands: Any) -> None:
         "demo",
         help="make a small lake, train on it, show the result",
         description="Draw a small lake, train a detector on it, evaluate it and show the result.",
+        epilog="Example: deeplake-mmdet demo --work-dir runs/demo",
     )
-    parser.add_argument("--work-dir", default="runs/demo", metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--train-images", type=int, default=400, metavar="N", help="default: %(default)s")
-    parser.add_argument("--val-images", type=int, default=100, metavar="N", help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=8, metavar="N", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--work-dir", default="runs/demo", metavar="DIR", help="folder of the run (%(default)s)"
+    )
+    parser.add_argument(
+        "--train-images", type=int, default=400, metavar="N", help="images to train on (%(default)s)"
+    )
+    parser.add_argument(
+        "--val-images", type=int, default=100, metavar="N", help="images to test on (%(default)s)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=8, metavar="N", help="rounds over the images (%(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of pictures and training (%(default)s)"
+    )
     parser.set_defaults(run=run)
 
 

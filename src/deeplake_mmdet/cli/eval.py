@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import logging
-import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+from deeplake_mmdet.cli.arguments import add_json_option, add_source_arguments, source_options
 
 if TYPE_CHECKING:
     from deeplake_mmdet.evaluation import Interval
@@ -26,6 +21,7 @@ def add_parser(commands: Any) -> None:
         help="score a file of predictions",
         description="Score a file of COCO results against a lake; no model and no config needed. Of two "
         "files, tell which classes differ by more than the choice of images would explain.",
+        epilog="Example: deeplake-mmdet eval predictions.json lakes/val --metric bbox",
     )
     parser.add_argument(
         "predictions",
@@ -53,28 +49,32 @@ def add_parser(commands: Any) -> None:
         "--resamples",
         type=int,
         default=1000,
+        metavar="N",
         help="draws of images, for two files or --intervals (%(default)s)",
     )
     parser.add_argument(
         "--intervals", action="store_true", help="how far AP would move had other images been drawn"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (%(default)s)")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, whole and by class."""
-    with _log_on_stderr() if args.json else contextlib.nullcontext():
+    from deeplake_mmdet.terminal.run_log import run_log
+
+    with run_log():
         _compare(args) if len(args.predictions) > 1 else _score(args)
 
 
 def _score(args: argparse.Namespace) -> None:
     from deeplake_mmdet.evaluation import evaluate_predictions
-    from deeplake_mmdet.report import class_table, interval_table
-    from deeplake_mmdet.terminal import console, plain
+    from deeplake_mmdet.report import interval_table, score_tables
+    from deeplake_mmdet.terminal import console, print_json
 
     options = {"analysis": args.analysis} if args.analysis else {}
+    intervals = _intervals(args) if args.intervals else ()  # which not all metrics have
     result = evaluate_predictions(
         args.predictions[0],
         args.lake,
@@ -84,16 +84,13 @@ def _score(args: argparse.Namespace) -> None:
         **source_options(args),
         **options,
     )
-    intervals = _intervals(args) if args.intervals else ()
     if args.json:
-        facts = {"metrics": result.metrics, "classes": [asdict(one) for one in result.class_scores]}
-        _print_json(facts | ({"intervals": [asdict(one) for one in intervals]} if intervals else {}))
+        facts = {"metrics": result.metrics, "classes": result.class_scores}
+        print_json(facts | ({"intervals": intervals} if intervals else {}))
         return
     screen = console()
-    if result.class_scores:
-        screen.print(class_table(result.class_scores))
-    for key, value in result.metrics.items():
-        screen.print(plain(f"{key} {value:.4f}"))
+    for part in score_tables(result.metrics, result.class_scores, width=screen.width):
+        screen.print(part)
     if intervals:
         screen.print(interval_table(intervals))
 
@@ -114,7 +111,7 @@ def _compare(args: argparse.Namespace) -> None:
     from deeplake_mmdet.errors import ConfigError
     from deeplake_mmdet.evaluation import compare_predictions
     from deeplake_mmdet.report import difference_table
-    from deeplake_mmdet.terminal import console, plain
+    from deeplake_mmdet.terminal import console, plain, print_json
 
     if len(args.predictions) > 2 or len(args.metric) > 1 or args.analysis:
         raise ConfigError(
@@ -132,7 +129,7 @@ def _compare(args: argparse.Namespace) -> None:
         **source_options(args),
     )
     if args.json:
-        _print_json({"first": first, "second": second, **asdict(found)})
+        print_json({"first": first, "second": second, **asdict(found)})
         return
     screen = console()
     screen.print(difference_table([*found.classes, found.overall]))
@@ -143,28 +140,3 @@ def _compare(args: argparse.Namespace) -> None:
             f"{found.resamples} draws of {found.images} images, seed {found.seed}, 5 % false ones expected."
         )
     )
-
-
-def _print_json(facts: Mapping[str, Any]) -> None:
-    from deeplake_mmdet.evaluation.tables import without_nan
-
-    print(json.dumps(without_nan(facts), indent=1, allow_nan=False))
-
-
-@contextlib.contextmanager
-def _log_on_stderr() -> Iterator[None]:
-    """MMEngine's log, which goes to standard output, kept out of the JSON there."""
-    from mmengine.logging import MMLogger
-
-    handlers = [
-        handler
-        for handler in MMLogger.get_current_instance().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout
-    ]
-    for handler in handlers:
-        handler.setStream(sys.stderr)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.setStream(sys.stdout)

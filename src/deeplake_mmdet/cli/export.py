@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_source_arguments, source_options
+from deeplake_mmdet.cli.arguments import add_json_option, add_source_arguments, source_options
 
 __all__ = ["add_parser"]
 
@@ -20,7 +19,10 @@ _FORMATS = {
 def add_parser(commands: Any) -> None:
     """Add the command and its formats."""
     parser = commands.add_parser(
-        "export", help="write a lake as files", description="Write a lake as images and annotation files."
+        "export",
+        help="write a lake as files",
+        description="Write a lake as images and annotation files.",
+        epilog="Example: deeplake-mmdet export coco lakes/train out",
     )
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
     for name, (help_text, text) in _FORMATS.items():
@@ -28,7 +30,7 @@ def add_parser(commands: Any) -> None:
             name,
             help=help_text,
             description=f"Write a lake {text}.",
-            epilog=f"Example: deeplake-mmdet export {name} my-lake out",
+            epilog=f"Example: deeplake-mmdet export {name} lakes/train out",
         )
         add_source_arguments(command)
         command.add_argument("folder", metavar="FOLDER", help="folder to write, absent or empty")
@@ -44,7 +46,7 @@ def add_parser(commands: Any) -> None:
             "--tensors", nargs="+", metavar="ROLE=COLUMN", help="name columns, as of 'inspect'"
         )
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
-        command.add_argument("--json", action="store_true", help="print the summary as JSON")
+        add_json_option(command, "the summary")
         command.set_defaults(run=run, format=name)
 
 
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         Exit status of the command: 1 if most images were left out.
     """
     from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import console
+    from deeplake_mmdet.terminal import console, print_json
     from deeplake_mmdet.transfer import exporting
 
     summary = getattr(exporting, f"export_{args.format}")(
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         **source_options(args),
     )
     if args.json:
-        print(json.dumps(summary.facts()))
+        print_json(summary.facts())
     else:
         console().print(summary.render())
     return int(summary.is_mostly_left_out)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_json_option
 from deeplake_mmdet.errors import ConfigError
 
 __all__ = ["add_parser"]
@@ -14,11 +15,19 @@ __all__ = ["add_parser"]
 def add_parser(commands: Any) -> None:
     """Add the command and its formats."""
     parser = commands.add_parser(
-        "import", help="make a lake from files", description="Make a lake from images and annotation files."
+        "import",
+        help="make a lake from files",
+        description="Make a lake from images and annotation files.",
+        epilog="Example: deeplake-mmdet import coco annotations.json lakes/train --images images",
     )
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
 
-    coco = formats.add_parser("coco", help="COCO JSON", description="Import a COCO detection data set.")
+    coco = formats.add_parser(
+        "coco",
+        help="COCO JSON",
+        description="Import a COCO detection data set.",
+        epilog="Example: deeplake-mmdet import coco annotations.json lakes/train --images images",
+    )
     coco.add_argument(
         "annotations", metavar="JSON", help="annotation file, or folder, zip file or S3 prefix with one"
     )
@@ -30,7 +39,12 @@ def add_parser(commands: Any) -> None:
     )
     coco.set_defaults(run=run_coco)
 
-    voc = formats.add_parser("voc", help="Pascal VOC XML", description="Import a Pascal VOC data set.")
+    voc = formats.add_parser(
+        "voc",
+        help="Pascal VOC XML",
+        description="Import a Pascal VOC data set.",
+        epilog="Example: deeplake-mmdet import voc VOCdevkit/VOC2007 lakes/train --split train",
+    )
     voc.add_argument(
         "root",
         metavar="ROOT",
@@ -38,7 +52,9 @@ def add_parser(commands: Any) -> None:
     )
     voc.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
     voc.add_argument(
-        "--split", help="list in ImageSets/Main, or folder, e.g. train (default, without any: all XMLs)"
+        "--split",
+        metavar="NAME",
+        help="list in ImageSets/Main, or folder, e.g. train (default, without any: all XMLs)",
     )
     voc.set_defaults(run=run_voc)
 
@@ -50,7 +66,7 @@ def add_parser(commands: Any) -> None:
     )
     yolo.add_argument("data", metavar="DATA", help="data.yaml, or folder with images and labels")
     yolo.add_argument("lake", metavar="LAKE", help="folder or address of the lake to make")
-    yolo.add_argument("--split", help="train, val or test (default: the only one there is)")
+    yolo.add_argument("--split", metavar="NAME", help="train, val or test (default: the only one there is)")
     yolo.set_defaults(run=run_yolo)
 
     for command, order in ((coco, "in the file's order"), (voc, "sorted"), (yolo, "in the file's order")):
@@ -110,6 +126,7 @@ def add_parser(commands: Any) -> None:
         )
         command.add_argument("--overwrite", action="store_true", help="replace a lake that stands there")
         command.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
+        add_json_option(command, "the summary")
 
 
 def run_coco(args: argparse.Namespace) -> int:
@@ -185,7 +202,7 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(args: argparse.Namespace, function: Callable[..., Any], source: str, **options: Any) -> int:
-    from deeplake_mmdet.terminal import console
+    from deeplake_mmdet.terminal import console, print_json
     from deeplake_mmdet.transfer import import_in_processes
 
     options |= _common(args)
@@ -198,5 +215,8 @@ def _show(args: argparse.Namespace, function: Callable[..., Any], source: str, *
     else:
         summary = import_in_processes(function, source, args.lake, processes=args.workers, **options)
 
-    console().print(summary.render())
+    if args.json:
+        print_json(summary.facts())
+    else:
+        console().print(summary.render())
     return int(summary.is_mostly_refused)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +14,43 @@ from deeplake_mmdet.terminal import plain, readable, table
 if TYPE_CHECKING:
     from deeplake_mmdet.lake import Inspection, LakeView
 
-__all__ = ["render"]
+__all__ = ["facts_of", "render"]
+
+
+def facts_of(found: Inspection) -> dict[str, Any]:
+    """An inspection as plain data, for JSON.
+
+    Args:
+        found: What `inspect` found.
+    """
+    source = found.source
+    roles = {} if found.roles is None else {role: name for role, name in asdict(found.roles).items() if name}
+    smallest, largest, empty = found.size_range()
+    facts: dict[str, Any] = {
+        "lake": source.url,
+        "branch": source.branch,
+        "version": source.version,
+        "queries": list(source.queries),
+        "rows": found.rows,
+        "columns": {name: column.description for name, column in found.columns.items()},
+        "roles": roles,
+        "branches": found.branches,
+        "tags": found.tags,
+        "runs": found.runs,
+        "versions": [dict(zip(("version", "time", "message"), row, strict=True)) for row in found.versions],
+        "version_count": found.version_count,
+        "problem": None if found.problem is None else str(found.problem),
+    }
+    if found.view is not None:
+        classes = [dict(zip(("name", "boxes", "images"), row, strict=True)) for row in found.class_counts()]
+        facts |= {
+            "classes": classes,
+            "images": {"smallest": smallest, "largest": largest, "without_boxes": empty},
+            "turned_images": found.turned_images(),
+            "for_a_detector": str(_left_out(found.view)),
+            "notes": list(found.view.notes.values()),
+        }
+    return facts
 
 
 def render(found: Inspection) -> Iterator[Table | Text]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import sys
 from typing import Any
+
+from deeplake_mmdet.cli.arguments import add_json_option
 
 __all__ = ["add_parser"]
 
@@ -20,7 +19,7 @@ def add_parser(commands: Any) -> None:
         help="tell which data made a model, and which predictions and views came of it",
         description="Tell where a checkpoint, a training, or what lies in a lake comes from, and what came "
         "of it: lakes with their versions, runs of predictions, saved views.",
-        epilog="Example: deeplake-mmdet lineage work_dirs/second/epoch_12.pth --verify",
+        epilog="Example: deeplake-mmdet lineage runs/first/epoch_12.pth --verify",
     )
     parser.add_argument("what", metavar="CHECKPOINT|FOLDER|LAKE", help="file, folder of a training, or lake")
     parser.add_argument("--run", dest="run_id", metavar="ID", help="of a lake: this run of predictions alone")
@@ -31,17 +30,15 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--tag", metavar="NAME", help="tag what the model was trained on by this name")
     parser.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a tree")
+    add_json_option(parser, "a tree")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the lineage; 1 if something that was verified does not hold."""
+    from deeplake_mmdet.loop.tracing import is_sound, lineage
     from deeplake_mmdet.report.lineage_tree import tree_of
-    from deeplake_mmdet.terminal import console
-
-    with contextlib.redirect_stdout(sys.stderr):  # of what other packages say when they are imported
-        from deeplake_mmdet.loop.tracing import is_sound, lineage
+    from deeplake_mmdet.terminal import console, print_json
 
     facts = lineage(
         args.what,
@@ -51,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         credentials={"endpoint_url": args.endpoint_url} if args.endpoint_url else None,
     )
     if args.json:
-        print(json.dumps(facts, indent=1))
+        print_json(facts)
     else:
         console(width=_WIDE).print(tree_of(facts))
     return 0 if is_sound(facts) else 1

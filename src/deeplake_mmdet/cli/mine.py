@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deeplake_mmdet.cli.arguments import add_json_option
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -28,7 +30,7 @@ def add_parser(commands: Any) -> None:
         help="find the rows of a lake that a run's predictions say most about",
         description="Rank a lake's rows by the predictions that a run wrote back, show the first ones, and "
         "save them as a view to train on.",
-        epilog="Example: deeplake-mmdet mine lakes/train --run ID --by hard --top 100 --save hard100",
+        epilog="Example: deeplake-mmdet mine lakes/train --run first --by hard --top 100 --save hard100",
     )
     parser.add_argument("lake", metavar="LAKE", help="folder or address")
     parser.add_argument("--run", required=True, dest="run_id", metavar="ID", help="of predict --write-back")
@@ -44,7 +46,7 @@ def add_parser(commands: Any) -> None:
         "--labels", metavar="FILE.json", help="of --by label-errors: write the suspected labels, box by box"
     )
     parser.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json_option(parser, "a table")
     parser.set_defaults(run=run)
 
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
     from deeplake_mmdet.loop.mined_picture import draw_rows
     from deeplake_mmdet.loop.mining import rank_rows, save_rows
-    from deeplake_mmdet.terminal import console, plain
+    from deeplake_mmdet.terminal import console, plain, print_json
 
     found = rank_rows(
         args.lake,
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
             found = save_rows(found, args.save, overwrite=args.overwrite)
     finally:
         if args.json:
-            print(json.dumps(found.facts(), indent=1))
+            print_json(found.facts())
     if not args.json:
         if args.labels is not None:
             screen.print(plain(f"suspected labels {args.labels}"))

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeplake_mmdet.cli.arguments import add_run_arguments, trust_checkpoint
@@ -35,7 +31,7 @@ def add_parser(commands: Any) -> None:
         description="Predict with a checkpoint. CONFIG may be left out where the run folder beside the "
         "checkpoint holds it. INPUT: a lake (without labels, too), image files, a folder, a pattern, a text "
         "file of paths, or a video.",
-        epilog="Example: deeplake-mmdet predict config.py run/epoch_12.pth photos --show-dir drawn",
+        epilog="Example: deeplake-mmdet predict config.py runs/first/epoch_12.pth photos --show-dir drawn",
     )
     parser.add_argument("things", nargs="+", metavar="[CONFIG] CHECKPOINT INPUT", help=argparse.SUPPRESS)
     parser.add_argument("--out", metavar="FILE", help="FILE.json (COCO results) or FILE.parquet")
@@ -79,49 +75,47 @@ def run(args: argparse.Namespace) -> None:
     """Predict, and print what was found."""
     config, checkpoint, inputs = _divided(args.things)
     trust_checkpoint(args)
-    # What MMEngine and Deep Lake print goes where it does not mix with what is asked for.
-    quiet: Any = contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext()
-    with quiet:
-        from mmengine.dist import is_main_process
+    from mmengine.dist import is_main_process
 
-        from deeplake_mmdet.config import parse_options
-        from deeplake_mmdet.loop.predict import predict
+    from deeplake_mmdet.config import parse_options
+    from deeplake_mmdet.loop.predict import predict
+    from deeplake_mmdet.terminal import print_json
 
-        keeps = args.out is None and args.show_dir is None and not args.write_back
-        engine: Any = predict
-        own: dict[str, Any] = {"processes": args.processes, "shard": args.shard, "show_dir": args.show_dir}
-        own |= {"limit": args.limit, "keep": False}
-        if args.engine == "ray":
-            from deeplake_mmdet.scale import predict_on_ray
+    keeps = args.out is None and args.show_dir is None and not args.write_back
+    engine: Any = predict
+    own: dict[str, Any] = {"processes": args.processes, "shard": args.shard, "show_dir": args.show_dir}
+    own |= {"limit": args.limit, "keep": False}
+    if args.engine == "ray":
+        from deeplake_mmdet.scale import predict_on_ray
 
-            del own["keep"]
-            engine, own = predict_on_ray, {**own, "workers": args.workers, "gpus": args.gpus}
-        result = engine(
-            config,
-            checkpoint,
-            inputs,
-            **own,
-            branch=args.branch,
-            view=args.view,
-            query=args.query,
-            batch_size=args.batch_size,
-            score_thr=args.score_thr,
-            tta=args.tta,
-            out=args.out,
-            overwrite=args.overwrite,
-            write_back=args.write_back,
-            run_id=args.run_id,
-            loss=args.loss,
-            embed=args.embed,
-            device=args.device,
-            cfg_options=parse_options(args.cfg_options),
-            allow_partial=args.allow_partial,
-            progress=True,
-        )
+        del own["keep"]
+        engine, own = predict_on_ray, {**own, "workers": args.workers, "gpus": args.gpus}
+    result = engine(
+        config,
+        checkpoint,
+        inputs,
+        **own,
+        branch=args.branch,
+        view=args.view,
+        query=args.query,
+        batch_size=args.batch_size,
+        score_thr=args.score_thr,
+        tta=args.tta,
+        out=args.out,
+        overwrite=args.overwrite,
+        write_back=args.write_back,
+        run_id=args.run_id,
+        loss=args.loss,
+        embed=args.embed,
+        device=args.device,
+        cfg_options=parse_options(args.cfg_options),
+        allow_partial=args.allow_partial,
+        progress=True,
+    )
     if not is_main_process():
         return
     if args.json:
-        print(json.dumps(_facts(result), ensure_ascii=True))
+        print_json(_facts(result))
     else:
         _print(result, nothing_kept=keeps)
 
@@ -156,19 +150,15 @@ def _facts(result: Predicted) -> dict[str, Any]:
             for reason, count in result.left_out.counts.items()
         },
         "seconds": round(result.seconds, 3),
-        "out": _text(result.out),
-        "show_dir": _text(result.show_dir),
+        "out": result.out,
+        "show_dir": result.show_dir,
         "branch": result.branch,
-        "run_file": _text(result.run_file),
-        "videos": [str(file) for file in result.videos],
+        "run_file": result.run_file,
+        "videos": result.videos,
     }
     if result.images == 1:
         facts["predictions"] = list(result.entries)
     return facts
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _print(result: Predicted, *, nothing_kept: bool) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_prepared_argument
+from deeplake_mmdet.cli.arguments import add_json_option, add_prepared_argument
 
 __all__ = ["add_parser"]
 
@@ -31,13 +32,14 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--workers", type=int, metavar="N", help="threads (default: one for each core)")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
+    add_json_option(parser, "lines")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prepare, and say what was done; 1 if images failed or the disk is full."""
     from deeplake_mmdet.config import parse_options
-    from deeplake_mmdet.terminal import readable
+    from deeplake_mmdet.terminal import print_json, readable
     from deeplake_mmdet.training import prepare
 
     done = prepare(
@@ -48,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         threads=args.workers,
         cfg_options=parse_options(args.cfg_options),
     )
-    for lake in done:
+    if args.json:
+        print_json([asdict(lake) for lake in done])
+    for lake in done if not args.json else ():
         print(f"{readable(lake.lake)}: {lake.made} images prepared, {lake.before} were there, of {lake.rows}")
         for row, reason in lake.reasons:
             print(f"  row {row}: {readable(reason)}")

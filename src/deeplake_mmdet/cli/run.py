@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
         description="Run an unmodified script as 'python SCRIPT ARGS' would, with this package imported "
         "first: a tool of MMDetection 3.x, or a script for MMDetection 2.x and deeplake.integrations.mmdet. "
         "The old names that it imports are supplied for this process only.",
+        epilog="Example: deeplake-mmdet run tools/test.py config.py runs/first/epoch_12.pth",
     )
     parser.add_argument(
         "script",
@@ -41,7 +42,7 @@ def add_parser(commands: Any) -> None:
         help="Python file; 'tools/test.py' and the like are the installed MMDetection's where there are none",
     )
     parser.add_argument("args", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, own_output=True)
 
 
 def run(args: argparse.Namespace) -> None:

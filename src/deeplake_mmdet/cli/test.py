@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deeplake_mmdet.cli.arguments import add_run_arguments, look_at_config, trust_checkpoint
+from deeplake_mmdet.cli.arguments import (
+    add_json_option,
+    add_run_arguments,
+    look_at_config,
+    run_facts,
+    trust_checkpoint,
+)
 
 __all__ = ["add_parser"]
 
@@ -16,6 +22,7 @@ def add_parser(commands: Any) -> None:
         "test",
         help="evaluate a checkpoint",
         description="Evaluate a checkpoint on a config's test_dataloader.",
+        epilog="Example: deeplake-mmdet test config.py runs/first/epoch_12.pth --show-dir drawn",
     )
     add_run_arguments(parser)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file written by train")
@@ -36,6 +43,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace FILE, and draw into a DIR that has files in it"
     )
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -45,8 +53,8 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     trust_checkpoint(args)
-    from deeplake_mmdet.report import class_table
-    from deeplake_mmdet.terminal import console, plain
+    from deeplake_mmdet.report import score_tables
+    from deeplake_mmdet.terminal import console, plain, print_json
     from deeplake_mmdet.training import test
 
     result = test(
@@ -63,10 +71,10 @@ def run(args: argparse.Namespace) -> None:
     )
     if not is_main_process():
         return
+    if args.json:
+        print_json(run_facts(result))
+        return
     screen = console()
-    if result.class_scores:
-        screen.print(class_table(result.class_scores))
-    for key, value in result.metrics.items():
-        if not key.startswith(("time", "data_time")):
-            screen.print(plain(f"{key} {value:.4f}"))
+    for part in score_tables(result.metrics, result.class_scores, width=screen.width):
+        screen.print(part)
     screen.print(plain(f"Run folder: {result.work_dir}"))

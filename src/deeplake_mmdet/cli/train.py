@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 from typing import Any
 
 from deeplake_mmdet.cli.arguments import (
+    add_json_option,
     add_prepared_argument,
     add_run_arguments,
     look_at_config,
+    run_facts,
     trust_checkpoint,
 )
+from deeplake_mmdet.errors import was_interrupted
 
 __all__ = ["add_parser"]
 
@@ -19,7 +23,10 @@ __all__ = ["add_parser"]
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "train", help="train a detector", description="Train the detector of a config."
+        "train",
+        help="train a detector",
+        description="Train the detector of a config.",
+        epilog="Example: deeplake-mmdet train config.py --work-dir runs/first",
     )
     add_run_arguments(parser)
     parser.add_argument(
@@ -42,12 +49,20 @@ def add_parser(commands: Any) -> None:
         help="with --processes: go on from the last checkpoint, up to K times, where one is killed",
     )
     add_prepared_argument(parser)
+    parser.add_argument(
+        "--tracker",
+        action="append",
+        choices=["tensorboard", "mlflow"],
+        help="also write what is measured for this tracker, into the run's folder; to be repeated",
+    )
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, then say where everything is and what to type next."""
-    from deeplake_mmdet.terminal import readable
+    from deeplake_mmdet.report import score_tables
+    from deeplake_mmdet.terminal import console, plain, print_json
 
     cfg = look_at_config(args, ("train", "val"))
     from mmengine.dist import is_main_process
@@ -55,28 +70,52 @@ def run(args: argparse.Namespace) -> None:
     trust_checkpoint(args)
     from deeplake_mmdet.training import train  # imports torch and MMDetection, which takes seconds
 
-    result = train(
-        cfg,
-        work_dir=args.work_dir,
-        resume=args.resume,
-        amp=args.amp,
-        auto_scale_lr=args.auto_scale_lr,
-        prepared=args.prepared,
-        launcher=args.launcher,
-        processes=args.processes,
-        max_restarts=args.max_restarts,
-    )
+    try:
+        result = train(
+            cfg,
+            work_dir=args.work_dir,
+            resume=args.resume,
+            amp=args.amp,
+            auto_scale_lr=args.auto_scale_lr,
+            prepared=args.prepared,
+            tracker=args.tracker,
+            launcher=args.launcher,
+            processes=args.processes,
+            max_restarts=args.max_restarts,
+        )
+    except BaseException as error:
+        if was_interrupted(error):
+            # By hand what Python 3.11's add_note does.
+            error.__notes__ = [_way_on(args, cfg)]  # type: ignore[attr-defined]
+        raise
     if not is_main_process():
         return
-    checkpoint = result.best_checkpoint or result.last_checkpoint
-    print(f"\nRun folder: {readable(result.work_dir)}")
-    for key, value in result.metrics.items():
-        if key.endswith(("mAP", "mAP_50")):
-            print(f"  {readable(key)} {value:.3f}")
+    if args.json:
+        print_json(run_facts(result))
+        return
+    screen = console()
+    for part in score_tables(result.metrics, result.class_scores, width=screen.width):
+        screen.print(part)
+    screen.print(plain(f"Run folder: {result.work_dir}"))
     for note in result.notes:
-        print(readable(note))
+        screen.print(plain(note))
+    checkpoint = result.best_checkpoint or result.last_checkpoint
     if checkpoint:
-        command = ["deeplake-mmdet", "test", args.config, str(checkpoint)]
-        command += ["--work-dir", args.work_dir] if args.work_dir else []
-        command += ["--cfg-options", *args.cfg_options] if args.cfg_options else []
-        print(f"Next: {readable(shlex.join(command))}")
+        screen.print(plain(f"Next: {_command('test', args, str(checkpoint))}"))
+
+
+def _command(name: str, args: argparse.Namespace, *more: str) -> str:
+    command = ["deeplake-mmdet", name, args.config, *more]
+    command += ["--work-dir", args.work_dir] if args.work_dir else []
+    command += ["--cfg-options", *args.cfg_options] if args.cfg_options else []
+    return shlex.join(command)
+
+
+def _way_on(args: argparse.Namespace, cfg: Any) -> str:
+    """How to go on after Ctrl-C, from the newest checkpoint if there is one."""
+    folder = Path(args.work_dir or cfg.get("work_dir") or Path("work_dirs") / Path(args.config).stem)
+    last = folder / "last_checkpoint"
+    if not last.is_file():
+        return f"no checkpoint was written yet in {folder}"
+    name = Path(last.read_text().strip()).name
+    return f"go on from {name} by: {_command('train', args, '--resume')}"

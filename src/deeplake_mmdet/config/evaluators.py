@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from deeplake_mmdet.config.tree import is_lake
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = ["use_lake_metrics"]
 
@@ -59,7 +60,9 @@ def use_lake_metrics(cfg: Config) -> None:
             names = ", ".join(
                 _ours(name) for name in _KEPT if any(_is(metric, "mmdet", name) for metric in found)
             )
-            _log.info(f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth")
+            _log.info(
+                f"{split}_evaluator: mmdet's metric becomes {names}; the lake is its truth", extra=DETAIL
+            )
             cfg[f"{split}_evaluator"] = new[0] if isinstance(evaluator, Mapping) else new
 
 
@@ -71,7 +74,7 @@ def _of_several(evaluator: Mapping[str, Any], key: str) -> dict[str, Any]:
     ours = all(str(metric.get("type")).startswith("deeplake_mmdet.") for metric in metrics)
     if _is(evaluator, "mmdet", "MultiDatasetsEvaluator") and ours:
         new["type"] = _ours("SeparateEvaluator")
-        _log.info(f"{key}: each lake is scored by itself, by {_ours('SeparateEvaluator')}")
+        _log.info(f"{key}: each lake is scored by itself, by {_ours('SeparateEvaluator')}", extra=DETAIL)
     return new
 
 

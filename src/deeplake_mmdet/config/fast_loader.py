@@ -11,6 +11,7 @@ from deeplake_mmdet.config.tree import all_datasets, kind_of_part, lakes_in
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import deadline_seconds, is_local
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = ["MODES", "check_loader", "fast_loader", "has_cuda", "with_timeout"]
 
@@ -205,7 +206,7 @@ def _tell_cores(loader: Mapping[str, Any]) -> None:
 
 def _choose(loader: Mapping[str, Any], workers: int, lakes: list[Mapping[str, Any]]) -> str:
     if workers and (asked := [key for key in _OF_PROCESSES if loader.get(key)]):
-        _log.info(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them")
+        _log.info(f"Loading in {workers} worker processes: {', '.join(asked)} asks for them", extra=DETAIL)
         return "processes"
     if not workers:
         return "threads"
@@ -220,7 +221,7 @@ def _choose(loader: Mapping[str, Any], workers: int, lakes: list[Mapping[str, An
                 "keep them here",
             )
     kind = "threads" if chosen == "threads" else "worker processes"
-    _log.info(f"Loading in {workers} {kind}: {reason}")
+    _log.info(f"Loading in {workers} {kind}: {reason}", extra=DETAIL)
     return chosen
 
 

@@ -30,6 +30,7 @@ from deeplake_mmdet.legacy import (
     is_legacy,
     old_keys,
 )
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = [
     "Modern",
@@ -228,7 +229,12 @@ def log_notes(notes: list[Note]) -> None:
         notes: Of a conversion.
     """
     for note in notes:
-        _log.log(note_level(note), f"2.x config: {note}")
+        _log.log(note_level(note), f"2.x config: {note}", extra=DETAIL)
+    if count := sum(note_level(note) == logging.INFO for note in notes):
+        _log.info(
+            f"The config is for MMDetection 2.x: {count} things in it are written as 3.x has them; "
+            "'deeplake-mmdet convert' lists them"
+        )
 
 
 def note_level(note: Note) -> int:

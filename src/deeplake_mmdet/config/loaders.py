@@ -18,6 +18,7 @@ from deeplake_mmdet.config.fast_loader import (
 )
 from deeplake_mmdet.config.tree import SPLITS, lakes_in
 from deeplake_mmdet.errors import ConfigError
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = ["fast_loaders", "use_fast_loaders"]
 
@@ -80,7 +81,7 @@ def fast_loaders(cfg: Config, splits: Sequence[str] = SPLITS) -> dict[str, Any]:
         feed, sampler = new["dataset"], new["sampler"]
         way = f"{feed['threads']} threads" if feed["threads"] else f"{new['num_workers']} worker processes"
         order = f", shuffle={sampler['shuffle']!r}" if split == "train" else ""
-        _log.info(f"{key}: deeplake_mmdet.Feed, {way}{order}")
+        _log.info(f"{key}: deeplake_mmdet.Feed, {way}{order}", extra=DETAIL)
         found[key] = new
     return found
 

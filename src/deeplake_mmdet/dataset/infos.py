@@ -29,6 +29,7 @@ from deeplake_mmdet.lake import (
     is_local,
     new_counters,
 )
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = [
     "DataInfos",
@@ -232,7 +233,7 @@ def log_choices(view: LakeView, tensors: Mapping[str, Any], *, stored_sizes: boo
         stored_sizes: Whether image sizes are wanted as stored.
     """
     explained = explain_roles(view.columns, tensors, stored_sizes=stored_sizes, left_out=view.left_out)
-    _log.info(readable(explained, lines=True))
+    _log.info(readable(explained, lines=True), extra=DETAIL)
     for role, note in view.notes.items():
         if role != "gt_masks":  # matters where masks are asked for, and is told there
             _log.warning(readable(f"{view.source.url}: {note}"))

@@ -89,11 +89,11 @@ class DeepLakeDataset(BaseDetDataset):
             follows, resized, in pixels, for all epochs and processes: a size, ``'ram'``, or a mapping as for
             ``cache``. The samples stay the same; a size that is too small for all keeps a part of the rows.
         masks_as_stored: Let ``poly2mask=False`` mean bitmaps where the lake stores pixels, not an error.
-        metainfo: ``classes`` selects and orders classes; the lake's own otherwise. Of a lake that does not
-            name its classes it tells the names by stored label, as a list or as a mapping from label to name.
-        filter_cfg: ``filter_empty_gt``, ``min_size`` and ``bbox_min_size`` (pixels), as in stock datasets.
-        kwargs: ``pipeline``, ``test_mode``, ``indices``, ``return_classes`` and the rest of
-            ``BaseDetDataset``. ``ann_file``, ``data_root`` and the like are accepted and ignored.
+        kwargs: Those of ``BaseDetDataset``: ``pipeline``, ``test_mode``, ``indices``, ``return_classes`` and
+            so on. ``metainfo=dict(classes=...)`` selects and orders classes; the lake's own otherwise. Of a
+            lake that does not name its classes it tells the names by stored label, as a list or as a mapping
+            from label to name. ``filter_cfg`` takes ``filter_empty_gt``, ``min_size`` and ``bbox_min_size``
+            (pixels), as in stock datasets. ``ann_file``, ``data_root`` and the like are accepted and ignored.
 
     Raises:
         DeepLakeMMDetError: Before training, of the kind that fits; see ``deeplake_mmdet.errors``.

@@ -33,6 +33,7 @@ from deeplake_mmdet.evaluation.truth import (
 )
 from deeplake_mmdet.lake import LakeView
 from deeplake_mmdet.registry import METRICS
+from deeplake_mmdet.terminal import DETAIL
 
 if TYPE_CHECKING:
     from deeplake_mmdet.evaluation.engine_pycocotools import ReferenceMatching
@@ -322,7 +323,7 @@ class CocoMetric(LakeMetric):
             f"AR@{limit}": float(value) for limit, value in zip(self.proposal_nums, recalls, strict=True)
         }
         lines = "\n".join(f"{name}\t{value:.4f}" for name, value in found.items())
-        _log.info("Evaluating proposal_fast...\n%s", lines)
+        _log.info("Evaluating proposal_fast...\n%s", lines, extra=DETAIL)
         return found
 
     def _searched(self, scope: Scope) -> list[dict[str, list[int]]] | None:
@@ -341,7 +342,7 @@ class CocoMetric(LakeMetric):
         settings = self._settings(metric)
         curves = self.curves[metric] = counts[0].matching.curves(count.matching for count in counts)
         values = statistics(curves, settings, self.plan, self.frequencies)
-        _log.info("Evaluating %s...\n%s", metric, summary(values, settings, self.plan))
+        _log.info("Evaluating %s...\n%s", metric, summary(values, settings, self.plan), extra=DETAIL)
         if "mAP" in values and 100 not in settings.limits:
             _log.warning(
                 "mAP is -1: COCO takes it at 100 predictions, and proposal_nums are %s", settings.limits
@@ -352,10 +353,10 @@ class CocoMetric(LakeMetric):
             by_class = class_scores(curves, settings, objects, one_list(keys))
             self.class_scores = self.class_scores or by_class
             if self.classwise:
-                _log.info("\n%s", class_lines(by_class))
+                _log.info("\n%s", class_lines(by_class), extra=DETAIL)
                 found.update({f"{score.name}_precision": score.ap for score in by_class})
             row = " ".join(f"{value:.3f}" for value in list(values.values())[:6])
-            _log.info("%s_%s_copypaste: %s", metric, next(iter(values)), row)
+            _log.info("%s_%s_copypaste: %s", metric, next(iter(values)), row, extra=DETAIL)
         return found | {key: values[name] for name, key in self._names_of_scores(metric).items()}
 
     def _analyse(self, metric: str, scope: Scope, objects: NDArray[np.int64]) -> None:

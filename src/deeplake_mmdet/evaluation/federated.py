@@ -64,10 +64,12 @@ def searched_of(scope: Scope) -> list[dict[str, list[int]]]:
     """
     found = []
     for key, view in scope.views.items():
-        check_searched(view)
         labels = {number: label for label, number in enumerate(category_ids(view))}
         rows = [one.row for one in scope.found if one.key == key]
-        for row, remainder in zip(rows, image_remainders(view, rows) or (), strict=True):
+        remainders = image_remainders(view, rows)
+        if remainders is None:
+            check_searched(view)
+        for row, remainder in zip(rows, remainders or (), strict=True):
             has = parts_of(remainder)[0]
             for name in _LISTS:
                 if not isinstance(has.get(name), list) or not all(type(x) in (int, str) for x in has[name]):

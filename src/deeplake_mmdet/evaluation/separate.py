@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import parse_uri
 from deeplake_mmdet.registry import EVALUATORS
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = ["Part", "SeparateEvaluator"]
 
@@ -107,7 +108,7 @@ class SeparateEvaluator(Evaluator):
         """
         found: dict[str, float] = {}
         for prefix, metric in zip(self.dataset_prefixes, self.metrics, strict=True):
-            _log.info(f"Scores of {prefix}:")
+            _log.info(f"Scores of {prefix}:", extra=DETAIL)
             found |= {f"{prefix}/{name}": value for name, value in metric.evaluate(size).items()}
         for metric in self.also:
             found |= metric.evaluate(size)

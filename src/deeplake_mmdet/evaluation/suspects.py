@@ -67,7 +67,8 @@ def suspects_of(truth: Instances, predictions: Instances, score_thr: float) -> S
 
     - class: a prediction of another class, of score s above b, overlaps the object by 0.5 or more, and no
       object of its own class by as much; s / (s + b + 0.02), for that there is an object is sure;
-    - missing: a prediction overlaps no object by 0.5 or more; its score;
+    - missing: a prediction overlaps no object by 0.5 or more; s / (s + m), m the median support of its
+      image's objects that have one of ``score_thr`` or more (1 without any), as some images are harder;
     - place: a prediction overlaps an object of its class by 0.1 or more, and nothing by 0.5; s - b for the
       object of its class that it overlaps most.
 
@@ -98,11 +99,12 @@ def suspects_of(truth: Instances, predictions: Instances, score_thr: float) -> S
     lonely = (anything < IOU) & certain
     lonely[at[moved & (support[of] < score_thr)]] = False
     alone = _apart(predictions, np.flatnonzero(lonely))
-    sure = scores[at[swapped]]
+    sure, lone = scores[at[swapped]], scores[alone]
+    usual = _usual(support, truth.images, int(predictions.images.max(initial=-1)) + 1, score_thr)
     parts = [
         ("class", of[swapped], at[swapped], sure / (sure + support[of[swapped]] + _DOUBT)),
         ("place", of[moved], at[moved], scores[at[moved]] - support[of[moved]]),
-        ("missing", np.full(len(alone), -1), alone, scores[alone]),
+        ("missing", np.full(len(alone), -1), alone, lone / (lone + usual[predictions.images[alone]])),
     ]
     found = Suspects(
         predictions.images[np.concatenate([part[2] for part in parts])],
@@ -112,6 +114,19 @@ def suspects_of(truth: Instances, predictions: Instances, score_thr: float) -> S
         np.concatenate([part[2] for part in parts]),
     )
     return _strongest(found)
+
+
+def _usual(
+    support: NDArray[np.float64], images: NDArray[np.int64], image_count: int, score_thr: float
+) -> NDArray[np.float64]:
+    """How sure a model is of what it finds in each image: m of `suspects_of`, shape (images,)."""
+    found = (support >= score_thr) & (support > 0) & (images < image_count)
+    values = support[found][np.lexsort((support[found], images[found]))]
+    counts = np.bincount(images[found], minlength=image_count)
+    some, firsts = counts > 0, np.cumsum(counts) - counts
+    usual = np.ones(image_count)
+    usual[some] = sum(values[(firsts + (counts - odd) // 2)[some]] for odd in (0, 1)) / 2
+    return usual
 
 
 def _apart(predictions: Instances, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from deeplake_mmdet.evaluation.tables import voc_lines
 from deeplake_mmdet.evaluation.truth import Scope, scope_of
 from deeplake_mmdet.evaluation.voc_scores import VOCClassScore, voc_scores
 from deeplake_mmdet.registry import METRICS
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = ["VOCMetric"]
 
@@ -143,7 +144,8 @@ class VOCMetric(LakeMetric):
             measured = [score.ap for score in scores if score.objects]
             means.append(float(np.mean(measured)) if measured else 0.0)
             by_threshold[_key(threshold)] = means[-1]
-            _log.info("IoU %s, %s\n%s", threshold, self._convention(), voc_lines(scores, means[-1]))
+            lines = voc_lines(scores, means[-1])
+            _log.info("IoU %s, %s\n%s", threshold, self._convention(), lines, extra=DETAIL)
         return {"mAP": sum(means) / len(means), **by_threshold}
 
     def _recalls(self, scope: Scope) -> dict[str, float]:
@@ -160,7 +162,7 @@ class VOCMetric(LakeMetric):
             means = recalls.mean(axis=1).tolist()
             found.update({f"AR@{limit}": mean for limit, mean in zip(self.proposal_nums, means, strict=True)})
         lines = "\n".join(f"{name}\t{value:.4f}" for name, value in found.items())
-        _log.info("Recall, %s\n%s", self._convention(), lines)
+        _log.info("Recall, %s\n%s", self._convention(), lines, extra=DETAIL)
         return found
 
     def _convention(self) -> str:

@@ -11,7 +11,7 @@ from deeplake_mmdet.lake.cache.own_files import read_text as read_cache_text
 from deeplake_mmdet.lake.cache.settings import CacheSettings, human_bytes, read_cache_settings
 from deeplake_mmdet.lake.calls.faults import deadline_seconds, is_local
 from deeplake_mmdet.lake.calls.lifecycle import rest, resting
-from deeplake_mmdet.lake.images.headers import read_orientation
+from deeplake_mmdet.lake.images.headers import read_orientation, stated_size
 from deeplake_mmdet.lake.images.refetch import image_anew
 from deeplake_mmdet.lake.images.signatures import detect_format as image_format
 from deeplake_mmdet.lake.inspection import Inspection, inspect
@@ -33,6 +33,7 @@ from deeplake_mmdet.lake.schema.class_names import ClassNames, class_list, read_
 from deeplake_mmdet.lake.schema.labels import source_category_ids
 from deeplake_mmdet.lake.schema.own_classes import name_difference, own_classes, why_no_truth
 from deeplake_mmdet.lake.schema.roles import explain_roles
+from deeplake_mmdet.lake.selecting import select_rows
 from deeplake_mmdet.lake.shard import Shard
 from deeplake_mmdet.lake.source.addresses import parse_uri
 from deeplake_mmdet.lake.source.as_settings import SOURCE_KEYS, settings_of
@@ -187,10 +188,12 @@ __all__ = [
     "run_table",
     "save_view",
     "saved_views",
+    "select_rows",
     "settings_of",
     "short_hash",
     "source_category_ids",
     "source_of_rows",
+    "stated_size",
     "tag_version",
     "verify_recorded",
     "why_no_truth",

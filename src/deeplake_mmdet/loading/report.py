@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +255,21 @@ class LoaderReport:
         decoding = 1000 * available_cores() / self.decode_rate
         verdict = "" if each < _PAYS * decoding else ": that does not pay"
         return f"{told} in place of {decoding:.2f} ms for decoding{verdict}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, for JSON: figures, stages, and the sentence on what limits the loader."""
+        shares = self.shares()
+        stages = {
+            name: {"seconds": stage.seconds, "cpu_seconds": stage.cpu, "share": shares.get(name)}
+            for name, stage in self.stages.items()
+            if stage.calls
+        }
+        names = ("seconds", "waited", "batches", "images", "workers", "threads", "remote", "busy")
+        figures = {name: getattr(self, name) for name in (*names, "decode_rate", "ready", "calls")}
+        cache = None if self.cache is None else asdict(self.cache)
+        told: dict[str, Any] = {"images_per_second": self.rate, "cpu_seconds_per_image": self.cpu}
+        told |= {"stages": stages, "cache": cache, "limit": self.limit(), "sentence": self.sentence()}
+        return figures | told
 
     def __str__(self) -> str:
         rows = [("stage", "", "seconds", "share", "ms/image", "CPU ms/image"), *self.rows()]

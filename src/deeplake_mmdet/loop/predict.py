@@ -26,6 +26,7 @@ from deeplake_mmdet.loop.predicting.running import Job, run_predict
 from deeplake_mmdet.loop.predictions import COUNTED_FROM, Prediction
 from deeplake_mmdet.loop.run_facts import check_run_id, facts_of_run, lakes_trained_on
 from deeplake_mmdet.loop.write_back import check_write_back
+from deeplake_mmdet.terminal.run_log import run_log
 from deeplake_mmdet.training.parts_check import check_parts
 from deeplake_mmdet.training.predictions import check_show_dir
 from deeplake_mmdet.training.processes.children import run_in_children
@@ -74,6 +75,7 @@ class Predicted:
     run_file: Path | None = None
 
 
+@run_log()
 def predict(
     config: str | Path | Config | None,
     checkpoint: str | Path,

@@ -9,6 +9,7 @@ import sys
 from typing import Literal
 
 from deeplake_mmdet.ops.advice import PROVIDED
+from deeplake_mmdet.terminal import DETAIL
 from deeplake_mmdet.terminal.run_log import join_run_log
 
 __all__ = ["in_use", "log_ops_in_use"]
@@ -48,4 +49,4 @@ def log_ops_in_use() -> None:
         return
     _logged = True
     join_run_log()
-    _log.info(_LINES[in_use()])
+    _log.info(_LINES[in_use()], extra=DETAIL)

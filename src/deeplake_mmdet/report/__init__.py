@@ -18,7 +18,7 @@ from deeplake_mmdet.report.mosaic import MosaicItem, fitting_tile, prediction_mo
 from deeplake_mmdet.report.packed_samples import packed_item, packed_items
 from deeplake_mmdet.report.results_csv import RESULTS_NAME, ResultsTable, read_results
 from deeplake_mmdet.report.run_pictures import EVALUATION_PICTURES, draw_evaluation, drawn
-from deeplake_mmdet.report.tables import class_table, difference_table, interval_table
+from deeplake_mmdet.report.tables import class_table, difference_table, interval_table, score_tables
 
 __all__ = [
     "EVALUATION_PICTURES",
@@ -45,6 +45,7 @@ __all__ = [
     "packed_items",
     "prediction_mosaic",
     "read_results",
+    "score_tables",
     "training_curve",
     "with_footer",
 ]

@@ -9,10 +9,8 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, InstallError, ProcessError
-from deeplake_mmdet.terminal import console
+from deeplake_mmdet.terminal import Progress
 
 __all__ = ["connected", "load_ray", "run_tasks"]
 
@@ -133,14 +131,13 @@ def run_tasks(
             )
     remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=_RETRIES)(function)
     tasks = [remote.remote(**one) for one in arguments]
-    columns = TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("shards")
     try:
-        with Progress(*columns, console=console(stderr=True), disable=not progress) as bar:
-            shown, left = bar.add_task("", total=len(tasks)), tasks
+        with Progress(what, len(tasks), shown=progress, unit="shards") as bar:
+            left = tasks
             while left:
                 done, left = ray.wait(left, num_returns=1)
                 ray.get(done)
-                bar.advance(shown)
+                bar.advance()
         return list(ray.get(tasks))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, DeepLakeMMDetError):

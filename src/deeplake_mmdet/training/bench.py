@@ -18,6 +18,7 @@ from deeplake_mmdet.config import fast_loaders
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import Feed, LoaderReport, Recorder, Statistics, set_opencv_threads
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.training.prepare import prepare_config
 from deeplake_mmdet.training.prepare_images import use_prepared
 
@@ -39,6 +40,7 @@ def bench(
     step_ms: float = 0.0,
     prepared: Any = None,
     cfg_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> LoaderReport:
     """Run the loader of a config as `train` would, without a model, and measure it.
 
@@ -51,6 +53,7 @@ def bench(
         step_ms: Milliseconds to pause after each batch, as a training step would take them.
         prepared: The key ``prepared`` for those of its lakes that have none; see `DeepLakeDataset`.
         cfg_options: Changes by dotted key.
+        progress: Whether to show on stderr how far it has come.
 
     Returns:
         Images per second, times by stage, and what limits the loader.
@@ -87,15 +90,19 @@ def bench(
         )
     feed.statistics = Statistics(enabled=True)
     try:
-        return _measure(loader, feed, batches, step_ms / 1000)
+        with Progress(
+            "Measuring", batches + _WARM_UP, shown=progress, unit="batches", transient=True
+        ) as shown:
+            return _measure(loader, feed, batches, step_ms / 1000, shown)
     finally:
         feed.close()
 
 
-def _measure(loader: Any, feed: Feed, batches: int, step: float) -> LoaderReport:
+def _measure(loader: Any, feed: Feed, batches: int, step: float, shown: Progress) -> LoaderReport:
     stream = _endless(loader)
     for _ in range(_WARM_UP):
         next(stream)
+        shown.advance()
     recorder = Recorder(feed, loader.num_workers)
     for _ in range(batches):
         start = time.perf_counter()
@@ -103,6 +110,7 @@ def _measure(loader: Any, feed: Feed, batches: int, step: float) -> LoaderReport
         recorder.count(batch, time.perf_counter() - start)
         if step:
             time.sleep(step)
+        shown.advance()
     report = recorder.report()
     stream.close()
     del stream

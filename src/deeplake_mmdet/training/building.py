@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope
 from deeplake_mmdet.config import log_notes
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import convert_model_dict
+from deeplake_mmdet.terminal import DETAIL
 
 __all__ = ["build_detector", "give_preprocessor", "plain"]
 
@@ -78,7 +79,7 @@ def give_preprocessor(model: Any, cfg: Config) -> None:
         )
     with DefaultScope.overwrite_default_scope("mmdet"):
         model.data_preprocessor = MODELS.build(plain(implied))
-    _log.info(f"The detector gets the preprocessor of its config: {dict(implied)}")
+    _log.info(f"The detector gets the preprocessor of its config: {dict(implied)}", extra=DETAIL)
 
 
 def plain(node: Any) -> Any:

@@ -22,6 +22,7 @@ from deeplake_mmdet.config import (
 )
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.legacy import check_shapes, is_legacy, old_keys
+from deeplake_mmdet.terminal.run_log import run_log
 from deeplake_mmdet.training.building import give_preprocessor, plain
 from deeplake_mmdet.training.given import Given
 from deeplake_mmdet.training.parts_check import check_parts, without_amp_on_cpu
@@ -39,6 +40,7 @@ __all__ = ["test_detector", "train_detector"]
 _log = logging.getLogger("deeplake_mmdet")
 
 
+@run_log()
 def train_detector(
     model: Any,
     cfg: str | Path | Config | Mapping[str, Any],
@@ -103,6 +105,7 @@ def train_detector(
     return run
 
 
+@run_log()
 def test_detector(
     model: Any,
     cfg: str | Path | Config | Mapping[str, Any],

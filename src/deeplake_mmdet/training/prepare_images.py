@@ -8,7 +8,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.config import lakes_in
 from deeplake_mmdet.dataset import DeepLakeDataset, Filled, fill_prepared
@@ -16,7 +15,7 @@ from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.lake import Shard
 from deeplake_mmdet.loading import lakes_under
-from deeplake_mmdet.terminal import console
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.training.prepare import prepare_config
 
 __all__ = ["prepare", "use_prepared"]
@@ -70,14 +69,8 @@ def prepare(
 
 
 def _fill(lake: DeepLakeDataset, shard: tuple[int, int], threads: int, progress: bool) -> Filled:
-    columns = TextColumn("Preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task("", total=None)
-
-        def tell(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of)
-
-        return fill_prepared(lake, shard=shard, threads=threads, tell=tell)
+    with Progress("Preparing", None, shown=progress) as bar:
+        return fill_prepared(lake, shard=shard, threads=threads, tell=bar.move)
 
 
 def use_prepared(cfg: Config, prepared: Any, splits: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from mmengine.runner import Runner
 from deeplake_mmdet.config import check_data, check_order
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import settings_restored
+from deeplake_mmdet.terminal.run_log import run_log
 from deeplake_mmdet.training.failures import failures_named
 from deeplake_mmdet.training.hooks.kept_predictions import KeptPredictionsHook
-from deeplake_mmdet.training.hooks.progress import TimeLeftHook
+from deeplake_mmdet.training.hooks.progress import ProgressHook
 from deeplake_mmdet.training.hooks.results_table import ResultsTableHook
 from deeplake_mmdet.training.hooks.run_pictures import RunPicturesHook, wants_pictures
 from deeplake_mmdet.training.parts_check import check_amp, check_parts, without_amp_on_cpu
@@ -33,6 +34,7 @@ from deeplake_mmdet.training.resume.in_config import choose_checkpoint, nothing_
 from deeplake_mmdet.training.resume.latest import LatestHook
 from deeplake_mmdet.training.runners import make_runner
 from deeplake_mmdet.training.skipped import write_skipped_rows
+from deeplake_mmdet.training.tracking import use_trackers
 from deeplake_mmdet.training.tta import augmented, check_merges
 from deeplake_mmdet.training.work_dir_lock import WorkDirLock
 
@@ -41,6 +43,7 @@ __all__ = ["run_test", "run_training", "test", "train"]
 _log = logging.getLogger("deeplake_mmdet")
 
 
+@run_log()
 def train(
     config: str | Path | Config,
     *,
@@ -49,6 +52,7 @@ def train(
     amp: bool = False,
     auto_scale_lr: bool = False,
     prepared: Any = None,
+    tracker: str | Sequence[str] | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     processes: bool | int | None = None,
@@ -64,6 +68,8 @@ def train(
         auto_scale_lr: Scale the learning rate by the config's ``auto_scale_lr.base_batch_size``.
         prepared: The key ``prepared`` for the lakes to train and validate on that have none: decoded images
             are kept for all epochs; see `DeepLakeDataset`.
+        tracker: ``'tensorboard'``, ``'mlflow'`` or both: also write what is measured for them, into the run's
+            folder.
         cfg_options: Changes by dotted key.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in mmengine; torchrun and slurm steps are
             recognised by themselves.
@@ -81,6 +87,7 @@ def train(
     _check_restarts(max_restarts, processes)
     cfg = prepare_config(config, work_dir=work_dir, cfg_options=cfg_options, launcher=started)
     use_prepared(cfg, prepared, ("train", "val"))
+    use_trackers(cfg, tracker)
     without_amp_on_cpu(cfg)
     if amp:
         check_amp()
@@ -107,6 +114,7 @@ def train(
     return with_restarts(lambda now: _start(run_training, now, processes), cfg, max_restarts)  # type: ignore[no-any-return]
 
 
+@run_log()
 def test(
     config: str | Path | Config,
     checkpoint: str | Path,
@@ -166,6 +174,7 @@ def test(
     return _start(run_test, cfg, processes)
 
 
+@run_log()
 def run_training(
     cfg: Config, model: Any = None, *, timestamp: str | None = None, meta: Mapping[str, Any] | None = None
 ) -> Run:
@@ -194,6 +203,7 @@ def run_training(
             try:
                 runner.train()
             finally:
+                _close_screen(runner)
                 write_skipped_rows(runner)
     finally:
         lock.release()
@@ -203,6 +213,7 @@ def run_training(
     return replace(run, notes=(note,) if note else ())
 
 
+@run_log()
 def run_test(cfg: Config, model: Any = None) -> Run:
     """Test by a prepared config, in this process.
 
@@ -216,11 +227,19 @@ def run_test(cfg: Config, model: Any = None) -> Run:
     with settings_restored(), failures_named(cfg), lost_workers_named(lambda: None):
         runner = make_runner(cfg, model, only_test=True)
         check_merges(runner.model)
-        runner.register_hook(TimeLeftHook())
         _show_in_folder(runner, cfg)
-        metrics = runner.test()
+        try:
+            metrics = runner.test()
+        finally:
+            _close_screen(runner)
     write_skipped_rows(runner)
     return finished(runner, runner.test_loop, metrics)
+
+
+def _close_screen(runner: Any) -> None:
+    for hook in runner.hooks:
+        if isinstance(hook, ProgressHook):
+            hook.close()
 
 
 def _show_in_folder(runner: Runner, cfg: Config) -> None:

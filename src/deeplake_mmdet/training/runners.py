@@ -22,11 +22,12 @@ from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.loading import is_asked_for
 from deeplake_mmdet.ops import log_ops_in_use
 from deeplake_mmdet.terminal import readable_lines
-from deeplake_mmdet.terminal.run_log import put_early_lines
+from deeplake_mmdet.terminal.run_log import own_screen, put_early_lines
 from deeplake_mmdet.training.class_order import settle_classes
 from deeplake_mmdet.training.hooks.checkpoint_check import CheckpointCheckHook
 from deeplake_mmdet.training.hooks.class_check import ClassCheckHook
 from deeplake_mmdet.training.hooks.default import EvaluationCheckHook, MetaHook, SeparateEvaluationHook
+from deeplake_mmdet.training.hooks.progress import ProgressHook
 from deeplake_mmdet.training.hooks.statistics import StatisticsHook
 from deeplake_mmdet.training.prepare import CONVERSION
 from deeplake_mmdet.training.pretrained import local_weights, vet_pretrained
@@ -103,8 +104,6 @@ def make_runner(
     given = {"given_timestamp": _checked(timestamp), "given_lock": lock, "keeps_config": keeps_config}
     kind = type(base.__name__, (_Given, base), given)
     runner = kind(model=cfg.model if model is None else model, cfg=cfg, **options)
-    runner.logger.addFilter(readable_lines)
-    runner.logger.addFilter(_is_of_use)
     put_early_lines(runner.logger, converted)
     for note in notes:
         runner.logger.log(note.level, note.text)
@@ -117,13 +116,10 @@ def make_runner(
         runner.register_hook(MetaHook(meta))
     if is_asked_for():
         runner.register_hook(StatisticsHook())
+    if not any(isinstance(hook, ProgressHook) for hook in runner.hooks):
+        runner.register_hook(ProgressHook())
     log_ops_in_use()
     return runner
-
-
-def _is_of_use(record: logging.LogRecord) -> bool:
-    """MMEngine's checkpoint hook warns of two classes that it uses itself; users can do nothing about it."""
-    return not str(record.msg).startswith(('"FileClient" will be', '"HardDiskBackend" is the alias'))
 
 
 def _own_name(cfg: Config, run: int) -> dict[str, str]:
@@ -157,6 +153,13 @@ class _Given:
             take_on_first_rank(self.given_lock)
         if self.given_timestamp is not None:
             self._timestamp = self.given_timestamp
+
+    def build_logger(self, *args: Any, **options: Any) -> Any:
+        """MMEngine's, whose stream of lines goes to its file; the screen gets what is for people."""
+        logger = super().build_logger(*args, **options)  # type: ignore[misc]
+        own_screen(logger)
+        logger.addFilter(readable_lines)
+        return logger
 
     def wrap_model(self, model_wrapper_cfg: Any, model: Any) -> Any:
         """Several processes on the CPU have no synchronised batch norm."""

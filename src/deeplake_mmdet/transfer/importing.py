@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
 from deeplake_mmdet.lake.writing.shard_target import ShardTarget
 from deeplake_mmdet.lake.writing.writer import LakeWriter
-from deeplake_mmdet.terminal import console
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
 from deeplake_mmdet.transfer.appending import Appending
 from deeplake_mmdet.transfer.encodings import Encoding
@@ -109,18 +108,10 @@ def run_import(
     def take(block: list[PlannedImage]) -> list[TakenImage | tuple[str, str]]:
         return [taker.take(planned) for planned in block]
 
-    bar = Progress(
-        TextColumn("Importing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console(stderr=True, soft_wrap=False),
-        disable=not progress,
-    )
+    bar = Progress("Importing", total, shown=progress)
     blocks = blocks_of_files(plan, lambda planned: None if planned.fault else planned.path)
     ahead = contextlib.closing(read_ahead(blocks, take, workers))
     with writer, bar, _quick_switching(), ahead as taken:
-        task = bar.add_task("", total=total)
         for block, results in taken:
             labels = []
             for planned, result in zip(block, results, strict=True):
@@ -137,7 +128,7 @@ def run_import(
                     summary.lost_with_images += len(planned.fields.get("boxes", ())) + len(planned.refused)
             if labels:
                 counts += np.bincount(np.concatenate(labels), minlength=len(counts))
-            bar.advance(task, len(block))
+            bar.advance(len(block))
         if not writer.rows and shard is None:
             raise _nothing_left(summary, f"None of the {total} images", appending is not None)
         lost = summary.refused_boxes + summary.lost_with_images

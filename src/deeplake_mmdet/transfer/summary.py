@@ -7,6 +7,7 @@ import logging
 import shlex
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -83,6 +84,12 @@ class Findings:
         """
         return sum(count for (of, _), count in self.counts.items() if of == kind)
 
+    def facts(self) -> list[dict[str, Any]]:
+        """How many there are of each kind and reason, as plain JSON values."""
+        return [
+            {"what": kind, "reason": reason, "count": count} for (kind, reason), count in self.counts.items()
+        ]
+
     def table(self) -> Table:
         """The first few of each reason, and how many there are, as a rich table."""
         made = table("what", "reason", "file", "details")
@@ -158,6 +165,17 @@ class ImportSummary:
         """The command to type next."""
         command = "inspect" if self.shard is None else "merge"
         return f"deeplake-mmdet {command} {shlex.quote(self.lake)}"
+
+    def facts(self) -> dict[str, Any]:
+        """The summary as plain JSON values."""
+        names = ("lake", "source", "images", "boxes", "class_counts", "empty_images", "emptied_images")
+        more = ("lost_with_images", "not_decoded", "rows", "notes", "seconds")
+        found = {"refused": self.refusals.facts(), "changes": self.changes.facts()}
+        return (
+            {name: getattr(self, name) for name in names}
+            | found
+            | {name: getattr(self, name) for name in more}
+        )
 
     def render(self) -> RenderableType:
         """The summary as rich tables."""

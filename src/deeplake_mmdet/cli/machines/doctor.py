@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import sys
 from typing import Any
+
+from deeplake_mmdet.cli.arguments import add_json_option
 
 __all__ = ["add_parser"]
 
@@ -23,7 +22,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--work-dir", default="work_dirs", metavar="DIR", help="where runs go (default: %(default)s)"
     )
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -37,16 +36,13 @@ def run(args: argparse.Namespace) -> int:
         1 if something does not work, else 0.
     """
     from deeplake_mmdet.doctor import Status, examine
+    from deeplake_mmdet.terminal import console, plain, print_json, table
 
-    # What packages print as they are imported goes where it does not mix with what is asked for.
-    with contextlib.redirect_stdout(sys.stderr):
-        facts = examine(args.work_dir)
+    facts = examine(args.work_dir)
     faults = sum(fact.status is Status.FAULT for fact in facts)
     if args.json:
-        print(json.dumps({"facts": [fact.as_json() for fact in facts], "faults": faults}))
+        print_json({"facts": [fact.as_json() for fact in facts], "faults": faults})
         return int(faults > 0)
-    from deeplake_mmdet.terminal import console, plain, table
-
     screen = console()
     areas = list(dict.fromkeys(fact.area for fact in facts))
     marks = {Status.OK: "", Status.NOTE: "note", Status.FAULT: "FAULT"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from deeplake_mmdet.cli.arguments import add_json_option
+
 __all__ = ["add_parser"]
 
 
@@ -22,6 +24,7 @@ def add_parser(commands: Any) -> None:
         "--run", metavar="ID", help="whose shards (default: the import's, or the only run's)", dest="run_id"
     )
     parser.add_argument("--endpoint-url", metavar="URL", help="S3-compatible storage other than AWS")
+    add_json_option(parser, "lines")
     parser.set_defaults(run=run)
 
 
@@ -35,10 +38,13 @@ def run(args: argparse.Namespace) -> int:
         Exit status of the command.
     """
     from deeplake_mmdet.lake import merge
-    from deeplake_mmdet.terminal import readable
+    from deeplake_mmdet.terminal import print_json, readable
 
     creds = {"endpoint_url": args.endpoint_url} if args.endpoint_url else None
     done = merge(args.lake, run=args.run_id, creds=creds)
+    if args.json:
+        print_json(done)
+        return 0
     print(
         f"Merged {len(done.shards)} shards: {done.rows} rows on branch {done.branch} of {readable(done.lake)}"
     )

@@ -234,7 +234,9 @@ def is_transient(error: BaseException) -> bool:
     if type(error).__name__ in _TRANSIENT:
         refused = _REFUSED.search(str(error)) or code_of(error) in _FOR_GOOD
         return not refused or code_of(error) in _PASSING
-    return type(error) is RuntimeError and any(word in str(error).lower() for word in _SHORT)
+    text = str(error).lower()
+    # A query that ends too early has an "unexpected end", too.
+    return type(error) is RuntimeError and "syntax error" not in text and any(word in text for word in _SHORT)
 
 
 _SHORT = ("corrupt", "unexpected end", "truncated", "decompress", "size mismatch", "out of range of buffer")

@@ -184,6 +184,32 @@ class FrozenLake:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def places_of(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in this order rows of the lake stand; those that are not in it are left out.
+
+        Args:
+            found: Rows of ``base``, shape (m,), int64.
+
+        Returns:
+            Shape (k,), int64, in the order of ``found``; of a row that stands here twice the last place.
+        """
+        places = np.full(len(self._base), -1, np.int64)
+        places[self._rows] = np.arange(len(self._rows))
+        here = places[found]
+        return here[here >= 0]
+
+    def select(self, query: str, where: str) -> NDArray[np.int64]:
+        """Run a query on the lake and tell which rows of this order it selects, in the query's order.
+
+        Args:
+            query: Text in TQL that begins with ``SELECT *``.
+            where: The lake, for messages.
+
+        Raises:
+            SourceFormatError: See `freeze`.
+        """
+        return self.places_of(freeze(self._base, (query,), where))
+
     def __getitem__(self, column: str) -> FrozenColumn:
         return FrozenColumn(self._base, column, self._rows)
 

@@ -29,13 +29,13 @@ from deeplake_mmdet.loop.predicting.counts import Counts
 from deeplake_mmdet.loop.predicting.drawing import Drawing
 from deeplake_mmdet.loop.predicting.image_files import UNREADABLE
 from deeplake_mmdet.loop.predicting.predict_config import DATA
-from deeplake_mmdet.loop.predicting.progress import Progress
 from deeplake_mmdet.loop.predicting.results import Results
 from deeplake_mmdet.loop.predicting.run_source import UNDECODABLE, RunSource
 from deeplake_mmdet.loop.predicting.samples import prediction_of
 from deeplake_mmdet.loop.predictions import COUNTED_FROM, Prediction, Sink
 from deeplake_mmdet.loop.run_facts import RunFacts
 from deeplake_mmdet.loop.write_back import WriteBack
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.training.failures import failures_named
 from deeplake_mmdet.training.processes.workers_lost import lost_workers_named
 from deeplake_mmdet.training.runners import make_runner

@@ -25,6 +25,7 @@ from mmengine.device import get_device
 
 from deeplake_mmdet.environment import available_cores
 from deeplake_mmdet.errors import ConfigError, ProcessError
+from deeplake_mmdet.terminal.verbosity import CHILD
 
 __all__ = ["LAUNCHERS", "count_processes", "join", "launch", "on_cpu", "running_launcher"]
 
@@ -242,7 +243,8 @@ def _as_before() -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     levels = {log: log.level for log in map(logging.getLogger, _TALKATIVE)}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    variables = {key: os.environ.get(key) for key in ("TORCHELASTIC_SIGNALS_TO_HANDLE",)}
+    variables = {key: os.environ.get(key) for key in ("TORCHELASTIC_SIGNALS_TO_HANDLE", CHILD)}
+    os.environ[CHILD] = "1"
     for log in levels:
         log.setLevel(logging.CRITICAL)
     try:

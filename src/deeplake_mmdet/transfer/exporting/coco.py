@@ -16,9 +16,9 @@ from deeplake_mmdet.formats.coco_file import CocoAnnotation
 from deeplake_mmdet.formats.coco_remainder import parts_of, with_remainder
 from deeplake_mmdet.formats.coco_values import Id, IdIndex, read_flag, read_id, read_size
 from deeplake_mmdet.formats.segmentation import read_segmentation
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.transfer.coco_objects import settle_area, settle_box
 from deeplake_mmdet.transfer.exporting.pictures import Pictures, usable_name
-from deeplake_mmdet.transfer.exporting.progress import bar
 from deeplake_mmdet.transfer.exporting.reading import Block, ExportedLake
 from deeplake_mmdet.transfer.exporting.running import run_export
 from deeplake_mmdet.transfer.exporting.summary import ExportSummary
@@ -161,7 +161,7 @@ class _Writer:
 
     def _write_rows(self, images: IO[str] | None, objects: IO[Any], progress: bool) -> None:
         first_image = True
-        with bar(len(self._table), progress) as advance:
+        with Progress("Exporting", len(self._table), shown=progress) as bar:
             for block in self._lake.blocks():
                 files: Sequence[Any] = [None] * len(block.rows)
                 if self._pictures.are_written:
@@ -180,7 +180,7 @@ class _Writer:
                         self._written += 1
                     text = "".join(texts)
                     objects.write(text if images is None else text.encode("ascii"))
-                advance(len(block.rows))
+                bar.advance(len(block.rows))
 
     def _id_of(self, row: int) -> Id:
         return row if self._row_ids else self._table.image_id(row)

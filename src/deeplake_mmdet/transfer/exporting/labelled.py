@@ -11,8 +11,8 @@ import numpy as np
 
 from deeplake_mmdet.errors import ImageError
 from deeplake_mmdet.lake.schema.boxes import corners_of
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.transfer.exporting.pictures import Pictures, usable_name
-from deeplake_mmdet.transfer.exporting.progress import bar
 from deeplake_mmdet.transfer.exporting.reading import Block, ExportedLake
 from deeplake_mmdet.transfer.exporting.summary import ExportSummary
 
@@ -74,7 +74,7 @@ def labelled_images(
         reserved: Names that no folder may have, as readers replace them in paths.
     """
     table = lake.view.table
-    with bar(len(table), progress) as advance:
+    with Progress("Exporting", len(table), shown=progress) as bar:
         for block in lake.blocks():
             files: Sequence[Any] = [None] * len(block.rows)
             if pictures.are_written:
@@ -101,7 +101,7 @@ def labelled_images(
                     summary.change("image", shown, "file has another name", repr(name))
                 summary.images += 1
                 yield _image(lake, block, place, name, shown, summary)
-            advance(len(block.rows))
+            bar.advance(len(block.rows))
 
 
 def _apart(name: str, reserved: Sequence[str]) -> str:

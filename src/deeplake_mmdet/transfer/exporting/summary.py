@@ -58,13 +58,7 @@ class ExportSummary:
 
     def facts(self) -> dict[str, Any]:
         """The summary as plain JSON values."""
-        counted = {
-            name: [
-                {"what": kind, "reason": reason, "count": count}
-                for (kind, reason), count in found.counts.items()
-            ]
-            for name, found in (("left_out", self.left_out), ("changes", self.changes))
-        }
+        counted = {"left_out": self.left_out.facts(), "changes": self.changes.facts()}
         names = ("format", "lake", "folder", "predictions", "images", "boxes", "masks")
         return {name: getattr(self, name) for name in names} | counted | {"notes": self.notes}
 

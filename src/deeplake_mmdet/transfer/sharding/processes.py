@@ -10,11 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from deeplake_mmdet.errors import ConfigError, ImportRefusedError, StorageError
 from deeplake_mmdet.lake.writing.merging import merge
-from deeplake_mmdet.terminal import console
+from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.transfer.summary import ImportSummary
 
 __all__ = ["import_in_processes"]
@@ -52,18 +50,16 @@ def import_in_processes(
     """
     check_sharded(processes, options)
     begun = time.monotonic()
-    columns = TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TextColumn("shards")
-    bar = Progress(*columns, console=console(stderr=True), disable=not progress)
+    bar = Progress("Importing", processes, shown=progress, unit="shards")
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
     try:
         with bar:
-            task = bar.add_task("", total=processes)
             jobs = [
                 pool.submit(import_shard, function, source, lake, options, (number, processes))
                 for number in range(processes)
             ]
             for job in jobs:
-                job.add_done_callback(lambda _: bar.advance(task))
+                job.add_done_callback(lambda _: bar.advance())
             parts = [job.result() for job in jobs]
     except BrokenProcessPool:
         raise StorageError(
