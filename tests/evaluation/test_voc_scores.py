@@ -14,7 +14,7 @@ from references import as_instances
 
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.recalls import box_recalls
-from deeplake_mmdet.evaluation.voc_scores import average_precision, voc_scores
+from deeplake_mmdet.evaluation.voc.scores import average_precision, voc_scores
 
 
 def corners(objects):

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from deeplake_mmdet.evaluation.instances import Instances
-from deeplake_mmdet.evaluation.suspects import suspects_of
+from deeplake_mmdet.evaluation.runs.suspects import suspects_of
 from deeplake_mmdet.loop.diagnostics import diagnose
 
 CLASSES = 3

@@ -26,7 +26,7 @@ SMALL = 96
 
 @pytest.fixture(scope="module")
 def lakes(tmp_path_factory) -> Path:
-    """A folder with ``lakes/train`` and ``lakes/val``, four images of one class with polygons; ``lakes/old``."""
+    """A folder with ``lakes/train``, ``lakes/val`` (four images, one class, polygons), ``lakes/old``."""
     folder = tmp_path_factory.mktemp("user")
     images, objects = [], []
     rng = np.random.default_rng(0)
@@ -55,9 +55,9 @@ def shrunk(node: Any, key: str = "") -> Any:
     """The config with every image at most `SMALL` pixels wide and high."""
     if isinstance(node, Mapping):
         return {name: shrunk(value, name) for name, value in node.items()}
-    if key in ("scale", "img_scale", "crop_size", "size", "random_size_range", "border"):
-        if isinstance(node, (list, tuple)) and all(isinstance(side, int) for side in node):
-            return tuple(int(math.copysign(min(abs(side), SMALL), side)) for side in node)
+    is_size = isinstance(node, (list, tuple)) and all(isinstance(side, int) for side in node)
+    if is_size and key in ("scale", "img_scale", "crop_size", "size", "random_size_range", "border"):
+        return tuple(int(math.copysign(min(abs(side), SMALL), side)) for side in node)
     if key in ("scale", "scales", "img_scale") and isinstance(node, (list, tuple)):
         return [(SMALL, SMALL)]
     return type(node)(shrunk(value, key) for value in node) if isinstance(node, (list, tuple)) else node

@@ -13,9 +13,9 @@ from deeplake_mmdet.errors import ConfigError
 if TYPE_CHECKING:
     from deeplake_mmdet.browsing.gallery import Gallery
 
-__all__ = ["SPLITS", "browse", "is_config", "open_gallery"]
+__all__ = ["browse", "is_config", "open_gallery"]
 
-SPLITS = ("train", "val", "test")
+
 _CONFIGS = (".py", ".json", ".yml", ".yaml")
 
 

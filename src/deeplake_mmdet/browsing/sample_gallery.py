@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from deeplake_mmdet.browsing.browse import SPLITS
 from deeplake_mmdet.browsing.gallery import MOST_DRAWN, class_facts, objects_facts
 from deeplake_mmdet.browsing.outlines import outline, outline_of_pixels
 from deeplake_mmdet.browsing.pictures import Picture, jpeg_of, notice
 from deeplake_mmdet.browsing.samples import Shown, shown_sample
 from deeplake_mmdet.browsing.thumbnails import Kept
+from deeplake_mmdet.config import SPLITS
 from deeplake_mmdet.errors import ConfigError, DeepLakeMMDetError, readable, without_secrets
 from deeplake_mmdet.lake import find_view, parse_uri
 

@@ -16,16 +16,16 @@ from deeplake_mmdet.evaluation.export import check_target
 from deeplake_mmdet.evaluation.from_file import Evaluated, evaluate_predictions
 from deeplake_mmdet.evaluation.gather import LakeMetric
 from deeplake_mmdet.evaluation.lvis_metric import LVISMetric
-from deeplake_mmdet.evaluation.recorded_lakes import open_recorded
-from deeplake_mmdet.evaluation.run_predictions import (
+from deeplake_mmdet.evaluation.runs.recorded_lakes import open_recorded
+from deeplake_mmdet.evaluation.runs.run_predictions import (
     RunPredictions,
     gathered_predictions,
     read_run_predictions,
     write_run_predictions,
 )
 from deeplake_mmdet.evaluation.separate import SeparateEvaluator
-from deeplake_mmdet.evaluation.voc_metric import VOCMetric
-from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
+from deeplake_mmdet.evaluation.voc.metric import VOCMetric
+from deeplake_mmdet.evaluation.voc.scores import VOCClassScore
 
 __all__ = [
     "ClassScore",

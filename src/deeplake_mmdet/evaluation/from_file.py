@@ -24,7 +24,7 @@ from deeplake_mmdet.evaluation.prediction_files import Entries, read_entries
 from deeplake_mmdet.evaluation.rle import compress
 from deeplake_mmdet.evaluation.samples import Found, check_found, check_has_masks
 from deeplake_mmdet.evaluation.truth import image_ids, stored_category_ids
-from deeplake_mmdet.evaluation.voc_metric import VOCMetric
+from deeplake_mmdet.evaluation.voc.metric import VOCMetric
 from deeplake_mmdet.formats import Id, IdIndex, read_id, stated
 from deeplake_mmdet.lake import CredentialRef, LakeView, Source, name_difference, open_view
 from deeplake_mmdet.lake.images.segmentation import segmentation_fault

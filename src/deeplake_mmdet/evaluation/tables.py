@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deeplake_mmdet.evaluation.coco_scores import ClassScore
-from deeplake_mmdet.evaluation.voc_scores import VOCClassScore
+from deeplake_mmdet.evaluation.voc.scores import VOCClassScore
 from deeplake_mmdet.terminal import readable
 
 __all__ = ["class_lines", "voc_lines", "without_nan"]

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from deeplake_mmdet.evaluation.analysis import matches_of
 from deeplake_mmdet.evaluation.engine import AREA_RANGES, Settings, evaluator
 from deeplake_mmdet.evaluation.instances import Instances
-from deeplake_mmdet.evaluation.suspects import IOU, NEAR, Pairs, suspects_of
+from deeplake_mmdet.evaluation.runs.suspects import IOU, NEAR, Pairs, suspects_of
 
 __all__ = ["NUMBERS", "diagnose", "predictions_of"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deeplake_mmdet.errors import ConfigError
 from deeplake_mmdet.evaluation.instances import Instances
-from deeplake_mmdet.evaluation.suspects import suspects_of
+from deeplake_mmdet.evaluation.runs.suspects import suspects_of
 from deeplake_mmdet.evaluation.truth import truth_of
 from deeplake_mmdet.lake import cells_of, class_names_of
 from deeplake_mmdet.loop.diagnostics import predictions_of

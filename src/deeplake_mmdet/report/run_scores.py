@@ -17,7 +17,7 @@ from deeplake_mmdet.evaluation.coco_scores import class_scores
 from deeplake_mmdet.evaluation.engine import Curves, Settings, evaluator
 from deeplake_mmdet.evaluation.instances import Instances
 from deeplake_mmdet.evaluation.rle import compress_dense
-from deeplake_mmdet.evaluation.suspects import Pairs, Suspects, suspects_of
+from deeplake_mmdet.evaluation.runs.suspects import Pairs, Suspects, suspects_of
 from deeplake_mmdet.evaluation.truth import truth_of
 from deeplake_mmdet.lake import LakeView
 

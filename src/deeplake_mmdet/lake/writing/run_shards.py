@@ -29,12 +29,8 @@ __all__ = ["merge_run", "run_shards"]
 
 _NAME = re.compile(re.escape(RUN_SHARDS) + r"(.+)/(\d+)-of-(\d+)")
 _ROWS = 1024  # read and written at once
-_OWN = (
-    "shard",
-    "rows",
-    "created",
-    "model",
-)  # what parts of a run may tell differently; model: its file's name
+_OWN = ("shard", "rows", "created")  # what each part of a run tells of itself alone
+_MAY_DIFFER = (*_OWN, "model")  # the name of a checkpoint's file: its hash counts
 
 
 def run_shards(source: ResolvedSource, credentials: CredentialRef | None = None) -> dict[str, list[Shard]]:
@@ -110,7 +106,7 @@ def merge_run(path: str, run_id: str, credentials: CredentialRef) -> tuple[str, 
 def _check_alike(parts: Sequence[RunBranch], filled: Sequence[RunBranch], where: str) -> None:
     first = parts[0].metadata
     for part in parts[1:]:
-        for key in (key for key in dict.fromkeys([*first, *part.metadata]) if key not in _OWN):
+        for key in (key for key in dict.fromkeys([*first, *part.metadata]) if key not in _MAY_DIFFER):
             if first.get(key) != part.metadata.get(key):
                 raise ImportRefusedError(
                     f"Its shards have different {key}: {first.get(key)!r:.200} and "

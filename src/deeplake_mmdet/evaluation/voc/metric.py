@@ -14,7 +14,7 @@ from deeplake_mmdet.evaluation.recalls import box_recalls
 from deeplake_mmdet.evaluation.samples import Found, read_sample
 from deeplake_mmdet.evaluation.tables import voc_lines
 from deeplake_mmdet.evaluation.truth import Scope, scope_of
-from deeplake_mmdet.evaluation.voc_scores import VOCClassScore, voc_scores
+from deeplake_mmdet.evaluation.voc.scores import VOCClassScore, voc_scores
 from deeplake_mmdet.registry import METRICS
 from deeplake_mmdet.terminal import DETAIL
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplake_mmdet.errors import SourceFormatError, SourceNotFoundError, StorageError
-from deeplake_mmdet.evaluation.recorded_lakes import record_of
+from deeplake_mmdet.evaluation.runs.recorded_lakes import record_of
 from deeplake_mmdet.evaluation.samples import Found
 from deeplake_mmdet.lake import find_view
 
@@ -42,7 +42,7 @@ class RunPredictions:
         iteration: Iterations that it had been trained for.
         scores: What the metrics gave, by name.
         class_names: By label.
-        lakes: What opens each lake again, see `deeplake_mmdet.evaluation.recorded_lakes.record_of`.
+        lakes: What opens each lake again, see `deeplake_mmdet.evaluation.runs.recorded_lakes.record_of`.
         lake: Which of ``lakes`` each image is of, shape (n,), int32.
         rows: Its row there, shape (n,), int64.
         starts: Image i owns predictions ``starts[i]:starts[i + 1]``, shape (n + 1,), int64.
