@@ -14,10 +14,11 @@ from deeplake_mmdet.report.palette import class_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from deeplake_mmdet.report.run_scores import RunScores
 
-__all__ = ["confusion_picture", "precision_recall_picture"]
+__all__ = ["confusion_figure", "confusion_picture", "precision_recall_picture"]
 
 _MOST, _NUMBERED = 60, 20  # classes in the matrix, and up to how many its fields bear numbers
 _NAMED, _ENDS = 16, 5  # curves with colours of their own, and of more the best and worst so many
@@ -33,6 +34,15 @@ def confusion_picture(scores: RunScores, out: str | os.PathLike[str]) -> Path:
 
     Returns:
         Its path.
+    """
+    return save_figure(confusion_figure(scores), out)
+
+
+def confusion_figure(scores: RunScores) -> Figure:
+    """The figure of `confusion_picture`.
+
+    Args:
+        scores: The evaluation.
     """
     found, names = scores.analysis.confusion, scores.class_names
     chosen = _most_confused(found)
@@ -63,7 +73,7 @@ def confusion_picture(scores: RunScores, out: str | os.PathLike[str]) -> Path:
         title += f"\nthe {count} of {len(names)} classes with the most errors"
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes, shrink=0.75, label="share of the row")
-    return save_figure(figure, out)
+    return figure
 
 
 def _most_confused(matrix: NDArray[np.int64]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeplake_mmdet.report.evaluation_charts import confusion_picture
+from deeplake_mmdet.report.evaluation_charts import confusion_figure
 from deeplake_mmdet.report.figures import chart_text, new_figure, save_figure
 from deeplake_mmdet.report.run_scores import RunScores
 
@@ -47,7 +47,8 @@ def draw_plots(
     for number, scores in enumerate(scored):
         if scores is not None:
             name = "confusion" if len(scored) == 1 else f"confusion_{'AB'[number]}"
-            files += [confusion_picture(scores, folder / f"{name}{ending}") for ending in (".png", ".svg")]
+            figure = confusion_figure(scores)
+            files += [save_figure(figure, folder / f"{name}{ending}") for ending in (".png", ".svg")]
     for name in (*_PLOTS, "confusion", "confusion_A", "confusion_B"):
         for ending in (".png", ".svg"):
             if (old := folder / f"{name}{ending}") not in files:
