@@ -6,6 +6,7 @@ import json
 
 import benchmark_modules  # noqa: F401  # finds the benchmarks
 import pytest
+
 import speed
 from loaders.records import append
 
