@@ -18,9 +18,10 @@ from deeplake_mmdet import import_coco, load_config, train
 CONFIGS = Path(__file__).parents[2] / "configs"
 ON_ONE_CLASS = ("rtmdet", "yolox", "faster_rcnn", "mask_rcnn", "dino", "yolov3_2x")
 # Their steps are heavy even on small images.
-SLOW = ("faster_rcnn", "mask_rcnn")
+SLOW = ("faster_rcnn", "mask_rcnn", "dino")
 # What else has to be said: weights of the backbone that 2.x's base names, and fewer queries than 900 places.
-OWN_OPTIONS = {"yolov3_2x": {"model.backbone.init_cfg": None}, "dino": {"model.num_queries": 20}}
+FEW_QUERIES = {"model.num_queries": 20, "model.test_cfg.max_per_img": 20}
+OWN_OPTIONS = {"yolov3_2x": {"model.backbone.init_cfg": None}, "dino": FEW_QUERIES}
 SMALL = 96
 
 
@@ -55,11 +56,9 @@ def shrunk(node: Any, key: str = "") -> Any:
     """The config with every image at most `SMALL` pixels wide and high."""
     if isinstance(node, Mapping):
         return {name: shrunk(value, name) for name, value in node.items()}
-    is_size = isinstance(node, (list, tuple)) and all(isinstance(side, int) for side in node)
-    if is_size and key in ("scale", "img_scale", "crop_size", "size", "random_size_range", "border"):
+    sides = isinstance(node, (list, tuple)) and all(isinstance(side, int) for side in node)
+    if sides and key in ("scale", "scales", "img_scale", "crop_size", "size", "border"):
         return tuple(int(math.copysign(min(abs(side), SMALL), side)) for side in node)
-    if key in ("scale", "scales", "img_scale") and isinstance(node, (list, tuple)):
-        return [(SMALL, SMALL)]
     return type(node)(shrunk(value, key) for value in node) if isinstance(node, (list, tuple)) else node
 
 
