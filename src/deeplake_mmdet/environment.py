@@ -31,6 +31,8 @@ __all__ = [
 #: Names of other packages that begin with ``_`` and that we use or override, by class or module. Those of
 #: Deep Lake are guarded where they are used, as lakes can be read without most of them.
 PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
+    "argparse:ArgumentParser": ("_actions", "_get_formatter"),
+    "argparse:": ("_SubParsersAction",),
     "mmengine.dataset.base_dataset:BaseDataset": (
         *("_fully_initialized", "_metainfo", "_get_unserialized_subset"),
     ),

@@ -42,9 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; importing nothing heavy, so that ``--help`` answers at once."""
     parser = argparse.ArgumentParser(
         prog="deeplake-mmdet",
-        description="Train, evaluate and run MMDetection detectors on Deep Lake datasets.",
-        epilog="Exit codes: 0 done, 1 an error or something found, 2 wrong usage, 130 interrupted. Example: "
-        "deeplake-mmdet demo",
+        description="Train, evaluate and run MMDetection detectors on Deep Lake datasets. Exit codes: 0 done, 1 an "
+        "error or something found, 2 wrong usage, 130 interrupted.",
+        epilog="Example: deeplake-mmdet demo",
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
     commands = parser.add_subparsers(

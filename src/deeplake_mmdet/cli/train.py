@@ -61,14 +61,13 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, then say where everything is and what to type next."""
-    from deeplake_mmdet.report import score_tables
-    from deeplake_mmdet.terminal import console, plain, print_json
-
     cfg = look_at_config(args, ("train", "val"))
     from mmengine.dist import is_main_process
 
     trust_checkpoint(args)
-    from deeplake_mmdet.training import train  # imports torch and MMDetection, which takes seconds
+    from deeplake_mmdet.report import score_tables  # these import torch and MMDetection, which takes seconds
+    from deeplake_mmdet.terminal import console, plain, print_json
+    from deeplake_mmdet.training import train
 
     try:
         result = train(

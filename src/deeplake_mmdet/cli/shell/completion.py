@@ -17,9 +17,10 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "completion",
         help="have the shell complete commands and options",
-        description="Print what the shell has to run once to complete commands and options.",
-        epilog='bash and zsh: put eval "$(deeplake-mmdet completion bash)" into ~/.bashrc or ~/.zshrc; '
-        "fish: deeplake-mmdet completion fish > ~/.config/fish/completions/deeplake-mmdet.fish",
+        description="Print what the shell has to run once to complete commands and options. bash and zsh: put "
+        'eval "$(deeplake-mmdet completion bash)" into ~/.bashrc or ~/.zshrc; fish: write it to '
+        "~/.config/fish/completions/deeplake-mmdet.fish.",
+        epilog="Example: deeplake-mmdet completion bash",
     )
     parser.add_argument("shell", choices=_SHELLS, help="which shell")
     parser.set_defaults(run=run)
