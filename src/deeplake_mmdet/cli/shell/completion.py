@@ -17,7 +17,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "completion",
         help="have the shell complete commands and options",
-        description="Print what the shell has to run once to complete commands and options. bash and zsh: put "
+        description="Print what the shell has to run once to complete commands and options. bash, zsh: put "
         'eval "$(deeplake-mmdet completion bash)" into ~/.bashrc or ~/.zshrc; fish: write it to '
         "~/.config/fish/completions/deeplake-mmdet.fish.",
         epilog="Example: deeplake-mmdet completion bash",
