@@ -46,8 +46,6 @@ def train(lake: Path, val: Path, folder: Path, epochs: int, seed: int) -> dm.Run
         "test_dataloader.dataset.path": str(val),
         "train_cfg.max_epochs": epochs,
         "train_cfg.val_interval": epochs,
-        "param_scheduler.1.end": epochs,
-        "param_scheduler.1.T_max": epochs,
         "randomness.seed": seed,
         "default_hooks.checkpoint.interval": epochs,
     }
@@ -96,12 +94,13 @@ def voc_object(name: str, box: list[float]) -> ElementTree.Element:
 def draw_unspoiled(
     damaged: Path, picture: Path, suspects: list[dict[str, Any]], spoiled: dict[str, list[dict]]
 ) -> None:
-    """Draw the first candidates that were not spoiled: the prediction in red, all labels in green."""
+    """Draw objects said to be missing where nothing was spoiled: these in red, all labels in green."""
     side, columns, most, margin = 200, 8, 48, 30
     others = [
         one
         for one in suspects
-        if not any(found_by(one, each) for each in spoiled.get(Path(one["file_name"]).stem, []))
+        if one["kind"] == "missing"
+        and not any(found_by(one, each) for each in spoiled.get(Path(one["file_name"]).stem, []))
     ][:most]
     sheet = Image.new("RGB", (columns * side, -(-len(others) // columns) * side), "white")
     for place, one in enumerate(others):
