@@ -32,6 +32,7 @@ def made(untrained_demo, tmp_path_factory):
     return folder, "config.py", weights.name
 
 
+@pytest.mark.slow
 def test_browse_dataset_needs_no_copy_of_the_tools(made):
     folder, config, _ = made
     done = run(
@@ -68,6 +69,7 @@ def test_there_is_no_such_tool(tmp_path, name):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_installed_tool_is_python_s_own_file(tmp_path):
     # Its usage, its name in it and its exit status are those of "python tools/misc/print_config.py".
     configs = installed_configs()

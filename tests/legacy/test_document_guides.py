@@ -97,6 +97,7 @@ def test_the_guide_from_training_to_an_image(work, command_in_copy):
     assert (work / "mmdet_outputs" / "latest.pth").is_symlink()
 
 
+@pytest.mark.slow
 def test_a_notebooks_way_and_opened_lakes(work):
     (work / "script.py").write_text(NOTEBOOK.replace("LAKE", repr(str(work / "lake"))))
     done = subprocess.run(

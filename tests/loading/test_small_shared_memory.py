@@ -51,12 +51,14 @@ def load(collate: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_batches_do_not_go_through_it() -> None:
     done = load("ours")
     assert done.returncode == 0, done.stderr[-2000:]
     assert str(list(range(12))) in done.stdout
 
 
+@pytest.mark.slow
 def test_a_stock_loader_ends_with_what_to_type() -> None:
     done = load("stock")
     assert done.returncode == 1

@@ -216,6 +216,7 @@ def run(folder, *args, launch=()):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_train_then_test(place, command_in_copy):
     text = run(
         place, "tools/train.py", "yolo.py", "--work-dir", "out", "--cfg-options", "optimizer.lr=0.0005"

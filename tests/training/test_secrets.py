@@ -135,6 +135,7 @@ def test_whole_run(lakes: dict[str, str], tmp_path: Path, start: str) -> None:
     assert assert_nowhere(tmp_path, result) > 10
 
 
+@pytest.mark.slow
 def test_failing_run(lakes: dict[str, str], tmp_path: Path) -> None:
     config = write_config(lakes, tmp_path, workers=0, extra="model['bbox_head']['type'] = 'NoSuchHead'\n")
     result = train(config, tmp_path)
@@ -195,6 +196,7 @@ def canary_runs(*names: str) -> None:
     assert " 0 canaries found" in found.stdout
 
 
+@pytest.mark.slow
 def test_canaries_of_refused_runs() -> None:
     canary_runs(*QUICK)
 

@@ -11,6 +11,7 @@ import pytest
 KILLS = Path(__file__).parents[2] / "benchmarks" / "import_kills.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KILLS.is_file(), reason="the benchmarks are not here")
 def test_kills_leave_the_old_lake_or_the_new_one():
     pytest.importorskip("moto.server")
