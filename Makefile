@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 comma := ,
 # Tests wait as long as they compute, so that two for each core take little longer than one.
-# Of the tests that leave given-up reads behind, each file has a process of its own, which collects no other.
+# Of the tests that need a process to themselves, each file has one of its own, which collects no other.
 PARALLEL := --dist loadfile
 GIVES_UP := $(shell grep -rl --include='test_*.py' 'mark\.gives_up' tests)
 PROCESSES := $(shell expr 2 '*' $$(nproc))

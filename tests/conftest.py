@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import atexit
 import gc
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -43,6 +44,12 @@ def pytest_collection_finish() -> None:
     """What is imported is not searched for garbage: MMEngine's datasets have that done whenever they load."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have yapf keep its grammar before workers do so at once: one would read a half-written file."""
+    if not hasattr(config, "workerinput"):
+        importlib.import_module("yapf.yapflib.yapf_api")
 
 
 @pytest.fixture(scope="session", autouse=True)

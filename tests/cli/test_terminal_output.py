@@ -26,6 +26,9 @@ from deeplake_mmdet.terminal.run_log import command_log
 from deeplake_mmdet.terminal.training_view import Standing, TrainingView
 from deeplake_mmdet.terminal.verbosity import VARIABLE
 
+# A process that has scored itself cannot be forked for a command that does.
+pytestmark = pytest.mark.gives_up
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 NOISE = '"FileClient" will be deprecated in future. Please use io functions instead'
 

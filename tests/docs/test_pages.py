@@ -62,7 +62,10 @@ def test_every_part_that_a_config_may_name_is_on_its_page(pages: dict[str, str])
     for name in registry.__all__:
         parts = getattr(registry, name)
         parts.import_from_location()
-        assert set(parts.module_dict) <= told, name
+        ours = {
+            key for key, part in parts.module_dict.items() if part.__module__.startswith("deeplake_mmdet.")
+        }
+        assert ours <= told, name
 
 
 def test_every_public_name_is_on_its_page(pages: dict[str, str]) -> None:

@@ -42,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; importing nothing heavy, so that ``--help`` answers at once."""
     parser = argparse.ArgumentParser(
         prog="deeplake-mmdet",
-        description="Train, evaluate and run MMDetection detectors on Deep Lake datasets. Exit codes: 0, "
-        "done; 1, an error or something found; 2, wrong usage; 130, interrupted.",
+        description="Train, evaluate and run MMDetection detectors on Deep Lake datasets. "
+        "Exit codes: 0 done, 1 an error or something found, 2 wrong usage, 130 interrupted.",
         epilog="Example: deeplake-mmdet demo",
     )
     parser.add_argument("--version", action="version", version=f"deeplake-mmdet {__version__}")
