@@ -106,9 +106,9 @@ def test_scores_tables_files_matrices_and_drawings_agree(ready, lakes, tmp_path)
 def test_the_order_is_told_once(ready, lakes, tmp_path, capsys):
     cfg, _, checkpoint = ready
     deeplake_mmdet.test(reading(cfg, test=lakes["reversed"]), checkpoint, work_dir=tmp_path)
-    told = [line for line in capsys.readouterr().out.splitlines() if "in another order" in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if "in another order" in line]
     assert len(told) == 1
-    assert "WARNING" in told[0]
+    assert "Warning: " in told[0]
     assert ", ".join(CLASS_NAMES) in told[0]
 
 
@@ -120,7 +120,7 @@ def test_metainfo_in_another_order_gives_way_to_the_checkpoint(ready, lakes, tmp
     mine.test_dataloader.dataset.metainfo = {"classes": REVERSED, "palette": colours}
     found = deeplake_mmdet.test(mine, checkpoint, work_dir=tmp_path / "b")
     np.testing.assert_equal(found.class_scores, expected.class_scores)
-    assert "whatever its metainfo states" in capsys.readouterr().out
+    assert "whatever its metainfo states" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,12 @@ def test_a_checkpoint_without_names_is_taken_by_the_config_and_that_is_told(read
     assert mine.train_dataloader.dataset.metainfo.classes == CLASS_NAMES
     run = deeplake_mmdet.test(mine, bare, work_dir=tmp_path)
     assert [score.name for score in run.class_scores] == list(CLASS_NAMES)
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert "does not name its classes" in told
     mine = reading(mine, train="not/there/any/more", test=lakes["reversed"])
     run = deeplake_mmdet.test(mine, bare, work_dir=tmp_path)
     assert [score.name for score in run.class_scores] == list(REVERSED)
-    assert "taken for those of test_dataloader.dataset" in capsys.readouterr().out
+    assert "taken for those of test_dataloader.dataset" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_2x_names_its_classes_in_its_own_place(ready, lakes, tmp_path):
@@ -190,7 +190,7 @@ def test_validation_takes_the_order_of_training(ready, lakes, tmp_path, capsys):
         )
         for name in ("same", "reversed")
     }
-    told = [line for line in capsys.readouterr().out.splitlines() if "in another order" in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if "in another order" in line]
     assert len(told) == 1
     assert "val_dataloader.dataset has the classes of train_dataloader.dataset" in told[0]
     np.testing.assert_equal(runs["reversed"].class_scores, runs["same"].class_scores)
@@ -335,9 +335,9 @@ def test_fine_tuning_on_the_same_names_in_another_order_is_told(ready, lakes, tm
     fine = reading(cfg, train=lakes["reversed"], val=lakes["reversed"])
     fine.load_from = str(checkpoint)
     deeplake_mmdet.train(fine, work_dir=tmp_path)
-    told = [line for line in capsys.readouterr().out.splitlines() if "classes in another order" in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if "classes in another order" in line]
     assert len(told) == 1
-    assert "WARNING" in told[0]
+    assert "Warning: " in told[0]
 
 
 def test_hooks_notice_it_under_mmdetections_own_runner(ready, lakes, tmp_path):

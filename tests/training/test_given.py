@@ -49,8 +49,8 @@ def write_lake(path, count=4, extra=True):
 
 def trained_on(capsys):
     """Lakes and numbers of images that the log tells of."""
-    text = re.sub(r"\s+", " ", capsys.readouterr().out)
-    return re.findall(r"INFO - (\S+) \(branch [^:]*\): (\d+) images", text)
+    text = re.sub(r"\s+", " ", capsys.readouterr().err)
+    return re.findall(r"(\S+) \(branch [^:]*\): (\d+) images", text)
 
 
 def saved_config(run):

@@ -48,7 +48,8 @@ def test_lines_of_a_run_and_of_its_beginning(
     monkeypatch.setenv("DEEPLAKE_MMDET_CACHE", str(cache))
     first = log_of(lake, tmp_path / "first")
     assert first.count(LINE) == 1
-    assert f"deeplake_mmdet.lake.somewhere - INFO - {LINE}" in capfd.readouterr().out
+    assert f"deeplake_mmdet.lake.somewhere - INFO - {LINE}" in first
+    assert LINE in capfd.readouterr().err
     (manifest,) = (cache / "tables").rglob("manifest.json")
     manifest.write_text("not json")
     second = log_of(lake, tmp_path / "second")  # its tables are read before there is a log file
@@ -56,6 +57,6 @@ def test_lines_of_a_run_and_of_its_beginning(
     assert second.count(told) == 1
     assert second.count(LINE) == 1
     assert told not in (next((tmp_path / "first").rglob("*.log"))).read_text()
-    shown = capfd.readouterr().out
+    shown = capfd.readouterr().err
     assert told in shown
     assert "FileClient" not in shown  # MMEngine's warnings of what it uses itself
