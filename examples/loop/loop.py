@@ -102,6 +102,8 @@ def draw_unspoiled(
         if one["kind"] == "missing"
         and not any(found_by(one, each) for each in spoiled.get(Path(one["file_name"]).stem, []))
     ][:most]
+    if not others:
+        return
     sheet = Image.new("RGB", (columns * side, -(-len(others) // columns) * side), "white")
     for place, one in enumerate(others):
         name = Path(one["file_name"]).stem

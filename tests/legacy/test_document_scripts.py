@@ -105,7 +105,12 @@ def redirected(folder):
 
 def start(folder, script, *command, classes, distributed=False):
     (folder / "train.py").write_text(PRELUDE.format(classes=classes, distributed=distributed) + script)
-    environment = {**os.environ, **redirected(folder), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        **redirected(folder),
+        "OMP_NUM_THREADS": "1",
+        "DEEPLAKE_MMDET_VERBOSITY": "verbose",
+    }
     return subprocess.run(
         [sys.executable, *command, "train.py"],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=540,

@@ -26,6 +26,7 @@ from deeplake_mmdet.lake.source.pinning import handle_of
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 pytestmark = [
+    pytest.mark.gives_up,
     pytest.mark.slow,
     # Ray's own.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::UserWarning:ray", "ignore::FutureWarning"),

@@ -18,6 +18,7 @@ from deeplake_mmdet.cli import script_in_child
 from deeplake_mmdet.cli.old_scripts import old_names, supply, way_on
 from deeplake_mmdet.errors import SourceNotFoundError, readable
 from deeplake_mmdet.terminal import print_readable
+from deeplake_mmdet.terminal.verbosity import VARIABLE as VERBOSITY
 
 __all__ = ["add_parser", "run_script"]
 
@@ -48,6 +49,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the script; its exit code and its tracebacks are this command's."""
     file = _found(args.script)
+    os.environ.setdefault(VERBOSITY, "verbose")  # a script shows what it always has
     try:
         supply()  # for good: threads and exit handlers of the script outlive it
         _execute(file, args.script, args.args)
