@@ -19,15 +19,13 @@ from deeplake_mmdet.formats.coco_selection import first_images, rename_classes
 from deeplake_mmdet.formats.coco_values import Id
 from deeplake_mmdet.formats.file_names import is_folder
 from deeplake_mmdet.lake.archives.sources import Sources
-from deeplake_mmdet.lake.writing.shard_target import open_shard
-from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
-from deeplake_mmdet.transfer.appending import open_appending
+from deeplake_mmdet.lake.writing.writer import LakeWriter
 from deeplake_mmdet.transfer.coco_objects import ObjectBlock, size_of
 from deeplake_mmdet.transfer.coco_places import find_images, innermost, open_annotations
 from deeplake_mmdet.transfer.coco_remainders import facts_of, image_remainder, remainder_columns
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import NamedImages
-from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_options, open_places, run_import
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 
 __all__ = ["import_coco"]
@@ -132,10 +130,9 @@ def import_coco(
         "convert": convert,
         "verify": verify,
     }
-    into = open_shard(lake, shard, append, overwrite, creds, decisive)
-    appending = open_appending(lake, append, overwrite, creds)
-    if appending is None and into is None:
-        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    into, appending = open_places(
+        lake, shard=shard, append=append, overwrite=overwrite, creds=creds, arguments=decisive
+    )
     annotations = open_annotations(annotations, sources, alone=folder is not None)
     coco = load_coco(annotations)
     for what, found in (("images", coco.images), ("categories", coco.categories)):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from deeplake_mmdet.errors import AnnotationError, ConfigError
 from deeplake_mmdet.lake.schema.boxes import BoxFormat
-from deeplake_mmdet.lake.writing.shard_target import ShardTarget
-from deeplake_mmdet.lake.writing.writer import LakeWriter
+from deeplake_mmdet.lake.writing.shard_target import ShardTarget, open_shard
+from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
 from deeplake_mmdet.terminal import Progress
 from deeplake_mmdet.transfer.ahead import blocks_of_files, read_ahead
-from deeplake_mmdet.transfer.appending import Appending
+from deeplake_mmdet.transfer.appending import Appending, open_appending
 from deeplake_mmdet.transfer.encodings import Encoding
 from deeplake_mmdet.transfer.frames import EXIF_MODES
 from deeplake_mmdet.transfer.image_files import shown
@@ -25,7 +28,7 @@ from deeplake_mmdet.transfer.images import VERIFY_MODES
 from deeplake_mmdet.transfer.summary import Finding, ImportSummary
 from deeplake_mmdet.transfer.taking import PlannedImage, TakenImage, Taker
 
-__all__ = ["PlannedImage", "check_options", "run_import"]
+__all__ = ["PlannedImage", "check_options", "open_places", "run_import"]
 
 _SWITCHING = 0.0005  # seconds after which a thread hands Python's interpreter over
 
@@ -54,6 +57,37 @@ def check_options(exif: str, verify: str, workers: int | None, limit: int | None
         if number is not None and (type(number) is not int or number < 1):
             advice = f"Give a positive whole number, or None for {meant}"
             raise ConfigError(f"{name!r} is {number!r}", where=name, advice=advice)
+
+
+def open_places(
+    lake: str | Path,
+    *,
+    shard: Any,
+    append: bool,
+    overwrite: bool,
+    creds: Mapping[str, str] | None,
+    arguments: Mapping[str, Any],
+) -> tuple[ShardTarget | None, Appending | None]:
+    """Look where the rows are to go, before anything is read: into a shard, or a lake that stands.
+
+    Args:
+        lake: Folder or address of the lake.
+        shard, append, overwrite, creds: As every import takes them.
+        arguments: See `open_shard`.
+
+    Returns:
+        Both None for a new lake of all rows.
+
+    Raises:
+        ConfigError: Arguments do not go together.
+        ImportRefusedError: Something stands there that rows cannot be written into.
+        StorageError, CredentialError: The storage failed or refused access.
+    """
+    into = open_shard(lake, shard, append, overwrite, creds, arguments)
+    appending = open_appending(lake, append, overwrite, creds)
+    if into is None and appending is None:
+        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    return into, appending
 
 
 def run_import(

@@ -15,12 +15,10 @@ from deeplake_mmdet.formats.class_map import check_map, choose_classes
 from deeplake_mmdet.formats.voc_object import VocObject
 from deeplake_mmdet.formats.voc_split import VocSplit, load_voc
 from deeplake_mmdet.lake.archives.sources import Sources
-from deeplake_mmdet.lake.writing.shard_target import open_shard
-from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
-from deeplake_mmdet.transfer.appending import open_appending
+from deeplake_mmdet.lake.writing.writer import LakeWriter
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
-from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_options, open_places, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
 from deeplake_mmdet.transfer.voc_images import VocImages
 
@@ -113,10 +111,9 @@ def import_voc(
         "convert": convert,
         "verify": verify,
     }
-    into = open_shard(lake, shard, append, overwrite, creds, decisive)
-    appending = open_appending(lake, append, overwrite, creds)
-    if appending is None and into is None:
-        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    into, appending = open_places(
+        lake, shard=shard, append=append, overwrite=overwrite, creds=creds, arguments=decisive
+    )
     sources = Sources(creds)
     voc = load_voc(sources.path(root), split, None if renamed else classes)
     class_names, label_of = voc.class_names, {name: label for label, name in enumerate(voc.class_names)}

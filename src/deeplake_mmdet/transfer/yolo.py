@@ -14,12 +14,10 @@ from deeplake_mmdet.errors import AnnotationError, SourceNotFoundError
 from deeplake_mmdet.formats.yolo_labels import has_polygons, read_labels
 from deeplake_mmdet.formats.yolo_set import YoloSplit, load_yolo
 from deeplake_mmdet.lake.archives.sources import Sources, is_address
-from deeplake_mmdet.lake.writing.shard_target import open_shard
-from deeplake_mmdet.lake.writing.writer import LakeWriter, check_target
-from deeplake_mmdet.transfer.appending import open_appending
+from deeplake_mmdet.lake.writing.writer import LakeWriter
 from deeplake_mmdet.transfer.encodings import choose_encoding
 from deeplake_mmdet.transfer.image_files import shown
-from deeplake_mmdet.transfer.importing import PlannedImage, check_options, run_import
+from deeplake_mmdet.transfer.importing import PlannedImage, check_options, open_places, run_import
 from deeplake_mmdet.transfer.summary import ImportSummary
 from deeplake_mmdet.transfer.yolo_images import YoloImages
 
@@ -109,10 +107,9 @@ def import_yolo(
         "convert": convert,
         "verify": verify,
     }
-    into = open_shard(lake, shard, append, overwrite, creds, decisive)
-    appending = open_appending(lake, append, overwrite, creds)
-    if appending is None and into is None:
-        check_target(os.fspath(lake), overwrite=overwrite, creds=creds)
+    into, appending = open_places(
+        lake, shard=shard, append=append, overwrite=overwrite, creds=creds, arguments=decisive
+    )
     sources = Sources(creds)
     # Not resolved: labels lie beside links, too.
     path = sources.path(data if is_address(data) else os.path.abspath(data))  # noqa: PTH100
